@@ -1,0 +1,127 @@
+"""Which tokenizer reads which column: the English is the teacher's, the translation the student's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sentence_transformers import MultiVectorEncoder
+from sentence_transformers.base.data_collator import BaseDataCollator
+from sentence_transformers.base.model import BaseModel
+from sentence_transformers.multi_vector_encoder.data_collator import MultiVectorEncoderDataCollator
+
+from hf_optical.errors import InputError
+from hf_optical.teachers import query_prompt
+
+BITEXT_COLUMNS = ("source", "translation")
+_TOKENIZER_PARTS = ("normalizer", "pre_tokenizer", "post_processor", "model", "added_tokens")
+
+
+def same_tokenization(student: BaseModel, teacher: BaseModel) -> bool:
+    """Whether both models turn a text into the same token ids (vocabulary, rules and query prompt)."""
+    if query_prompt(student) != query_prompt(teacher):
+        return False
+    if student.tokenizer is teacher.tokenizer:
+        return True
+    parts = []
+    for model in (student, teacher):
+        backend = getattr(model.tokenizer, "backend_tokenizer", None)
+        if backend is None:  # a slow tokenizer: the vocabulary is all that can be compared
+            parts.append({"class": type(model.tokenizer).__name__, "vocab": model.tokenizer.get_vocab()})
+        else:
+            described = json.loads(backend.to_str())
+            parts.append({name: described.get(name) for name in _TOKENIZER_PARTS})
+    return parts[0] == parts[1]
+
+
+@dataclass
+class OTDistillationDataCollator(BaseDataCollator):
+    """Tokenise bitext rows for a student and its teacher; other rows as sentence-transformers does.
+
+    For rows with the columns ``source`` (English) and ``translation`` the batch holds, in this order whatever the
+    order of the columns: the English as the *teacher* tokenises it, the translation as the *student* does, and with
+    ``mirror`` the English as the student does. Rows of other kinds (``query``, ``passage``...) pass through the host's
+    collator. Make it with :meth:`for_models`.
+
+    Raises:
+        InputError: A text is missing, empty or no string.
+    """
+
+    teacher_preprocess_fn: Callable | None = None
+    student_prompt: str | None = None
+    teacher_prompt: str | None = None
+    mirror: bool = False
+    late_interaction: bool = False
+    _host: BaseDataCollator | None = field(default=None, init=False, repr=False)
+
+    @classmethod
+    def for_models(
+        cls, student: BaseModel, teacher: BaseModel, *, mirror: bool = False, **options: Any
+    ) -> OTDistillationDataCollator:
+        """A collator for this student and teacher, with the prompts under which they read queries.
+
+        Args:
+            student: Reads the translation.
+            teacher: Reads the English.
+            mirror: The student reads the English too (needed by the ``source`` term).
+            options: Of the host's collator: ``prompts``, ``router_mapping``, ``max_length``...
+        """
+        return cls(
+            preprocess_fn=student.preprocess,
+            teacher_preprocess_fn=teacher.preprocess,
+            student_prompt=query_prompt(student),
+            teacher_prompt=query_prompt(teacher),
+            mirror=mirror,
+            late_interaction=isinstance(student, MultiVectorEncoder),
+            **options,
+        )
+
+    def __call__(self, features: list[dict[str, Any]]) -> dict[str, Any]:
+        """Turn rows into the tensors of one batch."""
+        if not features or not set(BITEXT_COLUMNS) <= set(features[0]) or self.teacher_preprocess_fn is None:
+            return self._host_collator()(features)
+        name = features[0].get("dataset_name")
+        english = [self._text(row, "source", name) for row in features]
+        translation = [self._text(row, "translation", name) for row in features]
+        batch: dict[str, Any] = {} if name is None else {"dataset_name": name}
+        batch |= self._tokenize("source", english, self.teacher_preprocess_fn, self.teacher_prompt)
+        batch["source_teacher_tokenized"] = True
+        batch |= self._tokenize("translation", translation, self.preprocess_fn, self.student_prompt)
+        if self.mirror:
+            # The name must not begin with that of another column: the host groups tensors by string prefix.
+            batch |= self._tokenize("mirror", english, self.preprocess_fn, self.student_prompt)
+        return batch
+
+    def _tokenize(self, column: str, texts: list[str], preprocess: Callable, prompt: str | None) -> dict[str, Any]:
+        options: dict[str, Any] = {"prompt": prompt, "task": "query" if self.late_interaction else None}
+        length = self._get_max_length_for_task("query")
+        if length is not None:
+            options["max_length"] = length
+        return {f"{column}_{key}": value for key, value in preprocess(texts, **options).items()}
+
+    def _host_collator(self) -> BaseDataCollator:
+        if self._host is None:
+            host = MultiVectorEncoderDataCollator if self.late_interaction else BaseDataCollator
+            self._host = host(
+                preprocess_fn=self.preprocess_fn,
+                valid_label_columns=self.valid_label_columns,
+                router_mapping=self.router_mapping,
+                prompts=self.prompts,
+                max_length=self.max_length,
+            )
+        return self._host
+
+    @staticmethod
+    def _text(row: dict[str, Any], column: str, name: str | None) -> str:
+        text = row[column]
+        if isinstance(text, str) and text.strip():
+            return text
+        other = row["translation" if column == "source" else "source"]
+        raise InputError(
+            f"the text is {text!r}, in the row whose other side is {str(other)[:80]!r}",
+            "remove or repair the row",
+            path=name,
+            field=column,
+        )

@@ -1,0 +1,3 @@
+"""What people bring: bitext, lexicons and retrieval sets; read, checked, named."""
+
+from __future__ import annotations

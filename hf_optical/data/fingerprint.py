@@ -1,0 +1,71 @@
+"""What exactly was read: rows and hashes of files, for ``results.json``."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from hf_optical.data.tables import open_bytes
+from hf_optical.errors import InputError
+
+__all__ = ["file_fingerprint"]
+
+_TEXT_SUFFIXES = {".jsonl", ".ndjson", ".tsv", ".csv", ".trec", ".txt"}
+
+
+def file_fingerprint(path: str | Path) -> dict[str, Any]:
+    """Rows and SHA-256 of a file or a folder.
+
+    Args:
+        path: A file; or a folder, hidden files and folders in it apart.
+
+    Returns:
+        ``{"path": name, "rows": n or None, "sha256": hex}``. The name alone, not the place: results are compared across
+        machines. Rows are lines that are not blank (a header included) of text files, the rows of Parquet files; None
+        for other files and for folders. The hash of a folder is that of its sorted relative paths and their hashes.
+
+    Raises:
+        InputError: If there is no such file or folder, or it cannot be read.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return {"path": path.resolve().name, "rows": None, "sha256": _folder_hash(path)}
+    if not path.is_file():
+        raise InputError("no such file or folder", "check the path", path=path)
+    return {"path": path.name, "rows": _rows(path), "sha256": _file_hash(path)}
+
+
+def _file_hash(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror or error})", "check the file", path=path) from None
+    return digest.hexdigest()
+
+
+def _folder_hash(folder: Path) -> str:
+    digest = hashlib.sha256()
+    relative = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    for name in relative:
+        if not any(part.startswith(".") for part in name.parts):
+            digest.update(f"{name.as_posix()}\0{_file_hash(folder / name)}\n".encode())
+    return digest.hexdigest()
+
+
+def _rows(path: Path) -> int | None:
+    suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
+    suffix = suffixes[-1].lower() if suffixes else ""
+    if path.stat().st_size == 0:
+        return 0 if suffix in _TEXT_SUFFIXES else None
+    if suffix == ".parquet":
+        return int(pq.read_metadata(path).num_rows)
+    if suffix not in _TEXT_SUFFIXES:
+        return None
+    with open_bytes(path) as stream:
+        return sum(1 for line in stream if line.strip())

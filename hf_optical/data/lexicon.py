@@ -1,0 +1,79 @@
+"""Lexicons: English words or terms and their translations, as they come in files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import datasets
+
+from hf_optical.data.pairs import OnBadRows, Pair, PairReport, PairSource, pairs_of, to_dataset
+
+__all__ = ["LexiconReport", "read_lexicon"]
+
+LexiconReport = PairReport
+
+
+def read_lexicon(
+    source: PairSource,
+    *,
+    source_field: str | None = None,
+    translation_field: str | None = None,
+    language: str | None = None,
+    split: str | None = None,
+    on_bad_rows: OnBadRows = "error",
+    report: LexiconReport | None = None,
+) -> datasets.Dataset:
+    """Read a lexicon into a dataset with two text columns, ``source`` (English) and ``translation``.
+
+    Outer space is removed, and a pair that occurred before is left out and counted (``report.duplicates``): a lexicon
+    is a set, and a repeated entry would weigh more than its neighbours. One word may have several translations.
+
+    Args:
+        source: As in :func:`hf_optical.data.bitext.read_bitext`; one source.
+        source_field: The English column (default: guessed, with a message).
+        translation_field: The column of the other language, likewise.
+        language: The language of the translations, to recognise its column among several.
+        split: The split of a Hub dataset (default ``"train"``).
+        on_bad_rows: ``"error"`` or ``"skip"``.
+        report: Filled with counts, the rows left out and the messages.
+
+    Returns:
+        A dataset of distinct pairs in their order of first appearance.
+
+    Raises:
+        InputError: As for bitext.
+
+    Example:
+        >>> read_lexicon([("water", "maji"), ("water ", "maji")]).num_rows
+        1
+    """
+    report = report if report is not None else LexiconReport()
+    before = (report.kept, report.duplicates, report.skipped)
+    pairs = pairs_of(
+        source,
+        source_field=source_field,
+        translation_field=translation_field,
+        language=language,
+        split=split,
+        on_bad_rows=on_bad_rows,
+        report=report,
+    )
+    dataset = to_dataset(_distinct(pairs, report))
+    report.note(
+        f"lexicon: {report.kept - before[0]} pairs; {report.duplicates - before[1]} repeated and left out; "
+        f"{report.skipped - before[2]} bad rows left out"
+    )
+    return dataset
+
+
+def _distinct(pairs: Iterator[Pair], report: LexiconReport) -> Iterator[Pair]:
+    seen: set[Pair] = set()
+    for source, translation in pairs:
+        pair = (source.strip(), translation.strip())
+        report.copies += pair[0].casefold() == pair[1].casefold()
+        if pair in seen:
+            report.duplicates += 1
+            continue
+        seen.add(pair)
+        report.kept += 1
+        yield pair

@@ -1,0 +1,271 @@
+"""Retrieval sets: queries in one language, documents in another, and which documents answer which query.
+
+Layout of a folder (BEIR, Thakur et al. 2021, arXiv:2104.08663, with a language in the file names)::
+
+    corpus[.<language>].jsonl[.gz]     {"_id" or "id", "text", optional "title"}
+    queries[.<language>].jsonl[.gz]    {"_id" or "id", "text", optional "text_en"}
+    qrels[.<language>|.all].trec|tsv   TREC "query 0 document grade", or BEIR "query document grade" with a header
+    qrels/test.tsv                     as BEIR has it
+
+A file without a language serves every language. Languages in file names may be any code that ``normalize`` takes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from hf_optical.data.languages import ENGLISH, language_name, normalize
+from hf_optical.data.qrels import Judgement, read_qrels
+from hf_optical.data.retrieval_files import Folder, scan
+from hf_optical.data.tables import Fault, read_json_rows
+from hf_optical.data.texts import is_blank, text_fault
+from hf_optical.errors import InputError
+
+__all__ = ["RetrievalSet", "read_retrieval_set", "retrieval_languages"]
+
+logger = logging.getLogger(__name__)
+
+OnProblem = Literal["error", "warn"]
+
+
+@dataclass(frozen=True)
+class RetrievalSet:
+    """Queries, documents and judgements, consistent: every query has a positive judgement of a document that exists.
+
+    Attributes:
+        name: The name of the set, such as that of its folder.
+        query_language: FLORES code of the queries.
+        document_language: FLORES code of the documents.
+        queries: Query id to text.
+        corpus: Document id to text.
+        qrels: Query id to document id to grade; a grade above zero means relevant.
+        english_queries: English wording of exactly the same query ids, for the ceiling; None where the set has none.
+    """
+
+    name: str
+    query_language: str
+    document_language: str
+    queries: dict[str, str]
+    corpus: dict[str, str]
+    qrels: dict[str, dict[str, int]]
+    english_queries: dict[str, str] | None
+
+
+@dataclass
+class _Problems:
+    """Either stops at the first problem, or counts the problems of each kind."""
+
+    on_problem: OnProblem
+
+    def report(self, found: Sequence[str], problem: str, remedy: str, path: Path) -> None:
+        """Stop or warn, if anything was found."""
+        if not found:
+            return
+        listed = ", ".join(found[:5]) + (", …" if len(found) > 5 else "")
+        message = f"{problem}: {listed} ({len(found)} in all)"
+        if self.on_problem == "error":
+            raise InputError(message, f"{remedy}, or leave them out with on_problem='warn'", path=path)
+        logger.warning("%s: %s; left out", path, message)
+
+
+def retrieval_languages(folder: str | Path) -> dict[str, tuple[str, ...]]:
+    """Which languages a folder offers.
+
+    Args:
+        folder: A retrieval set.
+
+    Returns:
+        FLORES codes under ``"queries"``, ``"documents"`` and ``"qrels"``; under ``"untagged"`` those of the three that
+        also have a file without a language.
+
+    Raises:
+        InputError: If the folder does not exist, or holds no such files.
+    """
+    files = scan(Path(folder))
+    kinds = {"queries": files.queries, "documents": files.corpus, "qrels": files.qrels}
+    languages = {kind: tuple(sorted(tag for tag in found if tag is not None)) for kind, found in kinds.items()}
+    return {**languages, "untagged": tuple(kind for kind, found in kinds.items() if None in found)}
+
+
+def read_retrieval_set(
+    folder: str | Path,
+    query_language: str,
+    document_language: str = ENGLISH,
+    name: str | None = None,
+    *,
+    use_titles: bool = False,
+    on_problem: OnProblem = "error",
+) -> RetrievalSet:
+    """Read and check one retrieval set.
+
+    Args:
+        folder: A folder laid out as this module says.
+        query_language: The language of the queries, any code.
+        document_language: The language of the documents, any code.
+        name: The name of the set (default: that of the folder).
+        use_titles: Put the title, if any, before the text of a document, unless the text begins with it. BEIR does;
+            the default is not to, so that sets with and without titles are read alike.
+        on_problem: ``"error"`` stops at the first inconsistency; ``"warn"`` logs and leaves out what is concerned:
+            empty texts, judgements of what does not exist, queries without a positive judgement. Identifiers that
+            occur twice, and rows that cannot be read, always stop.
+
+    Returns:
+        The set. Judgements in a file for all languages (``qrels.all``, or without a language) of queries that this
+        language lacks are left out with a message; so are the queries of other splits in BEIR's own layout.
+
+    Raises:
+        InputError: For whatever the folder lacks, or any inconsistency; names languages, rows and identifiers.
+    """
+    if on_problem not in ("error", "warn"):
+        raise InputError(f"on_problem is {on_problem!r}", "use 'error' or 'warn'")
+    problems = _Problems(on_problem)
+    asked, documents = normalize(query_language), normalize(document_language)
+    files = scan(Path(folder))
+    query_path = _pick(files, files.queries, asked, "queries")
+    corpus_path = _pick(files, files.corpus, documents, "documents")
+    qrels_path = _pick(files, files.qrels, asked, "judgements (qrels)")
+
+    rows = _read_texts(query_path, problems, titles=False)
+    queries = {identifier: row["text"] for identifier, row in rows.items()}
+    corpus = {key: row["text"] for key, row in _read_texts(corpus_path, problems, titles=use_titles).items()}
+    shared = files.qrels.get(asked) != qrels_path
+    qrels = _checked_qrels(read_qrels(qrels_path), queries, corpus, qrels_path, shared, problems)
+    queries = _judged(queries, qrels, qrels_path, query_path, problems)
+    return RetrievalSet(
+        name=name or Path(folder).resolve().name,
+        query_language=asked,
+        document_language=documents,
+        queries=queries,
+        corpus=corpus,
+        qrels={identifier: qrels[identifier] for identifier in queries},
+        english_queries=_english(queries, rows, asked, files.queries.get(ENGLISH), problems),
+    )
+
+
+def _pick(files: Folder, found: dict[str | None, Path], language: str, what: str) -> Path:
+    path = found.get(language, found.get(None))
+    if path is None:
+        tags = ", ".join(sorted(tag for tag in found if tag)) or "none"
+        raise InputError(
+            f"no {what} in {language_name(language)} ({language}); languages that exist: {tags}",
+            "ask for one of these, or add the file",
+            path=files.folder,
+        )
+    return path
+
+
+def _read_texts(path: Path, problems: _Problems, *, titles: bool) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    lines: dict[str, int] = {}
+    empty: list[str] = []
+    for number, row in read_json_rows(path):
+        if isinstance(row, Fault):
+            raise InputError(row.problem, "correct or remove the row", path=path, row=number)
+        identifier = _identifier(row, path, number)
+        if identifier in lines:
+            problem = f"the identifier {identifier!r} is also that of row {lines[identifier]}"
+            raise InputError(problem, "give each its own", path=path, row=number, field="_id" if "_id" in row else "id")
+        lines[identifier] = number
+        text = row.get("text")
+        if isinstance(text, str) and is_blank(text):
+            empty.append(f"{identifier!r} (row {number})")
+            continue
+        fault = text_fault(text) if "text" in row else f"the field is missing (found {', '.join(row) or 'none'})"
+        if fault is not None:
+            raise InputError(fault, "give every row a text", path=path, row=number, field="text")
+        found[identifier] = {**row, "text": _titled(row) if titles else text}
+    problems.report(empty, "rows with an empty text", "give them a text", path)
+    if not found:
+        raise InputError("no row is left", "give at least one row", path=path)
+    return found
+
+
+def _identifier(row: dict[str, Any], path: Path, number: int) -> str:
+    field = "_id" if "_id" in row else "id"
+    value = row.get(field)
+    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
+        found = repr(value) if field in row else f"only {', '.join(row) or 'an empty object'}"
+        raise InputError(
+            f"found {found} where an identifier is expected", "give it", path=path, row=number, field=field
+        )
+    return str(value)
+
+
+def _titled(row: dict[str, Any]) -> str:
+    title, text = row.get("title"), row["text"]
+    if not isinstance(title, str) or not title.strip() or text.startswith(title.strip()):
+        return text
+    return f"{title.strip()} {text}"
+
+
+def _checked_qrels(
+    judgements: list[Judgement],
+    queries: dict[str, str],
+    corpus: dict[str, str],
+    path: Path,
+    shared: bool,
+    problems: _Problems,
+) -> dict[str, dict[str, int]]:
+    qrels: dict[str, dict[str, int]] = {}
+    strangers: list[str] = []
+    missing: list[str] = []
+    for query, document, grade, number in judgements:
+        if query not in queries:
+            strangers.append(f"{query!r} (row {number})")
+        elif document not in corpus:
+            missing.append(f"{document!r} (row {number})")
+        else:
+            qrels.setdefault(query, {})[document] = grade
+    if not qrels:
+        problem = "no judgement concerns a query and a document of this set"
+        raise InputError(problem, "check that the identifiers are those of the queries and documents", path=path)
+    if shared and strangers:
+        logger.info("%s: %d judgements concern queries that this language lacks; left out", path, len(strangers))
+    else:
+        problems.report(strangers, "judgements of queries that do not exist", "correct the identifiers", path)
+    problems.report(missing, "judgements of documents that do not exist", "correct the identifiers", path)
+    if not any(grade > 0 for grades in qrels.values() for grade in grades.values()):
+        raise InputError("no judgement is positive", "grade the relevant documents 1 or more", path=path)
+    return qrels
+
+
+def _judged(
+    queries: dict[str, str], qrels: dict[str, dict[str, int]], qrels_path: Path, query_path: Path, problems: _Problems
+) -> dict[str, str]:
+    """The queries that have a positive judgement; a query without one would score zero whatever is retrieved."""
+    kept = {key: text for key, text in queries.items() if any(grade > 0 for grade in qrels.get(key, {}).values())}
+    without = [repr(identifier) for identifier in queries if identifier not in kept]
+    if qrels_path.parent.name == "qrels" and without:
+        # In BEIR's layout one file has the queries of every split, and each split its own judgements.
+        logger.info("%s: %d queries are not judged in %s; left out", query_path, len(without), qrels_path.name)
+    else:
+        problems.report(without, "queries without a positive judgement", f"judge them in {qrels_path.name}", query_path)
+    return kept
+
+
+def _english(
+    queries: dict[str, str],
+    rows: dict[str, dict[str, Any]],
+    language: str,
+    english_path: Path | None,
+    problems: _Problems,
+) -> dict[str, str] | None:
+    """The English wording of the same queries: all of them, or None. A part of them would be another test."""
+    if language == ENGLISH:
+        return dict(queries)
+    wordings: list[dict[str, str]] = []
+    if english_path is not None:
+        english = _read_texts(english_path, problems, titles=False)
+        wordings.append({key: english[key]["text"] for key in queries if key in english})
+    inline = {key: rows[key].get("text_en") for key in queries}
+    wordings.append({key: text for key, text in inline.items() if isinstance(text, str) and text_fault(text) is None})
+    best = max(wordings, key=len)
+    if len(best) == len(queries):
+        return best
+    if best:
+        logger.warning("English wording exists for %d of %d queries only; not used", len(best), len(queries))
+    return None

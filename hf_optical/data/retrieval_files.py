@@ -1,0 +1,76 @@
+"""Which files of a folder are the parts of a retrieval set, and in which language."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hf_optical.data.languages import UnknownLanguageError, normalize
+from hf_optical.errors import InputError
+
+__all__ = ["Folder", "scan"]
+
+logger = logging.getLogger(__name__)
+
+_TEXTS = re.compile(r"(corpus|queries)(?:\.(?P<tag>.+?))?\.jsonl(?:\.gz)?")
+_QRELS = re.compile(r"(qrels)(?:\.(?P<tag>.+?))?\.(?:trec|tsv)(?:\.gz)?")
+_SHARED_TAG = "all"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The files of a retrieval set by FLORES code; None stands for a file without a language, or for all of them."""
+
+    folder: Path
+    corpus: dict[str | None, Path] = field(default_factory=dict)
+    queries: dict[str | None, Path] = field(default_factory=dict)
+    qrels: dict[str | None, Path] = field(default_factory=dict)
+
+
+def scan(folder: Path) -> Folder:
+    """Find the files of a retrieval set.
+
+    Args:
+        folder: The folder to look into (and its subfolder ``qrels``, as BEIR has it).
+
+    Returns:
+        The files by kind and language.
+
+    Raises:
+        InputError: If there is no such folder, a kind is missing, or two files stand for the same kind and language.
+    """
+    if not folder.is_dir():
+        raise InputError("no such folder", "give the folder of a retrieval set", path=folder)
+    found = Folder(folder)
+    for path in sorted(folder.iterdir()):
+        match = _TEXTS.fullmatch(path.name) or _QRELS.fullmatch(path.name)
+        if match:
+            _add(getattr(found, match[1]), path, match["tag"])
+    beir = folder / "qrels" / "test.tsv"
+    if None not in found.qrels and beir.is_file():
+        found.qrels[None] = beir
+    missing = [kind for kind in ("corpus", "queries", "qrels") if not getattr(found, kind)]
+    if missing:
+        raise InputError(
+            f"not a retrieval set: no {' and no '.join(missing)} file",
+            "a set has corpus[.<language>].jsonl, queries[.<language>].jsonl and qrels[.<language>].trec or .tsv, "
+            "the first two also with .gz",
+            path=folder,
+        )
+    return found
+
+
+def _add(files: dict[str | None, Path], path: Path, tag: str | None) -> None:
+    if tag is None or tag.casefold() == _SHARED_TAG:
+        language = None
+    else:
+        try:
+            language = normalize(tag)
+        except UnknownLanguageError as error:
+            logger.warning("%s: left out, %s", path, error.problem)
+            return
+    if language in files:
+        raise InputError(f"{files[language].name} stands for the same language", "keep one of the two", path=path)
+    files[language] = path

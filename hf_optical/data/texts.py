@@ -1,0 +1,68 @@
+"""Whether a value can serve as a text, and how to quote it in a message."""
+
+from __future__ import annotations
+
+import unicodedata
+
+__all__ = ["excerpt", "is_blank", "text_fault"]
+
+# Letters and marks that Unicode calls visible but that show nothing: Hangul fillers and the blank Braille cell.
+_BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u180b\u180c\u180d\ufe00\ufe0f")
+
+
+def excerpt(value: object, width: int = 60) -> str:
+    """A short quotation of a value for a message.
+
+    Example:
+        >>> excerpt("x" * 80, width=10)
+        "'xxxxxxx…'"
+    """
+    text = repr(value)
+    if len(text) <= width:
+        return text
+    return f"{text[: width - 2]}…{text[0] if isinstance(value, str) else ''}"
+
+
+def text_fault(value: object) -> str | None:
+    """Say why a value cannot serve as a text, or None if it can.
+
+    Args:
+        value: A cell, whatever it holds.
+
+    Returns:
+        The problem with what was found, or None for a string with at least one visible character.
+
+    Example:
+        >>> text_fault("Habari"), text_fault(" \u200b "), text_fault(3)
+        (None, 'the text has only invisible characters (U+0020 U+200B U+0020)', 'found 3 (int) where text is expected')
+    """
+    if not isinstance(value, str):
+        return (
+            "found null" if value is None else f"found {excerpt(value)} ({type(value).__name__}) where text is expected"
+        )
+    if not value.isascii():
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError as error:
+            unit = ord(value[error.start])
+            what = f"byte 0x{unit - 0xDC00:02X}" if 0xDC80 <= unit <= 0xDCFF else f"lone surrogate U+{unit:04X}"
+            return f"found invalid UTF-8 ({what} at character {error.start + 1})"
+    if not is_blank(value):
+        return None
+    if not value or value.isspace():
+        return f"the text is empty (found {excerpt(value)})"
+    shown = " ".join(f"U+{ord(character):04X}" for character in value[:4])
+    return f"the text has only invisible characters ({shown}{' …' if len(value) > 4 else ''})"
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text shows nothing: empty, or only spaces, controls, format characters and blank letters.
+
+    Example:
+        >>> is_blank("\u3164\ufeff"), is_blank("ሀ")
+        (True, False)
+    """
+    # The first characters settle nearly every text, at the cost of one call each.
+    if any(character.isalnum() and character not in _BLANK for character in text[:16]):
+        return False
+    return all(character in _BLANK or unicodedata.category(character)[0] in "CZ" for character in text)

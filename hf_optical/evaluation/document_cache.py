@@ -1,0 +1,164 @@
+"""Document vectors encoded once: kept by content, in memory or as memory-mapped files in a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hf_optical.evaluation.encoding import (
+    Encoder,
+    Interaction,
+    Vectors,
+    encode_blocks,
+    encode_texts,
+    gather_dense,
+    resolve_interaction,
+)
+from hf_optical.evaluation.token_vectors import TokenVectors
+
+
+class DocumentCache:
+    """Document vectors by content: the model's weights, vocabulary and prompts, and the texts.
+
+    A changed weight, prompt, length limit or text is another key, so a stale vector cannot be returned. With a folder,
+    vectors are written block by block, moved into place whole, and memory-mapped on reading.
+
+    Args:
+        folder: Where to keep the vectors; ``None`` keeps them in memory for the life of this object.
+
+    Example:
+        .. code-block:: python
+
+            cache = DocumentCache("cache")
+            vectors = cache.vectors(teacher, passages)   # encodes
+            vectors = cache.vectors(teacher, passages)   # reads
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.folder = Path(folder) if folder is not None else None
+        self._memory: dict[str, Vectors] = {}
+
+    def vectors(
+        self,
+        model: Encoder,
+        texts: Sequence[str],
+        *,
+        interaction: Interaction | None = None,
+        batch_size: int = 32,
+        show_progress: bool = False,
+    ) -> Vectors:
+        """Return the vectors of ``texts`` read as documents; see :func:`~.encoding.encode_texts`.
+
+        Returns:
+            ``(n, dimension)`` float32 or :class:`TokenVectors`, memory-mapped and read-only where a folder is used.
+
+        Raises:
+            NonFiniteError: As :func:`~.encoding.encode_texts`; nothing is kept then.
+        """
+        kind = resolve_interaction(model, interaction)
+        key = _key(model, kind, texts)
+        if key not in self._memory:
+            options: dict[str, Any] = {"interaction": kind, "batch_size": batch_size, "show_progress": show_progress}
+            if self.folder is None:
+                self._memory[key] = encode_texts(model, texts, "document", **options)
+            else:
+                self._memory[key] = self._from_disk(self.folder / key, model, texts, kind, options)
+        return self._memory[key]
+
+    def _from_disk(
+        self, place: Path, model: Encoder, texts: Sequence[str], kind: Interaction, options: dict[str, Any]
+    ) -> Vectors:
+        if not place.is_dir():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            scratch = Path(tempfile.mkdtemp(dir=place.parent, prefix=".writing-"))
+            try:
+                blocks = encode_blocks(model, texts, "document", **options)
+                (_write_dense if kind == "dense" else _write_tokens)(scratch, blocks, len(texts))
+                _move(scratch, place)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+        values = np.load(place / "values.npy", mmap_mode="r" if len(texts) else None)
+        if kind == "dense":
+            return values
+        return TokenVectors(values, np.load(place / "starts.npy"), np.load(place / "lengths.npy"))
+
+
+def fingerprint(model: torch.nn.Module) -> str:
+    """Digest what decides a model's vectors: modules and their settings, weights, vocabulary, prompts.
+
+    Args:
+        model: An encoder of sentence-transformers.
+
+    Returns:
+        32 hexadecimal digits, the same in every process.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(repr(model).encode())
+    settings = {name: getattr(model, name, None) for name in ("prompts", "truncate_dim", "max_seq_length")}
+    digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
+    tokenizer = getattr(model, "tokenizer", None)
+    if hasattr(tokenizer, "get_vocab"):
+        digest.update(json.dumps(sorted(tokenizer.get_vocab().items())).encode())
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+        # As bytes, because numpy has no bfloat16.
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _key(model: Encoder, kind: Interaction, texts: Iterable[str]) -> str:
+    digest = hashlib.blake2b(f"{fingerprint(model)}|{kind}|document".encode(), digest_size=16)
+    for text in texts:
+        data = text.encode()
+        # Lengths first: the texts "ab", "c" are not the texts "a", "bc".
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()
+
+
+def _write_dense(folder: Path, blocks: Any, n: int) -> None:
+    def allocate(shape: tuple[int, int]) -> np.ndarray:
+        if not n:  # an empty file cannot be mapped
+            np.save(folder / "values.npy", np.zeros(shape, np.float32))
+            return np.zeros(shape, np.float32)
+        return np.lib.format.open_memmap(folder / "values.npy", mode="w+", dtype=np.float32, shape=shape)
+
+    values = gather_dense(blocks, n, allocate)
+    if isinstance(values, np.memmap):
+        values.flush()
+
+
+def _write_tokens(folder: Path, blocks: Any, n: int) -> None:
+    starts, lengths, total, dimension = np.zeros(n, np.int64), np.zeros(n, np.int64), 0, 0
+    raw = folder / "values.bin"
+    with raw.open("wb") as stream:
+        for positions, arrays in blocks:
+            dimension = arrays[0].shape[1]
+            for position, rows in zip(positions, arrays, strict=True):
+                starts[position], lengths[position] = total, len(rows)
+                total += len(rows)
+                stream.write(np.ascontiguousarray(rows).data)
+    # The number of rows is known only now: put the header in front of them.
+    with raw.open("rb") as stream, (folder / "values.npy").open("wb") as out:
+        np.lib.format.write_array_header_1_0(out, {"descr": "<f4", "fortran_order": False, "shape": (total, dimension)})
+        shutil.copyfileobj(stream, out, 1 << 24)
+    raw.unlink()
+    np.save(folder / "starts.npy", starts)
+    np.save(folder / "lengths.npy", lengths)
+
+
+def _move(scratch: Path, place: Path) -> None:
+    try:
+        os.replace(scratch, place)
+    except OSError:
+        # Another process was first; its content has the same key.
+        if not place.is_dir():
+            raise

@@ -1,0 +1,290 @@
+"""Distil an English retriever into a student of another language by optimal transport between token vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from sentence_transformers.base.model import BaseModel
+from sentence_transformers.multi_vector_encoder.scoring.colbert import colbert_scores
+from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+from sentence_transformers.util.distributed import all_gather_padded, get_rank
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hf_optical.collation import same_tokenization
+from hf_optical.errors import InputError, NonFiniteError
+from hf_optical.losses.alignment import SpecialTokens, transport_loss
+from hf_optical.losses.terms import parse_objective
+from hf_optical.losses.tokens import (
+    TEACHER_TOKENIZED,
+    TokenView,
+    boundary_token_ids,
+    encode_tokens,
+    is_late_interaction,
+)
+from hf_optical.teachers import check_same_space, freeze
+from hf_optical.transport import IPOT, TransportSolver
+
+
+class OTDistillationLoss(nn.Module):
+    """Optimal-transport distillation of an English teacher into a student that reads another language.
+
+    The teacher reads the English sentence, the student its translation. The plan between their tokens is found by
+    ``solver`` and detached; the loss is its transport cost, mean over the batch. Sentence-level terms can be added.
+
+    Args:
+        model: The student: a ``SentenceTransformer`` or ``MultiVectorEncoder`` whose token vectors have the teacher's
+            width (:func:`hf_optical.students.adapt_student` sees to that).
+        teacher: The English retriever. It is frozen here: never in the optimizer, never in training mode.
+        solver: ``IPOT()`` (default), ``Sinkhorn()`` or ``Exact()``.
+        objective: Terms and weights: ``"ot"`` (default), ``"ot+nce"``, ``{"ot": 1.0, "contrastive": 0.5}``...
+            See :data:`hf_optical.losses.terms.TERMS`.
+        special_tokens: ``"match"``, ``"exclude"`` or ``"transport"``; see
+            :func:`hf_optical.losses.alignment.transport_loss`.
+        temperature: Of the contrastive term; cosine scores (mean MaxSim for multi-vector models) are divided by it.
+        token_weights: Importance of every token id, for the student's and for the teacher's vocabulary (IDF, say,
+            from :func:`hf_optical.transport.idf_weights`); uniform marginals where ``None``.
+        gather_across_devices: Contrast with the English of all processes (then two processes equal one).
+        check_finite: Stop with :class:`~hf_optical.errors.NonFiniteError`, naming the rows, before a NaN can reach
+            the optimizer. Costs one device synchronisation per step.
+
+    Raises:
+        InputError: Student and teacher live in different spaces, or are the same object.
+
+    References:
+        - Huang, Yu, Allan: Improving Cross-lingual Information Retrieval on Low-Resource Languages via Optimal
+          Transport Distillation, WSDM 2023, https://arxiv.org/abs/2301.12566
+        - Xie et al.: A Fast Proximal Point Method for Computing Exact Wasserstein Distance (IPOT),
+          https://arxiv.org/abs/1802.04307
+
+    Requirements:
+        1. (English sentence, translation) pairs, in this order.
+        2. If the teacher has another tokenizer than the student:
+           ``data_collator=OTDistillationDataCollator.for_models(student, teacher)``.
+
+    Inputs:
+        +-------------------------+--------+
+        | Inputs                  | Labels |
+        +=========================+========+
+        | (source, translation)   | none   |
+        +-------------------------+--------+
+
+    Relations:
+        - ``MSELoss`` of sentence-transformers distils sentence vectors only; here ``objective="mse"``.
+
+    Example:
+        ::
+
+            from datasets import Dataset
+            from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
+            from hf_optical import OTDistillationLoss, grow_student
+
+            teacher = SentenceTransformer("sentence-transformers/all-MiniLM-L6-v2")
+            rows = Dataset.from_dict({"source": ["The goat sleeps."], "translation": ["Mbuzi analala."]})
+            student = grow_student(teacher, rows["translation"], vocabulary="copy")
+            loss = OTDistillationLoss(student, teacher, objective="ot+nce")
+            SentenceTransformerTrainer(model=student, train_dataset=rows, loss=loss).train()
+    """
+
+    def __init__(
+        self,
+        model: BaseModel,
+        teacher: BaseModel,
+        *,
+        solver: TransportSolver | None = None,
+        objective: str | Mapping[str, float] = "ot",
+        special_tokens: SpecialTokens = "match",
+        temperature: float = 0.05,
+        token_weights: tuple[Tensor, Tensor] | None = None,
+        gather_across_devices: bool = False,
+        check_finite: bool = True,
+    ) -> None:
+        super().__init__()
+        if special_tokens not in ("match", "exclude", "transport"):
+            raise InputError(
+                f"special_tokens is {special_tokens!r}", "use 'match', 'exclude' or 'transport'", field="special_tokens"
+            )
+        if not temperature > 0:
+            raise InputError(f"the temperature is {temperature}", "give a positive number", field="temperature")
+        if teacher is model:
+            raise InputError("teacher and student are the same object", "give the student a copy of its own")
+        self.model = model
+        self.teacher = freeze(teacher)
+        self.solver = solver if solver is not None else IPOT()
+        self.weights = parse_objective(objective)
+        self.special_tokens = special_tokens
+        self.temperature = temperature
+        self.gather_across_devices = gather_across_devices
+        self.check_finite = check_finite
+        self.late_interaction = is_late_interaction(model)
+        check_same_space(model, teacher)
+        self.needs_teacher_tokens = not same_tokenization(model, teacher)
+        self._tokenizers = {"student": model.tokenizer, "teacher": teacher.tokenizer}
+        self._boundary = {"student": boundary_token_ids(model), "teacher": boundary_token_ids(teacher)}
+        # Sentence-transformers' own InfoNCE; it only needs a model for its own forward, which is not called.
+        self._info_nce = MultipleNegativesRankingLoss(
+            None,  # type: ignore[arg-type]
+            scale=1 / temperature,
+            gather_across_devices=gather_across_devices,
+        )
+        self.student_token_weights: Tensor | None
+        self.teacher_token_weights: Tensor | None
+        student_weights, teacher_weights = token_weights if token_weights is not None else (None, None)
+        self.register_buffer("student_token_weights", student_weights)
+        self.register_buffer("teacher_token_weights", teacher_weights)
+
+    def train(self, mode: bool = True) -> OTDistillationLoss:
+        """Training mode for everything but the teacher, whose dropout stays off."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def forward(
+        self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Weighted terms of one batch by name; the trainer adds them up and logs each.
+
+        Args:
+            sentence_features: Features of the English (for the teacher), of the translation (for the student), and,
+                with the ``source`` term, of the English as the student tokenises it.
+            labels: Unused.
+        """
+        features = list(sentence_features)
+        self._check_features(features)
+        with torch.no_grad():
+            teacher = encode_tokens(
+                self.teacher, features[0], self._boundary["teacher"], late_interaction=is_late_interaction(self.teacher)
+            )
+        views = {"student": self._read(features[1])}
+        if "source" in self.weights:
+            views["student on the English"] = self._read(features[2] if len(features) > 2 else features[0])
+        if self.check_finite:  # before the solver, which stops at a NaN too but cannot say whose it is
+            self._check_finite({"teacher": teacher, **views})
+        terms = self.compute_terms(views["student"], teacher)
+        if "source" in self.weights:
+            for name, value in self.compute_terms(views["student on the English"], teacher).items():
+                terms[f"source_{name}"] = self.weights["source"] * value
+        return terms
+
+    def compute_terms(self, student: TokenView, teacher: TokenView) -> dict[str, Tensor]:
+        """The weighted terms from token views alone (no model): a dict of scalars."""
+        terms: dict[str, Tensor] = {}
+        # float32 whatever the autocast: in half precision the plan never meets its marginals.
+        with torch.autocast(student.tokens.device.type, enabled=False):
+            for name, weight in self.weights.items():
+                if name == "ot":
+                    value = self._transport(student, teacher)
+                elif name == "pooled_mse":
+                    value = functional.mse_loss(student.sentence.float(), teacher.sentence.float())
+                elif name == "pooled_cosine":
+                    value = 1 - torch.cosine_similarity(student.sentence.float(), teacher.sentence.float()).mean()
+                elif name == "contrastive":
+                    value = self._contrast(student, teacher)
+                else:
+                    continue
+                terms[name] = weight * value
+        return terms
+
+    def _read(self, features: Mapping[str, Any]) -> TokenView:
+        return encode_tokens(self.model, features, self._boundary["student"], late_interaction=self.late_interaction)
+
+    def _transport(self, student: TokenView, teacher: TokenView) -> Tensor:
+        weights = [
+            None if table is None else table.to(view.input_ids.device)[view.input_ids]
+            for table, view in ((self.student_token_weights, student), (self.teacher_token_weights, teacher))
+        ]
+        loss, _ = transport_loss(
+            (student.tokens, student.mask, student.special),
+            (teacher.tokens, teacher.mask, teacher.special),
+            self.solver,
+            self.special_tokens,
+            (weights[0], weights[1]),
+        )
+        return loss.mean()
+
+    def _contrast(self, student: TokenView, teacher: TokenView) -> Tensor:
+        if not self.late_interaction:
+            embeddings = [student.sentence.float(), teacher.sentence.float()]
+            return self._info_nce.compute_loss_from_embeddings(embeddings, labels=None)  # type: ignore[arg-type]
+        documents, mask, offset = teacher.tokens.float(), teacher.mask, 0
+        if self.gather_across_devices:
+            documents, mask = all_gather_padded(documents, mask)
+            offset = get_rank() * len(student.tokens)
+        scores = colbert_scores(
+            student.tokens.float(),
+            documents.unsqueeze(1),
+            queries_mask=student.mask,
+            documents_mask=mask.unsqueeze(1),
+            length_normalize=True,
+        )
+        target = torch.arange(len(scores), device=scores.device) + offset
+        return functional.cross_entropy(scores / self.temperature, target)
+
+    def _check_features(self, features: list[dict[str, Tensor]]) -> None:
+        if len(features) < 2:
+            raise InputError(
+                f"OTDistillationLoss got {len(features)} text column(s)",
+                "give pairs: the English in a first column 'source', its translation in a second, 'translation'",
+            )
+        if not self.needs_teacher_tokens:
+            return
+        if not features[0].get(TEACHER_TOKENIZED):
+            raise InputError(
+                "the teacher has another tokenizer than the student, and the English was tokenised for the student",
+                "pass data_collator=OTDistillationDataCollator.for_models(student, teacher) to the trainer",
+            )
+        if "source" in self.weights and len(features) < 3:
+            raise InputError(
+                "the term 'source' needs the English as the student tokenises it",
+                "use OTDistillationDataCollator.for_models(student, teacher, mirror=True)",
+            )
+
+    def _check_finite(self, views: dict[str, TokenView]) -> None:
+        # One number for the whole batch, so that a device is waited for once and not once per side.
+        total = torch.stack([_real(view).sum() * 0 + view.sentence.detach().sum() * 0 for view in views.values()])
+        if torch.isfinite(total.sum()):
+            return
+        for who, view in views.items():
+            bad = ~(torch.isfinite(_real(view)).flatten(1).all(1) & torch.isfinite(view.sentence).all(-1))
+            if bad.any():
+                raise NonFiniteError(f"the {who}'s vectors are not finite in {self._name_rows(who, view, bad)}")
+
+    def _name_rows(self, who: str, view: TokenView, bad: Tensor) -> str:
+        tokenizer = self._tokenizers["teacher" if who == "teacher" else "student"]
+        rows = bad.nonzero().flatten().tolist()
+        texts = [
+            tokenizer.decode(view.input_ids[row][view.mask[row]].tolist(), skip_special_tokens=True) for row in rows[:3]
+        ]
+        named = "; ".join(f"row {row}: {text[:80]!r}" for row, text in zip(rows, texts, strict=False))
+        return f"{len(rows)} row(s) of the batch ({named})"
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """What the model card says of this loss."""
+        return {
+            "solver": repr(self.solver),
+            "objective": self.weights,
+            "special_tokens": self.special_tokens,
+            "temperature": self.temperature,
+            "marginals": "uniform" if self.student_token_weights is None else "weighted by token",
+            "gather_across_devices": self.gather_across_devices,
+        }
+
+    @property
+    def citation(self) -> str:
+        """BibTeX of the method, for the model card."""
+        return """
+@inproceedings{huang2023optical,
+    title={Improving Cross-lingual Information Retrieval on Low-Resource Languages via Optimal Transport Distillation},
+    author={Zhiqi Huang and Puxuan Yu and James Allan},
+    booktitle={Proceedings of the Sixteenth ACM International Conference on Web Search and Data Mining},
+    year={2023},
+    eprint={2301.12566},
+    archivePrefix={arXiv},
+}
+"""
+
+
+def _real(view: TokenView) -> Tensor:
+    return view.tokens.detach().masked_fill(~view.mask.unsqueeze(-1), 0)

@@ -1,0 +1,69 @@
+"""Which terms an objective has, and with what weight."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+from hf_optical.errors import InputError
+
+TERMS: dict[str, str] = {
+    "ot": "transport cost between the tokens of student and teacher",
+    "pooled_mse": "squared distance of the sentence vectors",
+    "pooled_cosine": "one minus the cosine of the sentence vectors",
+    "contrastive": "InfoNCE of the student's vector against the frozen teacher's in-batch English vectors",
+    "source": "the student reads the English too; the other terms apply to that reading with this weight",
+}
+_SHORT = {"mse": "pooled_mse", "cos": "pooled_cosine", "nce": "contrastive", "pooled": "pooled_cosine"}
+
+
+def parse_objective(objective: str | Mapping[str, float]) -> dict[str, float]:
+    """Names and weights of the terms of an objective.
+
+    Args:
+        objective: ``"ot"``, ``"ot+nce"``, ``"ot+0.5*nce"``, or a mapping of names to weights. Short names:
+            ``mse``, ``cos``, ``nce``.
+
+    Returns:
+        Weights by full name.
+
+    Raises:
+        InputError: An unknown term, a weight that is no positive number, or nothing to train on.
+
+    Example:
+        >>> parse_objective("ot + 0.5*nce")
+        {'ot': 1.0, 'contrastive': 0.5}
+    """
+    if isinstance(objective, str):
+        parts = [part.strip() for part in objective.split("+")]
+        pairs = [(part.rpartition("*")[2].strip(), part.rpartition("*")[0].strip() or "1") for part in parts]
+    else:
+        pairs = [(str(name), str(weight)) for name, weight in objective.items()]
+    weights: dict[str, float] = {}
+    for name, weight in pairs:
+        full = _SHORT.get(name, name)
+        if full not in TERMS:
+            known = [*_SHORT, *TERMS]
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise InputError(
+                f"{name!r} is no term of an objective", f"{hint}known terms: {', '.join(known)}", field="objective"
+            )
+        if full in weights:
+            raise InputError(f"the term {name!r} stands twice in {objective!r}", "name it once", field="objective")
+        weights[full] = _weight(name, weight)
+    if not set(weights) - {"source"}:
+        raise InputError("the objective has no term to train on", "add one, e.g. 'ot'", field="objective")
+    return weights
+
+
+def _weight(name: str, text: str) -> float:
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = float("nan")
+    if not 0 < weight < float("inf"):
+        raise InputError(
+            f"the weight of {name!r} is {text!r}", "give a positive number, e.g. '0.5*nce'", field="objective"
+        )
+    return weight

@@ -1,0 +1,85 @@
+"""What an encoder says of a batch: its token vectors, which of them are real, which are special."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from sentence_transformers import MultiVectorEncoder
+from sentence_transformers.base.model import BaseModel
+from sentence_transformers.util.tensor import repad_flattened_features
+from torch import Tensor, nn
+
+TEACHER_TOKENIZED = "teacher_tokenized"
+"""Key by which the collator marks features that the teacher's own tokenizer made."""
+
+
+@dataclass(frozen=True)
+class TokenView:
+    """One side of a batch, as the losses see it.
+
+    Attributes:
+        tokens: Token vectors, (B, n, d).
+        mask: Real tokens, (B, n), bool; padding is False.
+        special: Tokens that the tokenizer adds around the text (``<s>``, ``[SEP]``...), (B, n), bool.
+        sentence: Sentence vectors, (B, d'). For a multi-vector encoder the mean of its token vectors.
+        input_ids: Token ids, (B, n).
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    special: Tensor
+    sentence: Tensor
+    input_ids: Tensor
+
+
+def boundary_token_ids(model: BaseModel) -> Tensor:
+    """Ids of the tokens that stand around a text: begin, end, class, separator, padding.
+
+    ``[UNK]`` and ``[MASK]`` are *not* among them: an unknown word is a word, and late-interaction models
+    expand queries with mask tokens that are scored.
+    """
+    tokenizer = model.tokenizer
+    names = ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "pad_token_id")
+    ids = {getattr(tokenizer, name, None) for name in names} - {None}
+    return torch.tensor(sorted(ids), dtype=torch.long)
+
+
+def encode_tokens(
+    model: nn.Module, features: Mapping[str, Any], boundary_ids: Tensor, *, late_interaction: bool
+) -> TokenView:
+    """Run an encoder on a *copy* of the features and return its token view.
+
+    Args:
+        model: A ``SentenceTransformer`` or ``MultiVectorEncoder``, possibly wrapped (DDP, compile).
+        features: What ``model.preprocess`` returned. The dict is left as it was (a forward pass adds keys to it).
+        boundary_ids: From :func:`boundary_token_ids`.
+        late_interaction: Whether the model is a ``MultiVectorEncoder``; its texts are read as queries.
+
+    Returns:
+        The :class:`TokenView`; FlashAttention's flattened batches are padded again first.
+    """
+    features = {key: value for key, value in features.items() if key not in (TEACHER_TOKENIZED, "task")}
+    input_ids, mask = features.get("input_ids"), features.get("attention_mask")
+    output = model(features, task="query") if late_interaction else model(features)
+    if "cu_seq_lens_q" in output:
+        output = repad_flattened_features(output)
+        input_ids, mask = output["input_ids"], output["attention_mask"]
+    if late_interaction:  # the scoring mask, which may leave out punctuation or add expansion tokens
+        mask = output["attention_mask"]
+    assert input_ids is not None and mask is not None
+    mask = mask.bool()
+    tokens = output["token_embeddings"]
+    special = torch.isin(input_ids, boundary_ids.to(input_ids.device)) & mask
+    sentence = output.get("sentence_embedding")
+    if sentence is None:
+        weight = mask.unsqueeze(-1).to(tokens.dtype)
+        sentence = (tokens * weight).sum(1) / weight.sum(1).clamp_min(1)
+    return TokenView(tokens, mask, special, sentence, input_ids)
+
+
+def is_late_interaction(model: nn.Module) -> bool:
+    """Whether the model scores token by token (``MultiVectorEncoder``)."""
+    return isinstance(model, MultiVectorEncoder)

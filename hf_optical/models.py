@@ -1,0 +1,71 @@
+"""Load encoders from an id or folder, and save them whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from sentence_transformers import MultiVectorEncoder, SentenceTransformer
+from sentence_transformers.base.model import BaseModel
+from torch import nn
+
+from hf_optical.errors import InputError
+
+
+def load_encoder(name_or_path: str, *, device: str | None = None) -> BaseModel:
+    """A dense or late-interaction encoder, whichever the id or folder holds.
+
+    Args:
+        name_or_path: A sentence-transformers model: Hub id or local folder. Remote code is never run.
+        device: As in sentence-transformers; chosen by it when ``None``.
+
+    Raises:
+        InputError: No such model, or the Hub cannot be reached.
+    """
+    try:
+        # float32 whatever the file holds: the transport and the optimizer need it; autocast lowers it where wanted.
+        options: dict[str, Any] = {"device": device, "model_kwargs": {"dtype": "float32"}}
+        if _is_late_interaction(name_or_path):
+            return MultiVectorEncoder(name_or_path, **options)
+        return SentenceTransformer(name_or_path, **options)
+    except (OSError, ValueError, HfHubHTTPError) as error:
+        raise InputError(
+            f"no model could be loaded ({type(error).__name__}: {str(error).splitlines()[0][:200]})",
+            "give the id of a sentence-transformers model on the Hub, or a local folder that holds one",
+            path=name_or_path,
+        ) from error
+
+
+def save_whole(model: BaseModel, folder: str | Path) -> None:
+    """Save a model so that the folder is complete or absent, also after a kill: written beside, then renamed."""
+    folder = Path(folder)
+    scratch = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.parent.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(str(scratch))
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(scratch, folder)
+
+
+def set_dropout(model: nn.Module, probability: float) -> None:
+    """Set every dropout of a model. Distillation has no labels to overfit, and moves faster without."""
+    if not 0 <= probability < 1:
+        raise InputError(f"the dropout is {probability}", "give a number from 0 to below 1", field="dropout")
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = probability
+
+
+def _is_late_interaction(name_or_path: str) -> bool:
+    name = "config_sentence_transformers.json"
+    try:
+        local = Path(name_or_path) / name
+        file = local if Path(name_or_path).is_dir() else Path(hf_hub_download(name_or_path, name))
+        return json.loads(file.read_text(encoding="utf-8")).get("model_type") in ("MultiVectorEncoder", "ColBERT")
+    except (FileNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, json.JSONDecodeError):
+        return False

@@ -1,0 +1,167 @@
+"""The file ``results.json`` that every recipe leaves: what was run, on what, with what outcome."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS_FILE = "results.json"
+PER_QUERY_FILE = "per_query.json"
+
+_PACKAGES = (
+    "hf-optical",
+    "torch",
+    "transformers",
+    "accelerate",
+    "datasets",
+    "peft",
+    "sentence-transformers",
+    "POT",
+    "evaluate",
+    "pytrec_eval-terrier",
+)
+
+
+def write_results(
+    output_dir: str | Path,
+    *,
+    evaluations: Sequence[Mapping[str, Any]],
+    seed: int | None = None,
+    data: Sequence[Mapping[str, Any]] = (),
+    started: float | None = None,
+    per_query: Any = None,
+    **extra: Any,
+) -> Path:
+    """Write ``results.json``, whole or not at all.
+
+    Absolute paths are written relative to the working directory, or as their last part where they lie outside it, so
+    that the file says nothing of the machine. Numbers that are not finite become ``null``.
+
+    Args:
+        output_dir: The folder, made if absent.
+        evaluations: One mapping per retrieval set and language: ``set``, ``language``, ``n`` and scores.
+        seed: Of everything drawn.
+        data: What was read: ``path``, ``rows``, ``sha256`` of each file or folder.
+        started: ``time.time()`` at the start, for ``seconds``.
+        per_query: Scores of each query; written beside, in ``per_query.json``.
+        **extra: Anything else, under its own key.
+
+    Returns:
+        The path of ``results.json``: ``command``, ``seed``, ``versions``, ``data``, ``seconds``, ``peak_memory_mb``,
+        ``evaluations``, and the extra keys.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = write_results(folder, evaluations=[], seed=1)
+        ...     json.loads(path.read_text())["seed"]
+        1
+    """
+    folder = Path(output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    content: dict[str, Any] = {
+        "command": " ".join(portable(argument) for argument in sys.argv),
+        "seed": seed,
+        "versions": versions(),
+        "data": list(data),
+        "seconds": None if started is None else round(time.time() - started, 3),
+        "peak_memory_mb": peak_memory_mb(),
+        "evaluations": list(evaluations),
+        **extra,
+    }
+    if per_query is not None:
+        content["per_query_file"] = PER_QUERY_FILE
+        write_json(folder / PER_QUERY_FILE, per_query)
+    return write_json(folder / RESULTS_FILE, content)
+
+
+def write_json(path: Path, content: Any) -> Path:
+    """Write JSON through a temporary file in the same folder, so that a reader never sees half of it."""
+    text = json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
+    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text + "\n")
+        # mkstemp makes files for the owner alone; results are for anyone who may read the folder.
+        os.chmod(scratch, 0o644)
+        os.replace(scratch, path)
+    finally:
+        if os.path.exists(scratch):
+            os.unlink(scratch)
+    return path
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of Python and of the packages that decide results; ``None`` where one is absent.
+
+    Example:
+        >>> versions()["python"].startswith("3.")
+        True
+    """
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def peak_memory_mb() -> float | None:
+    """Largest resident memory of this process so far, in MB of 1,000,000 bytes; ``None`` where no one counts it."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(peak * unit / 1e6, 1)
+
+
+def portable(text: str) -> str:
+    """Take this machine's folders out of an argument such as ``/a/b``, ``--flag=/a/b`` or ``/a/b,/c/d``.
+
+    Example:
+        >>> portable("--output_dir=/"), portable("a/b"), portable(str(Path.cwd() / "x.yaml"))
+        ('--output_dir=/', 'a/b', 'x.yaml')
+    """
+    name, equals, value = text.partition("=") if text.startswith("-") else ("", "", text)
+    return name + equals + ",".join(_portable_path(part) for part in value.split(","))
+
+
+def _portable_path(text: str) -> str:
+    # A slash at the start alone does not make a path: "/s" may be a unit.
+    if not os.path.isabs(text) or not os.path.exists(os.path.dirname(text.rstrip(os.sep)) or text):
+        return text
+    path = Path(text)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name or text
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy values, tuples, sets and paths into what JSON knows; not-a-number into ``None``."""
+    if isinstance(value, Mapping):
+        return {portable(str(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted((_plain(item) for item in value), key=str)
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, bool | int) or value is None:
+        return value
+    return portable(str(value))

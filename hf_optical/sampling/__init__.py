@@ -1,0 +1,9 @@
+"""Which rows make a batch: batches of similar length, and the hybrid policy."""
+
+from __future__ import annotations
+
+from hf_optical.sampling.hybrid import HybridBatchSampler
+from hf_optical.sampling.length_grouped import LengthGroupedBatchSampler
+from hf_optical.sampling.policy import HybridPolicy
+
+__all__ = ["HybridBatchSampler", "HybridPolicy", "LengthGroupedBatchSampler"]

@@ -1,0 +1,124 @@
+"""Any encoder as a student: its transformer, then whatever brings its tokens into the teacher's space."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from sentence_transformers import MultiVectorEncoder, SentenceTransformer
+from sentence_transformers.base.modules import Dense, Transformer
+from sentence_transformers.util.file_io import is_sentence_transformer_model, load_file_path
+from torch import nn
+
+from hf_optical.errors import InputError
+from hf_optical.students.parts import Encoder, assembled, tokenizer_of, transformer_of
+
+_CLASSES: dict[str, type[SentenceTransformer] | type[MultiVectorEncoder]] = {
+    "SentenceTransformer": SentenceTransformer,
+    "MultiVectorEncoder": MultiVectorEncoder,
+}
+
+
+def adapt_student(model_name_or_path: str | Path, teacher: Encoder, seed: int = 0) -> Encoder:
+    """Make a student of an encoder that already reads the new language, such as XLM-R.
+
+    A complete Sentence Transformers model of the teacher's class and output width is used as it is. From anything else
+    its transformer is taken, a `Dense` maps its tokens to the teacher's token width where the two differ, and copies of
+    the teacher's later modules follow (pooling, projection, normalisation, masks). The saved student alone can then
+    query the teacher's index.
+
+    Args:
+        model_name_or_path: A Hub id or a local folder, of a transformers encoder or a Sentence Transformers model.
+        teacher: The teacher; not changed.
+        seed: Seeds the new `Dense`.
+
+    Returns:
+        A new model of the teacher's class in single precision, with the teacher's similarity function. A model used as
+        it is keeps its own prompts if it has any; otherwise the prompts are the teacher's.
+
+    Raises:
+        InputError: If the id cannot be reached, the folder is missing, or it holds no model that can be loaded.
+
+    Example:
+        >>> adapt_student("FacebookAI/xlm-roberta-base", teacher)  # doctest: +SKIP
+        SentenceTransformer(...)
+    """
+    name = str(model_name_or_path)
+    looks_like_path = Path(name).is_absolute() or name.startswith(("./", "../", "~")) or name.count("/") > 1
+    if looks_like_path and not Path(name).is_dir():
+        raise InputError("there is no such folder", "give a local folder of a model, or a Hub id", path=name)
+    try:
+        complete = _complete(name, teacher)
+        if complete is not None and _width(complete) == _width(teacher):
+            return _as_it_is(complete, teacher)
+        first: Transformer = transformer_of(complete) if complete is not None else _transformer(name)
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"no encoder could be loaded from {name!r} ({reason})",
+            "check the id and the network, or give a local folder that holds the model",
+        ) from error
+    _carry_settings(first, transformer_of(teacher))
+    return assembled(teacher, [first, *_projection(first, transformer_of(teacher), seed)])
+
+
+def _complete(name: str, teacher: Encoder) -> SentenceTransformer | MultiVectorEncoder | None:
+    """Return the Sentence Transformers model at ``name``, if there is one of a class that has token embeddings."""
+    if not is_sentence_transformer_model(name):
+        return None
+    config = load_file_path(name, "config_sentence_transformers.json")
+    kind = json.loads(Path(config).read_text(encoding="utf-8")).get("model_type") if config else None
+    # Before the classes were told apart in the file there was only one.
+    loader = _CLASSES.get(kind or "SentenceTransformer")
+    return None if loader is None else loader(name, device=str(teacher.device), model_kwargs={"dtype": torch.float32})
+
+
+def _transformer(name: str) -> Transformer:
+    return Transformer(name, model_kwargs={"dtype": torch.float32})
+
+
+def _width(model: SentenceTransformer | MultiVectorEncoder) -> tuple[type, int | None]:
+    return type(model), model.get_embedding_dimension()
+
+
+def _as_it_is(student: Any, teacher: Encoder) -> Any:
+    student.similarity_fn_name = teacher.similarity_fn_name
+    if not any(student.prompts.values()):
+        student.prompts = dict(teacher.prompts)
+        student.default_prompt_name = teacher.default_prompt_name
+    return student.requires_grad_(True).eval()
+
+
+def _carry_settings(first: Transformer, teacher: Transformer) -> None:
+    """Give the student's transformer the teacher's lengths per task, and no more places than its positions allow."""
+    first.query_length, first.document_length = teacher.query_length, teacher.document_length
+    expansion = teacher.query_expansion
+    if expansion is not None:
+        token = expansion["token"] and tokenizer_of(first).mask_token
+        expansion = {**expansion, "token": token}
+    first.query_expansion = expansion
+    for part, module in first.model.named_modules():
+        if part.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            # RoBERTa's positions start above the padding id: its configuration promises more places than there are.
+            first.max_seq_length = min(first.max_seq_length or 512, module.num_embeddings - module.padding_idx - 1)
+
+
+def _projection(first: Transformer, teacher: Transformer, seed: int) -> list[Dense]:
+    """Return the `Dense` from the student's token width to the teacher's, or nothing where they agree."""
+    width, wanted = first.get_embedding_dimension(), teacher.get_embedding_dimension()
+    if width == wanted:
+        return []
+    dense = Dense(
+        width,
+        wanted,
+        bias=False,
+        activation_function=nn.Identity(),
+        module_input_name="token_embeddings",
+    )
+    # Orthonormal rows: angles between tokens survive the projection as well as a linear map allows.
+    nn.init.orthogonal_(dense.linear.weight, generator=torch.Generator().manual_seed(seed))
+    return [dense]

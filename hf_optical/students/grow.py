@@ -1,0 +1,155 @@
+"""A student grown from the teacher: its weights, with its own, a longer or a new vocabulary."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from copy import deepcopy
+from typing import Any
+
+import torch
+from sentence_transformers.base.modules import Transformer
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from hf_optical.errors import InputError
+from hf_optical.students.learning import learn_pieces
+from hf_optical.students.parts import (
+    Encoder,
+    assembled,
+    embeddings_of,
+    keep_layers,
+    rebuilt_tokenizer,
+    rebuilt_transformer,
+    tokenizer_of,
+    transformer_of,
+)
+from hf_optical.students.replace import replaced
+from hf_optical.students.rows import Lexicon, SurfaceForms, folder, initial_rows, lexicon_ids, source_ids, word_of
+from hf_optical.students.vocabulary import (
+    check_texts,
+    extended,
+    keep_marks,
+    kind_of,
+    size_of,
+    writes_vowels_as_marks,
+)
+
+logger = logging.getLogger(__name__)
+
+VOCABULARIES = ("copy", "extend", "replace")
+
+
+def grow_student(
+    teacher: Encoder,
+    texts: Iterable[str] | None = None,
+    vocabulary: str = "extend",
+    vocab_size: int = 32_000,
+    num_layers: int | None = None,
+    lexicon: Lexicon | None = None,
+    seed: int = 0,
+) -> Encoder:
+    """Make a student from the teacher itself, for when no multilingual encoder is at hand or a small one is wanted.
+
+    Args:
+        teacher: A `SentenceTransformer` or `MultiVectorEncoder` whose first module is a `Transformer`. Not changed.
+        texts: Sentences of the new language (one side of the bitext). Not needed for ``"copy"``. A list or a column of
+            `datasets` is read as it is; a one-shot iterator is read into memory.
+        vocabulary: ``"copy"``: the teacher's weights and tokenizer. ``"extend"``: the teacher's pieces and their rows
+            stay, and pieces learnt from ``texts`` follow them. ``"replace"``: a new Unigram vocabulary in the style of
+            XLM-R under the teacher's body; a BERT body moves into an ``XLMRobertaModel``, other bodies keep
+            their class.
+        vocab_size: The student's whole vocabulary, in pieces. Fewer are learnt if the texts hold fewer.
+        num_layers: How many of the teacher's layers to keep, evenly spaced with the first and the last; None for all.
+        lexicon: Words of the new language -> English translations. A new piece that is a whole word with an entry
+            begins at the mean of the translations' rows instead of its surface form's.
+        seed: Seeds the rows of pieces of which the teacher can read no part.
+
+    Returns:
+        A new model of the teacher's class with Sentence Transformers' own modules only: ``save_pretrained`` writes a
+        folder that loads without ``trust_remote_code``.
+
+    Raises:
+        InputError: For an unknown ``vocabulary``, missing or empty texts, a vocabulary size that leaves no room for new
+            pieces, a number of layers out of range, or a tokenizer of another kind than WordPiece, Unigram and BPE.
+
+    Note:
+        New rows are means of the teacher's rows for the piece's text (Sachidananda et al. 2021,
+        https://aclanthology.org/2021.sustainlp-1.16/). WordPiece cuts by longest match, so English text may be cut
+        differently by an extended student: it is meant to read the other language. A teacher that strips accents would
+        delete the vowel signs of Devanagari and other scripts whose vowels are combining marks; where the texts use
+        them, the student's normalizer keeps all marks.
+
+    Example:
+        >>> grow_student(teacher, ["habari ya asubuhi"] * 9, vocab_size=31_000)  # doctest: +SKIP
+        SentenceTransformer(...)
+    """
+    if vocabulary not in VOCABULARIES:
+        raise InputError(f"vocabulary is {vocabulary!r}", f"use one of {', '.join(VOCABULARIES)}", field="vocabulary")
+    module = deepcopy(transformer_of(teacher))
+    keep_layers(module.model, num_layers)
+    if vocabulary == "extend":
+        module = _extended(module, check_texts(texts), vocab_size, lexicon, seed)
+    elif vocabulary == "replace":
+        module = replaced(module, check_texts(texts), vocab_size, lexicon, seed)
+    return assembled(teacher, [module])
+
+
+def _extended(
+    module: Transformer, texts: Iterable[str], vocab_size: int, lexicon: Lexicon | None, seed: int
+) -> Transformer:
+    """Return ``module`` with more pieces; its model is changed in place."""
+    old = tokenizer_of(module)
+    backend = old.backend_tokenizer
+    spec = json.loads(backend.to_str())
+    kind_of(spec)
+    size = size_of(spec)
+    if vocab_size <= size:
+        raise InputError(
+            f"vocab_size is {vocab_size}, and the teacher's vocabulary already has {size} pieces",
+            f"give more than {size}, or vocabulary='copy' or 'replace'",
+            field="vocab_size",
+        )
+    settings: dict[str, Any] = {}
+    if writes_vowels_as_marks(texts):
+        spec["normalizer"] = keep_marks(spec["normalizer"])
+        settings["strip_accents"] = False
+    cutter = type(backend).from_str(json.dumps(spec))
+    new = learn_pieces(texts, cutter, spec, vocab_size - size)
+    tokenizer = rebuilt_tokenizer(old, extended(spec, new), **settings)
+    _check_ids(tokenizer.get_vocab(), old.get_vocab(), new.pieces, size)
+
+    forms = SurfaceForms(backend)
+    translations = lexicon_ids(lexicon or {}, forms.ids, folder(cutter))
+    words = [word_of(piece, spec) for piece in new.pieces]
+    sources = source_ids(new.pieces, words, forms, translations)
+    rows = initial_rows(embeddings_of(module.model).weight, sources, seed)
+    _append_rows(module.model, size, rows)
+    logger.info(
+        "%d new pieces: %d rows from the lexicon, %d drawn for want of any part that the teacher reads",
+        len(new.pieces),
+        sum(word in translations for word in words),
+        sum(not groups for groups in sources),
+    )
+    return rebuilt_transformer(module, module.model, tokenizer)
+
+
+def _check_ids(new: dict[str, int], old: dict[str, int], pieces: list[str], size: int) -> None:
+    """Make sure that reading the tokenizer back moved no id: a moved id is a wrong embedding row, silently."""
+    expected = {**old, **{piece: size + i for i, piece in enumerate(pieces)}}
+    moved = [piece for piece, number in expected.items() if new.get(piece) != number]
+    if moved:
+        raise InputError(
+            f"{len(moved)} pieces changed their id when the extended tokenizer was read back, {moved[0]!r} first",
+            "use vocabulary='copy' or 'replace' for this teacher",
+        )
+
+
+def _append_rows(model: PreTrainedModel, size: int, rows: Tensor) -> None:
+    """Write ``rows`` at the ids from ``size`` on; a table padded beyond its vocabulary keeps its spare rows."""
+    needed = max(size + len(rows), embeddings_of(model).num_embeddings)
+    model.resize_token_embeddings(needed, mean_resizing=False)
+    table = embeddings_of(model).weight
+    with torch.no_grad():
+        table[size : size + len(rows)] = rows

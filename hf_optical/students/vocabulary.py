@@ -1,0 +1,195 @@
+"""The vocabulary of a tokenizer as JSON: look at the texts it is to read, write new pieces into it.
+
+Everything here works on `tokenizers.Tokenizer` and its JSON and knows no model. The pieces become part of the
+tokenizer's own vocabulary (not "added tokens", which are cut out of the text before any word is looked at).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hf_optical.errors import InputError
+
+SUPPORTED_KINDS = ("WordPiece", "Unigram", "BPE")
+# Marks that decorate Latin, Greek and Cyrillic letters: to strip them is a choice of the teacher, no loss of letters.
+_ACCENTS = ((0x0300, 0x036F), (0x1AB0, 0x1AFF), (0x1DC0, 0x1DFF), (0x20D0, 0x20FF), (0xFE20, 0xFE2F))
+
+
+@dataclass(frozen=True)
+class NewPieces:
+    """Pieces to add, in the order of their ids.
+
+    Attributes:
+        pieces: The pieces as the tokenizer writes them (``##ing``, ``▁ya``, ``Ġwa``).
+        scores: Unigram only: one log-probability per piece, on the scale of the tokenizer's own.
+        merges: BPE only: the merge that makes each piece.
+    """
+
+    pieces: list[str]
+    scores: list[float] = field(default_factory=list)
+    merges: list[tuple[str, str]] = field(default_factory=list)
+
+
+def check_texts(texts: Iterable[str] | None) -> Sequence[str]:
+    """Return ``texts`` as something that can be read twice, after looking at every row.
+
+    Args:
+        texts: Sentences of the new language. A sequence (a list, a column of `datasets`) is not copied.
+
+    Returns:
+        The texts.
+
+    Raises:
+        InputError: If there are none, or a row is no text or is empty; the row is named.
+
+    Example:
+        >>> check_texts(["habari", "ndiyo"])
+        ['habari', 'ndiyo']
+    """
+    if texts is None or isinstance(texts, str):
+        found = "none were given" if texts is None else "one string was given"
+        raise InputError(f"new pieces are learnt from sentences, and {found}", "pass texts=[...], a list of sentences")
+    rows: Any = texts if hasattr(texts, "__len__") and hasattr(texts, "__getitem__") else list(texts)
+    count = 0
+    for count, text in enumerate(rows, start=1):
+        if not isinstance(text, str) or not text.strip():
+            raise InputError(
+                f"expected a sentence, found {text!r}", "remove the row or fill it", row=count, field="texts"
+            )
+    if not count:
+        raise InputError("texts is empty", "pass the sentences of the new language (one side of the bitext)")
+    return rows
+
+
+def writes_vowels_as_marks(texts: Iterable[str], threshold: float = 0.01) -> bool:
+    """Whether combining marks are letters of the texts' script (Devanagari, Arabic vowels, Thai ...).
+
+    BERT's "strip accents" deletes every non-spacing mark (category Mn), and with it the vowel signs of such scripts.
+
+    Args:
+        texts: Sentences.
+        threshold: Share of such marks among letters and marks above which the answer is yes. A stray foreign word in
+            the texts of a Latin-script language stays below it.
+
+    Returns:
+        True if stripping accents would destroy words.
+
+    Example:
+        >>> writes_vowels_as_marks(["हिन्दी"]), writes_vowels_as_marks(["déjà vu"])
+        (True, False)
+    """
+    marks = letters = 0
+    for text in texts:
+        for character in unicodedata.normalize("NFD", text):
+            category = unicodedata.category(character)
+            if category == "Mn" and not any(first <= ord(character) <= last for first, last in _ACCENTS):
+                marks += 1
+            elif category[0] in "LM":
+                letters += 1
+    return marks > threshold * (marks + letters)
+
+
+def keep_marks(spec: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a normalizer's JSON that no longer strips accents.
+
+    Args:
+        spec: The ``normalizer`` entry of a tokenizer's JSON.
+
+    Returns:
+        The same with ``strip_accents`` off and ``StripAccents`` steps gone.
+
+    Example:
+        >>> keep_marks({"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "StripAccents"}]})
+        {'type': 'Sequence', 'normalizers': [{'type': 'NFD'}]}
+    """
+    if spec is None or spec["type"] == "StripAccents":
+        return None
+    if spec["type"] == "Sequence":
+        kept = [step for step in map(keep_marks, spec["normalizers"]) if step is not None]
+        return {**spec, "normalizers": kept}
+    return {**spec, "strip_accents": False} if "strip_accents" in spec else dict(spec)
+
+
+def kind_of(spec: dict[str, Any]) -> str:
+    """Return the tokenizer's kind, one of `SUPPORTED_KINDS`.
+
+    Args:
+        spec: A tokenizer's JSON.
+
+    Returns:
+        ``"WordPiece"``, ``"Unigram"`` or ``"BPE"``.
+
+    Raises:
+        InputError: For another kind, or a BPE that never splits text into words.
+
+    Example:
+        >>> kind_of({"model": {"type": "WordPiece"}})
+        'WordPiece'
+    """
+    kind = spec["model"].get("type")
+    if kind not in SUPPORTED_KINDS:
+        raise InputError(
+            f"the teacher's tokenizer is of kind {kind!r}, whose vocabulary cannot be extended",
+            f"use a teacher with {', '.join(SUPPORTED_KINDS)}, or vocabulary='copy' or 'replace'",
+        )
+    if kind == "BPE" and spec.get("pre_tokenizer") is None:
+        raise InputError(
+            "the teacher's BPE tokenizer has no pre-tokenizer: its words have no borders to learn pieces within",
+            "use vocabulary='copy' or 'replace', or a byte-level BPE, WordPiece or Unigram teacher",
+        )
+    return str(kind)
+
+
+def extended(spec: dict[str, Any], new: NewPieces) -> dict[str, Any]:
+    """Write pieces into a tokenizer's JSON, after all ids that it has.
+
+    Args:
+        spec: The tokenizer's JSON (not changed).
+        new: The pieces.
+
+    Returns:
+        JSON in which every old piece keeps its id and piece ``i`` of ``new`` has id ``size + i``, where ``size`` is one
+        more than the greatest old id.
+
+    Example:
+        >>> spec = {"added_tokens": [], "model": {"type": "WordPiece", "vocab": {"a": 0}}}
+        >>> extended(spec, NewPieces(["b"]))["model"]["vocab"]
+        {'a': 0, 'b': 1}
+    """
+    model = dict(spec["model"])
+    # Added tokens beyond the vocabulary get their id from its size when a file is read: written into it they keep it.
+    added = sorted((token["id"], token["content"]) for token in spec.get("added_tokens", []))
+    if model["type"] == "Unigram":
+        entries = [list(entry) for entry in model["vocab"]]
+        have = {entry[0] for entry in entries}
+        entries += [[content, 0.0] for _, content in added if content not in have]
+        model["vocab"] = entries + [list(entry) for entry in zip(new.pieces, new.scores, strict=True)]
+        return {**spec, "model": model}
+    vocabulary = {**model["vocab"], **{content: number for number, content in added}}
+    size = max(vocabulary.values()) + 1
+    model["vocab"] = {**vocabulary, **{piece: size + i for i, piece in enumerate(new.pieces)}}
+    if model["type"] == "BPE":
+        as_text = bool(model["merges"]) and isinstance(model["merges"][0], str)
+        model["merges"] = list(model["merges"]) + [" ".join(m) if as_text else list(m) for m in new.merges]
+    return {**spec, "model": model}
+
+
+def size_of(spec: dict[str, Any]) -> int:
+    """Return one more than the greatest id of a tokenizer's JSON, added tokens included.
+
+    Args:
+        spec: The tokenizer's JSON.
+
+    Returns:
+        The number of embedding rows that it needs.
+
+    Example:
+        >>> size_of({"added_tokens": [{"id": 4, "content": "<x>"}], "model": {"vocab": {"a": 0, "b": 1}}})
+        5
+    """
+    vocabulary = spec["model"]["vocab"]
+    ids = vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary))
+    return max([*ids, *(token["id"] for token in spec.get("added_tokens", []))]) + 1

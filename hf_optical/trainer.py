@@ -1,0 +1,204 @@
+"""Trainers that distil a retriever into another language: sentence-transformers' own, with a teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from sentence_transformers import MultiVectorEncoderTrainer, SentenceTransformerTrainer
+from sentence_transformers.base.model import BaseModel
+from sentence_transformers.base.trainer import BaseTrainer
+from torch import nn
+from transformers.trainer_callback import ProgressCallback
+
+from hf_optical.checkpoints import load_loss_state, save_loss_state
+from hf_optical.collation import OTDistillationDataCollator
+from hf_optical.data.kinds import check_training_sets, kind_of
+from hf_optical.errors import InputError, NonFiniteError
+from hf_optical.losses import OTDistillationLoss, parse_objective
+from hf_optical.progress import NamedLossProgress
+from hf_optical.training_args import OTDistillationTrainingArguments
+from hf_optical.transport import SOLVERS
+
+
+class _Distillation(BaseTrainer):
+    """What both trainers add to their host: the teacher, data by kind, guards, the loss's own state."""
+
+    training_args_class = OTDistillationTrainingArguments
+
+    def __init__(
+        self,
+        model: BaseModel | None = None,
+        args: OTDistillationTrainingArguments | None = None,
+        train_dataset: Any = None,
+        eval_dataset: Any = None,
+        loss: Any = None,
+        *,
+        teacher: BaseModel | None = None,
+        data_collator: Any = None,
+        **options: Any,
+    ) -> None:
+        args = args if args is not None else self.training_args_class(output_dir="tmp_trainer")
+        train_dataset = check_training_sets(train_dataset)
+        eval_dataset = check_training_sets(eval_dataset)
+        if loss is None:
+            if model is None:
+                raise InputError(
+                    "a trainer with model_init chooses no loss by itself", "pass loss=, a callable of the model"
+                )
+            loss = self._losses_by_kind(model, teacher, args, train_dataset, eval_dataset)
+        if model is not None and teacher is not None and data_collator is None:
+            data_collator = OTDistillationDataCollator.for_models(
+                model,
+                teacher,
+                mirror="source" in parse_objective(args.objective),
+                router_mapping=args.router_mapping,
+                prompts=args.prompts,
+                max_length=args.max_length,
+            )
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            loss=loss,
+            data_collator=data_collator,
+            **options,
+        )
+        # A trainer whose progress bar names the losses; where the user turned bars off, none is added.
+        if any(type(callback) is ProgressCallback for callback in self.callback_handler.callbacks):
+            self.remove_callback(ProgressCallback)
+            self.add_callback(NamedLossProgress())
+
+    def _losses_by_kind(
+        self,
+        model: BaseModel,
+        teacher: BaseModel | None,
+        args: OTDistillationTrainingArguments,
+        train_dataset: Any,
+        eval_dataset: Any,
+    ) -> nn.Module | dict[str, nn.Module]:
+        def distillation() -> nn.Module:
+            if teacher is None:
+                raise InputError(
+                    f"{type(self).__name__} has bitext to train on and no teacher", "pass teacher= (or a loss of yours)"
+                )
+            return OTDistillationLoss(
+                model,
+                teacher,
+                solver=SOLVERS[args.solver](),
+                objective=args.objective,
+                special_tokens=args.special_tokens,  # type: ignore[arg-type]
+                temperature=args.temperature,
+                gather_across_devices=args.gather_across_devices,
+            )
+
+        names = [*(train_dataset if isinstance(train_dataset, dict) else ())]
+        names += [*(eval_dataset if isinstance(eval_dataset, dict) else ())]
+        if not names:
+            return distillation()
+        makers: dict[str, Callable[[], nn.Module]] = {
+            "bitext": distillation,
+            "mono": lambda: self.contrastive_loss(model, args),
+            "cross": lambda: self.contrastive_loss(model, args),
+        }
+        kinds = {name: kind_of(name) for name in names}
+        made = {kind: makers[kind]() for kind in sorted(set(kinds.values()))}
+        return {name: made[kind] for name, kind in kinds.items()}
+
+    def contrastive_loss(self, model: Any, args: OTDistillationTrainingArguments) -> nn.Module:
+        """The host's InfoNCE, for query-passage sets (kinds ``mono`` and ``cross``)."""
+        raise NotImplementedError
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **options: Any) -> Any:
+        """The host's loss; a NaN or infinity stops here, before backward and optimizer, naming the data set."""
+        name = inputs.get("dataset_name")
+        try:
+            result = super().compute_loss(model, inputs, *args, **options)
+        except NonFiniteError as error:
+            raise NonFiniteError(f"{self._place(name)}: {error}") from error
+        loss = result[0] if isinstance(result, tuple) else result
+        if not torch.isfinite(loss.detach()).all():
+            raise NonFiniteError(f"{self._place(name)}: the loss is {float(loss.detach().mean())}; no step was taken")
+        return result
+
+    def _clip_grad_norm(self, model: nn.Module) -> Any:
+        return self._finite(super()._clip_grad_norm(model))
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        return self._finite(super()._get_grad_norm(model, grad_norm))
+
+    def _finite(self, norm: Any) -> Any:
+        # A gradient scaler (fp16) meets infinities on purpose and skips those steps itself.
+        scaled = self.accelerator.scaler is not None
+        if norm is not None and not scaled and not torch.isfinite(torch.as_tensor(norm)).all():
+            raise NonFiniteError(
+                f"{self._place(None)}: the gradient's norm is {float(norm)}; no step was taken. Lower the learning "
+                "rate, or train in float32"
+            )
+        return norm
+
+    def _place(self, name: str | None) -> str:
+        return f"step {self.state.global_step + 1}" + (f", data set {name!r}" if name else "")
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        super()._save(output_dir, state_dict)
+        save_loss_state(self.loss, output_dir or str(self.args.output_dir))
+
+    def _load_from_checkpoint(self, checkpoint_path: str, model: nn.Module | None = None) -> None:
+        # The host's trainer calls it with the path alone, transformers' FSDP road with the model too.
+        super()._load_from_checkpoint(checkpoint_path)
+        load_loss_state(self.loss, checkpoint_path)
+
+
+class OTDistillationTrainer(_Distillation, SentenceTransformerTrainer):
+    """Distil an English ``SentenceTransformer`` into a student that reads another language.
+
+    Everything that ``SentenceTransformerTrainer`` does works as there: evaluators, callbacks, logging, resume,
+    ``push_to_hub``. Added: a teacher, data sets by kind, a stop before any non-finite step, and checkpoints that
+    hold the loss's own parameters.
+
+    Args:
+        model: The student.
+        args: :class:`~hf_optical.training_args.OTDistillationTrainingArguments`.
+        train_dataset: A data set with the columns ``source`` and ``translation``, or a dict of data sets whose keys
+            say what they are: ``bitext/eng_Latn-swh_Latn`` (``source``, ``translation``), ``mono/swh_Latn`` and
+            ``cross/eng_Latn-swh_Latn`` (``query``, ``passage``, optional ``negative``). The kind before the slash
+            chooses the loss: :class:`~hf_optical.losses.OTDistillationLoss` for bitext, InfoNCE for the others.
+        eval_dataset: The same shapes.
+        loss: A loss of yours in place of these.
+        teacher: The English retriever; frozen here.
+        data_collator: A collator of yours; by default the one that tokenises for both models.
+        options: Of the host trainer: ``evaluator``, ``callbacks``, ``optimizers``...
+
+    Raises:
+        InputError: Missing columns, empty texts (with row numbers), a kind without a loss, bitext without teacher.
+        NonFiniteError: In training: a vector, loss or gradient that is not finite, before the step is taken.
+
+    Example:
+        ::
+
+            trainer = OTDistillationTrainer(
+                model=student, teacher=teacher, args=args, train_dataset={"bitext/eng_Latn-swh_Latn": rows}
+            )
+            trainer.train()
+    """
+
+    def contrastive_loss(self, model: Any, args: OTDistillationTrainingArguments) -> nn.Module:
+        """Sentence-transformers' InfoNCE at ``args.temperature``."""
+        from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+
+        return MultipleNegativesRankingLoss(
+            model, scale=1 / args.temperature, gather_across_devices=args.gather_across_devices
+        )
+
+
+class MultiVectorOTDistillationTrainer(_Distillation, MultiVectorEncoderTrainer):
+    """The twin of :class:`OTDistillationTrainer` for late interaction (``MultiVectorEncoder``) students."""
+
+    def contrastive_loss(self, model: Any, args: OTDistillationTrainingArguments) -> nn.Module:
+        """Sentence-transformers' InfoNCE over MaxSim scores, which sum over tokens and need no temperature."""
+        from sentence_transformers.multi_vector_encoder.losses import MultiVectorMultipleNegativesRankingLoss
+
+        return MultiVectorMultipleNegativesRankingLoss(model, gather_across_devices=args.gather_across_devices)

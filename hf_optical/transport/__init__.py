@@ -1,0 +1,43 @@
+"""Optimal transport between the tokens of a sentence and those of its translation: tensors in, plans out.
+
+Nothing here knows of models, files or languages. A cost is ``(B, n, m)``, marginals are ``(B, n)`` and ``(B, m)``
+with zeros on padding, a plan has the shape of the cost.
+"""
+
+from __future__ import annotations
+
+from hf_optical.transport.cost import cosine_cost, transport_cost
+from hf_optical.transport.exact import Exact
+from hf_optical.transport.ipot import IPOT
+from hf_optical.transport.marginals import (
+    document_frequencies,
+    idf_marginals,
+    idf_weights,
+    independent_plan,
+    marginal_violation,
+    uniform_marginals,
+    weighted_marginals,
+)
+from hf_optical.transport.sinkhorn import Sinkhorn
+from hf_optical.transport.solver import Solution, TransportSolver
+
+SOLVERS: dict[str, type[TransportSolver]] = {"ipot": IPOT, "sinkhorn": Sinkhorn, "exact": Exact}
+"""Solvers by the name that configurations use."""
+
+__all__ = [
+    "IPOT",
+    "SOLVERS",
+    "Exact",
+    "Sinkhorn",
+    "Solution",
+    "TransportSolver",
+    "cosine_cost",
+    "document_frequencies",
+    "idf_marginals",
+    "idf_weights",
+    "independent_plan",
+    "marginal_violation",
+    "transport_cost",
+    "uniform_marginals",
+    "weighted_marginals",
+]

@@ -1,0 +1,35 @@
+"""Checks of tensor values that raise at once where the values are at hand, and without waiting on a CUDA device."""
+
+from __future__ import annotations
+
+import torch
+
+from hf_optical.errors import InputError
+
+
+def require(good: torch.Tensor, problem: str, remedy: str, *, field: str) -> None:
+    """Stop unless every entry of ``good`` is true.
+
+    On CUDA the check is queued as a device-side assertion, so that a training step is not made to wait; it stops the
+    run with ``problem`` when the device reaches it. Elsewhere it raises here, and names the first entry at fault.
+
+    Args:
+        good: ``(B,)`` booleans, one per pair of the batch (or per vocabulary entry).
+        problem: What is wrong.
+        remedy: What to do about it.
+        field: The argument at fault.
+
+    Raises:
+        InputError: If an entry is false and the device is not CUDA.
+
+    Example:
+        >>> require(torch.tensor([True, False]), "no mass", "drop it", field="a")
+        Traceback (most recent call last):
+        hf_optical.errors.InputError: field 'a': no mass (first at index 1 of 2). Remedy: drop it.
+    """
+    if good.device.type == "cuda":
+        torch._assert_async(good.all(), f"{field}: {problem}. Remedy: {remedy}.")
+        return
+    if not bool(good.all()):
+        first = int((~good).nonzero()[0, 0])
+        raise InputError(f"{problem} (first at index {first} of {len(good)})", remedy, field=field)

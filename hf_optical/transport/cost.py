@@ -1,0 +1,118 @@
+"""What it costs to move one unit of mass from a student token to a teacher token."""
+
+from __future__ import annotations
+
+import torch
+
+from hf_optical.errors import InputError
+
+
+def cosine_cost(
+    student_tokens: torch.Tensor,
+    teacher_tokens: torch.Tensor,
+    student_mask: torch.Tensor | None = None,
+    teacher_mask: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Cosine distance between every student token and every teacher token of a pair.
+
+    ``C[i, j] = 1 - cos(student token i, teacher token j)``, the cost of OPTICAL (arXiv 2301.12566). It is computed in
+    float32 whatever the autocast (in float64 for float64 inputs) and is differentiable in both arguments. A zero
+    vector is at cost 1 from everything and receives gradient zero.
+
+    The solvers ignore what the cost holds on padding, so masks change no plan. Give them when padding may hold
+    non-finite values and a gradient is taken: a masked token counts as a zero vector, so neither the cost nor any
+    gradient sees its content.
+
+    Args:
+        student_tokens: ``(B, n, d)`` floating point.
+        teacher_tokens: ``(B, m, d)`` floating point, same width ``d``.
+        student_mask: ``(B, n)``, true (or non-zero) on real tokens; all are real by default.
+        teacher_mask: ``(B, m)``, likewise.
+
+    Returns:
+        The cost, ``(B, n, m)``, in [0, 2].
+
+    Raises:
+        InputError: If the shapes do not fit together.
+
+    Example:
+        >>> student = torch.tensor([[[1.0, 0.0], [0.0, 0.0]]])
+        >>> teacher = torch.tensor([[[2.0, 0.0], [0.0, 1.0], [-3.0, 0.0]]])
+        >>> cosine_cost(student, teacher)
+        tensor([[[0., 1., 2.],
+                 [1., 1., 1.]]])
+    """
+    _check_tokens(student_tokens, teacher_tokens)
+    double = torch.float64 in (student_tokens.dtype, teacher_tokens.dtype)
+    dtype = torch.float64 if double else torch.float32
+    with torch.autocast(device_type=student_tokens.device.type, enabled=False):
+        student = _unit_rows(_blank_padding(student_tokens.to(dtype), student_mask, "student_mask"))
+        teacher = _unit_rows(_blank_padding(teacher_tokens.to(dtype), teacher_mask, "teacher_mask"))
+        return (1.0 - torch.bmm(student, teacher.transpose(1, 2))).clamp(0.0, 2.0)
+
+
+def transport_cost(plan: torch.Tensor, cost: torch.Tensor) -> torch.Tensor:
+    """The Frobenius inner product ``<P, C>`` of each pair: what the plan costs.
+
+    With the plan detached, as the solvers return it, the gradient with respect to the cost is the plan itself.
+    Entries that carry no mass are left out, so that a non-finite cost on padding does no harm.
+
+    Args:
+        plan: ``(B, n, m)``.
+        cost: ``(B, n, m)``.
+
+    Returns:
+        ``(B,)``, in units of the cost per unit of mass.
+
+    Raises:
+        InputError: If the two shapes differ.
+
+    Example:
+        >>> plan = torch.tensor([[[0.5, 0.0], [0.0, 0.5]]])
+        >>> transport_cost(plan, torch.tensor([[[0.2, torch.inf], [1.0, 0.4]]]))
+        tensor([0.3000])
+    """
+    if plan.shape != cost.shape:
+        raise InputError(
+            f"transport_cost got a plan of shape {tuple(plan.shape)} and a cost of shape {tuple(cost.shape)}",
+            "pass the plan that was solved for this very cost",
+            field="plan",
+        )
+    return (plan * cost.masked_fill(plan == 0, 0.0)).sum(dim=(1, 2))
+
+
+def _unit_rows(tokens: torch.Tensor) -> torch.Tensor:
+    # Not `F.normalize`: its gradient at a zero vector is 1e12 times the incoming one.
+    square = tokens.square().sum(dim=-1, keepdim=True)
+    long_enough = square > torch.finfo(square.dtype).tiny
+    return tokens * torch.where(long_enough, torch.where(long_enough, square, 1.0).rsqrt(), 0.0)
+
+
+def _blank_padding(tokens: torch.Tensor, mask: torch.Tensor | None, name: str) -> torch.Tensor:
+    if mask is None:
+        return tokens
+    if mask.shape != tokens.shape[:2]:
+        raise InputError(
+            f"cosine_cost got {name} of shape {tuple(mask.shape)} for tokens of shape {tuple(tokens.shape)}",
+            f"pass a mask of shape {tuple(tokens.shape[:2])}",
+            field=name,
+        )
+    # A product with the mask would keep NaN; `where` keeps it out of the value and of the gradient.
+    return torch.where(mask.to(torch.bool).unsqueeze(-1), tokens, 0.0)
+
+
+def _check_tokens(student: torch.Tensor, teacher: torch.Tensor) -> None:
+    for name, tokens in (("student_tokens", student), ("teacher_tokens", teacher)):
+        if tokens.dim() != 3 or not tokens.is_floating_point():
+            raise InputError(
+                f"cosine_cost got {name} of shape {tuple(tokens.shape)} and type {tokens.dtype}",
+                "pass token embeddings of shape (batch, tokens, width) in floating point",
+                field=name,
+            )
+    if student.shape[0] != teacher.shape[0] or student.shape[2] != teacher.shape[2]:
+        raise InputError(
+            f"cosine_cost got student_tokens {tuple(student.shape)} and teacher_tokens {tuple(teacher.shape)}",
+            "give both the same number of pairs and the same width; where widths differ, project the student into "
+            "the teacher's space with a Dense module",
+            field="student_tokens",
+        )

@@ -1,0 +1,1 @@
+"""One grammar per language of the embedded default: a fact or a question in, words with their roles out."""

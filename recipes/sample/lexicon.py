@@ -1,0 +1,195 @@
+"""The words of the embedded default: concepts in five languages, read from the tables in `words/`.
+
+Every row of a table is one concept; every column is the form that one language's grammar asks for. The words were
+written for this project and come from no data set.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hf_optical.errors import InputError
+
+WORDS = Path(__file__).parent / "words"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Someone who acts. Somali is definite; `marathi_agent` is the case of who did something to something."""
+
+    english: str
+    swahili: str
+    somali: str
+    somali_gender: str
+    tagalog: str
+    marathi: str
+    marathi_agent: str
+    marathi_gender: str
+
+
+@dataclass(frozen=True)
+class Object:
+    """An animal, food or thing that something is done to. `somali_counted` is the form after a numeral."""
+
+    kind: str
+    english: str
+    english_plural: str
+    swahili: str
+    swahili_plural: str
+    swahili_class: str
+    somali: str
+    somali_counted: str
+    tagalog: str
+    marathi: str
+    marathi_plural: str
+    marathi_gender: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place; Swahili and Marathi carry "at", "in" or "on" in the word itself."""
+
+    preposition: str
+    english: str
+    swahili: str
+    somali: str
+    tagalog: str
+    marathi: str
+
+
+@dataclass(frozen=True)
+class Verb:
+    """An action, in the past. `objects` names the kinds it can be done to; "none" makes it intransitive."""
+
+    objects: str
+    english: str
+    english_past: str
+    swahili: str
+    somali: str
+    somali_feminine: str
+    tagalog: str
+    tagalog_object_focus: str
+    marathi: str
+
+    @property
+    def transitive(self) -> bool:
+        """Whether the verb takes an object."""
+        return self.objects != "none"
+
+
+@dataclass(frozen=True)
+class Adjective:
+    """A quality; a hyphen marks a stem that agrees with its noun, `swahili_nasal` is the form in classes 9 and 10."""
+
+    describes: str
+    english: str
+    swahili: str
+    swahili_nasal: str
+    somali: str
+    tagalog: str
+    marathi: str
+
+
+@dataclass(frozen=True)
+class Time:
+    """When something happened; the English preposition is kept apart because only some languages say it."""
+
+    preposition: str
+    english: str
+    swahili: str
+    somali: str
+    tagalog: str
+    marathi: str
+
+
+@dataclass(frozen=True)
+class Numeral:
+    """A number from two to ten."""
+
+    english: str
+    swahili: str
+    swahili_nasal: str
+    somali: str
+    tagalog: str
+    marathi: str
+
+
+@dataclass(frozen=True)
+class Name:
+    """An invented personal name, as each language would write it."""
+
+    english: str
+    swahili: str
+    somali: str
+    tagalog: str
+    marathi: str
+
+
+Concept = TypeVar("Concept", Person, Object, Place, Verb, Adjective, Time, Numeral, Name)
+
+
+def read_table(path: Path, concept: type[Concept]) -> tuple[Concept, ...]:
+    """Reads one table of words: tab-separated, a header that names the fields of `concept`, one concept a row.
+
+    Args:
+        path: The table.
+        concept: The class of its rows.
+
+    Raises:
+        InputError: When a column is missing, or a cell that must hold a word is empty.
+
+    Example:
+        >>> read_table(WORDS / "numerals.tsv", Numeral)[0].swahili
+        '-wili'
+    """
+    names = [field.name for field in fields(concept)]
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        if rows.fieldnames is None or list(rows.fieldnames) != names:
+            raise InputError(f"the columns are {rows.fieldnames}", f"make them {names}", path=path, row=1)
+        return tuple(_concept(row, concept, names, path, number) for number, row in enumerate(rows, start=2))
+
+
+def _concept(row: dict[str, Any], concept: type[Concept], names: list[str], path: Path, number: int) -> Concept:
+    for name in names:
+        if not row[name] and name != "preposition":
+            raise InputError("the cell is empty", "write the word", path=path, row=number, field=name)
+    return concept(**{name: row[name] for name in names})
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """All tables together."""
+
+    persons: tuple[Person, ...]
+    objects: tuple[Object, ...]
+    places: tuple[Place, ...]
+    verbs: tuple[Verb, ...]
+    adjectives: tuple[Adjective, ...]
+    times: tuple[Time, ...]
+    numerals: tuple[Numeral, ...]
+    names: tuple[Name, ...]
+
+
+@cache
+def lexicon() -> Lexicon:
+    """The tables of `words/`, read once.
+
+    Example:
+        >>> sum(len(getattr(lexicon(), table.name)) for table in fields(Lexicon)) > 250
+        True
+    """
+    return Lexicon(
+        read_table(WORDS / "persons.tsv", Person),
+        read_table(WORDS / "objects.tsv", Object),
+        read_table(WORDS / "places.tsv", Place),
+        read_table(WORDS / "verbs.tsv", Verb),
+        read_table(WORDS / "adjectives.tsv", Adjective),
+        read_table(WORDS / "times.tsv", Time),
+        read_table(WORDS / "numerals.tsv", Numeral),
+        read_table(WORDS / "names.tsv", Name),
+    )

@@ -1,0 +1,203 @@
+"""Distil an English retriever into a student that reads another language, and measure what that brought.
+
+``accelerate launch recipes/train.py --config recipes/configs/swahili.yaml --bitext FILE --eval FOLDER``. Without
+arguments it runs on a small language pair that it generates itself. Flags override the file; see ``--help``.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from sentence_transformers import MultiVectorEncoder
+from sentence_transformers.base.model import BaseModel
+from transformers.trainer_utils import get_last_checkpoint
+
+from hf_optical import OTDistillationTrainingArguments
+from hf_optical.configuration import run
+from hf_optical.data.bitext import read_bitext
+from hf_optical.data.fingerprint import file_fingerprint
+from hf_optical.data.languages import normalize
+from hf_optical.data.retrieval import read_retrieval_set
+from hf_optical.errors import InputError
+from hf_optical.evaluation.milestones import Milestones
+from hf_optical.figures.plan import draw_plan
+from hf_optical.models import load_encoder, save_whole, set_dropout
+from hf_optical.results import write_results
+from hf_optical.sampling import LengthGroupedBatchSampler
+from hf_optical.students import build_student
+from hf_optical.students.grow import VOCABULARIES
+from hf_optical.trainer import MultiVectorOTDistillationTrainer, OTDistillationTrainer
+
+
+def _option(default: Any, text: str) -> Any:
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata={"help": text})
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass
+class TrainConfig:
+    """Options of the recipe: in a YAML file, as flags, or both."""
+
+    config: str | None = _option(None, "YAML file with any of these options; flags override it.")
+    teacher: str | None = _option(None, "English retriever: Hub id or folder (sentence-transformers).")
+    student: str = _option("extend", "'copy', 'extend' or 'replace' (grown from the teacher), or an id or folder.")
+    language: str | None = _option(None, "Language of the queries: swh_Latn, swh, sw...")
+    bitext: str | None = _option(None, "Sentence pairs: JSONL, TSV, CSV, Parquet (.gz too) or a Hub data set id.")
+    source_field: str | None = _option(None, "Column of the English; guessed if not given.")
+    translation_field: str | None = _option(None, "Column of the translation; guessed if not given.")
+    max_pairs: int | None = _option(None, "Use only this many pairs, drawn with the seed.")
+    eval: list[str] = _option([], "Folder(s) of retrieval sets: corpus, queries, qrels.")
+    interaction: str | None = _option(None, "Score with 'dense' or 'maxsim'; by default as the models do.")
+    output_dir: str = _option("outputs/train", "Where model, results and figures go.")
+    objective: str = _option("ot+nce", "Sum of ot, mse, cos, nce, e.g. 'ot+0.5*nce'.")
+    solver: str = _option("ipot", "ipot, sinkhorn or exact.")
+    special_tokens: str = _option("match", "match, exclude or transport.")
+    temperature: float = _option(0.05, "Temperature of the contrastive term.")
+    vocab_size: int = _option(40_000, "Vocabulary of a grown student (extend, replace).")
+    num_layers: int | None = _option(None, "Layers of a grown student; all of the teacher's if not given.")
+    max_steps: int = _option(1000, "Optimizer steps.")
+    batch_size: int = _option(32, "Pairs per device and step.")
+    gradient_accumulation_steps: int = _option(1, "Steps whose gradients are added up.")
+    learning_rate: float = _option(1e-4, "Peak learning rate; linear warm-up over a tenth, then linear decay.")
+    max_length: int = _option(128, "Tokens per text in training.")
+    dropout: float = _option(0.0, "Dropout of the student in training.")
+    bf16: bool = _option(False, "Train in bfloat16 (transport stays in float32).")
+    group_by_length: bool = _option(True, "Batches of similar length: much less padding.")
+    save_steps: int = _option(500, "Steps between checkpoints; an interrupted run resumes from the last.")
+    logging_steps: int = _option(20, "Steps between logged losses.")
+    overwrite: bool = _option(False, "Replace a finished run in output_dir.")
+    keep_checkpoints: bool = _option(False, "Keep the checkpoints of a finished run.")
+    push_to_hub: str | None = _option(None, "Hub id to publish the model under (private); token from the environment.")
+    report_to: str = _option("none", "Logging integrations: wandb, tensorboard...")
+    seed: int = _option(0, "Of everything that is drawn.")
+
+
+def main(config: TrainConfig) -> None:
+    """Read, measure, train, measure, write."""
+    started, state, output = time.time(), PartialState(), Path(config.output_dir)
+    if config.overwrite and state.is_main_process:
+        shutil.rmtree(output, ignore_errors=True)
+    state.wait_for_everyone()
+    if (output / "results.json").exists():
+        raise InputError("holds a finished run", "choose another --output_dir, or --overwrite", path=output)
+    sample = None
+    if config.bitext is None and config.teacher is None:
+        from sample import prepare  # the embedded default, beside this file
+
+        with state.main_process_first():
+            sample = prepare(output / "sample", seed=config.seed)
+        for name, value in sample.options(config).items():
+            setattr(config, name, value)
+    for name in ("teacher", "language", "bitext", "eval"):
+        if not getattr(config, name):
+            raise InputError("is not given", f"add --{name}, or a --config that has it", field=name)
+    language = normalize(config.language or "")
+    rows = read_bitext(
+        config.bitext, source_field=config.source_field, translation_field=config.translation_field, language=language
+    )
+    if config.max_pairs and config.max_pairs < len(rows):
+        rows = rows.shuffle(seed=config.seed).select(range(config.max_pairs))
+    sets = [read_retrieval_set(folder, language) for folder in config.eval]
+    teacher = load_encoder(config.teacher or "")
+    student, checkpoint = _student(config, teacher, rows["translation"], state)
+    table = Milestones(sets, teacher, interaction=config.interaction, show_progress=state.is_main_process)  # type: ignore[arg-type]
+    if state.is_main_process:
+        table.measure("raw", teacher)
+        table.measure_ceiling()
+        table.measure("before", student)
+        print(f"\nBefore training ({language}, {len(rows)} pairs, student: {config.student}):\n{table.table()}\n")
+    state.wait_for_everyone()
+    set_dropout(student, config.dropout)
+    trainer = _trainer(config, student, teacher, {f"bitext/eng_Latn-{language}": rows})
+    trainer.train(resume_from_checkpoint=checkpoint)
+    if not state.is_main_process:
+        return
+    save_whole(student.eval(), output / "model")
+    table.measure("after", student)
+    pair = sample.example(language) if sample else (rows[0]["source"], rows[0]["translation"])
+    draw_plan(student, teacher, *pair, output / "figures" / "plan.png")
+    write_results(
+        output,
+        evaluations=table.evaluations(),
+        per_query=table.per_query(),
+        seed=config.seed,
+        data=[file_fingerprint(path) for path in (config.bitext, *config.eval) if Path(str(path)).exists()],
+        started=started,
+        config=vars(config),
+        pairs=len(rows),
+        history=trainer.state.log_history,
+        **({"alignment": sample.measure_alignment(student, teacher, language)} if sample else {}),
+    )
+    if not config.keep_checkpoints:
+        for folder in output.glob("checkpoint-*"):
+            shutil.rmtree(folder)
+    if config.push_to_hub:
+        student.push_to_hub(config.push_to_hub, private=True)
+    print(f"\nAfter {trainer.state.global_step} steps:\n{table.table()}\n\n{table.sentences()}\n")
+    print(f"Use it:\n{_usage(student, teacher, output / 'model', config.teacher or '')}")
+
+
+def _student(config: TrainConfig, teacher: BaseModel, texts: Sequence[str], state: PartialState) -> tuple[Any, Any]:
+    """The student, and the checkpoint to go on from: the last whole one, if the run was interrupted."""
+    output = Path(config.output_dir)
+    checkpoint = get_last_checkpoint(str(output)) if output.is_dir() else None
+    untrained = output / "untrained"
+    if state.is_main_process and not untrained.is_dir():
+        torch.manual_seed(config.seed)
+        grown = config.student in VOCABULARIES
+        options = {"vocab_size": config.vocab_size, "num_layers": config.num_layers} if grown else {}
+        save_whole(build_student(config.student, teacher, texts, seed=config.seed, **options), untrained)
+    state.wait_for_everyone()  # one process grows it, all read it: their vocabularies must be the same
+    if checkpoint and state.is_main_process:
+        print(f"Going on from {checkpoint}")
+    return load_encoder(str(untrained)), checkpoint
+
+
+def _trainer(config: TrainConfig, student: Any, teacher: Any, data: dict[str, Any]) -> Any:
+    args = OTDistillationTrainingArguments(
+        output_dir=config.output_dir,
+        objective=config.objective,
+        solver=config.solver,
+        special_tokens=config.special_tokens,
+        temperature=config.temperature,
+        max_length=config.max_length,
+        max_steps=config.max_steps,
+        per_device_train_batch_size=config.batch_size,
+        gradient_accumulation_steps=config.gradient_accumulation_steps,
+        learning_rate=config.learning_rate,
+        warmup_steps=max(1, config.max_steps // 10),
+        bf16=config.bf16,
+        save_steps=config.save_steps,
+        save_total_limit=2,
+        logging_steps=config.logging_steps,
+        report_to=config.report_to,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        gather_across_devices=PartialState().num_processes > 1,
+        seed=config.seed,
+        data_seed=config.seed,
+        **({"batch_sampler": LengthGroupedBatchSampler} if config.group_by_length else {}),
+    )
+    late = isinstance(student, MultiVectorEncoder)
+    trainer = MultiVectorOTDistillationTrainer if late else OTDistillationTrainer
+    return trainer(model=student, teacher=teacher, args=args, train_dataset=data)
+
+
+def _usage(student: Any, teacher: Any, folder: Path, teacher_name: str) -> str:
+    kind = type(student).__name__
+    return (
+        f"  from sentence_transformers import {kind}\n"
+        f"  student, teacher = {kind}({str(folder)!r}), {kind}({teacher_name!r})\n"
+        f"  scores = student.similarity(student.encode_query(queries), teacher.encode_document(documents))"
+    )
+
+
+if __name__ == "__main__":
+    run(main, TrainConfig)

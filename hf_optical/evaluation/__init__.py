@@ -1,0 +1,1 @@
+"""Cross-lingual, multilingual and monolingual retrieval; language bias; paired tests."""

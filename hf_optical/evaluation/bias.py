@@ -1,7 +1,7 @@
 """Language bias of a ranking over a corpus pooled from several languages.
 
-Everything here takes scores of **all** documents, shape ``(queries, documents)``; ``-inf`` marks what was not retrieved.
-Ties share their mean rank, so that the order of the corpus decides nothing.
+Everything here takes scores of **all** documents, shape ``(queries, documents)``; ``-inf`` marks what was not
+retrieved. Ties share their mean rank, so that the order of the corpus decides nothing.
 
 Rank distance: Elmahdy, Lin and Ahmad (arXiv 2408.10536). MRC: arXiv 2509.06195. The first grows with the corpus, the
 second is bounded: print both.

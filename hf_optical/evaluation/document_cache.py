@@ -105,7 +105,7 @@ def fingerprint(model: torch.nn.Module) -> str:
     digest.update(repr(model).encode())
     settings = {name: getattr(model, name, None) for name in ("prompts", "truncate_dim", "max_seq_length")}
     digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
-    tokenizer = getattr(model, "tokenizer", None)
+    tokenizer: Any = getattr(model, "tokenizer", None)
     if hasattr(tokenizer, "get_vocab"):
         digest.update(json.dumps(sorted(tokenizer.get_vocab().items())).encode())
     for name, tensor in model.state_dict().items():

@@ -99,7 +99,7 @@ class Milestones:
     def sentences(self) -> str:
         """The verdict of every paired test, in words."""
         return "\n".join(
-            f"{entry['set']} {entry['language']}, {name}: {test['verdict']}"
+            f"{name}: {test['verdict']}"
             for entry in self.evaluations()
             for name, test in entry["tests"].items()
         )

@@ -110,7 +110,7 @@ def evaluate_retrieval(
         document_vectors,
         document_encoder=document_encoder,
         queries=queries,
-        similarity=similarity or own_similarity(document_encoder),
+        similarity=similarity or ("dot" if kind == "maxsim" else own_similarity(document_encoder)),
         top_k=top_k,
         batch_size=batch_size,
         show_progress=show_progress,
@@ -186,8 +186,10 @@ def search(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Search dense or token vectors; ``(scores, indices)`` as in :mod:`~hf_optical.evaluation.search`."""
     depth = top_k or max(1, len(document_vectors))
-    if isinstance(query_vectors, TokenVectors) or isinstance(document_vectors, TokenVectors):
+    if isinstance(query_vectors, TokenVectors) and isinstance(document_vectors, TokenVectors):
         return search_multi_vector(query_vectors, document_vectors, depth)
+    if isinstance(query_vectors, TokenVectors) or isinstance(document_vectors, TokenVectors):
+        raise InputError("one side has token vectors and the other single vectors", "encode both for one interaction")
     return search_dense(query_vectors, document_vectors, depth, similarity=similarity)
 
 
@@ -202,14 +204,12 @@ def as_run(
 
 
 def own_similarity(model: Encoder) -> Similarity:
-    """The similarity a dense model was made for; late interaction scores by dot product of its own vectors.
+    """The similarity that a dense model was made for.
 
     Raises:
         InputError: If the model asks for a distance, which the exact search does not offer.
     """
     name = str(getattr(model, "similarity_fn_name", None) or "cosine")
-    if name in ("maxsim", "meanmaxsim"):
-        return "dot"
     if name not in ("cosine", "dot"):
         raise InputError(f"{model_name(model)} compares by {name}", "pass similarity='cosine' or similarity='dot'")
     return "dot" if name == "dot" else "cosine"

@@ -250,13 +250,28 @@ def _comparison(
     else:
         outcome, reading = "loss", "loss: worse beyond chance"
     verdict = (
-        f"{a.set}, {a.language}, {metric}: {difference:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}], "
+        f"{metric} {difference:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}], "
         f"p = {p_holm:.2g}, {n} queries; {reading}."
     )
-    means = [float(np.mean([scores[metric] for scores in system.per_query.values()])) for system in (a, b)]
     return Comparison(
-        a.set, a.language, metric, n, *means, difference, interval, p, p_holm, effect_size(values), outcome, verdict
+        set=a.set,
+        language=a.language,
+        metric=metric,
+        n=n,
+        mean_a=_mean(a, metric),
+        mean_b=_mean(b, metric),
+        difference=difference,
+        interval=interval,
+        p=p,
+        p_holm=p_holm,
+        effect_size=effect_size(values),
+        outcome=outcome,
+        verdict=verdict,
     )
+
+
+def _mean(system: RetrievalScores, metric: str) -> float:
+    return float(np.mean([scores[metric] for scores in system.per_query.values()]))
 
 
 def _differences(a: RetrievalScores, b: RetrievalScores, metric: str) -> np.ndarray:

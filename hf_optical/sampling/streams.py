@@ -21,7 +21,7 @@ class Batch:
 
     def admits(self, row: int) -> bool:
         """Whether ``row`` is in no conflict with the rows of the batch."""
-        return row not in self._present 
+        return row not in self._present and self._keys.isdisjoint(self._conflicts.keys(row))
 
     def add(self, row: int) -> None:
         """Put ``row`` into the batch."""

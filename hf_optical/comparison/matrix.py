@@ -1,0 +1,144 @@
+"""The runs of a comparison: every arm in every language with every seed, each one a run of the training recipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from hf_optical.data.languages import normalize
+from hf_optical.errors import HFOpticalError, InputError
+from hf_optical.results import write_json
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run: an arm in a language with a seed.
+
+    Attributes:
+        arm: Name of the arm.
+        language: FLORES code.
+        seed: Seed of the run.
+        folder: Where it writes.
+        options: Options of the training recipe.
+    """
+
+    arm: str
+    language: str
+    seed: int
+    folder: Path
+    options: Mapping[str, Any]
+
+    @property
+    def flags(self) -> list[str]:
+        """The options as flags of the recipe."""
+        flags: list[str] = []
+        for name, value in {**self.options, "seed": self.seed, "output_dir": str(self.folder)}.items():
+            for item in value if isinstance(value, (list, tuple)) else [value]:
+                flags += [f"--{name}", str(item)]
+        return flags
+
+    def is_done(self) -> bool:
+        """Whether the run has finished, with these very options (a run writes its results last)."""
+        file = self.folder / "results.json"
+        if not file.is_file():
+            return False
+        saved = json.loads(file.read_text(encoding="utf-8"))
+        return saved.get("cell") == self.fingerprint()
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What must be the same for a finished run to count."""
+        return {"arm": self.arm, "language": self.language, "seed": self.seed, "options": dict(self.options)}
+
+
+def cells_of(
+    output_dir: str | Path,
+    common: Mapping[str, Any],
+    languages: Mapping[str, Mapping[str, Any]],
+    arms: Mapping[str, Mapping[str, Any]],
+    seeds: Sequence[int],
+) -> list[Cell]:
+    """All runs, seeds outermost, so that an early stop leaves whole comparisons behind.
+
+    Args:
+        output_dir: Folder of the comparison.
+        common: Options of every run.
+        languages: Options by language (its bitext and retrieval sets).
+        arms: Options by arm (what is compared).
+        seeds: Seeds.
+
+    Raises:
+        InputError: No arm, language or seed, or an unknown language.
+    """
+    for name, found in (("arms", arms), ("languages", languages), ("seeds", seeds)):
+        if not found:
+            raise InputError("is empty", "name at least one", field=name)
+    known = {normalize(code): options for code, options in languages.items()}
+    return [
+        Cell(
+            arm,
+            code,
+            seed,
+            Path(output_dir) / "runs" / code / arm / str(seed),
+            {"language": code, **common, **options, **arm_options},
+        )
+        for seed in seeds
+        for code, options in known.items()
+        for arm, arm_options in arms.items()
+    ]
+
+
+def run_cells(cells: Iterable[Cell], recipe: Path, *, jobs: int = 1, keep_models: bool = False) -> None:
+    """Run what is not done yet, several at a time, each in a process of its own.
+
+    Args:
+        cells: The runs.
+        recipe: ``recipes/train.py``.
+        jobs: Runs at a time; each gets its share of the processor's cores.
+        keep_models: Whether to keep the trained models; only the results are kept otherwise.
+
+    Raises:
+        HFOpticalError: A run failed; the others that had begun are finished, and a second call goes on from there.
+    """
+    waiting = [cell for cell in cells if not cell.is_done()]
+    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+    environment = {**os.environ, "OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
+    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(waiting), desc="runs", disable=not waiting) as bar:
+        futures = [pool.submit(_run, cell, recipe, environment, keep_models) for cell in waiting]
+        try:
+            for future in futures:
+                future.result()
+                bar.update()
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
+
+
+def _run(cell: Cell, recipe: Path, environment: Mapping[str, str], keep_models: bool) -> None:
+    cell.folder.mkdir(parents=True, exist_ok=True)
+    log = cell.folder / "log.txt"
+    with log.open("w", encoding="utf-8") as stream:
+        command = [sys.executable, str(recipe), *cell.flags, "--overwrite", "true"]
+        done = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, env=dict(environment), check=False)  # noqa: S603
+    if done.returncode != 0:
+        last = next((line for line in reversed(log.read_text(encoding="utf-8").splitlines()) if line.strip()), "")
+        raise HFOpticalError(
+            f"the run {cell.language}/{cell.arm}/{cell.seed} ended with code {done.returncode}: "
+            f"{last[-300:]} (log: {log})"
+        )
+    results = cell.folder / "results.json"
+    content = json.loads(results.read_text(encoding="utf-8"))
+    write_json(results, {**content, "cell": cell.fingerprint()})
+    if not keep_models:
+        for name in ("model", "untrained"):
+            shutil.rmtree(cell.folder / name, ignore_errors=True)

@@ -1,0 +1,186 @@
+"""Retrieval sets with documents in several languages: the same questions, answered by parallel passages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hf_optical.data.languages import normalize
+from hf_optical.data.qrels import read_qrels
+from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set, retrieval_languages
+from hf_optical.data.tables import Fault, read_json_rows
+from hf_optical.data.texts import text_fault
+from hf_optical.errors import InputError
+
+Level = Literal["passage", "sentence"]
+Qrels = dict[str, dict[str, int]]
+
+_SENTENCES = re.compile(r"(sentences|qrels_sentences)\.(?P<tag>[^.]+)\.(?:jsonl|trec|tsv)(?:\.gz)?")
+
+
+@dataclass
+class MultilingualSet:
+    """Queries and documents by language, and the judgements of every pair of them.
+
+    Args:
+        name: Name of the set.
+        level: ``"passage"`` or ``"sentence"``.
+        queries: For each query language, text by query id.
+        corpus: For each document language, text by document id.
+        qrels: For each pair (query language, document language), the judgements. Documents need no common ids.
+    """
+
+    name: str
+    level: Level
+    queries: dict[str, dict[str, str]]
+    corpus: dict[str, dict[str, str]]
+    qrels: dict[tuple[str, str], Qrels]
+
+    def pair(self, query_language: str, document_language: str) -> RetrievalSet:
+        """One query language against one document language, the two equal for the monolingual task."""
+        qrels = self.qrels[query_language, document_language]
+        queries = self.queries[query_language]
+        return RetrievalSet(
+            self.name,
+            query_language,
+            document_language,
+            {query: queries[query] for query in qrels},
+            self.corpus[document_language],
+            qrels,
+            None,
+        )
+
+
+def read_multilingual_set(
+    folder: str | Path,
+    level: Level = "passage",
+    *,
+    query_languages: Sequence[str] = (),
+    document_languages: Sequence[str] = (),
+    name: str | None = None,
+) -> MultilingualSet:
+    """Read every language of a folder.
+
+    Args:
+        folder: For passages a retrieval set as :func:`~hf_optical.data.retrieval.read_retrieval_set` reads it. For
+            sentences also ``sentences.<language>.jsonl`` and ``qrels_sentences.<language>.trec``, one pair of files
+            per **document** language (LAReQA, Roy et al., 2020).
+        level: Which of the two.
+        query_languages: Only these, any codes; all by default.
+        document_languages: Only these, any codes; all by default.
+        name: Name of the set; the folder's by default, with ``-sentences`` for sentences.
+
+    Returns:
+        The set, languages as FLORES codes in sorted order.
+
+    Raises:
+        InputError: If a file is missing or inconsistent, or no language is left.
+    """
+    folder = Path(folder)
+    if level not in ("passage", "sentence"):
+        raise InputError(f"level is {level!r}", "use 'passage' or 'sentence'")
+    asked = choose_languages(retrieval_languages(folder)["queries"], query_languages, folder)
+    if level == "passage":
+        answered = choose_languages(retrieval_languages(folder)["documents"], document_languages, folder)
+        return _read_passages(folder, asked, answered, name or folder.resolve().name)
+    return _read_sentences(folder, asked, document_languages, name or f"{folder.resolve().name}-sentences")
+
+
+def has_sentences(folder: str | Path) -> bool:
+    """Whether a folder has sentence-level files."""
+    return any(_SENTENCES.fullmatch(path.name) for path in Path(folder).iterdir())
+
+
+def choose_languages(found: Sequence[str], wanted: Sequence[str], folder: str | Path) -> list[str]:
+    """The languages found that are wanted, any codes; all where none is named.
+
+    Raises:
+        InputError: If a wanted language is not among those found.
+
+    Example:
+        >>> choose_languages(["som_Latn", "swh_Latn"], ["sw"], ".")
+        ['swh_Latn']
+    """
+    codes = [normalize(language) for language in wanted]
+    missing = [code for code in codes if code not in found]
+    if missing or not found:
+        raise InputError(
+            f"the folder has {', '.join(found) or 'no file with a language in its name'}, not {', '.join(missing)}",
+            "ask for languages that it has, or name its files by language",
+            path=folder,
+        )
+    return [language for language in found if not codes or language in codes]
+
+
+def _read_passages(folder: Path, asked: list[str], answered: list[str], name: str) -> MultilingualSet:
+    # Each file is read once where the languages are the same on both sides.
+    pairs = {language: (language if language in answered else answered[0]) for language in asked}
+    sets = [read_retrieval_set(folder, *pair) for pair in pairs.items()]
+    corpus = {item.document_language: item.corpus for item in sets}
+    for language in answered:
+        if language not in corpus:
+            corpus[language] = read_retrieval_set(folder, asked[0], language).corpus
+    qrels = {(item.query_language, language): item.qrels for item in sets for language in answered}
+    for (asked_in, answered_in), judged in qrels.items():
+        _check_documents(judged, corpus[answered_in], folder, f"{asked_in} queries, {answered_in} documents")
+    queries = {item.query_language: item.queries for item in sets}
+    return MultilingualSet(name, "passage", queries, {language: corpus[language] for language in answered}, qrels)
+
+
+def _read_sentences(folder: Path, asked: list[str], wanted: Sequence[str], name: str) -> MultilingualSet:
+    files: dict[str, dict[str, Path]] = {"sentences": {}, "qrels_sentences": {}}
+    for path in sorted(folder.iterdir()):
+        if match := _SENTENCES.fullmatch(path.name):
+            files[match[1]][normalize(match["tag"])] = path
+    answered = choose_languages(sorted(files["sentences"]), wanted, folder)
+    queries = {language: _texts(folder, language) for language in asked}
+    corpus, qrels = {}, {}
+    for language in answered:
+        if language not in files["qrels_sentences"]:
+            raise InputError(
+                f"there are {language} sentences without judgements", "add qrels_sentences of it", path=folder
+            )
+        path = files["qrels_sentences"][language]
+        corpus[language] = _rows(files["sentences"][language])
+        judged: Qrels = {}
+        for line in read_qrels(path):
+            judged.setdefault(line.query, {})[line.document] = line.grade
+        _check_documents(judged, corpus[language], path, f"{language} sentences")
+        for query_language, texts in queries.items():
+            qrels[query_language, language] = {query: judged[query] for query in texts if query in judged}
+    return MultilingualSet(name, "sentence", queries, corpus, qrels)
+
+
+def _texts(folder: Path, language: str) -> dict[str, str]:
+    # Queries are those of the passages: the reader of retrieval sets checks them.
+    documents = retrieval_languages(folder)["documents"]
+    return read_retrieval_set(folder, language, language if language in documents else documents[0]).queries
+
+
+def _rows(path: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for number, row in read_json_rows(path):
+        if isinstance(row, Fault):
+            raise InputError(row.problem, "correct or remove the row", path=path, row=number)
+        identifier = str(row.get("_id", row.get("id", "")))
+        if not identifier or identifier in found:
+            raise InputError(
+                f"the identifier {identifier!r} is empty or not the first", "give each its own", path=path, row=number
+            )
+        if fault := text_fault(row.get("text")):
+            raise InputError(fault, "give every row a text", path=path, row=number, field="text")
+        found[identifier] = row["text"]
+    return found
+
+
+def _check_documents(judged: Qrels, corpus: dict[str, str], path: Path, what: str) -> None:
+    missing = [document for judgements in judged.values() for document in judgements if document not in corpus]
+    if missing:
+        raise InputError(
+            f"{what}: {len(missing)} judged documents do not exist, the first is {missing[0]!r}",
+            "complete the corpus, or leave the language out",
+            path=path,
+        )

@@ -1,0 +1,99 @@
+"""What is said of scores: entries of ``results.json``, and tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hf_optical.evaluation.multilingual import POOLED, MultilingualScores
+from hf_optical.evaluation.retrieval import RetrievalScores
+from hf_optical.evaluation.significance import bootstrap_interval
+
+COLUMNS = ("ndcg@10", "mrr@10", "recall@1", "recall@10", "map")
+
+_RESAMPLES = 2_000
+
+
+def evaluation_entry(
+    scores: RetrievalScores, document_language: str, task: str | None = None, *, seed: int = 0
+) -> dict[str, Any]:
+    """One entry of ``evaluations``: means, and 95 % bootstrap intervals over the queries.
+
+    Args:
+        scores: The scores.
+        document_language: FLORES code, or ``"pooled"``.
+        task: ``"mono"``, ``"cross"`` or ``"multi"``; found from the languages by default.
+        seed: Of the bootstrap.
+
+    Returns:
+        ``set``, ``language``, ``document_language``, ``task``, ``n``, ``scores``, ``intervals``.
+    """
+    values = {name: [query[name] for query in scores.per_query.values()] for name in COLUMNS}
+    return {
+        "set": scores.set,
+        "language": scores.language,
+        "document_language": document_language,
+        "task": task or ("mono" if scores.language == document_language else "cross"),
+        "n": scores.n,
+        "scores": {name: scores.metrics[name] for name in scores.metrics},
+        "intervals": {
+            name: list(bootstrap_interval(column, resamples=_RESAMPLES, seed=seed)) for name, column in values.items()
+        },
+    }
+
+
+def multilingual_entries(scores: MultilingualScores, *, seed: int = 0) -> list[dict[str, Any]]:
+    """The entries of all pairs of languages, then those of the pooled corpus."""
+    pairs = [evaluation_entry(found, answered, seed=seed) for (_, answered), found in scores.pairs.items()]
+    pooled = [evaluation_entry(found, POOLED, "multi", seed=seed) for found in scores.pooled.values()]
+    for entry in (*pairs, *pooled):
+        entry["set"] = scores.set
+    return pairs + pooled
+
+
+def scores_table(entries: Sequence[dict[str, Any]], metric: str = "ndcg@10") -> str:
+    """A table with one line per entry, and the interval of ``metric``."""
+    labels = [f"{entry['set']}  {entry['language']} -> {entry['document_language']}" for entry in entries]
+    width = max((len(label) for label in labels), default=0)
+    head = f"{'':{width}}  {'n':>5}" + "".join(f"{name:>11}" for name in COLUMNS) + f"  95 % of {metric}"
+    lines = [head]
+    for label, entry in zip(labels, entries, strict=True):
+        numbers = "".join(f"{entry['scores'][name]:11.3f}" for name in COLUMNS)
+        low, high = entry["intervals"][metric]
+        lines.append(f"{label:{width}}  {entry['n']:5d}{numbers}  [{low:.3f}, {high:.3f}]")
+    return "\n".join(lines)
+
+
+def task_table(scores: MultilingualScores, metric: str = "map") -> str:
+    """Monolingual, cross-lingual and multilingual means, and the panel of language bias, as text."""
+    summary = scores.summary(metric)
+    bias = scores.bias
+    means = "   ".join(f"{task} {'-' if value is None else format(value, '.3f')}" for task, value in summary.items())
+    by_language = ", ".join(f"{name} {value:.1f}" for name, value in bias.rank_distance_by_language.items())
+    shares = ", ".join(
+        f"{name} {share:.2f} ({bias.relevance_share[name]:.2f})" for name, share in bias.share_at_k.items()
+    )
+    correlation = "-" if np.isnan(bias.mean_rank_correlation) else f"{bias.mean_rank_correlation:.3f}"
+    return "\n".join(
+        [
+            f"{scores.set}, {metric}:   {means}",
+            f"  rank distance (lower is better)      {bias.rank_distance:.1f}   [{by_language}]",
+            f"  rank correlation of query languages  {correlation}",
+            f"  share of the first {bias.k} (of the relevant)  {shares}",
+            f"  worst query language, pooled         {bias.worst_language} {bias.worst_score:.3f}",
+        ]
+    )
+
+
+def pair_matrix(scores: MultilingualScores, metric: str = "map") -> tuple[list[str], list[str], np.ndarray]:
+    """Query languages, document languages (the last column: pooled) and the matrix of scores; ``nan`` where none."""
+    rows = list(scores.pooled)
+    columns = list(dict.fromkeys(answered for _, answered in scores.pairs))
+    matrix = np.full((len(rows), len(columns) + 1), np.nan)
+    for (asked, answered), found in scores.pairs.items():
+        matrix[rows.index(asked), columns.index(answered)] = found.metrics[metric]
+    for asked, found in scores.pooled.items():
+        matrix[rows.index(asked), -1] = found.metrics[metric]
+    return rows, [*columns, POOLED], matrix

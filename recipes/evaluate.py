@@ -1,0 +1,150 @@
+"""Score a query encoder on retrieval sets, against documents that it or another encoder of the same space has read.
+
+``python recipes/evaluate.py --model STUDENT --document_model TEACHER --eval FOLDER --output_dir OUT``. A folder with
+documents in several languages is scored monolingually, cross-lingually and pooled, with its language bias.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hf_optical.configuration import run
+from hf_optical.data.fingerprint import file_fingerprint
+from hf_optical.data.languages import ENGLISH
+from hf_optical.data.retrieval import read_retrieval_set, retrieval_languages
+from hf_optical.errors import InputError
+from hf_optical.evaluation.document_cache import DocumentCache
+from hf_optical.evaluation.multilingual import evaluate_multilingual
+from hf_optical.evaluation.multilingual_set import choose_languages, has_sentences, read_multilingual_set
+from hf_optical.evaluation.report import (
+    COLUMNS,
+    evaluation_entry,
+    multilingual_entries,
+    pair_matrix,
+    scores_table,
+    task_table,
+)
+from hf_optical.evaluation.retrieval import evaluate_retrieval
+from hf_optical.figures.language_pairs import draw_language_pairs
+from hf_optical.models import load_encoder
+from hf_optical.results import write_results
+
+
+def _option(default: Any, text: str) -> Any:
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata={"help": text})
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass
+class EvaluateConfig:
+    """Options of the recipe: in a YAML file, as flags, or both."""
+
+    model: str = field(metadata={"help": "Query encoder: Hub id or folder (sentence-transformers)."})
+    eval: list[str] = field(metadata={"help": "Folder(s) of retrieval sets: corpus, queries, qrels."})
+    document_model: str | None = _option(None, "Document encoder of the same space; the query encoder by default.")
+    languages: list[str] = _option([], "Query languages; all that a folder has by default.")
+    document_languages: list[str] = _option([], "Document languages; all that a folder has by default.")
+    output_dir: str = _option("outputs/evaluate", "Where results.json, per_query.json and figures go.")
+    interaction: str | None = _option(None, "Score with 'dense' or 'maxsim'; by default as the document model does.")
+    metric: str = _option("ndcg@10", "Measure of the intervals and of the tables by language.")
+    top_k: int = _option(1000, "Depth of the rankings.")
+    batch_size: int = _option(32, "Texts per forward pass.")
+    document_cache: str | None = _option(None, "Folder that keeps document vectors between runs.")
+    figures: bool = _option(True, "Draw the heat map of language pairs (needs matplotlib).")
+    seed: int = _option(0, "Of the bootstrap.")
+
+
+@dataclass
+class _Outcome:
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    per_query: dict[str, Any] = field(default_factory=dict)
+    bias: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+def main(config: EvaluateConfig) -> None:
+    """Read, encode, search, score, write."""
+    started, outcome = time.time(), _Outcome()
+    if config.metric not in COLUMNS:
+        raise InputError(
+            f"the measure {config.metric!r} is unknown", f"use one of {', '.join(COLUMNS)}", field="metric"
+        )
+    chosen = {folder: _document_languages(config, folder) for folder in config.eval}
+    queries = load_encoder(config.model)
+    documents = load_encoder(config.document_model) if config.document_model else queries
+    options: dict[str, Any] = {
+        "interaction": config.interaction,
+        "top_k": config.top_k,
+        "batch_size": config.batch_size,
+        "document_cache": DocumentCache(config.document_cache),
+        "show_progress": True,
+    }
+    for folder, answered in chosen.items():
+        if len(answered) > 1:
+            _many_languages(config, folder, (queries, documents), options, outcome)
+        else:
+            _one_language(config, folder, answered[0], (queries, documents), options, outcome)
+    path = write_results(
+        config.output_dir,
+        evaluations=outcome.entries,
+        per_query=outcome.per_query,
+        seed=config.seed,
+        data=[file_fingerprint(folder) for folder in config.eval],
+        started=started,
+        config=asdict(config),
+        **({"summary": outcome.summary, "bias": outcome.bias} if outcome.bias else {}),
+    )
+    print(f"\n{scores_table(outcome.entries, config.metric)}\n\nWritten: {path}")
+
+
+def _document_languages(config: EvaluateConfig, folder: str) -> list[str]:
+    found = retrieval_languages(folder)["documents"]
+    if found or config.document_languages:
+        return choose_languages(found, config.document_languages, folder)
+    return [ENGLISH]  # a corpus without a language in its name
+
+
+def _one_language(
+    config: EvaluateConfig, folder: str, answered: str, models: tuple[Any, Any], options: Any, outcome: _Outcome
+) -> None:
+    found = retrieval_languages(folder)
+    # Queries without a language in the file's name are in whatever language the user says.
+    asked = config.languages if "queries" in found["untagged"] and config.languages else None
+    for language in asked or choose_languages(found["queries"], config.languages, folder):
+        item = read_retrieval_set(folder, language, answered)
+        scores = evaluate_retrieval(models[0], item, models[1], **options)
+        outcome.entries.append(evaluation_entry(scores, answered, seed=config.seed))
+        outcome.per_query[f"{item.name}/{item.query_language}/{answered}"] = scores.per_query
+
+
+def _many_languages(
+    config: EvaluateConfig, folder: str, models: tuple[Any, Any], options: Any, outcome: _Outcome
+) -> None:
+    levels = ("passage", "sentence") if has_sentences(folder) else ("passage",)
+    for level in levels:
+        item = read_multilingual_set(
+            folder,
+            level,  # type: ignore[arg-type]
+            query_languages=config.languages,
+            document_languages=config.document_languages if level == "passage" else (),
+        )
+        scores = evaluate_multilingual(models[0], item, models[1], metric=config.metric, **options)
+        entries = multilingual_entries(scores, seed=config.seed)
+        outcome.entries += entries
+        found = [*scores.pairs.values(), *scores.pooled.values()]
+        for entry, one in zip(entries, found, strict=True):
+            outcome.per_query[f"{entry['set']}/{entry['language']}/{entry['document_language']}"] = one.per_query
+        outcome.bias[item.name] = asdict(scores.bias)
+        outcome.summary[item.name] = {name: scores.summary(name) for name in COLUMNS}
+        print(f"\n{task_table(scores, config.metric)}")
+        if config.figures:
+            place = Path(config.output_dir) / "figures" / f"{item.name}.png"
+            draw_language_pairs(*pair_matrix(scores, config.metric), place, title=f"{item.name}, {config.metric}")
+
+
+if __name__ == "__main__":
+    run(main, EvaluateConfig)

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_models
+from sentence_transformers import SentenceTransformer
+
+from hf_optical.configuration import parse, run
+from hf_optical.models import load_encoder
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "train.py"
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    spec = importlib.util.spec_from_file_location("train_recipe", RECIPE)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["train_recipe"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def workplace(tmp_path):
+    """A teacher, a bitext and a retrieval set, all tiny, and the flags that name them."""
+    tiny_models.dense(tmp_path, tiny_models.ENGLISH).save_pretrained(str(tmp_path / "teacher"))
+    rows = tiny_models.bitext(40)
+    with (tmp_path / "pairs.tsv").open("w", encoding="utf-8") as file:
+        file.write("en\tsw\n" + "".join(f"{row['source']}\t{row['translation']}\n" for row in rows))
+    folder = tmp_path / "eval"
+    folder.mkdir()
+    texts = list(dict.fromkeys(row["source"] for row in rows))[:30]
+    pairs = {row["source"]: row["translation"] for row in rows}
+    for name, values in (("corpus.en", texts), ("queries.sw", [pairs[text] for text in texts]), ("queries.en", texts)):
+        lines = [json.dumps({"id": f"{name[0]}{i}", "text": text}) for i, text in enumerate(values)]
+        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "qrels.all.trec").write_text("".join(f"q{i} 0 c{i} 1\n" for i in range(len(texts))))
+    return {
+        "teacher": str(tmp_path / "teacher"),
+        "student": "copy",
+        "language": "sw",
+        "bitext": str(tmp_path / "pairs.tsv"),
+        "eval": str(folder),
+        "output_dir": str(tmp_path / "out"),
+        "max_steps": "3",
+        "batch_size": "4",
+        "save_steps": "2",
+    }
+
+
+def call(recipe, flags, *more):
+    argv = [part for name, value in flags.items() for part in (f"--{name}", value)]
+    with pytest.raises(SystemExit) as stop:
+        run(recipe.main, recipe.TrainConfig, [*argv, *more])
+    return stop.value.code
+
+
+def test_a_run_leaves_results_model_figure_and_a_table(recipe, workplace, capsys):
+    assert call(recipe, workplace) == 0
+    out = Path(workplace["output_dir"])
+    results = json.loads((out / "results.json").read_text())
+    assert {"command", "seed", "versions", "data", "seconds", "peak_memory_mb", "evaluations"} <= set(results)
+    (entry,) = results["evaluations"]
+    assert entry["language"] == "swh_Latn" and entry["n"] == len(json.loads((out / "per_query.json").read_text())["eval/swh_Latn"]["after"])
+    for row in ("raw", "before", "after", "ceiling"):
+        assert set(entry[row]) == {"ndcg@10", "mrr@10", "recall@1", "recall@10", "map"}
+    assert entry["ceiling"]["recall@1"] == 1.0 and entry["raw"] == entry["before"]  # a copy is its teacher
+    assert [item["rows"] for item in results["data"]][0] == 41 and all(len(item["sha256"]) == 64 for item in results["data"])
+    assert (out / "figures" / "plan.png").read_bytes().startswith(b"\x89PNG")
+    assert not list(out.glob("checkpoint-*"))
+    printed = capsys.readouterr().out
+    assert printed.index("Before training") < printed.index("After 3 steps") < printed.index("encode_query")
+    assert str(tmp := out.parent) not in json.dumps(results), f"the results name this machine's {tmp}"
+
+
+def test_the_model_loads_without_this_package_and_gives_the_same_vectors(recipe, workplace):
+    assert call(recipe, workplace) == 0
+    folder = Path(workplace["output_dir"]) / "model"
+    texts = ["the goat sleeps under the tree", "a red dog", "mbuzi analala"]
+    code = (
+        "import sys; sys.modules['hf_optical'] = None\n"
+        "from sentence_transformers import SentenceTransformer\n"
+        f"import numpy; model = SentenceTransformer({str(folder)!r}, device='cpu')\n"
+        f"numpy.save({str(folder.parent / 'vectors.npy')!r}, model.encode({texts!r}))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    mine = load_encoder(str(folder), device="cpu").encode(texts)
+    assert np.abs(np.load(folder.parent / "vectors.npy") - mine).max() < 1e-6
+    assert np.abs(mine - SentenceTransformer(workplace["teacher"], device="cpu").encode(texts)).max() > 1e-4
+
+
+def test_an_interrupted_run_goes_on_and_ends_like_a_whole_one(recipe, workplace, tmp_path, capsys, monkeypatch):
+    assert call(recipe, {**workplace, "output_dir": str(tmp_path / "whole")}) == 0
+    from hf_optical.trainer import OTDistillationTrainer
+
+    step = OTDistillationTrainer.training_step
+
+    def interrupted(self, *args, **options):
+        if self.state.global_step == 2:
+            raise KeyboardInterrupt
+        return step(self, *args, **options)
+
+    monkeypatch.setattr(OTDistillationTrainer, "training_step", interrupted)
+    assert call(recipe, workplace) == 130
+    out = Path(workplace["output_dir"])
+    assert not (out / "results.json").exists() and (out / "checkpoint-2").is_dir()
+    monkeypatch.setattr(OTDistillationTrainer, "training_step", step)
+    capsys.readouterr()
+    assert call(recipe, workplace) == 0
+    assert "Going on from" in capsys.readouterr().out
+    states = [load_encoder(str(folder / "model"), device="cpu").state_dict() for folder in (tmp_path / "whole", out)]
+    assert all((states[0][name] == value).all() for name, value in states[1].items())
+
+
+def test_a_finished_run_is_not_overwritten_unasked(recipe, workplace, capsys):
+    assert call(recipe, workplace) == 0
+    assert call(recipe, workplace) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert call(recipe, workplace, "--overwrite") == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"language": "swq"}, "swh_Latn"),
+        ({"objective": "ot+nse"}, "did you mean 'nce'"),
+        ({"bitext": "nowhere.tsv"}, "nowhere.tsv"),
+        ({"eval": "nowhere"}, "nowhere"),
+        ({"teacher": "nowhere/nothing"}, "local folder"),
+        ({"max_stepz": "3"}, "max_steps"),
+        ({"max_steps": "many"}, "max_steps"),
+        ({"solver": "simplex"}, "ipot"),
+        ({"dropout": "1.5"}, "dropout"),
+        ({"student": "repalce"}, "repalce"),
+    ],
+)
+def test_bad_options_end_in_one_clear_error_and_leave_nothing(recipe, workplace, capsys, flags, message):
+    assert call(recipe, {**workplace, **flags}) == 2
+    printed = capsys.readouterr().err.strip().splitlines()
+    assert printed[-1].startswith("error: ") and message in printed[-1]
+    assert not (Path(workplace["output_dir"]) / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("", "pairs.tsv"), ("en\nonly one\n", "pairs.tsv"), ("en\tsw\nthe goat\tmbuzi\nthe dog\t\n", "row 3")],
+    ids=["empty", "one column", "missing text"],
+)
+def test_bad_files_end_in_one_clear_error(recipe, workplace, capsys, content, message):
+    Path(workplace["bitext"]).write_text(content, encoding="utf-8")
+    assert call(recipe, workplace) == 2
+    assert message in capsys.readouterr().err
+    assert not Path(workplace["output_dir"], "model").exists()
+
+
+@pytest.mark.parametrize("name", ["swahili", "somali", "tagalog", "marathi", "sample"])
+def test_the_configurations_parse(recipe, name):
+    config = parse(recipe.TrainConfig, ["--config", str(RECIPE.parent / "configs" / f"{name}.yaml"), "--seed", "7"])
+    assert config.seed == 7 and config.student == "extend" and "_" in config.language

@@ -18,6 +18,7 @@ from accelerate import PartialState
 from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.model import BaseModel
 from transformers.trainer_utils import get_last_checkpoint
+from transformers.utils.logging import disable_progress_bar
 
 from hf_optical import OTDistillationTrainingArguments
 from hf_optical.configuration import run
@@ -83,6 +84,7 @@ class TrainConfig:
 def main(config: TrainConfig) -> None:
     """Read, measure, train, measure, write."""
     started, state, output = time.time(), PartialState(), Path(config.output_dir)
+    disable_progress_bar()  # of every weight file that is read; ours and the trainer's stay
     if config.overwrite and state.is_main_process:
         shutil.rmtree(output, ignore_errors=True)
     state.wait_for_everyone()

@@ -1,4 +1,4 @@
-"""Document vectors encoded once: kept by content, in memory or as memory-mapped files in a folder."""
+"""Vectors encoded once: kept by content, in memory or as memory-mapped files in a folder."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import torch
 from hf_optical.evaluation.encoding import (
     Encoder,
     Interaction,
+    Role,
     Vectors,
     encode_blocks,
     encode_texts,
@@ -27,7 +28,7 @@ from hf_optical.evaluation.token_vectors import TokenVectors
 
 
 class DocumentCache:
-    """Document vectors by content: the model's weights, vocabulary and prompts, and the texts.
+    """Vectors of documents, or of queries, by content: the model's weights, vocabulary and prompts, and the texts.
 
     A changed weight, prompt, length limit or text is another key, so a stale vector cannot be returned. With a folder,
     vectors are written block by block, moved into place whole, and memory-mapped on reading.
@@ -51,37 +52,39 @@ class DocumentCache:
         self,
         model: Encoder,
         texts: Sequence[str],
+        role: Role = "document",
         *,
         interaction: Interaction | None = None,
         batch_size: int = 32,
         show_progress: bool = False,
     ) -> Vectors:
-        """Return the vectors of ``texts`` read as documents; see :func:`~.encoding.encode_texts`.
+        """Return the vectors of ``texts``; arguments as in :func:`~hf_optical.evaluation.encoding.encode_texts`.
 
         Returns:
             ``(n, dimension)`` float32 or :class:`TokenVectors`, memory-mapped and read-only where a folder is used.
 
         Raises:
-            NonFiniteError: As :func:`~.encoding.encode_texts`; nothing is kept then.
+            NonFiniteError: If a vector has a NaN or an infinity; nothing is kept then.
         """
         kind = resolve_interaction(model, interaction)
-        key = _key(model, kind, texts)
+        key = _key(model, kind, role, texts)
         if key not in self._memory:
             options: dict[str, Any] = {"interaction": kind, "batch_size": batch_size, "show_progress": show_progress}
             if self.folder is None:
-                self._memory[key] = encode_texts(model, texts, "document", **options)
+                self._memory[key] = encode_texts(model, texts, role, **options)
             else:
-                self._memory[key] = self._from_disk(self.folder / key, model, texts, kind, options)
+                self._memory[key] = self._from_disk(self.folder / key, model, texts, role, options)
         return self._memory[key]
 
     def _from_disk(
-        self, place: Path, model: Encoder, texts: Sequence[str], kind: Interaction, options: dict[str, Any]
+        self, place: Path, model: Encoder, texts: Sequence[str], role: Role, options: dict[str, Any]
     ) -> Vectors:
+        kind = options["interaction"]
         if not place.is_dir():
             place.parent.mkdir(parents=True, exist_ok=True)
             scratch = Path(tempfile.mkdtemp(dir=place.parent, prefix=".writing-"))
             try:
-                blocks = encode_blocks(model, texts, "document", **options)
+                blocks = encode_blocks(model, texts, role, **options)
                 (_write_dense if kind == "dense" else _write_tokens)(scratch, blocks, len(texts))
                 _move(scratch, place)
             finally:
@@ -115,8 +118,8 @@ def fingerprint(model: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _key(model: Encoder, kind: Interaction, texts: Iterable[str]) -> str:
-    digest = hashlib.blake2b(f"{fingerprint(model)}|{kind}|document".encode(), digest_size=16)
+def _key(model: Encoder, kind: Interaction, role: Role, texts: Iterable[str]) -> str:
+    digest = hashlib.blake2b(f"{fingerprint(model)}|{kind}|{role}".encode(), digest_size=16)
     for text in texts:
         data = text.encode()
         # Lengths first: the texts "ab", "c" are not the texts "a", "bc".

@@ -99,9 +99,7 @@ class Milestones:
     def sentences(self) -> str:
         """The verdict of every paired test, in words."""
         return "\n".join(
-            f"{name}: {test['verdict']}"
-            for entry in self.evaluations()
-            for name, test in entry["tests"].items()
+            f"{name}: {test['verdict']}" for entry in self.evaluations() for name, test in entry["tests"].items()
         )
 
     def table(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from hf_optical.evaluation.bias import (
     worst_language,
 )
 from hf_optical.evaluation.document_cache import DocumentCache
-from hf_optical.evaluation.encoding import Encoder, Interaction, Vectors, encode_texts, resolve_interaction
+from hf_optical.evaluation.encoding import Encoder, Interaction, Vectors, resolve_interaction
 from hf_optical.evaluation.multilingual_set import MultilingualSet
 from hf_optical.evaluation.retrieval import (
     RetrievalScores,
@@ -115,12 +116,13 @@ def evaluate_multilingual(
     kind = resolve_interaction(document_encoder, interaction)
     pool = [(language, document) for language, texts in multilingual_set.corpus.items() for document in texts]
     texts = [multilingual_set.corpus[language][document] for language, document in pool]
-    options = {"interaction": kind, "batch_size": batch_size, "show_progress": show_progress}
+    options: dict[str, Any] = {"interaction": kind, "batch_size": batch_size, "show_progress": show_progress}
     cache = document_cache or DocumentCache()
-    document_vectors = cache.vectors(document_encoder, texts, **options)  # type: ignore[arg-type]
+    document_vectors = cache.vectors(document_encoder, texts, **options)
     scores: dict[str, np.ndarray] = {}
     for language, queries in multilingual_set.queries.items():
-        query_vectors = encode_texts(query_encoder, list(queries.values()), "query", **options)  # type: ignore[arg-type]
+        # Queries too: the passages and the sentences of a folder have the same ones.
+        query_vectors = cache.vectors(query_encoder, list(queries.values()), "query", **options)
         check_same_space(query_encoder, query_vectors, document_encoder, document_vectors)
         measure = similarity or ("dot" if kind == "maxsim" else own_similarity(document_encoder))
         scores[language] = all_scores(query_vectors, document_vectors, measure)

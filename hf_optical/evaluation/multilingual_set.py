@@ -137,7 +137,8 @@ def _read_sentences(folder: Path, asked: list[str], wanted: Sequence[str], name:
             files[match[1]][normalize(match["tag"])] = path
     answered = choose_languages(sorted(files["sentences"]), wanted, folder)
     queries = {language: _texts(folder, language) for language in asked}
-    corpus, qrels = {}, {}
+    corpus: dict[str, dict[str, str]] = {}
+    judgements: dict[str, Qrels] = {}
     for language in answered:
         if language not in files["qrels_sentences"]:
             raise InputError(
@@ -149,8 +150,12 @@ def _read_sentences(folder: Path, asked: list[str], wanted: Sequence[str], name:
         for line in read_qrels(path):
             judged.setdefault(line.query, {})[line.document] = line.grade
         _check_documents(judged, corpus[language], path, f"{language} sentences")
-        for query_language, texts in queries.items():
-            qrels[query_language, language] = {query: judged[query] for query in texts if query in judged}
+        judgements[language] = judged
+    qrels = {
+        (asked_in, answered_in): {query: judged[query] for query in texts if query in judged}
+        for asked_in, texts in queries.items()
+        for answered_in, judged in judgements.items()
+    }
     return MultilingualSet(name, "sentence", queries, corpus, qrels)
 
 

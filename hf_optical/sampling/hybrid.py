@@ -129,7 +129,7 @@ class HybridBatchSampler(MultiDatasetDefaultBatchSampler):
 
     def __iter__(self) -> Iterator[list[int]]:
         epoch = self.epoch
-        rng = epoch_rng(self.seed, 0)
+        rng = epoch_rng(self.seed, epoch)
         streams = self._streams(rng)
         # Batches by kind, then rows by dataset.
         counts = self._counts[epoch] = np.zeros(len(KINDS) + len(self._sources), dtype=np.int64)

@@ -34,8 +34,6 @@ from hf_optical.results import write_results
 
 
 def _option(default: Any, text: str) -> Any:
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata={"help": text})
     return field(default=default, metadata={"help": text})
 
 
@@ -46,8 +44,12 @@ class EvaluateConfig:
     model: str = field(metadata={"help": "Query encoder: Hub id or folder (sentence-transformers)."})
     eval: list[str] = field(metadata={"help": "Folder(s) of retrieval sets: corpus, queries, qrels."})
     document_model: str | None = _option(None, "Document encoder of the same space; the query encoder by default.")
-    languages: list[str] = _option([], "Query languages; all that a folder has by default.")
-    document_languages: list[str] = _option([], "Document languages; all that a folder has by default.")
+    languages: list[str] = field(
+        default_factory=list, metadata={"help": "Query languages; all that a folder has by default."}
+    )
+    document_languages: list[str] = field(
+        default_factory=list, metadata={"help": "Document languages; all that a folder has by default."}
+    )
     output_dir: str = _option("outputs/evaluate", "Where results.json, per_query.json and figures go.")
     interaction: str | None = _option(None, "Score with 'dense' or 'maxsim'; by default as the document model does.")
     metric: str = _option("ndcg@10", "Measure of the intervals and of the tables by language.")

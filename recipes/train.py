@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import PartialState
+from datasets import Dataset
 from sentence_transformers import MultiVectorEncoder
-from sentence_transformers.base.model import BaseModel
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils.logging import disable_progress_bar
 
@@ -25,7 +24,7 @@ from hf_optical.configuration import run
 from hf_optical.data.bitext import read_bitext
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.languages import normalize
-from hf_optical.data.retrieval import read_retrieval_set
+from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set
 from hf_optical.errors import InputError
 from hf_optical.evaluation.milestones import Milestones
 from hf_optical.figures.plan import draw_plan
@@ -33,6 +32,7 @@ from hf_optical.models import load_encoder, save_whole, set_dropout
 from hf_optical.results import write_results
 from hf_optical.sampling import LengthGroupedBatchSampler
 from hf_optical.students import build_student
+from hf_optical.students.aligned_rows import initialise_from_bitext
 from hf_optical.students.grow import VOCABULARIES
 from hf_optical.trainer import MultiVectorOTDistillationTrainer, OTDistillationTrainer
 
@@ -64,6 +64,7 @@ class TrainConfig:
     temperature: float = _option(0.05, "Temperature of the contrastive term.")
     vocab_size: int = _option(40_000, "Vocabulary of a grown student (extend, replace).")
     num_layers: int | None = _option(None, "Layers of a grown student; all of the teacher's if not given.")
+    row_init: str = _option("bitext", "First rows of a grown student: aligned in the 'bitext', or by 'surface' form.")
     max_steps: int = _option(1000, "Optimizer steps.")
     batch_size: int = _option(32, "Pairs per device and step.")
     gradient_accumulation_steps: int = _option(1, "Steps whose gradients are added up.")
@@ -85,31 +86,11 @@ def main(config: TrainConfig) -> None:
     """Read, measure, train, measure, write."""
     started, state, output = time.time(), PartialState(), Path(config.output_dir)
     disable_progress_bar()  # of every weight file that is read; ours and the trainer's stay
-    if config.overwrite and state.is_main_process:
-        shutil.rmtree(output, ignore_errors=True)
-    state.wait_for_everyone()
-    if (output / "results.json").exists():
-        raise InputError("holds a finished run", "choose another --output_dir, or --overwrite", path=output)
-    sample = None
-    if config.bitext is None and config.teacher is None:
-        from sample import prepare  # the embedded default, beside this file
-
-        with state.main_process_first():
-            sample = prepare(output / "sample", seed=config.seed)
-        for name, value in sample.options(config).items():
-            setattr(config, name, value)
-    for name in ("teacher", "language", "bitext", "eval"):
-        if not getattr(config, name):
-            raise InputError("is not given", f"add --{name}, or a --config that has it", field=name)
-    language = normalize(config.language or "")
-    rows = read_bitext(
-        config.bitext, source_field=config.source_field, translation_field=config.translation_field, language=language
-    )
-    if config.max_pairs and config.max_pairs < len(rows):
-        rows = rows.shuffle(seed=config.seed).select(range(config.max_pairs))
-    sets = [read_retrieval_set(folder, language) for folder in config.eval]
-    teacher = load_encoder(config.teacher or "")
-    student, checkpoint = _student(config, teacher, rows["translation"], state)
+    _make_room(config, state)
+    sample = _prepare_sample(config, state)
+    language, rows, sets = _read(config)
+    teacher: Any = load_encoder(config.teacher or "")
+    student, checkpoint = _student(config, teacher, rows, state)
     table = Milestones(sets, teacher, interaction=config.interaction, show_progress=state.is_main_process)  # type: ignore[arg-type]
     if state.is_main_process:
         table.measure("raw", teacher)
@@ -125,29 +106,80 @@ def main(config: TrainConfig) -> None:
     save_whole(student.eval(), output / "model")
     table.measure("after", student)
     pair = sample.example(language) if sample else (rows[0]["source"], rows[0]["translation"])
-    draw_plan(student, teacher, *pair, output / "figures" / "plan.png")
+    draw_plan(student, teacher, pair[0], pair[1], output / "figures" / "plan.png")
+    alignment = sample.measure_alignment(student, teacher, language) if sample else None
     write_results(
         output,
         evaluations=table.evaluations(),
         per_query=table.per_query(),
         seed=config.seed,
-        data=[file_fingerprint(path) for path in (config.bitext, *config.eval) if Path(str(path)).exists()],
+        data=[file_fingerprint(path) for path in (str(config.bitext), *config.eval) if Path(path).exists()],
         started=started,
         config=vars(config),
         pairs=len(rows),
         history=trainer.state.log_history,
-        **({"alignment": sample.measure_alignment(student, teacher, language)} if sample else {}),
+        alignment=alignment,
     )
     if not config.keep_checkpoints:
-        for folder in output.glob("checkpoint-*"):
-            shutil.rmtree(folder)
+        _remove(output, "checkpoint-*")
     if config.push_to_hub:
         student.push_to_hub(config.push_to_hub, private=True)
     print(f"\nAfter {trainer.state.global_step} steps:\n{table.table()}\n\n{table.sentences()}\n")
-    print(f"Use it:\n{_usage(student, teacher, output / 'model', config.teacher or '')}")
+    if alignment:
+        print(f"Alignment of the plan with the gold words: {alignment}\n")
+    print(f"Use it:\n{_usage(student, output / 'model', config.teacher or '')}")
 
 
-def _student(config: TrainConfig, teacher: BaseModel, texts: Sequence[str], state: PartialState) -> tuple[Any, Any]:
+def _make_room(config: TrainConfig, state: PartialState) -> None:
+    """An output folder without a finished run. Only what this recipe wrote is ever removed."""
+    output = Path(config.output_dir)
+    if config.overwrite and state.is_main_process:
+        _remove(output, "results.json", "per_query.json", "model", "untrained", "figures", "checkpoint-*")
+    state.wait_for_everyone()
+    if (output / "results.json").exists():
+        raise InputError("holds a finished run", "choose another --output_dir, or --overwrite", path=output)
+
+
+def _remove(folder: Path, *patterns: str) -> None:
+    for path in (path for pattern in patterns for path in folder.glob(pattern)):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _prepare_sample(config: TrainConfig, state: PartialState) -> Any:
+    """The embedded default, where neither data nor teacher are given."""
+    if config.bitext is not None or config.teacher is not None:
+        return None
+    from sample import prepare  # beside this file
+
+    with state.main_process_first():
+        sample = prepare(Path(config.output_dir) / "sample", seed=config.seed)
+    for name, value in sample.options(config).items():
+        setattr(config, name, value)
+    return sample
+
+
+def _read(config: TrainConfig) -> tuple[str, Dataset, list[RetrievalSet]]:
+    for name in ("teacher", "language", "bitext", "eval"):
+        if not getattr(config, name):
+            raise InputError("is not given", f"add --{name}, or a --config that has it", field=name)
+    if config.row_init not in ("bitext", "surface"):
+        raise InputError(f"is {config.row_init!r}", "use 'bitext' or 'surface'", field="row_init")
+    language = normalize(config.language or "")
+    rows = read_bitext(
+        config.bitext or "",
+        source_field=config.source_field,
+        translation_field=config.translation_field,
+        language=language,
+    )
+    if config.max_pairs and config.max_pairs < len(rows):
+        rows = rows.shuffle(seed=config.seed).select(range(config.max_pairs))
+    return language, rows, [read_retrieval_set(folder, language) for folder in config.eval]
+
+
+def _student(config: TrainConfig, teacher: Any, rows: Dataset, state: PartialState) -> tuple[Any, str | None]:
     """The student, and the checkpoint to go on from: the last whole one, if the run was interrupted."""
     output = Path(config.output_dir)
     checkpoint = get_last_checkpoint(str(output)) if output.is_dir() else None
@@ -155,8 +187,12 @@ def _student(config: TrainConfig, teacher: BaseModel, texts: Sequence[str], stat
     if state.is_main_process and not untrained.is_dir():
         torch.manual_seed(config.seed)
         grown = config.student in VOCABULARIES
-        options = {"vocab_size": config.vocab_size, "num_layers": config.num_layers} if grown else {}
-        save_whole(build_student(config.student, teacher, texts, seed=config.seed, **options), untrained)
+        options: dict[str, Any] = {"vocab_size": config.vocab_size, "num_layers": config.num_layers} if grown else {}
+        student = build_student(config.student, teacher, rows["translation"], seed=config.seed, **options)
+        if grown and config.student != "copy" and config.row_init == "bitext":
+            report = initialise_from_bitext(student, teacher, rows["source"], rows["translation"], seed=config.seed)
+            print(f"First rows from the bitext: {report}")
+        save_whole(student, untrained)
     state.wait_for_everyone()  # one process grows it, all read it: their vocabularies must be the same
     if checkpoint and state.is_main_process:
         print(f"Going on from {checkpoint}")
@@ -185,18 +221,19 @@ def _trainer(config: TrainConfig, student: Any, teacher: Any, data: dict[str, An
         gather_across_devices=PartialState().num_processes > 1,
         seed=config.seed,
         data_seed=config.seed,
-        **({"batch_sampler": LengthGroupedBatchSampler} if config.group_by_length else {}),
     )
+    if config.group_by_length:
+        args.batch_sampler = LengthGroupedBatchSampler
     late = isinstance(student, MultiVectorEncoder)
     trainer = MultiVectorOTDistillationTrainer if late else OTDistillationTrainer
     return trainer(model=student, teacher=teacher, args=args, train_dataset=data)
 
 
-def _usage(student: Any, teacher: Any, folder: Path, teacher_name: str) -> str:
+def _usage(student: Any, folder: Path, teacher: str) -> str:
     kind = type(student).__name__
     return (
         f"  from sentence_transformers import {kind}\n"
-        f"  student, teacher = {kind}({str(folder)!r}), {kind}({teacher_name!r})\n"
+        f"  student, teacher = {kind}({str(folder)!r}), {kind}({teacher!r})\n"
         f"  scores = student.similarity(student.encode_query(queries), teacher.encode_document(documents))"
     )
 

@@ -19,6 +19,8 @@ from hf_optical.data.languages import normalize
 from hf_optical.errors import HFOpticalError, InputError
 from hf_optical.results import write_json
 
+_MARKER = "cell.json"
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -49,11 +51,12 @@ class Cell:
 
     def is_done(self) -> bool:
         """Whether the run has finished, with these very options (a run writes its results last)."""
-        file = self.folder / "results.json"
-        if not file.is_file():
-            return False
-        saved = json.loads(file.read_text(encoding="utf-8"))
-        return saved.get("cell") == self.fingerprint()
+        return (self.folder / "results.json").is_file() and self.is_begun()
+
+    def is_begun(self) -> bool:
+        """Whether what lies in the folder is of a run with these very options."""
+        marker = self.folder / _MARKER
+        return marker.is_file() and json.loads(marker.read_text(encoding="utf-8")) == self.fingerprint()
 
     def fingerprint(self) -> dict[str, Any]:
         """What must be the same for a finished run to count."""
@@ -125,10 +128,13 @@ def run_cells(cells: Iterable[Cell], recipe: Path, *, jobs: int = 1, keep_models
 
 
 def _run(cell: Cell, recipe: Path, environment: Mapping[str, str], keep_models: bool) -> None:
-    cell.folder.mkdir(parents=True, exist_ok=True)
+    if not cell.is_begun():  # of other options, or none: an interrupted run of these goes on from its checkpoint
+        shutil.rmtree(cell.folder, ignore_errors=True)
+        cell.folder.mkdir(parents=True)
+        write_json(cell.folder / _MARKER, cell.fingerprint())
     log = cell.folder / "log.txt"
-    with log.open("w", encoding="utf-8") as stream:
-        command = [sys.executable, str(recipe), *cell.flags, "--overwrite", "true"]
+    with log.open("a", encoding="utf-8") as stream:
+        command = [sys.executable, str(recipe), *cell.flags]
         done = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, env=dict(environment), check=False)  # noqa: S603
     if done.returncode != 0:
         last = next((line for line in reversed(log.read_text(encoding="utf-8").splitlines()) if line.strip()), "")
@@ -136,9 +142,6 @@ def _run(cell: Cell, recipe: Path, environment: Mapping[str, str], keep_models: 
             f"the run {cell.language}/{cell.arm}/{cell.seed} ended with code {done.returncode}: "
             f"{last[-300:]} (log: {log})"
         )
-    results = cell.folder / "results.json"
-    content = json.loads(results.read_text(encoding="utf-8"))
-    write_json(results, {**content, "cell": cell.fingerprint()})
     if not keep_models:
         for name in ("model", "untrained"):
             shutil.rmtree(cell.folder / name, ignore_errors=True)

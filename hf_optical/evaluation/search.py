@@ -55,7 +55,7 @@ def search_dense(
     """
     _check(k, query_vectors.shape[1], document_vectors.shape[1])
     queries = _as_rows(query_vectors, similarity)
-    best = _Best(len(queries), k)
+    best = _Best(len(queries), len(document_vectors), k)
     for start in range(0, len(document_vectors), chunk_size):
         documents = _as_rows(document_vectors[start : start + chunk_size], similarity)
         indices = torch.arange(start, start + len(documents))
@@ -100,7 +100,7 @@ def search_multi_vector(
     _check(k, _width(query_token_lists), _width(document_token_lists))
     query_order, document_order = _by_length(query_token_lists), _by_length(document_token_lists)
     queries = [_as_tensor(query_token_lists[int(index)]) for index in query_order]
-    best = _Best(len(queries), k)
+    best = _Best(len(queries), len(document_order), k)
     for start in range(0, len(document_order), chunk_size):
         chunk = document_order[start : start + chunk_size]
         documents = [_as_tensor(document_token_lists[int(index)]) for index in chunk]
@@ -119,8 +119,8 @@ def search_multi_vector(
 class _Best:
     """The best ``k`` (score, index) pairs of every query so far, in the fixed order."""
 
-    def __init__(self, queries: int, k: int) -> None:
-        self.queries, self.k = queries, k
+    def __init__(self, queries: int, documents: int, k: int) -> None:
+        self.queries, self.k = queries, min(k, documents)
         self.rows: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
     def update(self, rows: slice, scores: torch.Tensor, indices: torch.Tensor) -> None:
@@ -139,7 +139,7 @@ class _Best:
     def result(self) -> tuple[np.ndarray, np.ndarray]:
         """All queries' scores and indices as arrays."""
         if not self.rows:
-            return np.zeros((self.queries, 0), np.float32), np.zeros((self.queries, 0), np.int64)
+            return np.zeros((self.queries, self.k), np.float32), np.zeros((self.queries, self.k), np.int64)
         blocks = [self.rows[start] for start in sorted(self.rows)]
         return (
             torch.cat([scores for scores, _ in blocks]).numpy(),

@@ -1,0 +1,1 @@
+"""Pictures: transport plans, language pairs."""

@@ -69,7 +69,8 @@ def encode_tokens(
         input_ids, mask = output["input_ids"], output["attention_mask"]
     if late_interaction:  # the scoring mask, which may leave out punctuation or add expansion tokens
         mask = output["attention_mask"]
-    assert input_ids is not None and mask is not None
+    assert input_ids is not None
+    assert mask is not None
     mask = mask.bool()
     tokens = output["token_embeddings"]
     special = torch.isin(input_ids, boundary_ids.to(input_ids.device)) & mask

@@ -1,13 +1,15 @@
 """Students: query encoders whose vectors live in the teacher's space.
 
 `grow_student` makes one from the teacher itself, `adapt_student` from any other encoder, and
-`build_student` chooses between the two by what it is given (the recipes' ``--student``).
+`build_student` chooses between the two by what it is given (the recipes' ``--student``). `initialise_from_bitext`
+gives a grown student's rows their first meaning.
 """
 
 from __future__ import annotations
 
 from hf_optical.students.adapt import adapt_student
+from hf_optical.students.aligned_rows import initialise_from_bitext
 from hf_optical.students.build import build_student
 from hf_optical.students.grow import grow_student
 
-__all__ = ["adapt_student", "build_student", "grow_student"]
+__all__ = ["adapt_student", "build_student", "grow_student", "initialise_from_bitext"]

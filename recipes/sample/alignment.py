@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,8 +11,9 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from hf_optical.errors import InputError
-from hf_optical.figures.plan import sentence_plan
-from hf_optical.transport import IPOT, TransportSolver
+from hf_optical.losses.alignment import content_mask, transport_loss
+from hf_optical.losses.tokens import TokenView, boundary_token_ids, encode_tokens, is_late_interaction
+from hf_optical.transport import IPOT, TransportSolver, document_frequencies, idf_weights
 
 from .generate import Pair
 
@@ -84,11 +85,8 @@ def word_plan(plan: Tensor, row_words: Sequence[int], column_words: Sequence[int
     return rows.T @ plan @ columns
 
 
-def mutual_links(plan: Tensor) -> set[tuple[int, int]]:
-    """The links of a word plan: pairs that give each other the largest share of their mass.
-
-    The intersection of both directions, as SimAlign's "Argmax" (Jalili Sabet et al. 2020,
-    https://aclanthology.org/2020.findings-emnlp.147): words without a counterpart stay unaligned.
+def argmax_links(plan: Tensor) -> set[tuple[int, int]]:
+    """The links of a word plan: every word of the translation with the source word that it gives most mass to.
 
     Args:
         plan: (translation words, source words), as the plan between a student and its teacher.
@@ -97,12 +95,10 @@ def mutual_links(plan: Tensor) -> set[tuple[int, int]]:
         Pairs (source word, translation word).
 
     Example:
-        >>> sorted(mutual_links(torch.tensor([[0.1, 0.4], [0.3, 0.2]])))
+        >>> sorted(argmax_links(torch.tensor([[0.1, 0.4], [0.3, 0.2]])))
         [(0, 1), (1, 0)]
     """
-    best_row = (plan / plan.sum(1, keepdim=True).clamp_min(1e-12)).argmax(0)
-    best_column = (plan / plan.sum(0, keepdim=True).clamp_min(1e-12)).argmax(1)
-    return {(int(i), j) for j, i in enumerate(best_column) if int(best_row[i]) == j}
+    return {(int(source), word) for word, source in enumerate(plan.argmax(1))}
 
 
 def random_plan(plan: Tensor, solver: TransportSolver, generator: torch.Generator) -> Tensor:
@@ -120,35 +116,93 @@ def random_plan(plan: Tensor, solver: TransportSolver, generator: torch.Generato
     return solver(cost[None], plan.sum(1)[None], plan.sum(0)[None])[0]
 
 
+def token_weights(model: BaseModel, texts: Sequence[str]) -> Tensor:
+    """The inverse document frequency of every token of a model's vocabulary, counted in some texts.
+
+    Args:
+        model: Whose tokenizer cuts the texts.
+        texts: Sentences.
+
+    Returns:
+        (size of the vocabulary,).
+    """
+    tokenized = model.tokenizer(list(texts), padding=True, return_tensors="pt")
+    size = len(model.tokenizer)
+    return idf_weights(document_frequencies(tokenized["input_ids"], tokenized["attention_mask"], size), len(texts))
+
+
+@torch.no_grad()
+def content_plan(
+    student: TokenView, teacher: TokenView, solver: TransportSolver, weights: tuple[Tensor, Tensor] | None = None
+) -> Tensor:
+    """The plan between the tokens of one translation and of its source, special tokens left out.
+
+    Args:
+        student: One translation, n tokens of which are neither padding nor special.
+        teacher: Its source, m such tokens.
+        solver: Finds the plan.
+        weights: The mass of every token of the two vocabularies; uniform where left out.
+
+    Returns:
+        (n, m), on the CPU.
+    """
+    views = (student, teacher)
+    masses = tuple(w.to(v.tokens.device)[v.input_ids] for w, v in zip(weights, views, strict=True)) if weights else ()
+    sides = [(view.tokens, view.mask, view.special) for view in views]
+    _, plan = transport_loss(sides[0], sides[1], solver, "exclude", masses or (None, None))  # type: ignore[arg-type]
+    rows, columns = (content_mask(view.mask, view.special, "exclude")[0] for view in views)
+    return plan[0][rows][:, columns].cpu()
+
+
 def measure_alignment(
     student: BaseModel,
     teacher: BaseModel,
-    pairs: Iterable[Pair],
+    pairs: Sequence[Pair],
+    texts: tuple[Sequence[str], Sequence[str]],
     solver: TransportSolver | None = None,
     seed: int = 0,
 ) -> dict[str, float | int]:
     """The alignment error rate of the plans between a student and its teacher, beside that of random plans.
 
+    Measured twice: with the mass of each token in proportion to its inverse document frequency, so that articles and
+    prepositions that a translation leaves out do not claim the words beside them; and with uniform mass.
+
     Args:
         student: Reads the translations.
         teacher: Reads the English.
         pairs: Sentences with gold alignments.
+        texts: Translations and English sentences to count the frequencies in.
         solver: `IPOT()` if not given.
         seed: Seed of the random plans.
 
     Returns:
-        `aer`, `aer_random`, and the number `n` of pairs.
+        `aer` and `aer_random` (inverse document frequency), `aer_uniform` and `aer_random_uniform`, and the number
+        `n` of pairs.
     """
     solver = solver or IPOT()
     generator = torch.Generator().manual_seed(seed)
-    found, chance, gold = set(), set(), set()
-    count = 0
-    for count, pair in enumerate(pairs, start=1):
-        plan, _, _ = sentence_plan(student, teacher, pair["source"], pair["translation"], solver)
-        rows = word_of_tokens(student.tokenizer, pair["translation"])
-        columns = word_of_tokens(teacher.tokenizer, pair["source"])
-        shuffled = random_plan(plan, solver, generator)
-        gold |= {(count, *link) for link in map(tuple, pair["alignment"])}
-        found |= {(count, *link) for link in mutual_links(word_plan(plan, rows, columns))}
-        chance |= {(count, *link) for link in mutual_links(word_plan(shuffled, rows, columns))}
-    return {"aer": alignment_error_rate(found, gold), "aer_random": alignment_error_rate(chance, gold), "n": count}
+    idf = (token_weights(student, texts[0]), token_weights(teacher, texts[1]))
+    gold: set[tuple[int, int, int]] = set()
+    found: dict[str, set[tuple[int, int, int]]] = {
+        name: set() for name in ("aer", "aer_random", "aer_uniform", "aer_random_uniform")
+    }
+    for number, pair in enumerate(pairs):
+        gold |= {(number, i, j) for i, j in pair["alignment"]}
+        words = (
+            word_of_tokens(student.tokenizer, pair["translation"]),
+            word_of_tokens(teacher.tokenizer, pair["source"]),
+        )
+        views = (_view(student, pair["translation"]), _view(teacher, pair["source"]))
+        for suffix, weights in (("", idf), ("_uniform", None)):
+            plan = content_plan(*views, solver, weights)
+            for name, each in ((f"aer{suffix}", plan), (f"aer_random{suffix}", random_plan(plan, solver, generator))):
+                found[name] |= {(number, i, j) for i, j in argmax_links(word_plan(each, *words))}
+    return {"n": len(pairs), **{name: alignment_error_rate(links, gold) for name, links in found.items()}}
+
+
+@torch.no_grad()
+def _view(model: BaseModel, text: str) -> TokenView:
+    late = is_late_interaction(model)
+    features = model.preprocess([text], **({"task": "query"} if late else {}))
+    features = {key: value.to(model.device) if isinstance(value, Tensor) else value for key, value in features.items()}
+    return encode_tokens(model, features, boundary_token_ids(model), late_interaction=late)

@@ -19,7 +19,7 @@ from .grammar import LANGUAGES
 from .teacher import build_teacher
 
 # What suits a teacher of width 96 and four thousand short pairs; a real run keeps the recipe's own defaults.
-SETTINGS = {"vocab_size": 2500, "learning_rate": 2e-3, "max_steps": 800, "batch_size": 32}
+SETTINGS = {"vocab_size": 2500, "learning_rate": 2e-3, "max_steps": 600, "batch_size": 32, "marginals": "idf"}
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Prepared:
 
     def held_out(self, language: str) -> list[Pair]:
         """The rows of `alignments`."""
-        return [json.loads(line) for line in self.alignments(language).read_text(encoding="utf-8").splitlines()]
+        return _read_pairs(self.alignments(language))
 
     def example(self, language: str) -> tuple[str, str]:
         """A held-out pair to draw a plan of: the longest English of the first twenty, and its translation."""
@@ -68,7 +68,9 @@ class Prepared:
         self, student: BaseModel, teacher: BaseModel, language: str, solver: TransportSolver | None = None
     ) -> dict[str, float | int]:
         """The alignment error rate on the held-out pairs; see :func:`.alignment.measure_alignment`."""
-        return measure_alignment(student, teacher, self.held_out(language), solver)
+        bitext = _read_pairs(self.bitext(language))
+        texts = ([pair["translation"] for pair in bitext], [pair["source"] for pair in bitext])
+        return measure_alignment(student, teacher, self.held_out(language), texts, solver)
 
     def options(self, config: Any) -> dict[str, Any]:
         """What a training recipe should set: its data, and `SETTINGS` where it still has its own default.
@@ -114,6 +116,10 @@ def prepare(folder: str | Path, seed: int = 0) -> Prepared:
         build_teacher(sample, prepared.teacher, seed)
         complete.touch()
     return prepared
+
+
+def _read_pairs(path: Path) -> list[Pair]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _default(option: Any) -> Any:

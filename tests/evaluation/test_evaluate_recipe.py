@@ -1,0 +1,101 @@
+"""The recipe from its flags to its files."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_models import ENGLISH, dense
+
+from hf_optical.configuration import parse
+from hf_optical.errors import InputError
+
+_FILE = Path(__file__).resolve().parents[2] / "recipes" / "evaluate.py"
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    # Not under its own name: that is the name of a library.
+    spec = importlib.util.spec_from_file_location("evaluate_recipe", _FILE)
+    module = importlib.util.module_from_spec(spec)
+
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    dense(folder).save_pretrained(str(folder / "saved"))
+    return folder / "saved"
+
+
+def _retrieval_folder(folder, documents, queries):
+    folder.mkdir()
+    texts = [f"{first} {second}" for first, second in zip(ENGLISH, ENGLISH[3:], strict=False)][:12]
+    for kind, tags, count in (("corpus", documents, 12), ("queries", queries, 4)):
+        for tag in tags:
+            rows = [json.dumps({"id": f"{kind[0]}{index}", "text": texts[index]}) for index in range(count)]
+            (folder / f"{kind}.{tag}.jsonl".replace("..", ".")).write_text("\n".join(rows))
+    (folder / "qrels.all.trec").write_text("".join(f"q{index} 0 c{index} 1\n" for index in range(4)))
+    return folder
+
+
+def _run(recipe, output, *arguments):
+    recipe.main(parse(recipe.EvaluateConfig, [*map(str, arguments), "--output_dir", str(output)]))
+    return json.loads((output / "results.json").read_text())
+
+
+def test_one_document_language(recipe, model, tmp_path, capsys):
+    folder = _retrieval_folder(tmp_path / "one", ["en"], ["sw", "so", "tl"])
+    arguments = ("--model", model, "--document_model", model, "--eval", folder, "--languages", "swh_Latn,so")
+    found = _run(recipe, tmp_path / "out", *arguments, "--interaction", "maxsim")
+    assert [entry["language"] for entry in found["evaluations"]] == ["swh_Latn", "som_Latn"]
+    entry = found["evaluations"][0]
+    assert (entry["set"], entry["document_language"], entry["task"], entry["n"]) == ("one", "eng_Latn", "cross", 4)
+    assert {"ndcg@10", "mrr@10", "recall@1", "recall@10", "map"} <= set(entry["scores"])
+    assert entry["scores"]["recall@1"] == 1.0
+    assert found["data"][0]["path"] == "one"
+    assert str(tmp_path) not in json.dumps(found)
+    per_query = json.loads((tmp_path / "out" / "per_query.json").read_text())
+    assert len(per_query["one/swh_Latn/eng_Latn"]) == 4
+    assert "som_Latn -> eng_Latn" in capsys.readouterr().out
+
+
+def test_several_document_languages(recipe, model, tmp_path, capsys):
+    folder = _retrieval_folder(tmp_path / "many", ["en", "sw"], ["en", "sw"])
+    found = _run(recipe, tmp_path / "out", "--model", model, "--eval", folder, "--metric", "map")
+    assert [entry["task"] for entry in found["evaluations"]] == ["mono", "cross", "cross", "mono", "multi", "multi"]
+    assert set(found["summary"]["many"]["map"]) == {"mono", "cross", "multi"}
+    assert found["bias"]["many"]["relevance_share"] == {"eng_Latn": 0.5, "swh_Latn": 0.5}
+    assert (tmp_path / "out" / "figures" / "many.png").is_file()
+    assert "rank distance" in capsys.readouterr().out
+
+
+def test_one_of_several_document_languages(recipe, model, tmp_path):
+    folder = _retrieval_folder(tmp_path / "many", ["en", "sw"], ["en", "sw"])
+    arguments = ("--model", model, "--eval", folder, "--document_languages", "en", "--languages", "sw")
+    found = _run(recipe, tmp_path / "out", *arguments, "--document_cache", tmp_path / "cache")
+    assert [(entry["language"], entry["document_language"]) for entry in found["evaluations"]] == [
+        ("swh_Latn", "eng_Latn")
+    ]
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_bad_options_stop_before_a_model_is_loaded(recipe, tmp_path):
+    folder = _retrieval_folder(tmp_path / "one", ["en"], ["sw"])
+    with pytest.raises(InputError, match="'ndcg@5' is unknown"):
+        _run(recipe, tmp_path / "out", "--model", "no/model", "--eval", folder, "--metric", "ndcg@5")
+    with pytest.raises(InputError, match="not fra_Latn"):
+        _run(recipe, tmp_path / "out", "--model", "no/model", "--eval", folder, "--document_languages", "fr")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_language_that_the_folder_lacks(recipe, model, tmp_path):
+    folder = _retrieval_folder(tmp_path / "one", ["en"], ["sw"])
+    with pytest.raises(InputError, match="has swh_Latn, not som_Latn"):
+        _run(recipe, tmp_path / "out", "--model", model, "--eval", folder, "--languages", "so")

@@ -31,9 +31,7 @@ from hf_optical.figures.plan import draw_plan
 from hf_optical.models import load_encoder, save_whole, set_dropout
 from hf_optical.results import write_results
 from hf_optical.sampling import LengthGroupedBatchSampler
-from hf_optical.students import build_student
-from hf_optical.students.aligned_rows import initialise_from_bitext
-from hf_optical.students.grow import VOCABULARIES
+from hf_optical.students import starting_student
 from hf_optical.trainer import MultiVectorOTDistillationTrainer, OTDistillationTrainer
 
 
@@ -73,6 +71,7 @@ class TrainConfig:
     dropout: float = _option(0.0, "Dropout of the student in training.")
     bf16: bool = _option(False, "Train in bfloat16 (transport stays in float32).")
     group_by_length: bool = _option(True, "Batches of similar length: much less padding.")
+    measure_start: bool = _option(True, "Measure raw, before and ceiling; off where another run has.")
     save_steps: int = _option(500, "Steps between checkpoints; an interrupted run resumes from the last.")
     logging_steps: int = _option(20, "Steps between logged losses.")
     overwrite: bool = _option(False, "Replace a finished run in output_dir.")
@@ -90,12 +89,12 @@ def main(config: TrainConfig) -> None:
     sample = _prepare_sample(config, state)
     language, rows, sets = _read(config)
     teacher: Any = load_encoder(config.teacher or "")
-    student, checkpoint = _student(config, teacher, rows, state)
     table = Milestones(sets, teacher, interaction=config.interaction, show_progress=state.is_main_process)  # type: ignore[arg-type]
-    if state.is_main_process:
+    if state.is_main_process and config.measure_start:
         table.measure("raw", teacher)
         table.measure_ceiling()
-        table.measure("before", student)
+    student, checkpoint = _student(config, teacher, rows, state, table)
+    if state.is_main_process and config.measure_start:
         print(f"\nBefore training ({language}, {len(rows)} pairs, student: {config.student}):\n{table.table()}\n")
     state.wait_for_everyone()
     set_dropout(student, config.dropout)
@@ -165,8 +164,6 @@ def _read(config: TrainConfig) -> tuple[str, Dataset, list[RetrievalSet]]:
     for name in ("teacher", "language", "bitext", "eval"):
         if not getattr(config, name):
             raise InputError("is not given", f"add --{name}, or a --config that has it", field=name)
-    if config.row_init not in ("bitext", "surface"):
-        raise InputError(f"is {config.row_init!r}", "use 'bitext' or 'surface'", field="row_init")
     language = normalize(config.language or "")
     rows = read_bitext(
         config.bitext or "",
@@ -179,24 +176,31 @@ def _read(config: TrainConfig) -> tuple[str, Dataset, list[RetrievalSet]]:
     return language, rows, [read_retrieval_set(folder, language) for folder in config.eval]
 
 
-def _student(config: TrainConfig, teacher: Any, rows: Dataset, state: PartialState) -> tuple[Any, str | None]:
+def _student(
+    config: TrainConfig, teacher: Any, rows: Dataset, state: PartialState, table: Milestones
+) -> tuple[Any, str | None]:
     """The student, and the checkpoint to go on from: the last whole one, if the run was interrupted."""
     output = Path(config.output_dir)
     checkpoint = get_last_checkpoint(str(output)) if output.is_dir() else None
-    untrained = output / "untrained"
-    if state.is_main_process and not untrained.is_dir():
-        torch.manual_seed(config.seed)
-        grown = config.student in VOCABULARIES
-        options: dict[str, Any] = {"vocab_size": config.vocab_size, "num_layers": config.num_layers} if grown else {}
-        student = build_student(config.student, teacher, rows["translation"], seed=config.seed, **options)
-        if grown and config.student != "copy" and config.row_init == "bitext":
-            report = initialise_from_bitext(student, teacher, rows["source"], rows["translation"], seed=config.seed)
-            print(f"First rows from the bitext: {report}")
-        save_whole(student, untrained)
+    if state.is_main_process:
+        grown = starting_student(
+            config.student,
+            teacher,
+            rows,
+            row_init=config.row_init,
+            vocab_size=config.vocab_size,
+            num_layers=config.num_layers,
+            seed=config.seed,
+            on_grown=(lambda model: table.measure("before", model)) if config.measure_start else None,
+        )
+        if config.measure_start and config.student in ("extend", "replace") and config.row_init == "bitext":
+            table.measure("aligned", grown)
+        if not (output / "untrained").is_dir():
+            save_whole(grown, output / "untrained")
     state.wait_for_everyone()  # one process grows it, all read it: their vocabularies must be the same
     if checkpoint and state.is_main_process:
         print(f"Going on from {checkpoint}")
-    return load_encoder(str(untrained)), checkpoint
+    return load_encoder(str(output / "untrained")), checkpoint
 
 
 def _trainer(config: TrainConfig, student: Any, teacher: Any, data: dict[str, Any]) -> Any:

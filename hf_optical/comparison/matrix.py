@@ -92,7 +92,8 @@ def cells_of(
             code,
             seed,
             Path(output_dir) / "runs" / code / arm / str(seed),
-            {"language": code, **common, **options, **arm_options},
+            # Where the runs start from is measured with the first seed only.
+            {"language": code, "measure_start": seed == seeds[0], **common, **options, **arm_options},
         )
         for seed in seeds
         for code, options in known.items()

@@ -16,7 +16,7 @@ from hf_optical.evaluation.scoring import mean_scores
 from hf_optical.evaluation.significance import compare_all
 
 PerQuery = dict[str, dict[str, float]]
-_REFERENCES = ("raw", "before", "ceiling")
+_REFERENCES = ("raw", "before", "aligned", "ceiling")
 
 
 def summarise(cells: Sequence[Cell], metric: str = "ndcg@10", baseline: str | None = None) -> list[dict[str, Any]]:
@@ -47,6 +47,12 @@ def summarise(cells: Sequence[Cell], metric: str = "ndcg@10", baseline: str | No
                     )
                     collected[name].setdefault(key, [rows[reference]])
     return [_entry(name, scores, arms, metric, baseline) for name, scores in collected.items()]
+
+
+def _reference_name(reference: str, cell: Cell) -> str:
+    """Raw and ceiling are the teacher's own; where a run starts from depends on its student."""
+    student = cell.options.get("student")
+    return f"{reference} {student}" if reference in ("before", "aligned") and student else reference
 
 
 def _entry(

@@ -1,4 +1,4 @@
-"""The table that every training ends with: raw, before, after, ceiling, on every retrieval set."""
+"""The table that every training ends with: raw, before, aligned, after, ceiling, on every retrieval set."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hf_optical.evaluation.significance import Comparison, compare_all
 ROWS = {
     "raw": "the teacher reads the query as it is",
     "before": "the untouched student",
+    "aligned": "the student with rows aligned in the bitext, before any training",
     "after": "the distilled student",
     "ceiling": "the teacher reads the English query",
 }
@@ -83,7 +84,7 @@ class Milestones:
     def _tests(self) -> dict[tuple[int, str], Comparison]:
         """``after`` against ``raw`` and ``before`` on every set, with Holm's correction over all of them."""
         after = self.scores["after"]
-        names = [(index, row) for row in ("raw", "before") for index in after if index in self.scores[row]]
+        names = [(index, row) for row in ("raw", "before", "aligned") for index in after if index in self.scores[row]]
         compared = compare_all([(after[index], self.scores[row][index]) for index, row in names]) if names else []
         return {(index, f"after against {row}"): test for (index, row), test in zip(names, compared, strict=True)}
 

@@ -11,5 +11,6 @@ from hf_optical.students.adapt import adapt_student
 from hf_optical.students.aligned_rows import initialise_from_bitext
 from hf_optical.students.build import build_student
 from hf_optical.students.grow import grow_student
+from hf_optical.students.start import starting_student
 
-__all__ = ["adapt_student", "build_student", "grow_student", "initialise_from_bitext"]
+__all__ = ["adapt_student", "build_student", "grow_student", "initialise_from_bitext", "starting_student"]

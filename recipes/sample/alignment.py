@@ -147,7 +147,12 @@ def content_plan(
         (n, m), on the CPU.
     """
     views = (student, teacher)
-    masses = tuple(w.to(v.tokens.device)[v.input_ids] for w, v in zip(weights, views, strict=True)) if weights else ()
+    masses: tuple[Tensor | None, Tensor | None] = (None, None)
+    if weights:
+        masses = (
+            weights[0].to(student.tokens.device)[student.input_ids],
+            weights[1].to(teacher.tokens.device)[teacher.input_ids],
+        )
     sides = [(view.tokens, view.mask, view.special) for view in views]
     _, plan = transport_loss(sides[0], sides[1], solver, "exclude", masses or (None, None))  # type: ignore[arg-type]
     rows, columns = (content_mask(view.mask, view.special, "exclude")[0] for view in views)

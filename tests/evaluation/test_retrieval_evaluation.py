@@ -214,13 +214,13 @@ def test_a_real_english_teacher_answers_english_better_than_tagalog(english_teac
 
     teacher = SentenceTransformer(str(english_teacher_path), device="cpu")
     full = read_retrieval_set(shared_data / "eval" / "ntrex_bitext", "tl")
-    ids = list(full.qrels)[:40]
+    ids = list(full.qrels)[:25]
     documents = {document: full.corpus[document] for query in ids for document in full.qrels[query]}
     qrels = {query: full.qrels[query] for query in ids}
     part = RetrievalSet("part", "tgl_Latn", "eng_Latn", full.queries, documents, qrels, None)
     raw = evaluate_retrieval(teacher, part)
     english = {query: documents[next(iter(judged))] for query, judged in qrels.items()}
     ceiling = evaluate_retrieval(teacher, part, queries=english)
-    assert raw.n == ceiling.n == 40
+    assert raw.n == ceiling.n == 25
     assert ceiling.metrics["recall@1"] == 1.0
     assert 0.5 < raw.metrics["mrr"] < 0.95

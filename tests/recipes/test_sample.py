@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from dataclasses import dataclass
@@ -19,12 +18,12 @@ from hf_optical.data.retrieval import read_retrieval_set
 from hf_optical.errors import InputError
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-if "sample" not in sys.modules and importlib.util.find_spec("sample") is None:
+if str(RECIPES) not in sys.path:
     sys.path.insert(0, str(RECIPES))  # as `python recipes/train.py` has it
 
-from sample import generate, write  # noqa: E402
-from sample import prepare as prepare_sample  # noqa: E402
-from sample.alignment import (  # noqa: E402
+from sample import generate, write
+from sample import prepare as prepare_sample
+from sample.alignment import (
     alignment_error_rate,
     argmax_links,
     measure_alignment,
@@ -32,14 +31,14 @@ from sample.alignment import (  # noqa: E402
     word_of_tokens,
     word_plan,
 )
-from sample.facts import Fact, Question, draw_event, draw_question  # noqa: E402
-from sample.grammar import GRAMMARS, LANGUAGES, align, say, text  # noqa: E402
-from sample.languages.swahili import agree  # noqa: E402
-from sample.lexicon import Numeral, lexicon, read_table  # noqa: E402
-from sample.prepare import SETTINGS, Prepared  # noqa: E402
-from sample.teacher import build_teacher, english_tokenizer  # noqa: E402
+from sample.facts import Fact, Question, draw_event, draw_question
+from sample.grammar import GRAMMARS, LANGUAGES, align, say, text
+from sample.languages.swahili import agree
+from sample.lexicon import Numeral, lexicon, read_table
+from sample.prepare import SETTINGS, Prepared
+from sample.teacher import build_teacher, english_tokenizer
 
-from hf_optical.transport import IPOT  # noqa: E402
+from hf_optical.transport import IPOT
 
 
 @pytest.fixture(scope="module")

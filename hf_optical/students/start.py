@@ -1,0 +1,60 @@
+"""The student that training starts from, in its two stages: as grown, and with rows aligned in the bitext."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from datasets import Dataset
+
+from hf_optical.errors import InputError
+from hf_optical.students.aligned_rows import initialise_from_bitext
+from hf_optical.students.build import build_student
+from hf_optical.students.grow import VOCABULARIES
+from hf_optical.students.parts import Encoder
+
+ROW_INITS = ("bitext", "surface")
+
+
+def starting_student(
+    kind_or_id: str,
+    teacher: Encoder,
+    rows: Dataset,
+    *,
+    row_init: str = "bitext",
+    vocab_size: int = 40_000,
+    num_layers: int | None = None,
+    seed: int = 0,
+    on_grown: Callable[[Encoder], None] | None = None,
+) -> Encoder:
+    """Grow or adapt a student, and give the rows of a grown one their first meaning.
+
+    Args:
+        kind_or_id: ``"copy"``, ``"extend"``, ``"replace"``, or an encoder's id or folder.
+        teacher: The teacher; not changed.
+        rows: Bitext with the columns ``source`` and ``translation``.
+        row_init: ``"bitext"``: rows aligned in the bitext (`initialise_from_bitext`), for students with new pieces;
+            ``"surface"``: the teacher's rows of each piece's surface form. A copy stays what its teacher is.
+        vocab_size: Vocabulary of a grown student.
+        num_layers: Layers of a grown student; all of the teacher's where ``None``.
+        seed: Of what is drawn.
+        on_grown: Called with the student before its rows are aligned, to measure it, say.
+
+    Returns:
+        A new model of the teacher's class.
+
+    Raises:
+        InputError: As `build_student` and `initialise_from_bitext`; an unknown ``row_init``.
+    """
+    if row_init not in ROW_INITS:
+        raise InputError(f"is {row_init!r}", f"use one of {', '.join(ROW_INITS)}", field="row_init")
+    torch.manual_seed(seed)
+    grown = kind_or_id in VOCABULARIES
+    options: dict[str, Any] = {"vocab_size": vocab_size, "num_layers": num_layers} if grown else {}
+    student = build_student(kind_or_id, teacher, rows["translation"], seed=seed, **options)
+    if on_grown is not None:
+        on_grown(student)
+    if grown and kind_or_id != "copy" and row_init == "bitext":
+        initialise_from_bitext(student, teacher, rows["source"], rows["translation"], seed=seed)
+    return student

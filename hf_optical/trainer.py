@@ -17,6 +17,7 @@ from hf_optical.collation import OTDistillationDataCollator
 from hf_optical.data.kinds import check_training_sets, kind_of
 from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.losses import OTDistillationLoss, parse_objective
+from hf_optical.losses.token_weights import MOST_TEXTS, token_idf
 from hf_optical.progress import NamedLossProgress
 from hf_optical.training_args import OTDistillationTrainingArguments
 from hf_optical.transport import SOLVERS
@@ -91,6 +92,7 @@ class _Distillation(BaseTrainer):
                 objective=args.objective,
                 special_tokens=args.special_tokens,  # type: ignore[arg-type]
                 temperature=args.temperature,
+                token_weights=_idf(model, teacher, train_dataset) if args.marginals == "idf" else None,
                 gather_across_devices=args.gather_across_devices,
             )
 
@@ -150,6 +152,17 @@ class _Distillation(BaseTrainer):
         # The host's trainer calls it with the path alone, transformers' FSDP road with the model too.
         super()._load_from_checkpoint(checkpoint_path)
         load_loss_state(self.loss, checkpoint_path)
+
+
+def _idf(student: Any, teacher: Any, data: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    sets = data.items() if isinstance(data, dict) else [("bitext", data)]
+    bitext = [rows for name, rows in sets if kind_of(name) == "bitext"]
+    share = MOST_TEXTS // max(1, len(bitext))
+
+    def texts(column: str) -> list[str]:
+        return [text for rows in bitext for text in rows.take(share)[column]]
+
+    return token_idf(student, texts("translation")), token_idf(teacher, texts("source"))
 
 
 class OTDistillationTrainer(_Distillation, SentenceTransformerTrainer):

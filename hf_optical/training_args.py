@@ -20,6 +20,7 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
         objective: Terms of the loss on bitext, e.g. ``"ot"``, ``"ot+nce"``, ``"ot+0.5*nce+cos"``.
         solver: Finds the transport plan: ``"ipot"``, ``"sinkhorn"`` or ``"exact"``.
         special_tokens: ``"match"``, ``"exclude"`` or ``"transport"``.
+        marginals: ``"uniform"``, or ``"idf"``: tokens weigh by their inverse document frequency in the bitext.
         temperature: Of the contrastive terms (cosine scores are divided by it).
         gather_across_devices: Contrast across all processes, so that two processes equal one.
 
@@ -34,6 +35,7 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
     objective: str = field(default="ot+nce", metadata={"help": "Terms of the loss on bitext: ot, mse, cos, nce."})
     solver: str = field(default="ipot", metadata={"help": f"Finds the plan: {', '.join(SOLVERS)}."})
     special_tokens: str = field(default="match", metadata={"help": "match, exclude or transport."})
+    marginals: str = field(default="uniform", metadata={"help": "uniform or idf."})
     temperature: float = field(default=0.05, metadata={"help": "Temperature of the contrastive terms."})
     gather_across_devices: bool = field(default=True, metadata={"help": "Contrast across all processes."})
 
@@ -42,4 +44,6 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
         parse_objective(self.objective)
         if self.solver not in SOLVERS:
             raise InputError(f"there is no solver {self.solver!r}", f"use one of: {', '.join(SOLVERS)}", field="solver")
+        if self.marginals not in ("uniform", "idf"):
+            raise InputError(f"there are no marginals {self.marginals!r}", "use 'uniform' or 'idf'", field="marginals")
         super().__post_init__()

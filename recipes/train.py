@@ -59,6 +59,7 @@ class TrainConfig:
     objective: str = _option("ot+nce", "Sum of ot, mse, cos, nce, e.g. 'ot+0.5*nce'.")
     solver: str = _option("ipot", "ipot, sinkhorn or exact.")
     special_tokens: str = _option("match", "match, exclude or transport.")
+    marginals: str = _option("uniform", "Mass of the tokens in the transport: uniform or idf.")
     temperature: float = _option(0.05, "Temperature of the contrastive term.")
     vocab_size: int = _option(40_000, "Vocabulary of a grown student (extend, replace).")
     num_layers: int | None = _option(None, "Layers of a grown student; all of the teacher's if not given.")
@@ -209,6 +210,7 @@ def _trainer(config: TrainConfig, student: Any, teacher: Any, data: dict[str, An
         objective=config.objective,
         solver=config.solver,
         special_tokens=config.special_tokens,
+        marginals=config.marginals,
         temperature=config.temperature,
         max_length=config.max_length,
         max_steps=config.max_steps,

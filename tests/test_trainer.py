@@ -230,6 +230,27 @@ def test_what_is_saved_loads_with_sentence_transformers_alone(models, tmp_path):
     assert "Optimal Transport Distillation" in (tmp_path / "saved" / "README.md").read_text()
 
 
+def test_idf_marginals_weigh_rare_tokens_more_on_both_sides(models, tmp_path):
+    student, teacher = models
+    rows = Dataset.from_dict(
+        {"source": ["the goat", "the dog", "the tree", "the"], "translation": ["mbuzi", "mbwa", "mbuzi mti", "mbuzi"]}
+    )
+    trainer = OTDistillationTrainer(
+        model=student,
+        teacher=teacher,
+        args=arguments(tmp_path, marginals="idf", max_steps=1),
+        train_dataset={NAME: rows},
+    )
+    weights = trainer.loss[NAME].teacher_token_weights
+    ids = teacher.tokenizer.convert_tokens_to_ids(["the", "goat"])
+    assert weights[ids[0]] < weights[ids[1]] and len(weights) == len(teacher.tokenizer)
+    ids = student.tokenizer.convert_tokens_to_ids(["mbuzi", "mti"])
+    assert trainer.loss[NAME].student_token_weights[ids[0]] < trainer.loss[NAME].student_token_weights[ids[1]]
+    trainer.train()
+    with pytest.raises(InputError, match="marginals"):
+        arguments(tmp_path, marginals="tfidf")
+
+
 def test_an_evaluator_runs_during_training(models, tmp_path):
     from sentence_transformers.sentence_transformer.evaluation import TranslationEvaluator
 

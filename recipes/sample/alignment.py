@@ -154,7 +154,7 @@ def content_plan(
             weights[1].to(teacher.tokens.device)[teacher.input_ids],
         )
     sides = [(view.tokens, view.mask, view.special) for view in views]
-    _, plan = transport_loss(sides[0], sides[1], solver, "exclude", masses or (None, None))  # type: ignore[arg-type]
+    _, plan = transport_loss(sides[0], sides[1], solver, "exclude", masses)
     rows, columns = (content_mask(view.mask, view.special, "exclude")[0] for view in views)
     return plan[0][rows][:, columns].cpu()
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_models
-from sentence_transformers import SentenceTransformer
 
 from hf_optical.configuration import parse, run
 from hf_optical.models import load_encoder
@@ -68,6 +67,7 @@ def test_a_run_leaves_results_model_figure_and_a_table(recipe, workplace, capsys
     assert {"command", "seed", "versions", "data", "seconds", "peak_memory_mb", "evaluations"} <= set(results)
     (entry,) = results["evaluations"]
     assert entry["language"] == "swh_Latn" and entry["n"] == len(json.loads((out / "per_query.json").read_text())["eval/swh_Latn"]["after"])
+    assert entry["aligned"] is None  # a copy keeps its teacher's rows
     for row in ("raw", "before", "after", "ceiling"):
         assert set(entry[row]) == {"ndcg@10", "mrr@10", "recall@1", "recall@10", "map"}
     assert entry["ceiling"]["recall@1"] == 1.0 and entry["raw"] == entry["before"]  # a copy is its teacher
@@ -79,20 +79,31 @@ def test_a_run_leaves_results_model_figure_and_a_table(recipe, workplace, capsys
     assert str(tmp := out.parent) not in json.dumps(results), f"the results name this machine's {tmp}"
 
 
-def test_the_model_loads_without_this_package_and_gives_the_same_vectors(recipe, workplace):
+@pytest.mark.parametrize("late", [False, True], ids=["dense", "late-interaction"])
+def test_the_model_loads_without_this_package_and_gives_the_same_vectors(recipe, workplace, late):
+    if late:
+        tiny_models.late(Path(workplace["teacher"]).parent, tiny_models.ENGLISH).save_pretrained(workplace["teacher"])
     assert call(recipe, workplace) == 0
     folder = Path(workplace["output_dir"]) / "model"
+    modules = json.loads((folder / "modules.json").read_text())
+    assert all(entry["type"].startswith("sentence_transformers.") for entry in modules)
     texts = ["the goat sleeps under the tree", "a red dog", "mbuzi analala"]
+    kind = "MultiVectorEncoder" if late else "SentenceTransformer"
     code = (
         "import sys; sys.modules['hf_optical'] = None\n"
-        "from sentence_transformers import SentenceTransformer\n"
-        f"import numpy; model = SentenceTransformer({str(folder)!r}, device='cpu')\n"
-        f"numpy.save({str(folder.parent / 'vectors.npy')!r}, model.encode({texts!r}))"
+        f"from sentence_transformers import {kind}\n"
+        f"import numpy; model = {kind}({str(folder)!r}, device='cpu')\n"
+        f"vectors = model.encode_query({texts!r})\n"
+        f"numpy.save({str(folder.parent / 'vectors.npy')!r}, numpy.concatenate([numpy.atleast_2d(v) for v in vectors]))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-    mine = load_encoder(str(folder), device="cpu").encode(texts)
+
+    def vectors(model):
+        return np.concatenate([np.atleast_2d(vector) for vector in model.encode_query(texts)])
+
+    mine = vectors(load_encoder(str(folder), device="cpu"))
     assert np.abs(np.load(folder.parent / "vectors.npy") - mine).max() < 1e-6
-    assert np.abs(mine - SentenceTransformer(workplace["teacher"], device="cpu").encode(texts)).max() > 1e-4
+    assert np.abs(mine - vectors(load_encoder(workplace["teacher"], device="cpu"))).max() > 1e-4
 
 
 def test_an_interrupted_run_goes_on_and_ends_like_a_whole_one(recipe, workplace, tmp_path, capsys, monkeypatch):
@@ -163,3 +174,8 @@ def test_bad_files_end_in_one_clear_error(recipe, workplace, capsys, content, me
 def test_the_configurations_parse(recipe, name):
     config = parse(recipe.TrainConfig, ["--config", str(RECIPE.parent / "configs" / f"{name}.yaml"), "--seed", "7"])
     assert config.seed == 7 and config.student == "extend" and "_" in config.language
+
+
+def test_a_word_level_teacher_cannot_be_extended_and_says_so(recipe, workplace, capsys):
+    assert call(recipe, {**workplace, "student": "extend", "vocab_size": "40"}) == 2  # the tiny vocabulary is word-level
+    assert "WordPiece" in capsys.readouterr().err

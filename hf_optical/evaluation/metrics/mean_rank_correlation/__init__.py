@@ -1,0 +1,1 @@
+"""The ``mean_rank_correlation`` metric."""

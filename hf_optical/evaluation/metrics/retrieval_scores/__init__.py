@@ -1,0 +1,1 @@
+"""The ``retrieval_scores`` metric."""

@@ -126,7 +126,8 @@ def main(config: TrainConfig) -> None:
         student.push_to_hub(config.push_to_hub, private=True)
     print(f"\nAfter {trainer.state.global_step} steps:\n{table.table()}\n\n{table.sentences()}\n")
     if alignment:
-        print(f"Alignment of the plan with the gold words: {alignment}\n")
+        shown = ", ".join(f"{name} {value:.3g}" for name, value in alignment.items())
+        print(f"Plan against the gold word alignments (error rates): {shown}\n")
     print(f"Use it:\n{_usage(student, output / 'model', config.teacher or '')}")
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
+from accelerate.utils import gather_object
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from sentence_transformers import MultiVectorEncoder, SentenceTransformer
 from sentence_transformers.base.model import BaseModel
 from torch import nn
 
-from hf_optical.errors import InputError
+from hf_optical.errors import HFOpticalError, InputError
 
 
 def load_encoder(name_or_path: str, *, device: str | None = None) -> BaseModel:
@@ -59,6 +62,28 @@ def set_dropout(model: nn.Module, probability: float) -> None:
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = probability
+
+
+def check_same_on_all_processes(model: nn.Module) -> int:
+    """Stop if the processes of a distributed run ended with different weights.
+
+    Returns:
+        How many processes agree.
+
+    Raises:
+        HFOpticalError: They do not; what was trained is not one model.
+    """
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    digests = gather_object([digest.hexdigest()])
+    if len(set(digests)) > 1:
+        raise HFOpticalError(
+            f"{len(digests)} processes ended with {len(set(digests))} different sets of weights; nothing is saved. "
+            "Parameters outside the wrapped model (of a loss, say) are not kept equal: train on one process"
+        )
+    return len(digests)
 
 
 def _is_late_interaction(name_or_path: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set
 from hf_optical.errors import InputError
 from hf_optical.evaluation.milestones import Milestones
 from hf_optical.figures.plan import draw_plan
-from hf_optical.models import load_encoder, save_whole, set_dropout
+from hf_optical.models import check_same_on_all_processes, load_encoder, save_whole, set_dropout
 from hf_optical.results import write_results
 from hf_optical.sampling import LengthGroupedBatchSampler
 from hf_optical.students import starting_student
@@ -101,12 +102,13 @@ def main(config: TrainConfig) -> None:
     set_dropout(student, config.dropout)
     trainer = _trainer(config, student, teacher, {f"bitext/eng_Latn-{language}": rows})
     trainer.train(resume_from_checkpoint=checkpoint)
+    agreeing = check_same_on_all_processes(student)
     if not state.is_main_process:
         return
+    if agreeing > 1:
+        print(f"{agreeing} processes agree on the weights")
     save_whole(student.eval(), output / "model")
     table.measure("after", student)
-    pair = sample.example(language) if sample else (rows[0]["source"], rows[0]["translation"])
-    draw_plan(student, teacher, pair[0], pair[1], output / "figures" / "plan.png")
     alignment = sample.measure_alignment(student, teacher, language) if sample else None
     write_results(
         output,
@@ -120,6 +122,11 @@ def main(config: TrainConfig) -> None:
         history=trainer.state.log_history,
         alignment=alignment,
     )
+    if find_spec("matplotlib"):
+        pair = sample.example(language) if sample else (rows[0]["source"], rows[0]["translation"])
+        draw_plan(student, teacher, pair[0], pair[1], output / "figures" / "plan.png")
+    else:
+        print("No picture of a transport plan: pip install 'hf-optical[report]' draws one")
     if not config.keep_checkpoints:
         _remove(output, "checkpoint-*")
     if config.push_to_hub:

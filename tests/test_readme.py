@@ -32,7 +32,9 @@ def test_there_are_snippets_for_both_stock_trainers():
 def test_a_snippet_of_the_readme_runs(workplace, index):
     code = BLOCKS[index]
     assert len(code.strip().splitlines()) <= 22
-    code = code.replace("sentence-transformers/all-MiniLM-L6-v2", "dense").replace("colbert-ir/your-english-model", "late")
+    code = code.replace("sentence-transformers/all-MiniLM-L6-v2", "dense").replace(
+        "colbert-ir/your-english-model", "late"
+    )
     code = code.replace("outputs/swahili/model", "dense")
     code = code.replace("max_steps=500", "max_steps=2")
     names: dict = {}

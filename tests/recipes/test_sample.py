@@ -19,7 +19,7 @@ from hf_optical.errors import InputError
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 if str(RECIPES) not in sys.path:
-    sys.path.insert(0, str(RECIPES))  # as `python recipes/train.py` has it
+    sys.path.append(str(RECIPES))  # last: recipes/evaluate.py must not stand before the library of that name
 
 from sample import generate, write
 from sample import prepare as prepare_sample

@@ -66,12 +66,15 @@ def test_a_run_leaves_results_model_figure_and_a_table(recipe, workplace, capsys
     results = json.loads((out / "results.json").read_text())
     assert {"command", "seed", "versions", "data", "seconds", "peak_memory_mb", "evaluations"} <= set(results)
     (entry,) = results["evaluations"]
-    assert entry["language"] == "swh_Latn" and entry["n"] == len(json.loads((out / "per_query.json").read_text())["eval/swh_Latn"]["after"])
+    assert entry["language"] == "swh_Latn" and entry["n"] == len(
+        json.loads((out / "per_query.json").read_text())["eval/swh_Latn"]["after"]
+    )
     assert entry["aligned"] is None  # a copy keeps its teacher's rows
     for row in ("raw", "before", "after", "ceiling"):
         assert set(entry[row]) == {"ndcg@10", "mrr@10", "recall@1", "recall@10", "map"}
     assert entry["ceiling"]["recall@1"] == 1.0 and entry["raw"] == entry["before"]  # a copy is its teacher
-    assert [item["rows"] for item in results["data"]][0] == 41 and all(len(item["sha256"]) == 64 for item in results["data"])
+    assert results["data"][0]["rows"] == 41
+    assert all(len(item["sha256"]) == 64 for item in results["data"])
     assert (out / "figures" / "plan.png").read_bytes().startswith(b"\x89PNG")
     assert not list(out.glob("checkpoint-*"))
     printed = capsys.readouterr().out
@@ -177,5 +180,7 @@ def test_the_configurations_parse(recipe, name):
 
 
 def test_a_word_level_teacher_cannot_be_extended_and_says_so(recipe, workplace, capsys):
-    assert call(recipe, {**workplace, "student": "extend", "vocab_size": "40"}) == 2  # the tiny vocabulary is word-level
+    assert (
+        call(recipe, {**workplace, "student": "extend", "vocab_size": "40"}) == 2
+    )  # the tiny vocabulary is word-level
     assert "WordPiece" in capsys.readouterr().err

@@ -14,6 +14,16 @@ LOSS_STATE = "loss_state.safetensors"
 _MODELS = {"model", "teacher"}
 
 
+def last_whole_checkpoint(folder: str | Path) -> str | None:
+    """The newest checkpoint that was written to its end, or ``None``.
+
+    The host writes ``trainer_state.json`` last: a checkpoint without it was cut short, and is passed over.
+    """
+    whole = [path.parent for path in Path(folder).glob("checkpoint-*/trainer_state.json")]
+    numbered = [path for path in whole if path.name.rpartition("-")[2].isdigit()]
+    return str(max(numbered, key=lambda path: int(path.name.rpartition("-")[2]))) if numbered else None
+
+
 def own_state(loss: nn.Module | dict[str, nn.Module]) -> dict[str, Tensor]:
     """Parameters and buffers that belong to the losses alone, without student and teacher.
 

@@ -86,13 +86,20 @@ class OTDistillationDataCollator(BaseDataCollator):
         english = [self._text(row, "source", name) for row in features]
         translation = [self._text(row, "translation", name) for row in features]
         batch: dict[str, Any] = {} if name is None else {"dataset_name": name}
-        batch |= self._tokenize("source", english, self.teacher_preprocess_fn, self.teacher_prompt)
+        batch |= self._tokenize("source", english, self.teacher_preprocess_fn, self._prompt("source", batch))
         batch["source_teacher_tokenized"] = True
-        batch |= self._tokenize("translation", translation, self.preprocess_fn, self.student_prompt)
+        batch |= self._tokenize("translation", translation, self.preprocess_fn, self._prompt("translation", batch))
         if self.mirror:
             # The name must not begin with that of another column: the host groups tensors by string prefix.
-            batch |= self._tokenize("mirror", english, self.preprocess_fn, self.student_prompt)
+            batch |= self._tokenize("mirror", english, self.preprocess_fn, self._prompt("translation", batch))
+            batch["mirror_mirror_of_source"] = True
         return batch
+
+    def _prompt(self, column: str, batch: dict[str, Any]) -> str | None:
+        """The prompt of the training arguments for this column, else the model's own for queries."""
+        prompts = self._resolve_prompts(batch)
+        given = self._get_prompt_for_column(prompts, column) if prompts else None
+        return given if given is not None else self.teacher_prompt if column == "source" else self.student_prompt
 
     def _tokenize(self, column: str, texts: list[str], preprocess: Callable, prompt: str | None) -> dict[str, Any]:
         options: dict[str, Any] = {"prompt": prompt, "task": "query" if self.late_interaction else None}

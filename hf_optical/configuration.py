@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -95,7 +96,8 @@ def run(main: Callable[[T], object], dataclass_type: type[T], argv: Sequence[str
         code = main(parse(dataclass_type, argv))
     except HFOpticalError as error:
         logger.debug("traceback of the error below", exc_info=True)
-        sys.stderr.write(f"error: {error}\n")
+        if int(os.environ.get("RANK", "0")) == 0:  # once, however many processes were launched
+            sys.stderr.write(f"error: {error}\n")
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")

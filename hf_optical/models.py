@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from accelerate.utils import gather_object
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -55,6 +56,22 @@ def save_whole(model: BaseModel, folder: str | Path) -> None:
     os.replace(scratch, folder)
 
 
+def push(model: BaseModel, repository: str, folder: Path) -> None:
+    """Publish a model under a Hub id, private when it is new; the token comes from the environment or the login.
+
+    Raises:
+        InputError: The Hub refused, or could not be reached; the model is still in ``folder``.
+    """
+    try:
+        model.push_to_hub(repository, private=True, exist_ok=True)
+    except (OSError, ValueError, HfHubHTTPError) as error:
+        raise InputError(
+            f"the model could not be published as {repository!r} ({type(error).__name__})",
+            f"it is saved; log in with `hf auth login`, then: hf upload {repository} {folder}",
+            field="push_to_hub",
+        ) from error
+
+
 def set_dropout(model: nn.Module, probability: float) -> None:
     """Set every dropout of a model. Distillation has no labels to overfit, and moves faster without."""
     if not 0 <= probability < 1:
@@ -73,6 +90,8 @@ def check_same_on_all_processes(model: nn.Module) -> int:
     Raises:
         HFOpticalError: They do not; what was trained is not one model.
     """
+    if PartialState().num_processes == 1:
+        return 1
     digest = hashlib.sha256()
     for name, value in model.state_dict().items():
         digest.update(name.encode())

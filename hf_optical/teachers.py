@@ -65,7 +65,9 @@ def query_prompt(model: BaseModel) -> str | None:
     Both sides of a bitext pair are read as queries, because that is what the student will read in use.
     """
     prompts = getattr(model, "prompts", None) or {}
-    return prompts.get("query") or (prompts.get(model.default_prompt_name) if model.default_prompt_name else None)
+    if "query" in prompts:  # an empty one too: `encode_query` then does not fall back to the default prompt
+        return prompts["query"] or None
+    return prompts.get(model.default_prompt_name) if model.default_prompt_name else None
 
 
 def _on_device(model: BaseModel, features: dict) -> dict:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from datasets import Dataset
 from sentence_transformers import MultiVectorEncoderTrainer, SentenceTransformerTrainer
 from sentence_transformers.base.model import BaseModel
 from sentence_transformers.base.trainer import BaseTrainer
 from torch import nn
+from torch.utils.data import ConcatDataset
 from transformers.trainer_callback import ProgressCallback
 
 from hf_optical.checkpoints import load_loss_state, save_loss_state
@@ -19,6 +21,7 @@ from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.losses import OTDistillationLoss, parse_objective
 from hf_optical.losses.token_weights import MOST_TEXTS, token_idf
 from hf_optical.progress import NamedLossProgress
+from hf_optical.sampling.epochs import EpochRelay
 from hf_optical.training_args import OTDistillationTrainingArguments
 from hf_optical.transport import SOLVERS
 
@@ -41,9 +44,8 @@ class _Distillation(BaseTrainer):
         **options: Any,
     ) -> None:
         args = args if args is not None else self.training_args_class(output_dir="tmp_trainer")
-        train_dataset = check_training_sets(train_dataset)
-        eval_dataset = check_training_sets(eval_dataset)
         if loss is None:
+            train_dataset, eval_dataset = check_training_sets(train_dataset), check_training_sets(eval_dataset)
             if model is None:
                 raise InputError(
                     "a trainer with model_init chooses no loss by itself", "pass loss=, a callable of the model"
@@ -96,10 +98,9 @@ class _Distillation(BaseTrainer):
                 gather_across_devices=args.gather_across_devices,
             )
 
-        names = [*(train_dataset if isinstance(train_dataset, dict) else ())]
-        names += [*(eval_dataset if isinstance(eval_dataset, dict) else ())]
-        if not names:
+        if not isinstance(train_dataset, dict):  # one loss for all, as the host has it
             return distillation()
+        names = [*train_dataset, *(eval_dataset if isinstance(eval_dataset, dict) else ())]
         makers: dict[str, Callable[[], nn.Module]] = {
             "bitext": distillation,
             "mono": lambda: self.contrastive_loss(model, args),
@@ -112,6 +113,14 @@ class _Distillation(BaseTrainer):
     def contrastive_loss(self, model: Any, args: OTDistillationTrainingArguments) -> nn.Module:
         """The host's InfoNCE, for query-passage sets (kinds ``mono`` and ``cross``)."""
         raise NotImplementedError
+
+    def _build_dataloader(self, *args: Any, **options: Any) -> Any:
+        loader = super()._build_dataloader(*args, **options)
+        if isinstance(loader.dataset, ConcatDataset) and hasattr(loader.batch_sampler, "set_epoch"):
+            # When several processes resume, the host cannot reach the sampler below accelerate's wrappers, and a second
+            # epoch would repeat the order of the first. It does call set_epoch on the data set.
+            EpochRelay.attach(loader.dataset, loader.batch_sampler)
+        return loader
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **options: Any) -> Any:
         """The host's loss; a NaN or infinity stops here, before backward and optimizer, naming the data set."""
@@ -157,10 +166,16 @@ class _Distillation(BaseTrainer):
 def _idf(student: Any, teacher: Any, data: Any) -> tuple[torch.Tensor, torch.Tensor]:
     sets = data.items() if isinstance(data, dict) else [("bitext", data)]
     bitext = [rows for name, rows in sets if kind_of(name) == "bitext"]
+    if not all(isinstance(rows, Dataset) for rows in bitext):
+        raise InputError(
+            "idf marginals count words in the training data, which is missing or a stream",
+            "use a Dataset, or marginals='uniform'",
+            field="marginals",
+        )
     share = MOST_TEXTS // max(1, len(bitext))
 
     def texts(column: str) -> list[str]:
-        return [text for rows in bitext for text in rows.take(share)[column]]
+        return [text for rows in bitext for text in rows.select(range(min(share, len(rows))))[column]]
 
     return token_idf(student, texts("translation")), token_idf(teacher, texts("source"))
 

@@ -44,6 +44,12 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
         parse_objective(self.objective)
         if self.solver not in SOLVERS:
             raise InputError(f"there is no solver {self.solver!r}", f"use one of: {', '.join(SOLVERS)}", field="solver")
+        if self.special_tokens not in ("match", "exclude", "transport"):
+            raise InputError(
+                f"is {self.special_tokens!r}", "use 'match', 'exclude' or 'transport'", field="special_tokens"
+            )
+        if not self.temperature > 0:
+            raise InputError(f"is {self.temperature}", "give a positive number", field="temperature")
         if self.marginals not in ("uniform", "idf"):
             raise InputError(f"there are no marginals {self.marginals!r}", "use 'uniform' or 'idf'", field="marginals")
         super().__post_init__()

@@ -13,6 +13,8 @@ from typing import Any
 
 from hf_optical.comparison import cells_of, markdown_table, run_cells, summarise
 from hf_optical.configuration import run
+from hf_optical.errors import InputError
+from hf_optical.evaluation.milestones import COLUMNS
 from hf_optical.results import write_results
 
 
@@ -37,6 +39,10 @@ def main(config: CompareConfig) -> None:
     started = time.time()
     cells = cells_of(config.output_dir, config.common, config.languages, config.arms, config.seeds)
     baseline = config.baseline or next(iter(config.arms))
+    if baseline not in config.arms:
+        raise InputError(f"is {baseline!r}", f"name one of the arms: {', '.join(config.arms)}", field="baseline")
+    if config.metric not in COLUMNS:
+        raise InputError(f"is {config.metric!r}", f"use one of {', '.join(COLUMNS)}", field="metric")
     run_cells(cells, Path(__file__).with_name("train.py"), jobs=config.jobs, keep_models=config.keep_models)
     summary = summarise(cells, config.metric, baseline)
     table = markdown_table(summary, baseline)

@@ -6,9 +6,11 @@ arguments it runs on a small language pair that it generates itself. Flags overr
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,22 +19,24 @@ import torch
 from accelerate import PartialState
 from datasets import Dataset
 from sentence_transformers import MultiVectorEncoder
-from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils.logging import disable_progress_bar
 
 from hf_optical import OTDistillationTrainingArguments
+from hf_optical.checkpoints import last_whole_checkpoint
 from hf_optical.configuration import run
 from hf_optical.data.bitext import read_bitext
-from hf_optical.data.fingerprint import file_fingerprint
+from hf_optical.data.fingerprint import file_fingerprint, rows_hash
 from hf_optical.data.languages import normalize
 from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set
 from hf_optical.errors import InputError
 from hf_optical.evaluation.milestones import Milestones
 from hf_optical.figures.plan import draw_plan
-from hf_optical.models import check_same_on_all_processes, load_encoder, save_whole, set_dropout
-from hf_optical.results import write_results
+from hf_optical.losses import parse_objective
+from hf_optical.models import check_same_on_all_processes, load_encoder, push, save_whole, set_dropout
+from hf_optical.results import write_json, write_results
 from hf_optical.sampling import LengthGroupedBatchSampler
 from hf_optical.students import starting_student
+from hf_optical.students.start import ROW_INITS
 from hf_optical.trainer import MultiVectorOTDistillationTrainer, OTDistillationTrainer
 
 
@@ -40,6 +44,19 @@ def _option(default: Any, text: str) -> Any:
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata={"help": text})
     return field(default=default, metadata={"help": text})
+
+
+# Options that may differ between an interrupted run and the one that goes on from it.
+_OF_NO_CONSEQUENCE = {
+    "config",
+    "output_dir",
+    "overwrite",
+    "keep_checkpoints",
+    "push_to_hub",
+    "report_to",
+    "logging_steps",
+}
+_OF_NO_CONSEQUENCE |= {"save_steps", "measure_start"}
 
 
 @dataclass
@@ -85,12 +102,14 @@ class TrainConfig:
 
 def main(config: TrainConfig) -> None:
     """Read, measure, train, measure, write."""
-    started, state, output = time.time(), PartialState(), Path(config.output_dir)
+    # One process measures and grows the student while the others wait, perhaps longer than their default patience.
+    started, state, output = time.time(), PartialState(timeout=timedelta(days=1)), Path(config.output_dir)
     disable_progress_bar()  # of every weight file that is read; ours and the trainer's stay
-    _make_room(config, state)
     sample = _prepare_sample(config, state)
+    args = _arguments(config)  # first of all, since it checks them
     language, rows, sets = _read(config)
     teacher: Any = load_encoder(config.teacher or "")
+    _make_room(config, state, rows)
     table = Milestones(sets, teacher, interaction=config.interaction, show_progress=state.is_main_process)  # type: ignore[arg-type]
     if state.is_main_process and config.measure_start:
         table.measure("raw", teacher)
@@ -100,7 +119,10 @@ def main(config: TrainConfig) -> None:
         print(f"\nBefore training ({language}, {len(rows)} pairs, student: {config.student}):\n{table.table()}\n")
     state.wait_for_everyone()
     set_dropout(student, config.dropout)
-    trainer = _trainer(config, student, teacher, {f"bitext/eng_Latn-{language}": rows})
+    late = isinstance(student, MultiVectorEncoder)
+    trainer = (MultiVectorOTDistillationTrainer if late else OTDistillationTrainer)(
+        model=student, teacher=teacher, args=args, train_dataset={f"bitext/eng_Latn-{language}": rows}
+    )
     trainer.train(resume_from_checkpoint=checkpoint)
     agreeing = check_same_on_all_processes(student)
     if not state.is_main_process:
@@ -108,6 +130,8 @@ def main(config: TrainConfig) -> None:
     if agreeing > 1:
         print(f"{agreeing} processes agree on the weights")
     save_whole(student.eval(), output / "model")
+    # What was saved is what is measured; the trained object may still run under the trainer's autocast.
+    student = load_encoder(str(output / "model"))
     table.measure("after", student)
     alignment = sample.measure_alignment(student, teacher, language) if sample else None
     write_results(
@@ -115,9 +139,11 @@ def main(config: TrainConfig) -> None:
         evaluations=table.evaluations(),
         per_query=table.per_query(),
         seed=config.seed,
-        data=[file_fingerprint(path) for path in (str(config.bitext), *config.eval) if Path(path).exists()],
+        data=_fingerprints(config, rows),
         started=started,
         config=vars(config),
+        precision="bf16" if args.bf16 else "fp16" if args.fp16 else "float32",
+        processes=state.num_processes,
         pairs=len(rows),
         history=trainer.state.log_history,
         alignment=alignment,
@@ -129,23 +155,49 @@ def main(config: TrainConfig) -> None:
         print("No picture of a transport plan: pip install 'hf-optical[report]' draws one")
     if not config.keep_checkpoints:
         _remove(output, "checkpoint-*")
-    if config.push_to_hub:
-        student.push_to_hub(config.push_to_hub, private=True)
     print(f"\nAfter {trainer.state.global_step} steps:\n{table.table()}\n\n{table.sentences()}\n")
     if alignment:
         shown = ", ".join(f"{name} {value:.3g}" for name, value in alignment.items())
         print(f"Plan against the gold word alignments (error rates): {shown}\n")
     print(f"Use it:\n{_usage(student, output / 'model', config.teacher or '')}")
+    if config.push_to_hub:
+        push(student, config.push_to_hub, output / "model")
 
 
-def _make_room(config: TrainConfig, state: PartialState) -> None:
-    """An output folder without a finished run. Only what this recipe wrote is ever removed."""
+def _make_room(config: TrainConfig, state: PartialState, rows: Dataset) -> None:
+    """An output folder that holds nothing, or an interrupted run of these very options."""
     output = Path(config.output_dir)
-    if config.overwrite and state.is_main_process:
-        _remove(output, "results.json", "per_query.json", "model", "untrained", "figures", "checkpoint-*")
+    if state.is_main_process:
+        marker = output / "run.json"
+        ours = marker.is_file()
+        if config.overwrite and ours:  # only what this recipe wrote is ever removed
+            _remove(
+                output, "run.json", "results.json", "per_query.json", "model", "untrained", "figures", "checkpoint-*"
+            )
+        if (output / "results.json").exists():
+            raise InputError("holds a finished run", "choose another --output_dir, or --overwrite", path=output)
+        run_options = {name: value for name, value in vars(config).items() if name not in _OF_NO_CONSEQUENCE}
+        run_options["data"] = _fingerprints(config, rows)
+        begun = json.loads(marker.read_text(encoding="utf-8")) if marker.is_file() else run_options
+        if changed := [name for name in run_options if begun.get(name) != run_options[name]]:
+            raise InputError(
+                f"holds an interrupted run with other options: {', '.join(changed)}",
+                "start it with the same ones, choose another --output_dir, or --overwrite",
+                path=output,
+            )
+        if not marker.is_file() and (output / "model").exists():
+            raise InputError("holds a model that this recipe did not write", "choose another --output_dir", path=output)
+        output.mkdir(parents=True, exist_ok=True)
+        write_json(marker, run_options)
     state.wait_for_everyone()
-    if (output / "results.json").exists():
-        raise InputError("holds a finished run", "choose another --output_dir, or --overwrite", path=output)
+
+
+def _fingerprints(config: TrainConfig, rows: Dataset) -> list[dict[str, Any]]:
+    """Hashes of what is read; of a Hub data set the rows themselves, for its id says little of them."""
+    found = [file_fingerprint(path) for path in (str(config.bitext), *config.eval) if Path(path).exists()]
+    if not Path(str(config.bitext)).exists():
+        found.insert(0, {"path": config.bitext, "rows": len(rows), "sha256": rows_hash(rows)})
+    return found
 
 
 def _remove(folder: Path, *patterns: str) -> None:
@@ -190,7 +242,7 @@ def _student(
 ) -> tuple[Any, str | None]:
     """The student, and the checkpoint to go on from: the last whole one, if the run was interrupted."""
     output = Path(config.output_dir)
-    checkpoint = get_last_checkpoint(str(output)) if output.is_dir() else None
+    checkpoint = last_whole_checkpoint(output)
     if state.is_main_process:
         grown = starting_student(
             config.student,
@@ -200,6 +252,7 @@ def _student(
             vocab_size=config.vocab_size,
             num_layers=config.num_layers,
             seed=config.seed,
+            reads_english="source" in parse_objective(config.objective),
             on_grown=(lambda model: table.measure("before", model)) if config.measure_start else None,
         )
         if config.measure_start and config.student in ("extend", "replace") and config.row_init == "bitext":
@@ -212,7 +265,7 @@ def _student(
     return load_encoder(str(output / "untrained")), checkpoint
 
 
-def _trainer(config: TrainConfig, student: Any, teacher: Any, data: dict[str, Any]) -> Any:
+def _arguments(config: TrainConfig) -> OTDistillationTrainingArguments:
     args = OTDistillationTrainingArguments(
         output_dir=config.output_dir,
         objective=config.objective,
@@ -238,9 +291,16 @@ def _trainer(config: TrainConfig, student: Any, teacher: Any, data: dict[str, An
     )
     if config.group_by_length:
         args.batch_sampler = LengthGroupedBatchSampler
-    late = isinstance(student, MultiVectorEncoder)
-    trainer = MultiVectorOTDistillationTrainer if late else OTDistillationTrainer
-    return trainer(model=student, teacher=teacher, args=args, train_dataset=data)
+    if args.fsdp or args.deepspeed or PartialState().distributed_type in ("FSDP", "DEEPSPEED"):
+        raise InputError(
+            "this recipe measures and saves on one process, which sharded weights do not allow",
+            "launch with recipes/accelerate/multi_gpu.yaml (DDP); the trainers themselves take FSDP as their hosts do",
+        )
+    if not 0 <= config.dropout < 1:
+        raise InputError(f"is {config.dropout}", "give a number from 0 to below 1", field="dropout")
+    if config.row_init not in ROW_INITS:
+        raise InputError(f"is {config.row_init!r}", f"use one of {', '.join(ROW_INITS)}", field="row_init")
+    return args
 
 
 def _usage(student: Any, folder: Path, teacher: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -85,6 +86,11 @@ def cells_of(
     for name, found in (("arms", arms), ("languages", languages), ("seeds", seeds)):
         if not found:
             raise InputError("is empty", "name at least one", field=name)
+    for arm in arms:
+        if not re.fullmatch(r"\w[\w+.-]*", arm):
+            raise InputError(
+                f"{arm!r} cannot name a folder", "use letters, digits, '+', '-', '_' and '.'", field="arms"
+            )
     known = {normalize(code): options for code, options in languages.items()}
     return [
         Cell(

@@ -42,10 +42,7 @@ def summarise(cells: Sequence[Cell], metric: str = "ndcg@10", baseline: str | No
             collected[name][cell.arm].append(rows["after"])
             for reference in _REFERENCES:
                 if reference in rows:
-                    key = (
-                        f"{reference}" if reference != "before" else f"before {cell.options.get('student', '')}".strip()
-                    )
-                    collected[name].setdefault(key, [rows[reference]])
+                    collected[name].setdefault(_reference_name(reference, cell), [rows[reference]])
     return [_entry(name, scores, arms, metric, baseline) for name, scores in collected.items()]
 
 

@@ -18,13 +18,15 @@ from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.losses.alignment import SpecialTokens, transport_loss
 from hf_optical.losses.terms import parse_objective
 from hf_optical.losses.tokens import (
+    MIRROR,
     TEACHER_TOKENIZED,
     TokenView,
     boundary_token_ids,
     encode_tokens,
     is_late_interaction,
+    pools_one_token,
 )
-from hf_optical.teachers import check_same_space, freeze
+from hf_optical.teachers import check_same_space, freeze, query_prompt
 from hf_optical.transport import IPOT, TransportSolver
 
 
@@ -120,7 +122,14 @@ class OTDistillationLoss(nn.Module):
         self.check_finite = check_finite
         self.late_interaction = is_late_interaction(model)
         check_same_space(model, teacher)
-        self.needs_teacher_tokens = not same_tokenization(model, teacher)
+        if special_tokens == "exclude" and not set(self.weights) - {"ot", "source"} and pools_one_token(model):
+            raise InputError(
+                "the student's sentence vector is that of a special token, which 'exclude' leaves untrained",
+                "use special_tokens='match', or add a term on sentence vectors, e.g. 'ot+nce'",
+                field="special_tokens",
+            )
+        # A prompt is the model's own, which the hosts' collators do not add in training.
+        self.needs_teacher_tokens = not same_tokenization(model, teacher) or query_prompt(teacher) is not None
         self._tokenizers = {"student": model.tokenizer, "teacher": teacher.tokenizer}
         self._boundary = {"student": boundary_token_ids(model), "teacher": boundary_token_ids(teacher)}
         # Sentence-transformers' own InfoNCE; it only needs a model for its own forward, which is not called.
@@ -159,7 +168,7 @@ class OTDistillationLoss(nn.Module):
             )
         views = {"student": self._read(features[1])}
         if "source" in self.weights:
-            views["student on the English"] = self._read(features[2] if len(features) > 2 else features[0])
+            views["student on the English"] = self._read(features[-1] if features[-1].get(MIRROR) else features[0])
         if self.check_finite:  # before the solver, which stops at a NaN too but cannot say whose it is
             self._check_finite({"teacher": teacher, **views})
         terms = self.compute_terms(views["student"], teacher)
@@ -196,8 +205,8 @@ class OTDistillationLoss(nn.Module):
             for table, view in ((self.student_token_weights, student), (self.teacher_token_weights, teacher))
         ]
         loss, _ = transport_loss(
-            (student.tokens, student.mask, student.special),
-            (teacher.tokens, teacher.mask, teacher.special),
+            (student.tokens, student.text, student.special),
+            (teacher.tokens, teacher.text, teacher.special),
             self.solver,
             self.special_tokens,
             (weights[0], weights[1]),
@@ -228,11 +237,17 @@ class OTDistillationLoss(nn.Module):
                 f"OTDistillationLoss got {len(features)} text column(s)",
                 "give pairs: the English in a first column 'source', its translation in a second, 'translation'",
             )
+        if len(features) > 2 and not features[2].get(MIRROR):
+            raise InputError(
+                f"OTDistillationLoss got {len(features)} text columns",
+                "keep two, the English and its translation: rows.select_columns(['source', 'translation'])",
+            )
         if not self.needs_teacher_tokens:
             return
         if not features[0].get(TEACHER_TOKENIZED):
             raise InputError(
-                "the teacher has another tokenizer than the student, and the English was tokenised for the student",
+                "the teacher has another tokenizer than the student, or reads queries under a prompt, and the English "
+                "was tokenised for the student",
                 "pass data_collator=OTDistillationDataCollator.for_models(student, teacher) to the trainer",
             )
         if "source" in self.weights and len(features) < 3:

@@ -9,11 +9,15 @@ from typing import Any
 import torch
 from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.model import BaseModel
+from sentence_transformers.sentence_transformer.modules import Pooling
 from sentence_transformers.util.tensor import repad_flattened_features
 from torch import Tensor, nn
 
 TEACHER_TOKENIZED = "teacher_tokenized"
 """Key by which the collator marks features that the teacher's own tokenizer made."""
+MIRROR = "mirror_of_source"
+"""Key by which it marks the English as the student tokenises it."""
+_OURS = {TEACHER_TOKENIZED, MIRROR, "task"}
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class TokenView:
     Attributes:
         tokens: Token vectors, (B, n, d).
         mask: Real tokens, (B, n), bool; padding is False.
+        text: Real tokens that are not of a prompt, (B, n), bool. An instruction before every query says nothing of this
+            one; it is read, and pooled as the model pools it, but not transported.
         special: Tokens that the tokenizer adds around the text (``<s>``, ``[SEP]``...), (B, n), bool.
         sentence: Sentence vectors, (B, d'). For a multi-vector encoder the mean of its token vectors.
         input_ids: Token ids, (B, n).
@@ -30,6 +36,7 @@ class TokenView:
 
     tokens: Tensor
     mask: Tensor
+    text: Tensor
     special: Tensor
     sentence: Tensor
     input_ids: Tensor
@@ -61,7 +68,8 @@ def encode_tokens(
     Returns:
         The :class:`TokenView`; FlashAttention's flattened batches are padded again first.
     """
-    features = {key: value for key, value in features.items() if key not in (TEACHER_TOKENIZED, "task")}
+    prompt_length = 0 if late_interaction else int(features.get("prompt_length", 0))
+    features = {key: value for key, value in features.items() if key not in _OURS}
     input_ids, mask = features.get("input_ids"), features.get("attention_mask")
     output = model(features, task="query") if late_interaction else model(features)
     if "cu_seq_lens_q" in output:
@@ -78,9 +86,18 @@ def encode_tokens(
     if sentence is None:
         weight = mask.unsqueeze(-1).to(tokens.dtype)
         sentence = (tokens * weight).sum(1) / weight.sum(1).clamp_min(1)
-    return TokenView(tokens, mask, special, sentence, input_ids)
+    position = mask.cumsum(dim=1) - 1  # among the real tokens, whichever side is padded; 0 is the first special token
+    text = mask & ~((position > 0) & (position < prompt_length))
+    return TokenView(tokens, mask, text, special, sentence, input_ids)
 
 
 def is_late_interaction(model: nn.Module) -> bool:
     """Whether the model scores token by token (``MultiVectorEncoder``)."""
     return isinstance(model, MultiVectorEncoder)
+
+
+def pools_one_token(model: nn.Module) -> bool:
+    """Whether a dense model's sentence vector is the vector of its first or last token."""
+    return any(
+        isinstance(module, Pooling) and module.pooling_mode in ("cls", "lasttoken") for module in model.children()
+    )

@@ -81,8 +81,9 @@ def _transformer(name: str) -> Transformer:
     return Transformer(name, model_kwargs={"dtype": torch.float32})
 
 
-def _width(model: SentenceTransformer | MultiVectorEncoder) -> tuple[type, int | None]:
-    return type(model), model.get_embedding_dimension()
+def _width(model: SentenceTransformer | MultiVectorEncoder) -> tuple[type, int | None, int | None]:
+    # Of the tokens too: a teacher may project its sentence vectors to a width that its tokens do not have.
+    return type(model), model.get_embedding_dimension(), transformer_of(model).get_embedding_dimension()
 
 
 def _as_it_is(student: Any, teacher: Encoder) -> Any:

@@ -26,6 +26,7 @@ def starting_student(
     vocab_size: int = 40_000,
     num_layers: int | None = None,
     seed: int = 0,
+    reads_english: bool = False,
     on_grown: Callable[[Encoder], None] | None = None,
 ) -> Encoder:
     """Grow or adapt a student, and give the rows of a grown one their first meaning.
@@ -39,6 +40,7 @@ def starting_student(
         vocab_size: Vocabulary of a grown student.
         num_layers: Layers of a grown student; all of the teacher's where ``None``.
         seed: Of what is drawn.
+        reads_english: The student is to read English too: rows of the teacher's own pieces keep their meaning.
         on_grown: Called with the student before its rows are aligned, to measure it, say.
 
     Returns:
@@ -51,10 +53,17 @@ def starting_student(
         raise InputError(f"is {row_init!r}", f"use one of {', '.join(ROW_INITS)}", field="row_init")
     torch.manual_seed(seed)
     grown = kind_or_id in VOCABULARIES
-    options: dict[str, Any] = {"vocab_size": vocab_size, "num_layers": num_layers} if grown else {}
-    student = build_student(kind_or_id, teacher, rows["translation"], seed=seed, **options)
+    options: dict[str, Any] = {"vocab_size": vocab_size} if grown else {}
+    student = build_student(kind_or_id, teacher, rows["translation"], num_layers=num_layers, seed=seed, **options)
     if on_grown is not None:
         on_grown(student)
     if grown and kind_or_id != "copy" and row_init == "bitext":
-        initialise_from_bitext(student, teacher, rows["source"], rows["translation"], seed=seed)
+        initialise_from_bitext(
+            student,
+            teacher,
+            rows["source"],
+            rows["translation"],
+            rows="new" if reads_english else "all",
+            seed=seed,
+        )
     return student

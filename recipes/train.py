@@ -6,8 +6,6 @@ arguments it runs on a small language pair that it generates itself. Flags overr
 
 from __future__ import annotations
 
-import json
-import shutil
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -33,7 +31,8 @@ from hf_optical.evaluation.milestones import Milestones
 from hf_optical.figures.plan import draw_plan
 from hf_optical.losses import parse_objective
 from hf_optical.models import check_same_on_all_processes, load_encoder, push, save_whole, set_dropout
-from hf_optical.results import write_json, write_results
+from hf_optical.results import write_results
+from hf_optical.run_folder import claim, remove
 from hf_optical.sampling import LengthGroupedBatchSampler
 from hf_optical.students import starting_student
 from hf_optical.students.start import ROW_INITS
@@ -109,7 +108,11 @@ def main(config: TrainConfig) -> None:
     args = _arguments(config)  # first of all, since it checks them
     language, rows, sets = _read(config)
     teacher: Any = load_encoder(config.teacher or "")
-    _make_room(config, state, rows)
+    data = _fingerprints(config, rows)
+    if state.is_main_process:
+        options = {name: value for name, value in vars(config).items() if name not in _OF_NO_CONSEQUENCE}
+        claim(output, {**options, "data": data}, overwrite=config.overwrite)
+    state.wait_for_everyone()
     table = Milestones(sets, teacher, interaction=config.interaction, show_progress=state.is_main_process)  # type: ignore[arg-type]
     if state.is_main_process and config.measure_start:
         table.measure("raw", teacher)
@@ -139,7 +142,7 @@ def main(config: TrainConfig) -> None:
         evaluations=table.evaluations(),
         per_query=table.per_query(),
         seed=config.seed,
-        data=_fingerprints(config, rows),
+        data=data,
         started=started,
         config=vars(config),
         precision="bf16" if args.bf16 else "fp16" if args.fp16 else "float32",
@@ -154,7 +157,7 @@ def main(config: TrainConfig) -> None:
     else:
         print("No picture of a transport plan: pip install 'hf-optical[report]' draws one")
     if not config.keep_checkpoints:
-        _remove(output, "checkpoint-*")
+        remove(output, "checkpoint-*")
     print(f"\nAfter {trainer.state.global_step} steps:\n{table.table()}\n\n{table.sentences()}\n")
     if alignment:
         shown = ", ".join(f"{name} {value:.3g}" for name, value in alignment.items())
@@ -164,48 +167,12 @@ def main(config: TrainConfig) -> None:
         push(student, config.push_to_hub, output / "model")
 
 
-def _make_room(config: TrainConfig, state: PartialState, rows: Dataset) -> None:
-    """An output folder that holds nothing, or an interrupted run of these very options."""
-    output = Path(config.output_dir)
-    if state.is_main_process:
-        marker = output / "run.json"
-        ours = marker.is_file()
-        if config.overwrite and ours:  # only what this recipe wrote is ever removed
-            _remove(
-                output, "run.json", "results.json", "per_query.json", "model", "untrained", "figures", "checkpoint-*"
-            )
-        if (output / "results.json").exists():
-            raise InputError("holds a finished run", "choose another --output_dir, or --overwrite", path=output)
-        run_options = {name: value for name, value in vars(config).items() if name not in _OF_NO_CONSEQUENCE}
-        run_options["data"] = _fingerprints(config, rows)
-        begun = json.loads(marker.read_text(encoding="utf-8")) if marker.is_file() else run_options
-        if changed := [name for name in run_options if begun.get(name) != run_options[name]]:
-            raise InputError(
-                f"holds an interrupted run with other options: {', '.join(changed)}",
-                "start it with the same ones, choose another --output_dir, or --overwrite",
-                path=output,
-            )
-        if not marker.is_file() and (output / "model").exists():
-            raise InputError("holds a model that this recipe did not write", "choose another --output_dir", path=output)
-        output.mkdir(parents=True, exist_ok=True)
-        write_json(marker, run_options)
-    state.wait_for_everyone()
-
-
 def _fingerprints(config: TrainConfig, rows: Dataset) -> list[dict[str, Any]]:
     """Hashes of what is read; of a Hub data set the rows themselves, for its id says little of them."""
     found = [file_fingerprint(path) for path in (str(config.bitext), *config.eval) if Path(path).exists()]
     if not Path(str(config.bitext)).exists():
         found.insert(0, {"path": config.bitext, "rows": len(rows), "sha256": rows_hash(rows)})
     return found
-
-
-def _remove(folder: Path, *patterns: str) -> None:
-    for path in (path for pattern in patterns for path in folder.glob(pattern)):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
 
 
 def _prepare_sample(config: TrainConfig, state: PartialState) -> Any:

@@ -7,6 +7,7 @@ from sentence_transformers.base.trainer import BaseTrainer
 
 from hf_optical.collation import OTDistillationDataCollator, same_tokenization
 from hf_optical.errors import InputError
+from hf_optical.teachers import query_prompt
 
 
 @pytest.fixture
@@ -54,6 +55,23 @@ def test_both_sides_are_read_under_their_query_prompts(models):
         None, OTDistillationDataCollator.for_models(student, teacher)([{"source": "goat", "translation": "mbuzi"}])
     )
     assert torch.equal(features[0]["input_ids"], teacher.preprocess(["the small goat"])["input_ids"])
+
+
+def test_prompts_of_the_training_arguments_go_before_the_models_own(models):
+    student, teacher = models
+    teacher.prompts = {"query": "the small "}
+    collator = OTDistillationDataCollator.for_models(student, teacher, prompts={"source": "a big "})
+    features, _ = BaseTrainer.collect_features(None, collator([{"source": "goat", "translation": "mbuzi"}]))
+    assert torch.equal(features[0]["input_ids"], teacher.preprocess(["a big goat"])["input_ids"])
+    assert torch.equal(features[1]["input_ids"], student.preprocess(["mbuzi"])["input_ids"])
+
+
+def test_an_empty_query_prompt_stands_before_the_default_prompt(models):
+    student, _ = models  # as `encode_query` has it
+    student.prompts, student.default_prompt_name = {"query": "", "passage": "big "}, "passage"
+    assert query_prompt(student) is None
+    student.prompts = {"passage": "big "}
+    assert query_prompt(student) == "big "
 
 
 @pytest.mark.parametrize("bad", [None, "", "   ", 7])

@@ -282,6 +282,50 @@ def test_the_model_card_gets_configuration_and_citation(models):
     assert "2301.12566" in loss.citation
 
 
+@pytest.mark.parametrize("padding", ["right", "left"])
+def test_a_prompt_is_read_but_not_transported(models, padding):
+    student, teacher = models
+    student.tokenizer.padding_side = padding
+    student.prompts = {"query": "katika chini "}
+    features = student.preprocess(["mbuzi analala", "mti"], prompt="katika chini ")
+    view = encode_tokens(student, features, boundary_token_ids(student), late_interaction=False)
+    words = [
+        student.tokenizer.decode(ids[keep & ~special])
+        for ids, keep, special in zip(view.input_ids, view.text, view.special)
+    ]
+    assert words == ["mbuzi analala", "mti"]
+    assert view.mask.sum().item() == view.text.sum().item() + 4
+    with pytest.raises(InputError, match="under a prompt"):  # the stock collator would leave the prompt out
+        teacher.prompts = {"query": "the small "}
+        OTDistillationLoss(student, teacher)([teacher.preprocess(["goat"]), student.preprocess(["mbuzi"])])
+
+
+def test_leaving_special_tokens_out_is_refused_where_the_sentence_is_one_of_them(models):
+    student, teacher = models
+    student[1].pooling_mode = "cls"
+    with pytest.raises(InputError, match="special_tokens='match'"):
+        OTDistillationLoss(student, teacher, objective="ot", special_tokens="exclude")
+    OTDistillationLoss(student, teacher, objective="ot+nce", special_tokens="exclude")
+
+
+def test_a_third_text_column_is_refused(models):
+    student, teacher = models
+    features = features_of(student, teacher, tiny_models.bitext(2))
+    with pytest.raises(InputError, match="3 text columns"):
+        OTDistillationLoss(student, teacher)([*features, student.preprocess(["swh", "swh"])])
+
+
+def test_masked_tokens_of_a_multi_vector_model_do_not_count(late_models):
+    student, teacher = late_models
+    loss = OTDistillationLoss(student, teacher, objective="ot+nce", special_tokens="transport")
+    features = features_of(student, teacher, tiny_models.bitext(3))
+    before = loss(features)
+    student[3].skiplist_words, student[3].skiplist_tasks = ["mbuzi", "mti", "mto", "katika"], ["query"]
+    student[3].resolve_with_tokenizer(student.tokenizer)
+    after = loss(features)
+    assert all(before[name].item() != pytest.approx(after[name].item(), abs=1e-6) for name in before)
+
+
 def test_multi_vector_masks_decide_which_tokens_count(late_models):
     student, teacher = late_models
     loss = OTDistillationLoss(student, teacher, special_tokens="transport")

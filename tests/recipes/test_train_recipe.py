@@ -151,14 +151,21 @@ def test_a_finished_run_is_not_overwritten_unasked(recipe, workplace, capsys):
         ({"max_steps": "many"}, "max_steps"),
         ({"solver": "simplex"}, "ipot"),
         ({"dropout": "1.5"}, "dropout"),
-        ({"student": "repalce"}, "repalce"),
     ],
 )
 def test_bad_options_end_in_one_clear_error_and_leave_nothing(recipe, workplace, capsys, flags, message):
     assert call(recipe, {**workplace, **flags}) == 2
     printed = capsys.readouterr().err.strip().splitlines()
     assert printed[-1].startswith("error: ") and message in printed[-1]
-    assert not (Path(workplace["output_dir"]) / "model").exists()
+    assert not Path(workplace["output_dir"]).exists()
+
+
+def test_an_interrupted_run_is_not_resumed_with_other_options(recipe, workplace, capsys):
+    out = Path(workplace["output_dir"])
+    assert call(recipe, workplace, "--keep_checkpoints") == 0
+    (out / "results.json").unlink()
+    assert call(recipe, {**workplace, "seed": "3", "objective": "mse"}) == 2
+    assert "other options: objective, seed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -170,6 +177,12 @@ def test_bad_files_end_in_one_clear_error(recipe, workplace, capsys, content, me
     Path(workplace["bitext"]).write_text(content, encoding="utf-8")
     assert call(recipe, workplace) == 2
     assert message in capsys.readouterr().err
+    assert not Path(workplace["output_dir"]).exists()
+
+
+def test_a_misspelt_student_is_named(recipe, workplace, capsys):
+    assert call(recipe, {**workplace, "student": "repalce"}) == 2
+    assert "repalce" in capsys.readouterr().err.strip().splitlines()[-1]
     assert not Path(workplace["output_dir"], "model").exists()
 
 

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from hf_optical.checkpoints import last_whole_checkpoint
+from hf_optical.errors import InputError
+from hf_optical.run_folder import claim
+
+
+def test_the_same_options_go_on_and_others_are_named(tmp_path):
+    claim(tmp_path / "out", {"seed": 0, "eval": ("a",)})
+    claim(tmp_path / "out", {"seed": 0, "eval": ["a"]})
+    with pytest.raises(InputError, match="other options: bitext, seed"):
+        claim(tmp_path / "out", {"seed": 1, "eval": ["a"], "bitext": "b"})
+
+
+def test_overwriting_removes_what_a_run_wrote_and_nothing_else(tmp_path):
+    claim(tmp_path, {"seed": 0})
+    for name in ("results.json", "notes.txt"):
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "checkpoint-3").mkdir()
+    with pytest.raises(InputError, match="finished run"):
+        claim(tmp_path, {"seed": 0})
+    claim(tmp_path, {"seed": 1}, overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "run.json"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path, overwrite):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "theirs.txt").write_text("x")
+    with pytest.raises(InputError, match="no run of this recipe"):
+        claim(tmp_path, {"seed": 0}, overwrite=overwrite)
+    assert (tmp_path / "model" / "theirs.txt").exists()
+
+
+def test_a_checkpoint_that_was_cut_short_is_passed_over(tmp_path):
+    for step, whole in ((5, True), (10, True), (100, False)):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        if whole:
+            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
+    assert last_whole_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
+    assert last_whole_checkpoint(tmp_path / "nowhere") is None

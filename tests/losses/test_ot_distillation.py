@@ -291,12 +291,12 @@ def test_a_prompt_is_read_but_not_transported(models, padding):
     view = encode_tokens(student, features, boundary_token_ids(student), late_interaction=False)
     words = [
         student.tokenizer.decode(ids[keep & ~special])
-        for ids, keep, special in zip(view.input_ids, view.text, view.special)
+        for ids, keep, special in zip(view.input_ids, view.text, view.special, strict=True)
     ]
     assert words == ["mbuzi analala", "mti"]
     assert view.mask.sum().item() == view.text.sum().item() + 4
+    teacher.prompts = {"query": "the small "}
     with pytest.raises(InputError, match="under a prompt"):  # the stock collator would leave the prompt out
-        teacher.prompts = {"query": "the small "}
         OTDistillationLoss(student, teacher)([teacher.preprocess(["goat"]), student.preprocess(["mbuzi"])])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_optical.errors import InputError
-from hf_optical.results import RESULTS_FILE, write_json
+from hf_optical.results import RESULTS_FILE, plain, write_json
 
 MARKER = "run.json"
 _WRITTEN = (MARKER, RESULTS_FILE, "per_query.json", "model", "untrained", "figures", "checkpoint-*")
@@ -41,7 +41,7 @@ def claim(folder: str | Path, options: Mapping[str, Any], *, overwrite: bool = F
         remove(folder, *_WRITTEN)
     if (folder / RESULTS_FILE).exists():
         raise InputError("holds a finished run", "choose another --output_dir, or --overwrite", path=folder)
-    wanted = json.loads(json.dumps(dict(options)))  # as it will be read again: tuples become lists
+    wanted = json.loads(json.dumps(plain(dict(options))))  # as it will be read again: lists, portable paths
     if marker.is_file():
         begun = json.loads(marker.read_text(encoding="utf-8"))
         if changed := sorted(name for name in {*wanted, *begun} if begun.get(name) != wanted.get(name)):

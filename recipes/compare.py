@@ -49,7 +49,8 @@ def main(config: CompareConfig) -> None:
     write_results(config.output_dir, evaluations=summary, started=started, config=vars(config))
     (Path(config.output_dir) / "report.md").write_text(table + "\n", encoding="utf-8")
     print(
-        f"\n{config.metric}, mean over {len(config.seeds)} seeds ± standard deviation; * beats raw, † beats {baseline}"
+        f"\n{config.metric}, mean over {len(config.seeds)} seeds ± standard deviation; "
+        f"* beats raw, ° the aligned start, † {baseline}"
     )
     print(f"(paired randomisation test over queries, Holm-corrected, p < .05)\n\n{table}")
 

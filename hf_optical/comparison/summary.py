@@ -30,7 +30,8 @@ def summarise(cells: Sequence[Cell], metric: str = "ndcg@10", baseline: str | No
     Returns:
         Entries with ``set``, ``language``, ``n``, the references ``raw``, ``before``, ``ceiling``, and ``arms``: for
         each the mean over seeds, the standard deviation over seeds, the values, and paired tests (randomisation over
-        queries of the scores averaged over seeds, Holm-corrected within the entry) against raw and the baseline.
+        queries of the scores averaged over seeds, Holm-corrected within the entry) against raw, the aligned start and
+        the baseline.
     """
     done = [cell for cell in cells if cell.is_done()]
     arms = list(dict.fromkeys(cell.arm for cell in cells))
@@ -58,7 +59,9 @@ def _entry(
     set_name, _, language = name.rpartition("/")
     averaged = {arm: _averaged(set_name, language, runs) for arm, runs in scores.items()}
     present = [arm for arm in arms if arm in averaged]
-    pairs = [(arm, other) for arm in present for other in ("raw", baseline) if other in averaged and other != arm]
+    starts = [name for name in scores if name not in arms and name.startswith("aligned")]
+    others = [name for name in ("raw", *starts, baseline) if name in averaged]
+    pairs = [(arm, other) for arm in present for other in others if other != arm]
     tests = compare_all([(averaged[arm], averaged[other]) for arm, other in pairs], metric) if pairs else []
     entry: dict[str, Any] = {"set": set_name, "language": language, "metric": metric, "arms": {}, "references": {}}
     entry["n"] = next(iter(averaged.values())).n
@@ -87,7 +90,10 @@ def _averaged(set_name: str, language: str, runs: Sequence[PerQuery]) -> Retriev
 
 
 def markdown_table(summary: Sequence[Mapping[str, Any]], baseline: str) -> str:
-    """The summary as a Markdown table: mean ± spread; ``*`` beats raw, ``†`` beats the baseline (Holm, p < .05)."""
+    """The summary as a Markdown table: mean ± spread.
+
+    ``*`` beats raw, ``°`` beats the aligned start, ``†`` beats the baseline (paired, Holm, p < .05).
+    """
     arms = list(dict.fromkeys(arm for entry in summary for arm in entry["arms"]))
     references = list(dict.fromkeys(name for entry in summary for name in entry["references"]))
     lines = [
@@ -110,9 +116,7 @@ def _arm(arm: Mapping[str, Any] | None, baseline: str) -> str:
     if arm is None:
         return "–"
     spread = f" ± {_number(arm['sd'])}" if arm["sd"] is not None else ""
-    marks = "".join(
-        mark
-        for mark, other in (("*", "raw"), ("†", baseline))
-        if (test := arm["tests"].get(other)) and test["p_holm"] < 0.05 and test["difference"] > 0
-    )
+    beaten = {name for name, test in arm["tests"].items() if test["p_holm"] < 0.05 and test["difference"] > 0}
+    aligned = {name for name in arm["tests"] if name.startswith("aligned")}
+    marks = "*" * ("raw" in beaten) + "°" * bool(aligned and aligned <= beaten) + "†" * (baseline in beaten)
     return f"{_number(arm['mean'])}{spread}{marks}"

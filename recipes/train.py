@@ -45,6 +45,8 @@ def _option(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
 
 
+# Without being told, accelerate takes several processes on a machine without accelerator for as many single ones.
+_CPU = not torch.accelerator.is_available()
 # Options that may differ between an interrupted run and the one that goes on from it.
 _OF_NO_CONSEQUENCE = {
     "config",
@@ -102,7 +104,8 @@ class TrainConfig:
 def main(config: TrainConfig) -> None:
     """Read, measure, train, measure, write."""
     # One process measures and grows the student while the others wait, perhaps longer than their default patience.
-    started, state, output = time.time(), PartialState(timeout=timedelta(days=1)), Path(config.output_dir)
+    started, output = time.time(), Path(config.output_dir)
+    state = PartialState(cpu=_CPU, timeout=timedelta(days=1))
     disable_progress_bar()  # of every weight file that is read; ours and the trainer's stay
     sample = _prepare_sample(config, state)
     args = _arguments(config)  # first of all, since it checks them
@@ -247,6 +250,7 @@ def _arguments(config: TrainConfig) -> OTDistillationTrainingArguments:
         learning_rate=config.learning_rate,
         warmup_steps=max(1, config.max_steps // 10),
         bf16=config.bf16,
+        use_cpu=_CPU,
         save_steps=config.save_steps,
         save_total_limit=2,
         logging_steps=config.logging_steps,

@@ -44,7 +44,8 @@ def summarise(cells: Sequence[Cell], metric: str = "ndcg@10", baseline: str | No
             for reference in _REFERENCES:
                 if reference in rows:
                     collected[name].setdefault(_reference_name(reference, cell), [rows[reference]])
-    return [_entry(name, scores, arms, metric, baseline) for name, scores in collected.items()]
+    starts = {cell.arm: _reference_name("aligned", cell) for cell in cells}  # each arm against its own student
+    return [_entry(name, scores, starts, metric, baseline) for name, scores in collected.items()]
 
 
 def _reference_name(reference: str, cell: Cell) -> str:
@@ -54,14 +55,17 @@ def _reference_name(reference: str, cell: Cell) -> str:
 
 
 def _entry(
-    name: str, scores: Mapping[str, list[PerQuery]], arms: Sequence[str], metric: str, baseline: str
+    name: str, scores: Mapping[str, list[PerQuery]], arms: Mapping[str, str], metric: str, baseline: str
 ) -> dict[str, Any]:
     set_name, _, language = name.rpartition("/")
     averaged = {arm: _averaged(set_name, language, runs) for arm, runs in scores.items()}
     present = [arm for arm in arms if arm in averaged]
-    starts = [name for name in scores if name not in arms and name.startswith("aligned")]
-    others = [name for name in ("raw", *starts, baseline) if name in averaged]
-    pairs = [(arm, other) for arm in present for other in others if other != arm]
+    pairs = [
+        (arm, other)
+        for arm in present
+        for other in dict.fromkeys(("raw", arms[arm], baseline))
+        if other in averaged and other != arm
+    ]
     tests = compare_all([(averaged[arm], averaged[other]) for arm, other in pairs], metric) if pairs else []
     entry: dict[str, Any] = {"set": set_name, "language": language, "metric": metric, "arms": {}, "references": {}}
     entry["n"] = next(iter(averaged.values())).n

@@ -137,9 +137,9 @@ def main(config: TrainConfig) -> None:
         print(f"{agreeing} processes agree on the weights")
     save_whole(student.eval(), output / "model")
     # What was saved is what is measured; the trained object may still run under the trainer's autocast.
-    student = load_encoder(str(output / "model"))
-    table.measure("after", student)
-    alignment = sample.measure_alignment(student, teacher, language) if sample else None
+    saved: Any = load_encoder(str(output / "model"))
+    table.measure("after", saved)
+    alignment = sample.measure_alignment(saved, teacher, language) if sample else None
     write_results(
         output,
         evaluations=table.evaluations(),
@@ -156,7 +156,7 @@ def main(config: TrainConfig) -> None:
     )
     if find_spec("matplotlib"):
         pair = sample.example(language) if sample else (rows[0]["source"], rows[0]["translation"])
-        draw_plan(student, teacher, pair[0], pair[1], output / "figures" / "plan.png")
+        draw_plan(saved, teacher, pair[0], pair[1], output / "figures" / "plan.png")
     else:
         print("No picture of a transport plan: pip install 'hf-optical[report]' draws one")
     if not config.keep_checkpoints:
@@ -165,9 +165,9 @@ def main(config: TrainConfig) -> None:
     if alignment:
         shown = ", ".join(f"{name} {value:.3g}" for name, value in alignment.items())
         print(f"Plan against the gold word alignments (error rates): {shown}\n")
-    print(f"Use it:\n{_usage(student, output / 'model', config.teacher or '')}")
+    print(f"Use it:\n{_usage(saved, output / 'model', config.teacher or '')}")
     if config.push_to_hub:
-        push(student, config.push_to_hub, output / "model")
+        push(saved, config.push_to_hub, output / "model")
 
 
 def _fingerprints(config: TrainConfig, rows: Dataset) -> list[dict[str, Any]]:

@@ -187,6 +187,15 @@ def test_the_teacher_is_frozen_and_stays_in_evaluation_mode(models):  # trap 7
     assert all(parameter.grad is not None for parameter in student[0].auto_model.encoder.parameters())
 
 
+def test_the_teachers_tokens_are_ordinary_tensors(models):  # trap 8: `encode` gives inference tensors
+    student, teacher = models
+    loss = OTDistillationLoss(student, teacher)
+    seen = []
+    teacher.register_forward_hook(lambda module, given, output: seen.append(output["token_embeddings"]))
+    terms_of(loss, models)["ot"].backward()  # autograd refuses to save an inference tensor for this
+    assert seen and not any(tensor.is_inference() or tensor.requires_grad for tensor in seen)
+
+
 def test_a_wrapped_student_never_becomes_the_teacher(models):  # trap 6
     from sentence_transformers import SentenceTransformerTrainer
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import types
 from collections.abc import Sequence
 from pathlib import Path
@@ -156,7 +157,14 @@ def _items(value: Any, annotation: Any, words: bool) -> list[Any]:
         value, words = [value], True
     if not isinstance(value, list):
         raise CannotConvert(value, describe(annotation))
-    return [part for word in value for part in word.replace(",", " ").split()] if words else value
+    return [part for word in value for part in _parts(word)] if words else value
+
+
+def _parts(word: str) -> list[str]:
+    """A word split at commas and spaces, unless it (or what follows ``name=``) is a file, whose name may have them."""
+    if any(part and os.path.exists(part) for part in (word, word.partition("=")[2])):
+        return [word]
+    return word.replace(",", " ").split()
 
 
 def _entries(value: Any, annotation: Any) -> dict[str, Any]:

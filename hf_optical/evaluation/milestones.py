@@ -18,6 +18,8 @@ ROWS = {
     "aligned": "the student with rows aligned in the bitext, before any training",
     "after": "the distilled student",
     "ceiling": "the teacher reads the English query",
+    "english_before": "the untouched student reads the English query",
+    "english_after": "the distilled student reads the English query",
 }
 COLUMNS = ("ndcg@10", "mrr@10", "recall@1", "recall@10", "map")
 
@@ -63,6 +65,12 @@ class Milestones:
             if item.english_queries:
                 self.scores["ceiling"][index] = self._score(self.teacher, item, item.english_queries)
 
+    def measure_english(self, row: str, model: Encoder) -> None:
+        """Fill ``english_before`` or ``english_after``: against the ceiling they say how much English is forgotten."""
+        for index, item in enumerate(self.sets):
+            if item.english_queries:
+                self.scores[f"english_{row}"][index] = self._score(model, item, item.english_queries)
+
     def _score(self, model: Encoder, item: RetrievalSet, queries: dict[str, str] | None) -> RetrievalScores:
         return evaluate_retrieval(
             model, item, self.teacher, queries=queries, document_cache=self._documents, **self._options
@@ -106,7 +114,7 @@ class Milestones:
     def table(self) -> str:
         """The table for people, one line per set and row."""
         width = max([len(f"{item.name} {item.query_language}") for item in self.sets], default=0)
-        lines = [f"{'':{width}}  {'n':>5}  {'':8}" + "".join(f"{name:>11}" for name in COLUMNS)]
+        lines = [f"{'':{width}}  {'n':>5}  {'':14}" + "".join(f"{name:>11}" for name in COLUMNS)]
         for index, item in enumerate(self.sets):
             label = f"{item.name} {item.query_language}"
             for row, scores in self.scores.items():
@@ -114,6 +122,6 @@ class Milestones:
                     continue
                 found = scores[index]
                 values = "".join(f"{found.metrics[name]:11.3f}" for name in COLUMNS)
-                lines.append(f"{label:{width}}  {found.n:5d}  {row:8}{values}")
+                lines.append(f"{label:{width}}  {found.n:5d}  {row:14}{values}")
                 label = ""
         return "\n".join(lines)

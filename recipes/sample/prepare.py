@@ -95,7 +95,7 @@ class Prepared:
         return {
             "teacher": str(self.teacher),
             "language": language,
-            "bitext": str(self.bitext(language)),
+            "bitext": [str(self.bitext(language))],
             "eval": [str(self.eval)],
             **{name: value for name, value in SETTINGS.items() if name in untouched},
         }

@@ -1,0 +1,127 @@
+"""Sentences and their surroundings: training pairs for retrieval made from bitext that comes in documents.
+
+Where there are no questions in a language, a sentence may stand for one, and the sentences around it for the passage
+that answers it (the inverse cloze task: Lee, Chang, Toutanova, arXiv 1906.00300). With a translation beside every
+sentence this gives monolingual and cross-lingual pairs of every language of the bitext.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+from hf_optical.data.columns import choose_columns
+from hf_optical.data.languages import ENGLISH, normalize
+from hf_optical.data.query_passages import QueryPassages
+from hf_optical.data.tables import Fault, read_records, renamed
+from hf_optical.data.texts import text_fault
+
+__all__ = ["Sentence", "context_pairs", "read_documents"]
+
+_DOCUMENT_FIELDS = ("doc", "document", "doc_id", "document_id")
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of a document: its id, the same in every bitext that has it, and its text by language."""
+
+    id: str
+    document: str
+    texts: Mapping[str, str]
+
+
+def read_documents(source: str | Path, language: str) -> list[Sentence]:
+    """The sentences of a bitext that belong to documents, in the order of the file.
+
+    Args:
+        source: A bitext file with a column ``doc`` (or ``document``); rows without a value in it are left out, for
+            they have no surroundings. Rows with an empty side are left out too: reading the file as bitext reports
+            them.
+        language: Language of the translations, any code.
+
+    Returns:
+        The sentences in English and in that language; empty where the file has no documents.
+    """
+    path, code = Path(source), normalize(language)
+    records = read_records(path)
+    header = records.first
+    columns = choose_columns(header or records.columns, language=code, path=path)
+    found = []
+    for number, row in renamed(records.rows, header) if header else records.rows:
+        # Looked for in every row: where only some rows have documents, the first hundred may have none.
+        document = None if isinstance(row, Fault) else next((row[f] for f in _DOCUMENT_FIELDS if row.get(f)), None)
+        if document is None or isinstance(row, Fault):
+            continue
+        texts: dict[str, Any] = {ENGLISH: row.get(columns.source), code: row.get(columns.translation)}
+        if all(text_fault(text) is None for text in texts.values()):
+            found.append(Sentence(str(row.get("id") or f"{path.name}:{number}"), str(document), texts))
+    return found
+
+
+def context_pairs(
+    documents: Iterable[Sequence[Sentence]], width: int = 5, languages: Sequence[str] | None = None
+) -> dict[str, QueryPassages]:
+    """Every sentence as a query, the others of its window as the passage, in every two languages that both have.
+
+    Documents are cut into windows of ``width`` sentences that do not overlap, and all pairs of one window share an
+    underlying id: two of them in one batch would be false negatives of each other.
+
+    Args:
+        documents: The sentences of each bitext, as `read_documents` returns them. A sentence that several bitexts have
+            under one id joins their languages.
+        width: Sentences per window; windows of one sentence give nothing.
+        languages: Only these; all by default.
+
+    Returns:
+        Training sets by name: ``mono/<language>``, ``cross/<query language>-<passage language>``.
+
+    Example:
+        >>> lines = [Sentence(str(i), "d", {"eng_Latn": f"line {i}", "swh_Latn": f"mstari {i}"}) for i in range(3)]
+        >>> pairs = context_pairs([lines], width=3)
+        >>> sorted(pairs)[:2], pairs["cross/swh_Latn-eng_Latn"].rows[1]
+        (['cross/eng_Latn-swh_Latn', 'cross/swh_Latn-eng_Latn'], {'query': 'mstari 1', 'passage': 'line 0 line 2'})
+    """
+    rows: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for window, sentences in _windows(_joined(documents), width):
+        present = set.intersection(*(set(sentence.texts) for sentence in sentences))
+        for asked in sorted(present & set(languages) if languages else present):
+            for answered in sorted(present & set(languages) if languages else present):
+                name = f"mono/{asked}" if asked == answered else f"cross/{asked}-{answered}"
+                for index, sentence in enumerate(sentences):
+                    others = [other.texts[answered] for place, other in enumerate(sentences) if place != index]
+                    rows[name].append((sentence.texts[asked], " ".join(others), window))
+    return {
+        name: QueryPassages(
+            datasets.Dataset.from_dict({"query": [row[0] for row in found], "passage": [row[1] for row in found]}),
+            [row[2] for row in found],
+        )
+        for name, found in rows.items()
+    }
+
+
+def _joined(documents: Iterable[Sequence[Sentence]]) -> dict[str, list[Sentence]]:
+    """Sentences by document, those with one id made one, their languages together."""
+    texts: dict[str, dict[str, str]] = {}
+    places: dict[str, list[str]] = defaultdict(list)
+    for sentences in documents:
+        for sentence in sentences:
+            if sentence.id not in texts:
+                places[sentence.document].append(sentence.id)
+            texts.setdefault(sentence.id, {}).update(sentence.texts)
+    return {
+        document: [Sentence(identifier, document, texts[identifier]) for identifier in identifiers]
+        for document, identifiers in places.items()
+    }
+
+
+def _windows(documents: Mapping[str, Sequence[Sentence]], width: int) -> Iterable[tuple[str, list[Sentence]]]:
+    for document, sentences in documents.items():
+        for start in range(0, len(sentences), width):
+            window = list(sentences[start : start + width])
+            if len(window) > 1:
+                yield f"window:{document}:{start // width}", window

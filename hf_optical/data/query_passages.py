@@ -1,0 +1,136 @@
+"""Questions with the passages that answer them: training pairs for retrieval (kinds ``mono`` and ``cross``)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+from hf_optical.data.tables import Fault, read_records, renamed
+from hf_optical.data.texts import text_fault
+from hf_optical.errors import InputError
+
+__all__ = ["QueryPassages", "read_query_passages"]
+
+_QUERY_FIELDS = ("query", "question", "anchor")
+_PASSAGE_FIELDS = ("passage", "positive", "document", "context", "text", "answer")
+_ID_FIELDS = ("id", "_id", "query_id", "qid")
+_NAME = re.compile(r"(?:mono|cross)/(?P<query>[^/-]+)(?:-(?P<passage>[^/-]+))?")
+
+
+@dataclass
+class QueryPassages:
+    """Rows of one training set for retrieval.
+
+    Args:
+        rows: The columns ``query`` and ``passage``.
+        ids: The underlying id of each row, equal wherever rows are copies of one question in several languages.
+    """
+
+    rows: datasets.Dataset
+    ids: list[str]
+
+    def __post_init__(self) -> None:
+        if len(self.rows) != len(self.ids):
+            raise InputError(f"{len(self.ids)} ids for {len(self.rows)} rows", "give one for each row", field="ids")
+
+
+def read_query_passages(
+    source: str | Path,
+    name: str,
+    *,
+    query_field: str | None = None,
+    passage_field: str | None = None,
+) -> QueryPassages:
+    """Read questions and passages from a file.
+
+    Args:
+        source: JSONL, JSON, TSV, CSV (``.gz`` too) or Parquet.
+        name: The training set that they are read for, ``mono/eng_Latn`` or ``cross/ibo_Latn-eng_Latn`` (queries
+            first): where a file has a question in two languages, it says which one is meant.
+        query_field: Column of the question; guessed from its name if not given (``query``, ``question``...).
+        passage_field: Column of the passage, likewise (``passage``, ``positive``...).
+
+    Returns:
+        The rows, with the ids of the file (a column ``id``: equal ids of several files mean one question), or their row
+        numbers.
+
+    Raises:
+        InputError: For an empty or missing text (file, row, field), a missing column, a file without rows.
+
+    Example:
+        >>> import json, pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = pathlib.Path(folder) / "pairs.jsonl"
+        ...     _ = file.write_text(json.dumps({"id": "7", "question": "Who?", "passage": "Asha."}))
+        ...     found = read_query_passages(file, "mono/eng_Latn")
+        >>> found.rows[0], found.ids
+        ({'query': 'Who?', 'passage': 'Asha.'}, ['7'])
+    """
+    path = Path(source)
+    if not path.exists():
+        raise InputError("no such file", "check the path", path=path)
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise InputError(
+            f"the training set is named {name!r}", "name it mono/swh_Latn or cross/swh_Latn-eng_Latn", field="pairs"
+        )
+    records = read_records(path)
+    columns = records.first or records.columns
+    asked, answered = match["query"], match["passage"] or match["query"]
+    query = _column(columns, query_field, _QUERY_FIELDS, asked, path, "query_field")
+    passage = _column(columns, passage_field, _PASSAGE_FIELDS, answered, path, "passage_field")
+    identifier = next((field for field in _ID_FIELDS if field in columns), None)
+    found = list(_rows(records.rows, columns, (query, passage, identifier), path, header=records.first is not None))
+    if not found:
+        raise InputError("no row is left", "give a file with at least one question and passage", path=path)
+    rows = datasets.Dataset.from_dict({"query": [row[0] for row in found], "passage": [row[1] for row in found]})
+    return QueryPassages(rows, [row[2] for row in found])
+
+
+def _column(
+    columns: Sequence[str], given: str | None, names: Sequence[str], language: str, path: Path, option: str
+) -> str:
+    if given is not None and given not in columns:
+        raise InputError(f"no such column (found {', '.join(columns)})", f"set {option} to one of them", field=given)
+    # A column that says its language (question_en) is surer than one that does not.
+    tags = [language, language.split("_")[0], *([] if language != "eng_Latn" else ["en"])]
+    tagged = [f"{name}_{tag}" for name in names for tag in tags]
+    found = given or next((name for name in (*tagged, *names) if name in columns), None)
+    if found is None:
+        raise InputError(
+            f"no column looks like the {option.removesuffix('_field')} (found {', '.join(columns) or 'none'})",
+            f"rename it {names[0]!r}, or name it with {option}",
+            path=path,
+        )
+    return found
+
+
+def _rows(
+    numbered: Iterator[tuple[int, Any]],
+    columns: Sequence[str],
+    fields: tuple[str, str, str | None],
+    path: Path,
+    *,
+    header: bool,
+) -> Iterator[tuple[str, str, str]]:
+    query, passage, identifier = fields
+    for number, row in renamed(numbered, list(columns)) if header else numbered:
+        if isinstance(row, Fault):
+            raise InputError(row.problem, "correct or remove the row", path=path, row=number, field=row.field)
+        if fault := _fault(row, (query, passage)):
+            raise InputError(fault.problem, "correct or remove the row", path=path, row=number, field=fault.field)
+        unnamed = f"{path.name}:{number}"  # unlike the row numbers of other files
+        yield row[query], row[passage], str(row.get(identifier) or unnamed) if identifier else unnamed
+
+
+def _fault(row: Mapping[str, Any], fields: Sequence[str]) -> Fault | None:
+    for name in fields:
+        problem = text_fault(row[name]) if name in row else "the field is missing"
+        if problem is not None:
+            return Fault(problem, name)
+    return None

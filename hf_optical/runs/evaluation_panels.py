@@ -1,0 +1,105 @@
+"""What a run is measured on: sets in the teacher's index, or sets that the student reads on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hf_optical.data.languages import ENGLISH
+from hf_optical.data.retrieval import read_retrieval_set, retrieval_languages
+from hf_optical.errors import InputError
+from hf_optical.evaluation.milestones import Milestones
+from hf_optical.evaluation.multilingual_milestones import MultilingualMilestones
+from hf_optical.evaluation.multilingual_set import read_multilingual_set
+from hf_optical.runs.options import TrainConfig
+
+
+class EvaluationPanels:
+    """The tables of a run, filled together.
+
+    Sets are read when this is made, so that a bad one stops the run before anything is trained.
+
+    Args:
+        config: The run's options; ``reads_index_of`` decides which kind of table a folder goes to.
+        languages: The languages taught, FLORES codes.
+
+    Raises:
+        InputError: A folder has none of the languages, or is inconsistent.
+    """
+
+    def __init__(self, config: TrainConfig, languages: Sequence[str]) -> None:
+        self._config = config
+        self._sets = [
+            read_retrieval_set(folder, language)
+            for folder in config.eval
+            if config.reads_index_of == "teacher"
+            for language in _taught(folder, languages)
+        ]
+        asked = [ENGLISH, *languages]
+        self._multilingual = [
+            read_multilingual_set(
+                folder,
+                query_languages=_present(folder, "queries", asked),
+                document_languages=_present(folder, "documents", asked),
+            )
+            for folder in config.eval
+            if config.reads_index_of == "student"
+        ]
+        self._panels: list[Milestones | MultilingualMilestones] = []
+        self._english = bool(config.measure_english)
+
+    def attach(self, teacher: Any, *, show_progress: bool = False) -> None:
+        """Name the encoder of the index, once it is loaded."""
+        options: dict[str, Any] = {"interaction": self._config.interaction, "show_progress": show_progress}
+        if self._sets:
+            self._panels.append(Milestones(self._sets, teacher, **options))
+        if self._multilingual:
+            self._panels.append(MultilingualMilestones(self._multilingual, **options))
+
+    def measure(self, row: str, model: Any) -> None:
+        """Fill one row of every table."""
+        for panel in self._panels:
+            panel.measure(row, model)
+            if self._english and row in ("before", "after") and isinstance(panel, Milestones):
+                panel.measure_english(row, model)
+
+    def measure_ceiling(self) -> None:
+        """Fill the row of the teacher on English queries, where that exists."""
+        for panel in self._panels:
+            panel.measure_ceiling()
+
+    def evaluations(self) -> list[dict[str, Any]]:
+        """For ``results.json``."""
+        return [entry for panel in self._panels for entry in panel.evaluations()]
+
+    def per_query(self) -> dict[str, Any]:
+        """For ``per_query.json``."""
+        return {name: rows for panel in self._panels for name, rows in panel.per_query().items()}
+
+    def table(self) -> str:
+        """For people."""
+        return "\n\n".join(panel.table() for panel in self._panels)
+
+    def sentences(self) -> str:
+        """The verdict of every test."""
+        return "\n".join(panel.sentences() for panel in self._panels)
+
+
+def _taught(folder: str, languages: Sequence[str]) -> list[str]:
+    """The languages of which a folder has queries; of one language alone, the reader says what is missing."""
+    if len(languages) == 1:
+        return list(languages)
+    return _present(folder, "queries", languages)
+
+
+def _present(folder: str, side: str, languages: Sequence[str]) -> list[str]:
+    found = retrieval_languages(folder)[side]
+    present = [language for language in languages if language in found]
+    if not present:
+        raise InputError(
+            f"the folder has {side} in {', '.join(found) or 'no language that its file names say'}, none of them in "
+            f"{', '.join(languages)}",
+            "give a folder that has one of these languages",
+            path=folder,
+        )
+    return present

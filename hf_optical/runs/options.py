@@ -1,0 +1,174 @@
+"""Options of a training run, and the arguments of the trainer that they stand for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from accelerate import PartialState
+
+from hf_optical.errors import InputError
+from hf_optical.students.start import ROW_INITS
+from hf_optical.training_args import OTDistillationTrainingArguments
+
+# Without being told, accelerate takes several processes on a machine without accelerator for as many single ones.
+CPU = not torch.accelerator.is_available()
+_OF_NO_CONSEQUENCE = {
+    "config",
+    "output_dir",
+    "overwrite",
+    "keep_checkpoints",
+    "push_to_hub",
+    "report_to",
+    "logging_steps",
+    "save_steps",
+    "measure_start",
+}
+INDEXES = ("teacher", "student")
+
+
+def _option(default: Any, text: str) -> Any:
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata={"help": text})
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass
+class TrainConfig:
+    """Options of the recipe: in a YAML file, as flags, or both."""
+
+    config: str | None = _option(None, "YAML file with any of these options; flags override it.")
+    teacher: str | None = _option(None, "English retriever: Hub id or folder (sentence-transformers).")
+    student: str = _option("extend", "'copy', 'extend' or 'replace' (grown from the teacher), or an id or folder.")
+    language: str | None = _option(None, "Language of the queries: swh_Latn, swh, sw...")
+    bitext: list[str] = _option(
+        [], "Sentence pairs: JSONL, TSV, CSV, Parquet (.gz too) or a Hub id; CODE=FILE for several languages."
+    )
+    source_field: str | None = _option(None, "Column of the English; guessed if not given.")
+    translation_field: str | None = _option(None, "Column of the translation; guessed if not given.")
+    max_pairs: int | None = _option(None, "Use only this many pairs of each bitext, drawn with the seed.")
+    pairs: list[str] = _option(
+        [], "Questions and passages to train retrieval on: mono/eng_Latn=FILE, cross/swh_Latn-eng_Latn=FILE."
+    )
+    contexts: int = _option(
+        0, "Also make retrieval pairs of bitext that comes in documents: sentences per window; 0 for none."
+    )
+    alpha: float = _option(0.5, "Share of monolingual batches among those of questions and passages.")
+    bitext_share: float = _option(0.5, "Share of bitext batches, where there are questions and passages too.")
+    language_weights: str = _option("uniform", "How languages are drawn: uniform, size, or a power of the size.")
+    eval: list[str] = _option([], "Folder(s) of retrieval sets: corpus, queries, qrels.")
+    index: str | None = _option(
+        None,
+        "Who reads documents in the evaluation: 'teacher' (default), 'student' (default with --pairs, --contexts).",
+    )
+    interaction: str | None = _option(None, "Score with 'dense' or 'maxsim'; by default as the models do.")
+    output_dir: str = _option("outputs/train", "Where model, results and figures go.")
+    objective: str = _option("ot+nce", "Sum of ot, mse, cos, nce, e.g. 'ot+0.5*nce'.")
+    solver: str = _option("ipot", "ipot, sinkhorn or exact.")
+    special_tokens: str = _option("match", "match, exclude or transport.")
+    marginals: str = _option("uniform", "Mass of the tokens in the transport: uniform or idf.")
+    temperature: float = _option(0.05, "Temperature of the contrastive terms.")
+    contrastive_mini_batch: int | None = _option(
+        None, "Texts per forward pass of the contrastive loss of questions and passages, for batches beyond memory."
+    )
+    query_prompt: str | None = _option(
+        None, "Put before every query, and saved with the model; the student's own if not given."
+    )
+    passage_prompt: str | None = _option(None, "Put before every passage, likewise.")
+    vocab_size: int = _option(40_000, "Vocabulary of a grown student (extend, replace).")
+    num_layers: int | None = _option(None, "Layers of a grown student; all of the teacher's if not given.")
+    row_init: str = _option("bitext", "First rows of a grown student: aligned in the 'bitext', or by 'surface' form.")
+    max_steps: int = _option(1000, "Optimizer steps; 0 grows and measures the student only.")
+    batch_size: int = _option(32, "Pairs per device and step.")
+    gradient_accumulation_steps: int = _option(1, "Steps whose gradients are added up.")
+    learning_rate: float = _option(1e-4, "Peak learning rate; linear warm-up over a tenth, then linear decay.")
+    max_length: int = _option(128, "Tokens per text in training.")
+    dropout: float = _option(0.0, "Dropout of the student in training.")
+    bf16: bool = _option(False, "Train in bfloat16 (transport stays in float32).")
+    group_by_length: bool = _option(True, "Batches of similar length: much less padding.")
+    measure_start: bool = _option(True, "Measure raw, before and ceiling; off where another run has.")
+    measure_english: bool = _option(False, "Also measure the student on English queries, to see what it forgets.")
+    save_steps: int = _option(500, "Steps between checkpoints; an interrupted run resumes from the last.")
+    logging_steps: int = _option(20, "Steps between logged losses.")
+    overwrite: bool = _option(False, "Replace a finished run in output_dir.")
+    keep_checkpoints: bool = _option(False, "Keep the checkpoints of a finished run.")
+    push_to_hub: str | None = _option(None, "Hub id to publish the model under (private); token from the environment.")
+    report_to: str = _option("none", "Logging integrations: wandb, tensorboard...")
+    seed: int = _option(0, "Of everything that is drawn.")
+
+    @property
+    def trains_retrieval(self) -> bool:
+        """Whether there are questions and passages to train on, besides bitext."""
+        return bool(self.pairs or self.contexts)
+
+    @property
+    def reads_index_of(self) -> str:
+        """Who reads the documents: ``teacher`` or ``student``."""
+        return self.index or ("student" if self.trains_retrieval else "teacher")
+
+    def decisive(self) -> dict[str, Any]:
+        """The options that must be the same for an interrupted run to go on."""
+        return {name: value for name, value in vars(self).items() if name not in _OF_NO_CONSEQUENCE}
+
+    def check(self) -> None:
+        """Find what is missing or out of range, before anything is read.
+
+        Raises:
+            InputError: The first such option.
+        """
+        for name in ("teacher", "bitext", "eval"):
+            if not getattr(self, name):
+                raise InputError("is not given", f"add --{name}, or a --config that has it", field=name)
+        if not self.language and not all("=" in item for item in self.bitext):
+            raise InputError("is not given", "add --language, or a --config that has it", field="language")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"is {self.dropout}", "give a number from 0 to below 1", field="dropout")
+        if self.row_init not in ROW_INITS:
+            raise InputError(f"is {self.row_init!r}", f"use one of {', '.join(ROW_INITS)}", field="row_init")
+        if self.reads_index_of not in INDEXES:
+            raise InputError(f"is {self.index!r}", f"use one of {', '.join(INDEXES)}", field="index")
+        if self.max_steps < 0:
+            raise InputError(f"is {self.max_steps}", "give a number of steps, 0 or more", field="max_steps")
+        if self.contexts == 1 or self.contexts < 0:
+            raise InputError(f"is {self.contexts}", "give 2 or more sentences per window, or 0", field="contexts")
+
+    def arguments(self) -> OTDistillationTrainingArguments:
+        """The trainer's arguments; makes and checks them before anything is read.
+
+        Raises:
+            InputError: As the arguments do; weights sharded over processes (FSDP, DeepSpeed).
+        """
+        prompts = {"query": self.query_prompt, "passage": self.passage_prompt}
+        args = OTDistillationTrainingArguments(
+            output_dir=self.output_dir,
+            objective=self.objective,
+            solver=self.solver,
+            special_tokens=self.special_tokens,
+            marginals=self.marginals,
+            temperature=self.temperature,
+            contrastive_mini_batch=self.contrastive_mini_batch,
+            max_length=self.max_length,
+            max_steps=max(1, self.max_steps),  # the host takes 0 for "by epochs"; such a run does not train
+            per_device_train_batch_size=self.batch_size,
+            gradient_accumulation_steps=self.gradient_accumulation_steps,
+            learning_rate=self.learning_rate,
+            warmup_steps=max(1, self.max_steps // 10),
+            bf16=self.bf16,
+            use_cpu=CPU,
+            save_steps=self.save_steps,
+            save_total_limit=2,
+            logging_steps=self.logging_steps,
+            report_to=self.report_to,
+            dataloader_pin_memory=torch.cuda.is_available(),
+            gather_across_devices=PartialState().num_processes > 1,
+            prompts={name: prompt for name, prompt in prompts.items() if prompt is not None} or None,
+            seed=self.seed,
+            data_seed=self.seed,
+        )
+        if args.fsdp or args.deepspeed or PartialState().distributed_type in ("FSDP", "DEEPSPEED"):
+            raise InputError(
+                "this recipe measures and saves on one process, which sharded weights do not allow",
+                "launch with recipes/accelerate/multi_gpu.yaml (DDP); the trainers take FSDP as their hosts do",
+            )
+        return args

@@ -1,0 +1,140 @@
+"""What a run trains on: bitext by language, and sets of questions and passages, named by kind."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset, concatenate_datasets
+
+from hf_optical.data.bitext import read_bitext
+from hf_optical.data.contexts import context_pairs, read_documents
+from hf_optical.data.fingerprint import file_fingerprint, rows_hash
+from hf_optical.data.languages import ENGLISH, normalize
+from hf_optical.data.query_passages import QueryPassages, read_query_passages
+from hf_optical.errors import InputError
+from hf_optical.runs.options import TrainConfig
+
+
+@dataclass
+class TrainingData:
+    """The training sets of a run.
+
+    Args:
+        bitext: By FLORES code of the translations, the columns ``source`` and ``translation``.
+        retrieval: By name (``mono/...``, ``cross/...``), questions and passages.
+        fingerprints: Path, rows and hash of what was read.
+    """
+
+    bitext: dict[str, Dataset]
+    retrieval: dict[str, QueryPassages] = field(default_factory=dict)
+    fingerprints: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def languages(self) -> list[str]:
+        """FLORES codes of the languages that are taught."""
+        return list(self.bitext)
+
+    @property
+    def pairs(self) -> int:
+        """Sentence pairs in all."""
+        return sum(len(rows) for rows in self.bitext.values())
+
+    def all_bitext(self) -> Dataset:
+        """The pairs of all languages in one, for the vocabulary and the first rows of a grown student."""
+        return (
+            concatenate_datasets(list(self.bitext.values()))
+            if len(self.bitext) > 1
+            else next(iter(self.bitext.values()))
+        )
+
+    def sets(self, *, bitext: bool = True) -> dict[str, Dataset]:
+        """The training sets by name, in the order in which the sampler knows them."""
+        found = {f"bitext/{ENGLISH}-{language}": rows for language, rows in self.bitext.items()} if bitext else {}
+        return found | {name: pairs.rows for name, pairs in self.retrieval.items()}
+
+    def ids(self) -> dict[str, list[str]]:
+        """The underlying ids of questions and passages."""
+        return {name: pairs.ids for name, pairs in self.retrieval.items()}
+
+
+def read_training_data(config: TrainConfig) -> TrainingData:
+    """Read bitext, and questions and passages.
+
+    Raises:
+        InputError: As the readers do; a language given twice, or a set of no known form.
+    """
+    files = _by_language(config)
+    data = TrainingData({code: _bitext(config, code, source) for code, source in files.items()})
+    for code, source in files.items():
+        data.fingerprints.append(_fingerprint(source, data.bitext[code]))
+    collected: dict[str, list[QueryPassages]] = defaultdict(list)
+    for item in config.pairs:
+        name, equals, path = item.partition("=")
+        if not equals:
+            raise InputError(f"found {item!r}", "write NAME=FILE, e.g. mono/eng_Latn=questions.jsonl", field="pairs")
+        collected[_named(name)].append(read_query_passages(path, _named(name)))
+        data.fingerprints.append(file_fingerprint(path))
+    if config.contexts:
+        documents = [read_documents(source, code) for code, source in files.items() if Path(source).exists()]
+        made = context_pairs(documents, config.contexts)
+        if not made:
+            raise InputError(
+                "no bitext comes in documents", "add a column 'doc' to it, or set contexts to 0", field="contexts"
+            )
+        for name, pairs in made.items():
+            collected[name].append(pairs)
+    data.retrieval = {name: _joined(parts) for name, parts in sorted(collected.items())}
+    return data
+
+
+def _by_language(config: TrainConfig) -> Mapping[str, str]:
+    """The bitext of each language: ``FILE`` for ``--language``, or ``CODE=FILE``."""
+    files: dict[str, str] = {}
+    for item in config.bitext:
+        code, equals, path = item.partition("=")
+        if not equals or Path(item).exists():
+            code, path = config.language or "", item
+        language = normalize(code)
+        if language == ENGLISH:
+            raise InputError("is English", "name the other language of the pairs", field="language")
+        if language in files:
+            raise InputError(
+                f"{language} has two files, {files[language]} and {path}",
+                "join them, or write CODE=FILE for each language",
+                field="bitext",
+            )
+        files[language] = path
+    return files
+
+
+def _bitext(config: TrainConfig, code: str, source: str) -> Dataset:
+    rows = read_bitext(
+        source, source_field=config.source_field, translation_field=config.translation_field, language=code
+    )
+    if config.max_pairs and config.max_pairs < len(rows):
+        rows = rows.shuffle(seed=config.seed).select(range(config.max_pairs))
+    return rows
+
+
+def _fingerprint(source: str, rows: Dataset) -> dict[str, Any]:
+    """The file's hash; of a Hub data set that of the rows themselves, for its id says little of them."""
+    if Path(source).exists():
+        return file_fingerprint(source)
+    return {"path": source, "rows": len(rows), "sha256": rows_hash(rows)}
+
+
+def _named(name: str) -> str:
+    """``cross/sw-en`` with FLORES codes."""
+    kind, _, languages = name.partition("/")
+    return f"{kind}/" + "-".join(normalize(code) for code in languages.split("-")) if languages else name
+
+
+def _joined(parts: list[QueryPassages]) -> QueryPassages:
+    if len(parts) == 1:
+        return parts[0]
+    ids = [identifier for part in parts for identifier in part.ids]
+    return QueryPassages(concatenate_datasets([part.rows for part in parts]), ids)

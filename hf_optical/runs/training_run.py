@@ -1,0 +1,198 @@
+"""A training run: read, measure, train, measure, write."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+from sentence_transformers import MultiVectorEncoder
+from transformers.utils.logging import disable_progress_bar
+
+from hf_optical.checkpoints import last_whole_checkpoint
+from hf_optical.data.fingerprint import file_fingerprint
+from hf_optical.figures.plan import draw_plan
+from hf_optical.losses import parse_objective
+from hf_optical.models import check_same_on_all_processes, load_encoder, push, save_whole, set_dropout
+from hf_optical.results import write_results
+from hf_optical.run_folder import claim, remove
+from hf_optical.runs.evaluation_panels import EvaluationPanels
+from hf_optical.runs.options import CPU, TrainConfig
+from hf_optical.runs.training_data import TrainingData, read_training_data
+from hf_optical.sampling import HybridBatchSampler, LengthGroupedBatchSampler
+from hf_optical.students import starting_student
+from hf_optical.trainer import MultiVectorOTDistillationTrainer, OTDistillationTrainer
+from hf_optical.training_args import OTDistillationTrainingArguments
+
+
+def start() -> PartialState:
+    """This process among those of the run."""
+    # One process measures and grows the student while the others wait, perhaps longer than their default patience.
+    state = PartialState(cpu=CPU, timeout=timedelta(days=1))
+    disable_progress_bar()  # of every weight file that is read; ours and the trainer's stay
+    return state
+
+
+def run_training(config: TrainConfig, sample: Any = None) -> None:
+    """Carry out one run on all its processes.
+
+    Args:
+        config: The options.
+        sample: The embedded default, if that is what is trained on: says its gold alignments and an example.
+
+    Raises:
+        InputError: Bad options or data, before anything is trained.
+        NonFiniteError: In training, before the step is taken.
+    """
+    started, output, state = time.time(), Path(config.output_dir), start()
+    args = config.arguments()
+    config.check()
+    data = read_training_data(config)
+    panels = EvaluationPanels(config, data.languages)
+    teacher: Any = load_encoder(config.teacher or "")
+    fingerprints = [*data.fingerprints, *(file_fingerprint(folder) for folder in config.eval)]
+    if state.is_main_process:
+        claim(output, {**config.decisive(), "data": fingerprints}, overwrite=config.overwrite)
+    state.wait_for_everyone()
+    panels.attach(teacher, show_progress=state.is_main_process)
+    if state.is_main_process and config.measure_start:
+        panels.measure("raw", teacher)
+        panels.measure_ceiling()
+    student, checkpoint = _student(config, teacher, data, state, panels)
+    if state.is_main_process and config.measure_start:
+        languages = ", ".join(data.languages)
+        print(f"\nBefore training ({languages}, {data.pairs} pairs, student: {config.student}):\n{panels.table()}\n")
+    state.wait_for_everyone()
+    trainer = _trainer(config, args, student, teacher, data)
+    if config.max_steps:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    agreeing = check_same_on_all_processes(student)
+    if not state.is_main_process:
+        return
+    if agreeing > 1:
+        print(f"{agreeing} processes agree on the weights")
+    save_whole(student.eval(), output / "model")
+    # What was saved is what is measured; the trained object may still run under the trainer's autocast.
+    saved: Any = load_encoder(str(output / "model"))
+    panels.measure("after", saved)
+    alignment = sample.measure_alignment(saved, teacher, data.languages[0]) if sample else None
+    write_results(
+        output,
+        evaluations=panels.evaluations(),
+        per_query=panels.per_query(),
+        seed=config.seed,
+        data=fingerprints,
+        started=started,
+        config=vars(config),
+        precision="bf16" if args.bf16 else "fp16" if args.fp16 else "float32",
+        processes=state.num_processes,
+        pairs=data.pairs,
+        history=trainer.state.log_history,
+        alignment=alignment,
+        **({"realised": drawn} if (drawn := realised_counts(trainer)) else {}),
+    )
+    _draw(saved, teacher, data, output, sample)
+    if not config.keep_checkpoints:
+        remove(output, "checkpoint-*")
+    print(f"\nAfter {trainer.state.global_step} steps:\n{panels.table()}\n\n{panels.sentences()}\n")
+    if alignment:
+        shown = ", ".join(f"{name} {value:.3g}" for name, value in alignment.items())
+        print(f"Plan against the gold word alignments (error rates): {shown}\n")
+    print(f"Use it:\n{_usage(saved, output / 'model', config)}")
+    if config.push_to_hub:
+        push(saved, config.push_to_hub, output / "model")
+
+
+def _student(
+    config: TrainConfig, teacher: Any, data: TrainingData, state: PartialState, panels: EvaluationPanels
+) -> tuple[Any, str | None]:
+    """The student, and the checkpoint to go on from: the last whole one, if the run was interrupted."""
+    output = Path(config.output_dir)
+    checkpoint = last_whole_checkpoint(output)
+    if state.is_main_process:
+        grown = starting_student(
+            config.student,
+            teacher,
+            data.all_bitext(),
+            row_init=config.row_init,
+            vocab_size=config.vocab_size,
+            num_layers=config.num_layers,
+            seed=config.seed,
+            reads_english=config.reads_index_of == "student" or "source" in parse_objective(config.objective),
+            on_grown=(lambda model: panels.measure("before", model)) if config.measure_start else None,
+        )
+        if config.measure_start and config.student in ("extend", "replace") and config.row_init == "bitext":
+            panels.measure("aligned", grown)
+        if not (output / "untrained").is_dir():
+            save_whole(grown, output / "untrained")
+    state.wait_for_everyone()  # one process grows it, all read it: their vocabularies must be the same
+    if checkpoint and state.is_main_process:
+        print(f"Going on from {checkpoint}")
+    student = load_encoder(str(output / "untrained"))
+    set_dropout(student, config.dropout)
+    for name, prompt in (("query", config.query_prompt), ("document", config.passage_prompt)):
+        if prompt is not None:
+            student.prompts[name] = prompt
+    return student, checkpoint
+
+
+def _trainer(
+    config: TrainConfig, args: OTDistillationTrainingArguments, student: Any, teacher: Any, data: TrainingData
+) -> OTDistillationTrainer | MultiVectorOTDistillationTrainer:
+    sets = data.sets(bitext=not data.retrieval or config.bitext_share > 0)
+    if data.retrieval:
+        args.multi_dataset_batch_sampler = HybridBatchSampler.with_policy(
+            alpha=config.alpha,
+            bitext_share=config.bitext_share,
+            language_weights=_weights(config.language_weights),
+            names=list(sets),
+            ids=data.ids(),
+            gathered=args.gather_across_devices,
+        )
+    elif config.group_by_length:
+        args.batch_sampler = LengthGroupedBatchSampler
+    kind = MultiVectorOTDistillationTrainer if isinstance(student, MultiVectorEncoder) else OTDistillationTrainer
+    return kind(model=student, teacher=teacher, args=args, train_dataset=sets)
+
+
+def _weights(given: str) -> Any:
+    try:
+        return float(given)
+    except ValueError:
+        return given  # the policy checks the name
+
+
+def realised_counts(trainer: Any) -> dict[str, Any] | None:
+    """What the hybrid sampler of a trainer drew, by kind and data set; ``None`` where it has another sampler."""
+    loader = trainer.callback_handler.train_dataloader
+    while loader is not None and not isinstance(getattr(loader, "batch_sampler", None), HybridBatchSampler):
+        inner = getattr(loader, "batch_sampler", None)
+        loader = inner if inner is not None and hasattr(inner, "batch_sampler") else None
+    return loader.batch_sampler.realised() if loader is not None else None
+
+
+def _draw(student: Any, teacher: Any, data: TrainingData, output: Path, sample: Any) -> None:
+    if not find_spec("matplotlib"):
+        print("No picture of a transport plan: pip install 'hf-optical[report]' draws one")
+        return
+    language, rows = next(iter(data.bitext.items()))
+    pair = sample.example(language) if sample else (rows[0]["source"], rows[0]["translation"])
+    draw_plan(student, teacher, pair[0], pair[1], output / "figures" / "plan.png")
+
+
+def _usage(student: Any, folder: Path, config: TrainConfig) -> str:
+    kind = type(student).__name__
+    if config.reads_index_of == "student":
+        return (
+            f"  from sentence_transformers import {kind}\n"
+            f"  model = {kind}({str(folder)!r})\n"
+            f"  scores = model.similarity(model.encode_query(queries), model.encode_document(documents))"
+        )
+    return (
+        f"  from sentence_transformers import {kind}\n"
+        f"  student, teacher = {kind}({str(folder)!r}), {kind}({config.teacher!r})\n"
+        f"  scores = student.similarity(student.encode_query(queries), teacher.encode_document(documents))"
+    )

@@ -1,0 +1,161 @@
+"""`recipes/train.py` on several languages, with questions and passages beside the bitext."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import tiny_models
+from sentence_transformers import SentenceTransformer
+
+from hf_optical.configuration import run
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "train.py"
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    spec = importlib.util.spec_from_file_location("train_recipe", RECIPE)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["train_recipe"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def workplace(tmp_path):
+    """A teacher that reads both word lists, two bitexts in documents, English questions, and parallel passages."""
+    words = [*tiny_models.ENGLISH, *tiny_models.SWAHILI]
+    tiny_models.dense(tmp_path, words).save_pretrained(str(tmp_path / "teacher"))
+    for seed, tag in enumerate(("sw", "so")):
+        rows = tiny_models.bitext(40, seed=seed)
+        lines = [
+            {"id": f"{tag}{i}", "en": row["source"], "xx": row["translation"], "doc": f"{tag} {i // 8}"}
+            for i, row in enumerate(rows)
+        ]
+        (tmp_path / f"{tag}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    questions = [
+        {"id": f"en{i}", "query": row["source"], "passage": f"{row['source']} {i}"}
+        for i, row in enumerate(tiny_models.bitext(20, seed=5))
+    ]
+    (tmp_path / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions), encoding="utf-8")
+    folder = tmp_path / "eval"
+    folder.mkdir()
+    for tag, texts in (("en", tiny_models.ENGLISH), ("sw", tiny_models.SWAHILI), ("so", tiny_models.SWAHILI[::-1])):
+        for name, prefix in (("corpus", "d"), ("queries", "q")):
+            lines = [json.dumps({"id": f"{prefix}{i}", "text": texts[i]}) for i in range(8)]
+            (folder / f"{name}.{tag}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "qrels.all.trec").write_text("".join(f"q{i} 0 d{i} 1\n" for i in range(8)))
+    return {
+        "teacher": str(tmp_path / "teacher"),
+        "student": "copy",
+        "bitext": [f"sw={tmp_path / 'sw.jsonl'}", f"so={tmp_path / 'so.jsonl'}"],
+        "pairs": f"mono/en={tmp_path / 'questions.jsonl'}",
+        "contexts": "4",
+        "eval": str(folder),
+        "output_dir": str(tmp_path / "out"),
+        "max_steps": "12",
+        "batch_size": "4",
+        "save_steps": "6",
+    }
+
+
+def call(recipe, flags, *more):
+    argv = []
+    for name, value in flags.items():
+        argv += [f"--{name}", *(value if isinstance(value, list) else [value])]
+    with pytest.raises(SystemExit) as stop:
+        run(recipe.main, recipe.TrainConfig, [*argv, *more])
+    return stop.value.code
+
+
+def test_three_kinds_of_batches_in_one_run_and_what_was_drawn(recipe, workplace, capsys):
+    prompts = ["--query_prompt", "query: ", "--passage_prompt", "passage: "]
+    assert call(recipe, workplace, *prompts, "--objective", "ot") == 0
+    out = Path(workplace["output_dir"])
+    results = json.loads((out / "results.json").read_text())
+    drawn = results["realised"]
+    assert all(drawn["batches"][kind] > 0 for kind in ("mono", "cross", "bitext"))
+    assert {name.partition("/")[0] for name in drawn["rows"]} == {"mono", "cross", "bitext"}
+    assert "bitext/eng_Latn-som_Latn" in drawn["rows"] and "cross/som_Latn-eng_Latn" in drawn["rows"]
+    assert [entry["language"] for entry in results["evaluations"]] == ["mono", "cross", "multi"]
+    assert set(results["evaluations"][-1]["bias"]) == {"raw", "before", "after"}
+    assert [Path(item["path"]).name for item in results["data"]] == ["sw.jsonl", "so.jsonl", "questions.jsonl", "eval"]
+    assert results["config"]["alpha"] == 0.5
+    # The prompts travel with the model.
+    model = SentenceTransformer(str(out / "model"), device="cpu")
+    assert model.prompts["query"] == "query: " and model.prompts["document"] == "passage: "
+    printed = capsys.readouterr().out
+    assert "multi map" in printed and "model.encode_document(documents)" in printed
+
+
+@pytest.mark.parametrize(("alpha", "kind"), [("1.0", "mono"), ("0.0", "cross")])
+def test_one_kind_of_batches_alone(recipe, workplace, alpha, kind):
+    assert call(recipe, workplace, "--alpha", alpha, "--bitext_share", "0", "--measure_start", "false") == 0
+    drawn = json.loads((Path(workplace["output_dir"]) / "results.json").read_text())["realised"]
+    assert [name for name, count in drawn["batches"].items() if count] == [kind]
+
+
+def test_an_interrupted_hybrid_run_goes_on_and_ends_like_a_whole_one(recipe, workplace, tmp_path, monkeypatch):
+    from hf_optical.models import load_encoder
+    from hf_optical.trainer import OTDistillationTrainer
+
+    step = OTDistillationTrainer.training_step
+    assert call(recipe, {**workplace, "output_dir": str(tmp_path / "whole")}) == 0
+
+    def interrupted(self, *args, **options):
+        if self.state.global_step == 8:
+            raise KeyboardInterrupt
+        return step(self, *args, **options)
+
+    monkeypatch.setattr(OTDistillationTrainer, "training_step", interrupted)
+    assert call(recipe, workplace) == 130
+    monkeypatch.setattr(OTDistillationTrainer, "training_step", step)
+    assert call(recipe, workplace) == 0
+    states = [
+        load_encoder(str(folder / "model"), device="cpu").state_dict()
+        for folder in (tmp_path / "whole", Path(workplace["output_dir"]))
+    ]
+    assert all((states[0][name] == value).all() for name, value in states[1].items())
+
+
+def test_several_languages_on_bitext_alone_are_measured_in_the_teachers_index(recipe, workplace):
+    flags = {name: value for name, value in workplace.items() if name not in ("pairs", "contexts")}
+    assert call(recipe, flags, "--measure_english", "true") == 0
+    entries = json.loads((Path(workplace["output_dir"]) / "results.json").read_text())["evaluations"]
+    assert [entry["language"] for entry in entries] == ["swh_Latn", "som_Latn"]
+    assert all(entry["english_after"] is not None for entry in entries)
+
+
+def test_the_cached_loss_takes_the_same_steps(recipe, workplace, tmp_path):
+    from hf_optical.models import load_encoder
+
+    flags = ["--bitext_share", "0", "--measure_start", "false"]
+    for name, more in (("whole", []), ("cached", ["--contrastive_mini_batch", "2"])):
+        assert call(recipe, {**workplace, "output_dir": str(tmp_path / name)}, *flags, *more) == 0
+    whole, cached = (
+        load_encoder(str(tmp_path / name / "model"), device="cpu").state_dict() for name in ("whole", "cached")
+    )
+    assert all((whole[name] - cached[name]).abs().max() < 1e-5 for name in whole)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"pairs": "questions.jsonl"}, "NAME=FILE"),
+        ({"pairs": "mono/en=nowhere.jsonl"}, "no such file"),
+        ({"alpha": "1.5"}, "alpha"),
+        ({"language_weights": "often"}, "language_weights"),
+        ({"contexts": "1"}, "contexts"),
+        ({"index": "nobody"}, "teacher, student"),
+        ({"batch_size": "400"}, "batch_size"),
+        ({"bitext": ["sw=a.tsv", "swh=b.tsv"]}, "two files"),
+    ],
+)
+def test_bad_options_end_in_one_clear_error(recipe, workplace, capsys, flags, message):
+    assert call(recipe, {**workplace, **flags}) == 2
+    printed = capsys.readouterr().err.strip().splitlines()
+    assert printed[-1].startswith("error: ") and message in printed[-1]

@@ -89,6 +89,8 @@ class TrainConfig:
     group_by_length: bool = _option(True, "Batches of similar length: much less padding.")
     measure_start: bool = _option(True, "Measure raw, before and ceiling; off where another run has.")
     measure_english: bool = _option(False, "Also measure the student on English queries, to see what it forgets.")
+    watch: bool = _option(True, "Look for collapse, empty plans and falling retrieval whenever losses are logged.")
+    on_alarm: str = _option("warn", "What an alarm of the watch does: warn or stop.")
     save_steps: int = _option(500, "Steps between checkpoints; an interrupted run resumes from the last.")
     logging_steps: int = _option(20, "Steps between logged losses.")
     overwrite: bool = _option(False, "Replace a finished run in output_dir.")

@@ -26,6 +26,10 @@ from hf_optical.sampling import HybridBatchSampler, LengthGroupedBatchSampler
 from hf_optical.students import starting_student
 from hf_optical.trainer import MultiVectorOTDistillationTrainer, OTDistillationTrainer
 from hf_optical.training_args import OTDistillationTrainingArguments
+from hf_optical.transport import SOLVERS
+from hf_optical.watch import TrainingWatch
+
+_WATCHED, _FEWEST_WATCHED = 64, 16
 
 
 def start() -> PartialState:
@@ -67,6 +71,8 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
         print(f"\nBefore training ({languages}, {data.pairs} pairs, student: {config.student}):\n{panels.table()}\n")
     state.wait_for_everyone()
     trainer = _trainer(config, args, student, teacher, data)
+    if watch := _watch(config, teacher, data):
+        trainer.add_callback(watch)
     if config.max_steps:
         trainer.train(resume_from_checkpoint=checkpoint)
     agreeing = check_same_on_all_processes(student)
@@ -75,6 +81,23 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
     if agreeing > 1:
         print(f"{agreeing} processes agree on the weights")
     save_whole(student.eval(), output / "model")
+    _finish(config, data, panels, teacher, trainer, watch, fingerprints=fingerprints, started=started, sample=sample)
+
+
+def _finish(
+    config: TrainConfig,
+    data: TrainingData,
+    panels: EvaluationPanels,
+    teacher: Any,
+    trainer: Any,
+    watch: TrainingWatch | None,
+    *,
+    fingerprints: list[dict[str, Any]],
+    started: float,
+    sample: Any,
+) -> None:
+    """Measure what was saved, write it down and say it."""
+    output, args = Path(config.output_dir), trainer.args
     # What was saved is what is measured; the trained object may still run under the trainer's autocast.
     saved: Any = load_encoder(str(output / "model"))
     panels.measure("after", saved)
@@ -88,10 +111,11 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
         started=started,
         config=vars(config),
         precision="bf16" if args.bf16 else "fp16" if args.fp16 else "float32",
-        processes=state.num_processes,
+        processes=PartialState().num_processes,
         pairs=data.pairs,
         history=trainer.state.log_history,
         alignment=alignment,
+        watch=watch.summary() if watch else None,
         **({"realised": drawn} if (drawn := realised_counts(trainer)) else {}),
     )
     _draw(saved, teacher, data, output, sample)
@@ -156,6 +180,22 @@ def _trainer(
         args.batch_sampler = LengthGroupedBatchSampler
     kind = MultiVectorOTDistillationTrainer if isinstance(student, MultiVectorEncoder) else OTDistillationTrainer
     return kind(model=student, teacher=teacher, args=args, train_dataset=sets)
+
+
+def _watch(config: TrainConfig, teacher: Any, data: TrainingData) -> TrainingWatch | None:
+    """A watch over pairs of all languages in turn; none where there are too few to say anything."""
+    rows = data.all_bitext()
+    if not config.watch or not config.max_steps or len(rows) < _FEWEST_WATCHED:
+        return None
+    drawn = rows.shuffle(seed=config.seed).select(range(min(_WATCHED, len(rows))))
+    transports = {"ot", "source"} & set(parse_objective(config.objective))
+    return TrainingWatch(
+        teacher,
+        drawn["source"],
+        drawn["translation"],
+        solver=SOLVERS[config.solver]() if transports else None,
+        on_alarm=config.on_alarm,  # type: ignore[arg-type]
+    )
 
 
 def _weights(given: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
@@ -17,11 +18,20 @@ _MODELS = {"model", "teacher"}
 def last_whole_checkpoint(folder: str | Path) -> str | None:
     """The newest checkpoint that was written to its end, or ``None``.
 
-    The host writes ``trainer_state.json`` last: a checkpoint without it was cut short, and is passed over.
+    The host writes ``trainer_state.json`` last: a checkpoint without it, or with half of it, was cut short, and is
+    passed over.
     """
-    whole = [path.parent for path in Path(folder).glob("checkpoint-*/trainer_state.json")]
+    whole = [path.parent for path in Path(folder).glob("checkpoint-*/trainer_state.json") if _is_json(path)]
     numbered = [path for path in whole if path.name.rpartition("-")[2].isdigit()]
     return str(max(numbered, key=lambda path: int(path.name.rpartition("-")[2]))) if numbered else None
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True
 
 
 def own_state(loss: nn.Module | dict[str, nn.Module]) -> dict[str, Tensor]:

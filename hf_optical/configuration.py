@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import errno
 import logging
 import os
 import sys
@@ -89,8 +90,9 @@ def run(main: Callable[[T], object], dataclass_type: type[T], argv: Sequence[str
         argv: As in :func:`parse`.
 
     Raises:
-        SystemExit: 0 after success; 2 after an :class:`HFOpticalError`, printed as ``error: ...`` on standard error
-            (its traceback is logged at level DEBUG); 130 after Ctrl-C. Any other exception is a defect and passes.
+        SystemExit: 0 after success; 2 after an :class:`HFOpticalError` or a fault of the machine (``OSError``), printed
+            as ``error: ...`` on standard error (its traceback is logged at level DEBUG); 130 after Ctrl-C. Any other
+            exception is a defect and passes.
     """
     try:
         code = main(parse(dataclass_type, argv))
@@ -99,10 +101,27 @@ def run(main: Callable[[T], object], dataclass_type: type[T], argv: Sequence[str
         if int(os.environ.get("RANK", "0")) == 0:  # once, however many processes were launched
             sys.stderr.write(f"error: {error}\n")
         raise SystemExit(2) from None
+    except OSError as error:  # of the machine, not of the program: a full disk, a folder that cannot be written
+        logger.debug("traceback of the error below", exc_info=True)
+        sys.stderr.write(f"error: {_machine_fault(error)}\n")
+        raise SystemExit(2) from None
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         raise SystemExit(130) from None
     raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _machine_fault(error: OSError) -> str:
+    remedies = {
+        errno.ENOSPC: "make room, or choose another --output_dir",
+        errno.EDQUOT: "make room, or choose another --output_dir",
+        errno.EROFS: "choose another --output_dir: this one cannot be written",
+        errno.EACCES: "choose a place that you may write, or ask for the rights",
+        errno.EPERM: "choose a place that you may write, or ask for the rights",
+    }
+    place = f"{error.filename}: " if error.filename else ""
+    remedy = remedies.get(error.errno or 0)
+    return f"{place}{error.strerror or error}" + (f". Remedy: {remedy}" if remedy else "")
 
 
 def help_text(dataclass_type: type) -> str:

@@ -10,7 +10,7 @@ from hf_optical.run_folder import claim
 def test_the_same_options_go_on_and_others_are_named(tmp_path):
     claim(tmp_path / "out", {"seed": 0, "eval": ("a",)})
     claim(tmp_path / "out", {"seed": 0, "eval": ["a"]})
-    with pytest.raises(InputError, match="other options: bitext, seed"):
+    with pytest.raises(InputError, match=r"other options: bitext \(was None, now b\); seed \(was 0, now 1\)"):
         claim(tmp_path / "out", {"seed": 1, "eval": ["a"], "bitext": "b"})
 
 
@@ -35,9 +35,18 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path, overwrite):
 
 
 def test_a_checkpoint_that_was_cut_short_is_passed_over(tmp_path):
-    for step, whole in ((5, True), (10, True), (100, False)):
+    for step, state in ((5, "{}"), (10, "{}"), (100, None), (110, '{"global_step": 11')):
         (tmp_path / f"checkpoint-{step}").mkdir()
-        if whole:
-            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
+        if state is not None:
+            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
     assert last_whole_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
     assert last_whole_checkpoint(tmp_path / "nowhere") is None
+
+
+def test_other_code_is_named_and_can_be_allowed(tmp_path, caplog):
+    claim(tmp_path / "out", {"versions": {"torch": "2.1", "peft": "0.18"}})
+    with pytest.raises(InputError, match=r"versions.torch \(was 2.1, now 2.2\).*--resume_anyway"):
+        claim(tmp_path / "out", {"versions": {"torch": "2.2", "peft": "0.18"}})
+    claim(tmp_path / "out", {"versions": {"torch": "2.2", "peft": "0.18"}}, resume_anyway=True)
+    assert "was 2.1, now 2.2" in caplog.text
+    claim(tmp_path / "out", {"versions": {"torch": "2.2", "peft": "0.18"}})  # what it goes on with is what counts now

@@ -18,6 +18,7 @@ _OF_NO_CONSEQUENCE = {
     "config",
     "output_dir",
     "overwrite",
+    "resume_anyway",
     "keep_checkpoints",
     "push_to_hub",
     "report_to",
@@ -93,6 +94,9 @@ class TrainConfig:
     on_alarm: str = _option("warn", "What an alarm of the watch does: warn or stop.")
     save_steps: int = _option(500, "Steps between checkpoints; an interrupted run resumes from the last.")
     logging_steps: int = _option(20, "Steps between logged losses.")
+    resume_anyway: bool = _option(
+        False, "Go on with an interrupted run although options, data, teacher or code differ."
+    )
     overwrite: bool = _option(False, "Replace a finished run in output_dir.")
     keep_checkpoints: bool = _option(False, "Keep the checkpoints of a finished run.")
     push_to_hub: str | None = _option(None, "Hub id to publish the model under (private); token from the environment.")

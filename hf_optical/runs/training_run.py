@@ -14,10 +14,11 @@ from transformers.utils.logging import disable_progress_bar
 
 from hf_optical.checkpoints import last_whole_checkpoint
 from hf_optical.data.fingerprint import file_fingerprint
+from hf_optical.evaluation.document_cache import fingerprint
 from hf_optical.figures.plan import draw_plan
 from hf_optical.losses import parse_objective
 from hf_optical.models import check_same_on_all_processes, load_encoder, push, save_whole, set_dropout
-from hf_optical.results import write_results
+from hf_optical.results import versions, write_results
 from hf_optical.run_folder import claim, remove
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.options import CPU, TrainConfig
@@ -59,7 +60,13 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
     teacher: Any = load_encoder(config.teacher or "")
     fingerprints = [*data.fingerprints, *(file_fingerprint(folder) for folder in config.eval)]
     if state.is_main_process:
-        claim(output, {**config.decisive(), "data": fingerprints}, overwrite=config.overwrite)
+        decisive = {
+            **config.decisive(),
+            "data": fingerprints,
+            "teacher_weights": fingerprint(teacher),
+            "versions": versions(),
+        }
+        claim(output, decisive, overwrite=config.overwrite, resume_anyway=config.resume_anyway)
     state.wait_for_everyone()
     panels.attach(teacher, show_progress=state.is_main_process)
     if state.is_main_process and config.measure_start:

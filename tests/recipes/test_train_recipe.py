@@ -165,7 +165,20 @@ def test_an_interrupted_run_is_not_resumed_with_other_options(recipe, workplace,
     assert call(recipe, workplace, "--keep_checkpoints") == 0
     (out / "results.json").unlink()
     assert call(recipe, {**workplace, "seed": "3", "objective": "mse"}) == 2
-    assert "other options: objective, seed" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert "objective (was ot+nce, now mse); seed (was 0, now 3)" in printed
+    assert "--resume_anyway" in printed
+
+
+def test_an_interrupted_run_is_not_resumed_with_another_teacher_unasked(recipe, workplace, capsys):
+    out = Path(workplace["output_dir"])
+    assert call(recipe, workplace, "--keep_checkpoints") == 0
+    (out / "results.json").unlink()
+    teacher = Path(workplace["teacher"])
+    tiny_models.dense(teacher.parent, tiny_models.ENGLISH, seed=4).save_pretrained(str(teacher))
+    assert call(recipe, workplace) == 2
+    assert "other options: teacher_weights" in capsys.readouterr().err
+    assert call(recipe, workplace, "--resume_anyway") == 0
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,20 @@ def test_a_misspelt_student_is_named(recipe, workplace, capsys):
     assert not Path(workplace["output_dir"], "model").exists()
 
 
+@pytest.mark.parametrize("name", ["mono_only", "cross_only", "hybrid", "hybrid_ot"])
+def test_the_configurations_of_the_hybrid_paper_lack_data_only(recipe, name):
+    config = parse(recipe.TrainConfig, ["--config", str(RECIPE.parent / "configs" / f"{name}.yaml")])
+    assert config.trains_retrieval and config.reads_index_of == "student"
+    assert (config.alpha, config.bitext_share) == {
+        "mono_only": (1.0, 0.0),
+        "cross_only": (0.0, 0.0),
+        "hybrid": (0.5, 0.0),
+        "hybrid_ot": (0.5, 0.5),
+    }[name]
+    config.bitext, config.eval = ["sw=a.tsv", "so=b.tsv"], ["folder"]
+    config.check()
+
+
 @pytest.mark.parametrize("name", ["swahili", "somali", "tagalog", "marathi", "sample"])
 def test_the_configurations_parse(recipe, name):
     config = parse(recipe.TrainConfig, ["--config", str(RECIPE.parent / "configs" / f"{name}.yaml"), "--seed", "7"])

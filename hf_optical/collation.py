@@ -54,25 +54,27 @@ class OTDistillationDataCollator(BaseDataCollator):
     teacher_prompt: str | None = None
     mirror: bool = False
     late_interaction: bool = False
+    row_adapter: Callable[[dict[str, Any], str | None], str] | None = None
     _host: BaseDataCollator | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def for_models(
-        cls, student: BaseModel, teacher: BaseModel, *, mirror: bool = False, **options: Any
+        cls, student: BaseModel, teacher: BaseModel | None, *, mirror: bool = False, **options: Any
     ) -> OTDistillationDataCollator:
         """A collator for this student and teacher, with the prompts under which they read queries.
 
         Args:
             student: Reads the translation.
-            teacher: Reads the English.
+            teacher: Reads the English; ``None`` where there is no bitext.
             mirror: The student reads the English too (needed by the ``source`` term).
-            options: Of the host's collator: ``prompts``, ``router_mapping``, ``max_length``...
+            options: Of the host's collator: ``prompts``, ``router_mapping``, ``max_length``...; ``row_adapter``, which
+                says through which language adapter of the student a row goes.
         """
         return cls(
             preprocess_fn=student.preprocess,
-            teacher_preprocess_fn=teacher.preprocess,
+            teacher_preprocess_fn=teacher.preprocess if teacher is not None else None,
             student_prompt=query_prompt(student),
-            teacher_prompt=query_prompt(teacher),
+            teacher_prompt=query_prompt(teacher) if teacher is not None else None,
             mirror=mirror,
             late_interaction=isinstance(student, MultiVectorEncoder),
             **options,
@@ -80,6 +82,18 @@ class OTDistillationDataCollator(BaseDataCollator):
 
     def __call__(self, features: list[dict[str, Any]]) -> dict[str, Any]:
         """Turn rows into the tensors of one batch."""
+        if self.row_adapter is None or not features:
+            return self._collate(features)
+        from hf_optical.adapters.rows import ROW_KEY, row_numbers
+        from hf_optical.adapters.training import LANGUAGE_COLUMN
+
+        name = features[0].get("dataset_name")
+        numbers = row_numbers([self.row_adapter(row, name) for row in features])
+        batch = self._collate([{key: row[key] for key in row if key != LANGUAGE_COLUMN} for row in features])
+        columns = [key[: -len("_input_ids")] for key in batch if key.endswith("_input_ids")]
+        return {**batch, **{f"{column}_{ROW_KEY}": numbers for column in columns}}
+
+    def _collate(self, features: list[dict[str, Any]]) -> dict[str, Any]:
         if not features or not set(BITEXT_COLUMNS) <= set(features[0]) or self.teacher_preprocess_fn is None:
             return self._host_collator()(features)
         name = features[0].get("dataset_name")

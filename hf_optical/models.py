@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -19,27 +20,50 @@ from sentence_transformers.base.model import BaseModel
 from torch import nn
 
 from hf_optical.errors import HFOpticalError, InputError
+from hf_optical.model_folder import LOAD_ERRORS, check_model_folder, check_weights, first_line, whole_weights
+
+logger = logging.getLogger(__name__)
 
 
-def load_encoder(name_or_path: str, *, device: str | None = None) -> BaseModel:
+def load_encoder(name_or_path: str, *, device: str | None = None, revision: str | None = None) -> BaseModel:
     """A dense or late-interaction encoder, whichever the id or folder holds.
 
     Args:
         name_or_path: A sentence-transformers model: Hub id or local folder. Remote code is never run.
         device: As in sentence-transformers; chosen by it when ``None``.
+        revision: Branch, tag or commit of a Hub id.
 
     Raises:
-        InputError: No such model, or the Hub cannot be reached.
+        InputError: No such model, one that is damaged or would need pickled weights or remote code, or the Hub cannot
+            be reached.
+        NonFiniteError: A weight is NaN or infinite.
     """
+    folder = Path(name_or_path)
+    if folder.exists():
+        check_model_folder(folder)
+        if not (folder / "modules.json").is_file():
+            logger.warning(
+                "%s: a plain transformers model, which says nothing of its pooling: mean pooling is taken", folder
+            )
+    with whole_weights(name_or_path):
+        model = _loaded(name_or_path, device, revision)
+    check_weights(model, name_or_path)
+    return model
+
+
+def _loaded(name_or_path: str, device: str | None, revision: str | None) -> BaseModel:
     try:
         # float32 whatever the file holds: the transport and the optimizer need it; autocast lowers it where wanted.
-        options: dict[str, Any] = {"device": device, "model_kwargs": {"dtype": "float32"}}
-        if _is_late_interaction(name_or_path):
+        how = {"dtype": "float32", "use_safetensors": True}
+        options: dict[str, Any] = {"device": device, "revision": revision, "model_kwargs": how}
+        if _is_late_interaction(name_or_path, revision):
             return MultiVectorEncoder(name_or_path, **options)
         return SentenceTransformer(name_or_path, **options)
-    except (OSError, ValueError, HfHubHTTPError) as error:
+    except LOAD_ERRORS as error:
+        if isinstance(error, RuntimeError) and "mismatched" in str(error):
+            raise  # `whole_weights` knows which
         raise InputError(
-            f"no model could be loaded ({type(error).__name__}: {str(error).splitlines()[0][:200]})",
+            f"no model could be loaded ({type(error).__name__}: {first_line(error)})",
             "give the id of a sentence-transformers model on the Hub, or a local folder that holds one",
             path=name_or_path,
         ) from error
@@ -105,11 +129,11 @@ def check_same_on_all_processes(model: nn.Module) -> int:
     return len(digests)
 
 
-def _is_late_interaction(name_or_path: str) -> bool:
+def _is_late_interaction(name_or_path: str, revision: str | None = None) -> bool:
     name = "config_sentence_transformers.json"
     try:
         local = Path(name_or_path) / name
-        file = local if Path(name_or_path).is_dir() else Path(hf_hub_download(name_or_path, name))
+        file = local if Path(name_or_path).is_dir() else Path(hf_hub_download(name_or_path, name, revision=revision))
         return json.loads(file.read_text(encoding="utf-8")).get("model_type") in ("MultiVectorEncoder", "ColBERT")
     except (FileNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, json.JSONDecodeError):
         return False

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
+from safetensors import SafetensorError
 from sentence_transformers import MultiVectorEncoderTrainer, SentenceTransformerTrainer
 from sentence_transformers.base.model import BaseModel
 from sentence_transformers.base.trainer import BaseTrainer
 from torch import nn
 from torch.utils.data import ConcatDataset
+from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_callback import ProgressCallback
 
-from hf_optical.checkpoints import load_loss_state, save_loss_state
+from hf_optical.adapters import LanguageAdapters
+from hf_optical.adapters.training import LANGUAGE_COLUMN, RowLanguages, load_checkpoint, save_checkpoint
+from hf_optical.checkpoints import last_whole_checkpoint, load_loss_state, save_loss_state
 from hf_optical.collation import OTDistillationDataCollator
 from hf_optical.data.kinds import check_training_sets, kind_of
-from hf_optical.errors import InputError, NonFiniteError
-from hf_optical.losses import OTDistillationLoss, parse_objective
+from hf_optical.errors import HFOpticalError, InputError, NonFiniteError
+from hf_optical.losses import LexicalInjectionLoss, OTDistillationLoss, reads_english
 from hf_optical.losses.token_weights import MOST_TEXTS, token_idf
+from hf_optical.losses.words import comparable_layers
 from hf_optical.progress import NamedLossProgress
 from hf_optical.sampling.epochs import EpochRelay
 from hf_optical.training_args import OTDistillationTrainingArguments
@@ -44,21 +51,25 @@ class _Distillation(BaseTrainer):
         **options: Any,
     ) -> None:
         args = args if args is not None else self.training_args_class(output_dir="tmp_trainer")
+        self.language_adapters = LanguageAdapters.of(model)
+        keep = (LANGUAGE_COLUMN,) if self.language_adapters is not None else ()
         if loss is None:
-            train_dataset, eval_dataset = check_training_sets(train_dataset), check_training_sets(eval_dataset)
+            train_dataset = check_training_sets(train_dataset, keep=keep)
+            eval_dataset = check_training_sets(eval_dataset, keep=keep)
             if model is None:
                 raise InputError(
                     "a trainer with model_init chooses no loss by itself", "pass loss=, a callable of the model"
                 )
             loss = self._losses_by_kind(model, teacher, args, train_dataset, eval_dataset)
-        if model is not None and teacher is not None and data_collator is None:
+        if model is not None and data_collator is None and (teacher is not None or self.language_adapters is not None):
             data_collator = OTDistillationDataCollator.for_models(
                 model,
                 teacher,
-                mirror="source" in parse_objective(args.objective),
+                mirror=reads_english(args.objective) or _student_reads_english_words(loss),
                 router_mapping=args.router_mapping,
                 prompts=args.prompts,
                 max_length=args.max_length,
+                row_adapter=self._row_languages(train_dataset, eval_dataset),
             )
         super().__init__(
             model=model,
@@ -73,6 +84,19 @@ class _Distillation(BaseTrainer):
         if any(type(callback) is ProgressCallback for callback in self.callback_handler.callbacks):
             self.remove_callback(ProgressCallback)
             self.add_callback(NamedLossProgress())
+
+    def _row_languages(self, *data: Any) -> RowLanguages | None:
+        if self.language_adapters is None:
+            return None
+        languages = RowLanguages(self.language_adapters.trainable)
+        for sets in data:
+            languages.check(sets)
+        return languages
+
+    def should_dataset_name_column_be_added(self, dataset: Any, *args: Any, **options: Any) -> bool:
+        """As the host has it; for language adapters always, because the name says the language."""
+        named = self.language_adapters is not None and isinstance(dataset, dict)
+        return named or super().should_dataset_name_column_be_added(dataset, *args, **options)
 
     def _losses_by_kind(
         self,
@@ -105,10 +129,31 @@ class _Distillation(BaseTrainer):
             "bitext": distillation,
             "mono": lambda: self.contrastive_loss(model, args),
             "cross": lambda: self.contrastive_loss(model, args),
+            "lexicon": lambda: self._lexical_injection(model, teacher, args, train_dataset),
         }
         kinds = {name: kind_of(name) for name in names}
         made = {kind: makers[kind]() for kind in sorted(set(kinds.values()))}
         return {name: made[kind] for name, kind in kinds.items()}
+
+    @staticmethod
+    def _lexical_injection(
+        model: BaseModel, teacher: BaseModel | None, args: OTDistillationTrainingArguments, train_dataset: Any
+    ) -> nn.Module:
+        lexicons = [rows for name, rows in train_dataset.items() if kind_of(name) == "lexicon"]
+        return LexicalInjectionLoss(
+            model,
+            # A student of another body has no layer that could be compared with the teacher's; it reads both sides.
+            teacher if teacher is not None and comparable_layers(model, teacher) else None,
+            objective=args.lexical_objective,  # type: ignore[arg-type]
+            layer=args.lexical_layer,
+            output_weight=args.lexical_output_weight,
+            margin=args.lexical_margin,
+            temperature=args.temperature,
+            lexicon=[
+                (row["source"], row["translation"]) for rows in lexicons if isinstance(rows, Dataset) for row in rows
+            ],
+            gather_across_devices=args.gather_across_devices,
+        )
 
     def contrastive_loss(self, model: Any, args: OTDistillationTrainingArguments) -> nn.Module:
         """The host's InfoNCE, for query-passage sets (kinds ``mono`` and ``cross``)."""
@@ -153,14 +198,51 @@ class _Distillation(BaseTrainer):
     def _place(self, name: str | None) -> str:
         return f"step {self.state.global_step + 1}" + (f", data set {name!r}" if name else "")
 
+    def _save_checkpoint(self, *args: Any, **options: Any) -> None:
+        """The host's checkpoint; one that cannot be written is removed, and the last whole one named."""
+        folder = Path(str(self.args.output_dir))
+        try:
+            super()._save_checkpoint(*args, **options)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            partial = folder / f"checkpoint-{self.state.global_step}"
+            if last_whole_checkpoint(folder) != str(partial):
+                shutil.rmtree(partial, ignore_errors=True)
+            whole = last_whole_checkpoint(folder)
+            raise HFOpticalError(
+                f"the checkpoint of step {self.state.global_step} could not be written ({error}). "
+                + (f"The last whole one is {whole}; " if whole else "There is no earlier one; ")
+                + "make room, then start the same command again"
+            ) from error
+
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        super()._save(output_dir, state_dict)
-        save_loss_state(self.loss, output_dir or str(self.args.output_dir))
+        folder = Path(output_dir or str(self.args.output_dir))
+        if self.language_adapters is None:
+            super()._save(output_dir, state_dict)
+        else:  # the host would write one of the adapters, renamed
+            folder.mkdir(parents=True, exist_ok=True)
+            save_checkpoint(self.language_adapters, folder)
+            torch.save(self.args, folder / TRAINING_ARGS_NAME)
+        save_loss_state(self.loss, folder)
 
     def _load_from_checkpoint(self, checkpoint_path: str, model: nn.Module | None = None) -> None:
         # The host's trainer calls it with the path alone, transformers' FSDP road with the model too.
-        super()._load_from_checkpoint(checkpoint_path)
+        if self.language_adapters is None:
+            super()._load_from_checkpoint(checkpoint_path)
+        else:
+            load_checkpoint(self.language_adapters, checkpoint_path)
         load_loss_state(self.loss, checkpoint_path)
+
+    def _load_best_model(self) -> None:
+        best = self.state.best_model_checkpoint
+        if self.language_adapters is None or best is None:
+            super()._load_best_model()
+        else:  # the host would log a failure and go on with the last weights
+            self._load_from_checkpoint(best)
+
+
+def _student_reads_english_words(loss: Any) -> bool:
+    losses = loss.values() if isinstance(loss, dict) else [loss]
+    return any(isinstance(one, LexicalInjectionLoss) and one.teacher is None for one in losses)
 
 
 def _idf(student: Any, teacher: Any, data: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -192,8 +274,10 @@ class OTDistillationTrainer(_Distillation, SentenceTransformerTrainer):
         args: :class:`~hf_optical.training_args.OTDistillationTrainingArguments`.
         train_dataset: A data set with the columns ``source`` and ``translation``, or a dict of data sets whose keys
             say what they are: ``bitext/eng_Latn-swh_Latn`` (``source``, ``translation``), ``mono/swh_Latn`` and
-            ``cross/eng_Latn-swh_Latn`` (``query``, ``passage``, optional ``negative``). The kind before the slash
-            chooses the loss: :class:`~hf_optical.losses.OTDistillationLoss` for bitext, InfoNCE for the others.
+            ``cross/eng_Latn-swh_Latn`` (``query``, ``passage``, optional ``negative``),
+            ``lexicon/eng_Latn-swh_Latn`` (``source``, ``translation``). The kind before the slash chooses the loss:
+            :class:`~hf_optical.losses.OTDistillationLoss` for bitext,
+            :class:`~hf_optical.losses.LexicalInjectionLoss` for lexicons, InfoNCE for the others.
         eval_dataset: The same shapes.
         loss: A loss of yours in place of these.
         teacher: The English retriever; frozen here.
@@ -214,12 +298,15 @@ class OTDistillationTrainer(_Distillation, SentenceTransformerTrainer):
     """
 
     def contrastive_loss(self, model: Any, args: OTDistillationTrainingArguments) -> nn.Module:
-        """Sentence-transformers' InfoNCE at ``args.temperature``."""
-        from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+        """Sentence-transformers' InfoNCE at ``args.temperature``; with gradient caching on request."""
+        from sentence_transformers.sentence_transformer import losses
 
-        return MultipleNegativesRankingLoss(
-            model, scale=1 / args.temperature, gather_across_devices=args.gather_across_devices
-        )
+        options: dict[str, Any] = {"scale": 1 / args.temperature, "gather_across_devices": args.gather_across_devices}
+        if args.contrastive_mini_batch:
+            return losses.CachedMultipleNegativesRankingLoss(
+                model, mini_batch_size=args.contrastive_mini_batch, **options
+            )
+        return losses.MultipleNegativesRankingLoss(model, **options)
 
 
 class MultiVectorOTDistillationTrainer(_Distillation, MultiVectorEncoderTrainer):
@@ -227,6 +314,10 @@ class MultiVectorOTDistillationTrainer(_Distillation, MultiVectorEncoderTrainer)
 
     def contrastive_loss(self, model: Any, args: OTDistillationTrainingArguments) -> nn.Module:
         """Sentence-transformers' InfoNCE over MaxSim scores, which sum over tokens and need no temperature."""
-        from sentence_transformers.multi_vector_encoder.losses import MultiVectorMultipleNegativesRankingLoss
+        from sentence_transformers.multi_vector_encoder import losses
 
-        return MultiVectorMultipleNegativesRankingLoss(model, gather_across_devices=args.gather_across_devices)
+        if args.contrastive_mini_batch:
+            return losses.CachedMultiVectorMultipleNegativesRankingLoss(
+                model, mini_batch_size=args.contrastive_mini_batch, gather_across_devices=args.gather_across_devices
+            )
+        return losses.MultiVectorMultipleNegativesRankingLoss(model, gather_across_devices=args.gather_across_devices)

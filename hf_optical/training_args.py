@@ -8,6 +8,7 @@ from sentence_transformers.multi_vector_encoder.training_args import MultiVector
 from sentence_transformers.sentence_transformer.training_args import SentenceTransformerTrainingArguments
 
 from hf_optical.errors import InputError
+from hf_optical.losses.lexical_injection import LEXICAL_OBJECTIVES
 from hf_optical.losses.terms import parse_objective
 from hf_optical.transport import SOLVERS
 
@@ -23,6 +24,14 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
         marginals: ``"uniform"``, or ``"idf"``: tokens weigh by their inverse document frequency in the bitext.
         temperature: Of the contrastive terms (cosine scores are divided by it).
         gather_across_devices: Contrast across all processes, so that two processes equal one.
+        contrastive_mini_batch: Texts per forward pass of the contrastive loss on questions and passages (gradient
+            caching: the same gradients in less memory and more time); ``None`` for one pass.
+
+        lexical_objective: The loss on lexicons: ``"triplet"`` (hardest in-batch negative) or ``"nce"`` (InfoNCE).
+        lexical_layer: Hidden state at which words are pulled together: 0 is the embedding layer, k the k-th
+            transformer layer; ``None``: the output only. The layer probe recommends one.
+        lexical_output_weight: Weight of the same loss on the student's output; 0: the layer only.
+        lexical_margin: Margin of the triplet, in units of cosine.
 
     All others as in sentence-transformers and transformers, ``max_length`` (tokens per text in training) included.
 
@@ -38,6 +47,13 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
     marginals: str = field(default="uniform", metadata={"help": "uniform or idf."})
     temperature: float = field(default=0.05, metadata={"help": "Temperature of the contrastive terms."})
     gather_across_devices: bool = field(default=True, metadata={"help": "Contrast across all processes."})
+    contrastive_mini_batch: int | None = field(
+        default=None, metadata={"help": "Texts per forward pass of the contrastive loss; one pass if not given."}
+    )
+    lexical_objective: str = field(default="triplet", metadata={"help": "The loss on lexicons: triplet or nce."})
+    lexical_layer: int | None = field(default=2, metadata={"help": "Layer of lexical injection; none: output only."})
+    lexical_output_weight: float = field(default=1.0, metadata={"help": "Weight of lexical injection at the output."})
+    lexical_margin: float = field(default=0.4, metadata={"help": "Margin of the triplet on words."})
 
     def __post_init__(self) -> None:
         """Check what the distillation adds, then what the hosts have."""
@@ -50,6 +66,18 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
             )
         if not self.temperature > 0:
             raise InputError(f"is {self.temperature}", "give a positive number", field="temperature")
+        if self.contrastive_mini_batch is not None and self.contrastive_mini_batch < 1:
+            raise InputError(
+                f"is {self.contrastive_mini_batch}", "give a number of texts, 1 or more", field="contrastive_mini_batch"
+            )
         if self.marginals not in ("uniform", "idf"):
             raise InputError(f"there are no marginals {self.marginals!r}", "use 'uniform' or 'idf'", field="marginals")
+        if self.lexical_objective not in LEXICAL_OBJECTIVES:
+            raise InputError(
+                f"is {self.lexical_objective!r}",
+                f"use one of: {', '.join(LEXICAL_OBJECTIVES)}",
+                field="lexical_objective",
+            )
+        if not self.lexical_margin > 0:
+            raise InputError(f"is {self.lexical_margin}", "give a positive number", field="lexical_margin")
         super().__post_init__()

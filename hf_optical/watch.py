@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -80,6 +81,7 @@ class TrainingWatch(TrainerCallback):
         translation: Their translations.
         solver: Of the transport, where the objective has one; no plans are watched without.
         limits: Where the alarms go off.
+        using: Makes the student that of the watched language while it is read (``LanguageAdapters.use``).
         on_alarm: ``"warn"``: say it once of each kind; ``"stop"``: raise `TrainingAlarm` before the next step.
 
     Raises:
@@ -96,6 +98,7 @@ class TrainingWatch(TrainerCallback):
     translation: Sequence[str]
     solver: TransportSolver | None = None
     limits: WatchLimits = WatchLimits()
+    using: Callable[[], AbstractContextManager[Any]] = nullcontext
     on_alarm: Literal["warn", "stop"] = "warn"
     alarms: list[Alarm] = field(default_factory=list)
     readings: list[_Reading] = field(default_factory=list)
@@ -136,10 +139,11 @@ class TrainingWatch(TrainerCallback):
         training = model.training
         model.eval()
         try:
-            vectors = _vectors(model, self.translation)
-            if not torch.isfinite(vectors).all():
-                raise NonFiniteError(f"step {step}: the student's vectors of watched texts are not finite")
-            information = self._plan_information(model) if self.solver is not None else None
+            with self.using():
+                vectors = _vectors(model, self.translation)
+                if not torch.isfinite(vectors).all():
+                    raise NonFiniteError(f"step {step}: the student's vectors of watched texts are not finite")
+                information = self._plan_information(model) if self.solver is not None else None
         finally:
             model.train(training)
         self.readings.append(

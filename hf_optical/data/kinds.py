@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "bitext": (("source", "translation"), ()),
     "mono": (("query", "passage"), ("negative",)),
     "cross": (("query", "passage"), ("negative",)),
+    "lexicon": (("source", "translation"), ()),
 }
 """Required and optional columns, in the order in which the losses read them."""
 
@@ -35,11 +36,12 @@ def kind_of(name: str) -> str:
     return kind
 
 
-def check_training_sets(data: Any) -> Any:
+def check_training_sets(data: Any, *, keep: Sequence[str] = ()) -> Any:
     """Check names, columns and texts of training sets, and put the columns in the order of the losses.
 
     Args:
         data: ``None``, a data set (taken for bitext if it has those columns), or a mapping of names to data sets.
+        keep: Columns that are no text and stay where they are there (``language``, for language adapters).
 
     Returns:
         The same, as a ``DatasetDict`` where a mapping came in.
@@ -52,14 +54,14 @@ def check_training_sets(data: Any) -> Any:
     if isinstance(data, Mapping):
         if not data:
             raise InputError("there is no training set", "give at least one, e.g. 'bitext/eng_Latn-swh_Latn'")
-        checked = {name: _check(rows, kind_of(name), name) for name, rows in data.items()}
+        checked = {name: _check(rows, kind_of(name), name, keep) for name, rows in data.items()}
         return checked if any(isinstance(rows, IterableDataset) for rows in checked.values()) else DatasetDict(checked)
     if set(COLUMNS["bitext"][0]) <= set(data.column_names or ()):
-        return _check(data, "bitext", "the training set")
+        return _check(data, "bitext", "the training set", keep)
     return data
 
 
-def _check(rows: Any, kind: str, name: str) -> Any:
+def _check(rows: Any, kind: str, name: str, keep: Sequence[str]) -> Any:
     required, optional = COLUMNS[kind]
     columns = list(rows.column_names or ())
     missing = [column for column in required if column not in columns]
@@ -71,8 +73,9 @@ def _check(rows: Any, kind: str, name: str) -> Any:
         )
     # Other columns would be tokenised and trained on as if they were text.
     wanted = [column for column in (*required, *optional) if column in columns]
-    if columns != wanted:
-        rows = rows.select_columns(wanted)
+    kept = [*wanted, *(column for column in keep if column in columns)]
+    if columns != kept:
+        rows = rows.select_columns(kept)
     if isinstance(rows, Dataset):
         if len(rows) == 0:
             raise InputError("the set has no rows", "give it some", path=name)

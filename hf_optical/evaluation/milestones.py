@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -12,10 +13,12 @@ from hf_optical.evaluation.encoding import Encoder, Interaction
 from hf_optical.evaluation.retrieval import RetrievalScores, evaluate_retrieval
 from hf_optical.evaluation.significance import Comparison, compare_all
 
+Using = Callable[[str], AbstractContextManager[Any]]
 ROWS = {
     "raw": "the teacher reads the query as it is",
     "before": "the untouched student",
     "aligned": "the student with rows aligned in the bitext, before any training",
+    "injected": "the student after lexical injection, before distillation",
     "after": "the distilled student",
     "ceiling": "the teacher reads the English query",
     "english_before": "the untouched student reads the English query",
@@ -54,10 +57,17 @@ class Milestones:
         self._documents = DocumentCache()
         self.scores: dict[str, dict[int, RetrievalScores]] = {row: {} for row in ROWS}
 
-    def measure(self, row: str, model: Encoder) -> None:
-        """Fill one row (``raw``, ``before`` or ``after``) with a model that reads the queries as they are."""
+    def measure(self, row: str, model: Encoder, using: Using | None = None) -> None:
+        """Fill one row (``raw``, ``before`` or ``after``) with a model that reads the queries as they are.
+
+        Args:
+            row: The row.
+            model: The query encoder.
+            using: Makes the model that of a language while its queries are read (``LanguageAdapters.use``).
+        """
         for index, item in enumerate(self.sets):
-            self.scores[row][index] = self._score(model, item, None)
+            with using(item.query_language) if using else nullcontext():
+                self.scores[row][index] = self._score(model, item, None)
 
     def measure_ceiling(self) -> None:
         """Fill the row of the teacher on English queries, for the sets that have them."""
@@ -92,7 +102,12 @@ class Milestones:
     def _tests(self) -> dict[tuple[int, str], Comparison]:
         """``after`` against ``raw`` and ``before`` on every set, with Holm's correction over all of them."""
         after = self.scores["after"]
-        names = [(index, row) for row in ("raw", "before", "aligned") for index in after if index in self.scores[row]]
+        names = [
+            (index, row)
+            for row in ("raw", "before", "aligned", "injected")
+            for index in after
+            if index in self.scores[row]
+        ]
         compared = compare_all([(after[index], self.scores[row][index]) for index, row in names]) if names else []
         return {(index, f"after against {row}"): test for (index, row), test in zip(names, compared, strict=True)}
 

@@ -18,7 +18,7 @@ from hf_optical.evaluation.scoring import mean_scores
 from hf_optical.evaluation.significance import Comparison, compare_all
 
 TASKS = ("mono", "cross", "multi")
-ROWS = ("raw", "before", "aligned", "after")
+ROWS = ("raw", "before", "aligned", "injected", "after")
 
 
 class MultilingualMilestones:
@@ -86,7 +86,7 @@ class MultilingualMilestones:
             (index, task, row)
             for index in after
             for task in TASKS
-            for row in ("raw", "before", "aligned")
+            for row in ("raw", "before", "aligned", "injected")
             if index in self.scores[row]
         ]
         pairs = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +10,15 @@ from pathlib import Path
 from typing import Literal
 
 from hf_optical.data.languages import normalize
+from hf_optical.data.literature import retrieval_folder
 from hf_optical.data.qrels import read_qrels
-from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set, retrieval_languages
+from hf_optical.data.retrieval import OnProblem, RetrievalSet, read_retrieval_set, retrieval_languages
+from hf_optical.data.retrieval_files import scan
 from hf_optical.data.tables import Fault, read_json_rows
 from hf_optical.data.texts import text_fault
 from hf_optical.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 Level = Literal["passage", "sentence"]
 Qrels = dict[str, dict[str, int]]
@@ -61,6 +66,7 @@ def read_multilingual_set(
     query_languages: Sequence[str] = (),
     document_languages: Sequence[str] = (),
     name: str | None = None,
+    on_problem: OnProblem = "error",
 ) -> MultilingualSet:
     """Read every language of a folder.
 
@@ -72,26 +78,34 @@ def read_multilingual_set(
         query_languages: Only these, any codes; all by default.
         document_languages: Only these, any codes; all by default.
         name: Name of the set; the folder's by default, with ``-sentences`` for sentences.
+        on_problem: As there. What is missing in some of the languages only always stops.
 
     Returns:
-        The set, languages as FLORES codes in sorted order.
+        The set, languages as FLORES codes in sorted order. Languages that have documents and no queries are named in
+        a warning.
 
     Raises:
         InputError: If a file is missing or inconsistent, or no language is left.
     """
-    folder = Path(folder)
+    folder = retrieval_folder(folder)
     if level not in ("passage", "sentence"):
         raise InputError(f"level is {level!r}", "use 'passage' or 'sentence'")
     asked = choose_languages(retrieval_languages(folder)["queries"], query_languages, folder)
     if level == "passage":
         answered = choose_languages(retrieval_languages(folder)["documents"], document_languages, folder)
-        return _read_passages(folder, asked, answered, name or folder.resolve().name)
-    return _read_sentences(folder, asked, document_languages, name or f"{folder.resolve().name}-sentences")
+        found = _read_passages(folder, asked, answered, name or folder.resolve().name, on_problem)
+    else:
+        name = name or f"{folder.resolve().name}-sentences"
+        found = _read_sentences(folder, asked, document_languages, name, on_problem)
+    without = [language for language in found.corpus if language not in found.queries]
+    if without:
+        logger.warning("%s: documents in %s, but no queries; it is not scored as asked", folder, ", ".join(without))
+    return found
 
 
 def has_sentences(folder: str | Path) -> bool:
     """Whether a folder has sentence-level files."""
-    return any(_SENTENCES.fullmatch(path.name) for path in Path(folder).iterdir())
+    return any(_SENTENCES.fullmatch(path.name) for path in retrieval_folder(folder).iterdir())
 
 
 def choose_languages(found: Sequence[str], wanted: Sequence[str], folder: str | Path) -> list[str]:
@@ -115,14 +129,18 @@ def choose_languages(found: Sequence[str], wanted: Sequence[str], folder: str | 
     return [language for language in found if not codes or language in codes]
 
 
-def _read_passages(folder: Path, asked: list[str], answered: list[str], name: str) -> MultilingualSet:
+def _read_passages(
+    folder: Path, asked: list[str], answered: list[str], name: str, on_problem: OnProblem
+) -> MultilingualSet:
+    if scan(folder).pairs:
+        return _read_pairs(folder, asked, answered, name, on_problem)
     # Each file is read once where the languages are the same on both sides.
     pairs = {language: (language if language in answered else answered[0]) for language in asked}
-    sets = [read_retrieval_set(folder, *pair) for pair in pairs.items()]
+    sets = [read_retrieval_set(folder, *pair, on_problem=on_problem) for pair in pairs.items()]
     corpus = {item.document_language: item.corpus for item in sets}
     for language in answered:
         if language not in corpus:
-            corpus[language] = read_retrieval_set(folder, asked[0], language).corpus
+            corpus[language] = read_retrieval_set(folder, asked[0], language, on_problem=on_problem).corpus
     qrels = {(item.query_language, language): item.qrels for item in sets for language in answered}
     for (asked_in, answered_in), judged in qrels.items():
         _check_documents(judged, corpus[answered_in], folder, f"{asked_in} queries, {answered_in} documents")
@@ -130,13 +148,31 @@ def _read_passages(folder: Path, asked: list[str], answered: list[str], name: st
     return MultilingualSet(name, "passage", queries, {language: corpus[language] for language in answered}, qrels)
 
 
-def _read_sentences(folder: Path, asked: list[str], wanted: Sequence[str], name: str) -> MultilingualSet:
+def _read_pairs(
+    folder: Path, asked: list[str], answered: list[str], name: str, on_problem: OnProblem
+) -> MultilingualSet:
+    """Documents that share no identifiers: every pair of languages has its own judgements, and its own queries."""
+    queries: dict[str, dict[str, str]] = {}
+    corpus: dict[str, dict[str, str]] = {}
+    qrels: dict[tuple[str, str], Qrels] = {}
+    for asked_in in asked:
+        for answered_in in answered:
+            item = read_retrieval_set(folder, asked_in, answered_in, on_problem=on_problem)
+            queries.setdefault(asked_in, {}).update(item.queries)
+            corpus.setdefault(answered_in, item.corpus)
+            qrels[asked_in, answered_in] = item.qrels
+    return MultilingualSet(name, "passage", queries, corpus, qrels)
+
+
+def _read_sentences(
+    folder: Path, asked: list[str], wanted: Sequence[str], name: str, on_problem: OnProblem
+) -> MultilingualSet:
     files: dict[str, dict[str, Path]] = {"sentences": {}, "qrels_sentences": {}}
     for path in sorted(folder.iterdir()):
         if match := _SENTENCES.fullmatch(path.name):
             files[match[1]][normalize(match["tag"])] = path
     answered = choose_languages(sorted(files["sentences"]), wanted, folder)
-    queries = {language: _texts(folder, language) for language in asked}
+    queries = {language: _texts(folder, language, on_problem) for language in asked}
     corpus: dict[str, dict[str, str]] = {}
     judgements: dict[str, Qrels] = {}
     for language in answered:
@@ -156,13 +192,41 @@ def _read_sentences(folder: Path, asked: list[str], wanted: Sequence[str], name:
         for asked_in, texts in queries.items()
         for answered_in, judged in judgements.items()
     }
+    _check_queries(queries, judgements, folder)
     return MultilingualSet(name, "sentence", queries, corpus, qrels)
 
 
-def _texts(folder: Path, language: str) -> dict[str, str]:
+def _check_queries(queries: dict[str, dict[str, str]], judgements: dict[str, Qrels], folder: Path) -> None:
+    judged = {query for found in judgements.values() for query in found}
+    for language, texts in queries.items():
+        without = [query for query in texts if query not in judged]
+        if without:
+            logger.warning(
+                "%s: %d %s queries have no judged sentence, the first is %r; they are not scored on sentences",
+                folder,
+                len(without),
+                language,
+                without[0],
+            )
+    strangers = [query for query in judged if not any(query in texts for texts in queries.values())]
+    if strangers:
+        logger.warning(
+            "%s: judgements of sentences for %d queries that %s lack, the first is %r; left out",
+            folder,
+            len(strangers),
+            ", ".join(queries),
+            min(strangers),
+        )
+
+
+def _texts(folder: Path, language: str, on_problem: OnProblem) -> dict[str, str]:
     # Queries are those of the passages: the reader of retrieval sets checks them.
     documents = retrieval_languages(folder)["documents"]
-    return read_retrieval_set(folder, language, language if language in documents else documents[0]).queries
+    answered = documents if scan(folder).pairs else [language if language in documents else documents[0]]
+    found: dict[str, str] = {}
+    for document_language in answered:
+        found.update(read_retrieval_set(folder, language, document_language, on_problem=on_problem).queries)
+    return found
 
 
 def _rows(path: Path) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Losses: one per file. They know models; not files, not languages."""
 
+from hf_optical.losses.lexical_injection import LexicalInjectionLoss
 from hf_optical.losses.ot_distillation import OTDistillationLoss
-from hf_optical.losses.terms import parse_objective
+from hf_optical.losses.terms import parse_objective, reads_english
 
-__all__ = ["OTDistillationLoss", "parse_objective"]
+__all__ = ["LexicalInjectionLoss", "OTDistillationLoss", "parse_objective", "reads_english"]

@@ -41,8 +41,8 @@ def boundary_cost(cost: Tensor, student_special: Tensor, teacher_special: Tensor
         The mean of the two costs, (B,), and whether both sides have special tokens at all, (B,), bool.
     """
     rows = torch.arange(cost.shape[0], device=cost.device)
-    first = cost[rows, _first(student_special), _first(teacher_special)]
-    last = cost[rows, _last(student_special), _last(teacher_special)]
+    first = cost[rows, first_special(student_special), first_special(teacher_special)]
+    last = cost[rows, last_special(student_special), last_special(teacher_special)]
     both = student_special.any(1) & teacher_special.any(1)
     return torch.where(both, (first + last) / 2, torch.zeros_like(first)), both
 
@@ -85,11 +85,13 @@ def _marginals(mask: Tensor, weights: Tensor | None) -> Tensor:
     return uniform_marginals(mask) if weights is None else weighted_marginals(mask, weights)
 
 
-def _first(special: Tensor) -> Tensor:
+def first_special(special: Tensor) -> Tensor:
+    """Place of each row's first special token, (B,)."""
     return special.int().argmax(dim=1)
 
 
-def _last(special: Tensor) -> Tensor:
+def last_special(special: Tensor) -> Tensor:
+    """Place of each row's last special token, (B,)."""
     return special.shape[1] - 1 - special.flip(1).int().argmax(dim=1)
 
 

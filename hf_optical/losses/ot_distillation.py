@@ -7,16 +7,17 @@ from typing import Any
 
 import torch
 from sentence_transformers.base.model import BaseModel
-from sentence_transformers.multi_vector_encoder.scoring.colbert import colbert_scores
-from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
-from sentence_transformers.util.distributed import all_gather_padded, get_rank
 from torch import Tensor, nn
 from torch.nn import functional
 
 from hf_optical.collation import same_tokenization
 from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.losses.alignment import SpecialTokens, transport_loss
-from hf_optical.losses.terms import parse_objective
+from hf_optical.losses.contrast import InBatchContrast
+from hf_optical.losses.greedy import greedy_alignment
+from hf_optical.losses.nearest import nearest_alignment
+from hf_optical.losses.terms import parse_objective, reads_english
+from hf_optical.losses.token_mse import Alignment, token_mse
 from hf_optical.losses.tokens import (
     MIRROR,
     TEACHER_TOKENIZED,
@@ -28,6 +29,9 @@ from hf_optical.losses.tokens import (
 )
 from hf_optical.teachers import check_same_space, freeze, query_prompt
 from hf_optical.transport import IPOT, TransportSolver
+
+_OF_TOKENS = {"ot", "greedy", "nearest", "source"}  # they train the special tokens only where those take part
+_ALIGNMENTS: dict[str, Alignment] = {"greedy": greedy_alignment, "nearest": nearest_alignment}
 
 
 class OTDistillationLoss(nn.Module):
@@ -122,7 +126,7 @@ class OTDistillationLoss(nn.Module):
         self.check_finite = check_finite
         self.late_interaction = is_late_interaction(model)
         check_same_space(model, teacher)
-        if special_tokens == "exclude" and not set(self.weights) - {"ot", "source"} and pools_one_token(model):
+        if special_tokens == "exclude" and not set(self.weights) - _OF_TOKENS and pools_one_token(model):
             raise InputError(
                 "the student's sentence vector is that of a special token, which 'exclude' leaves untrained",
                 "use special_tokens='match', or add a term on sentence vectors, e.g. 'ot+nce'",
@@ -132,11 +136,8 @@ class OTDistillationLoss(nn.Module):
         self.needs_teacher_tokens = not same_tokenization(model, teacher) or query_prompt(teacher) is not None
         self._tokenizers = {"student": model.tokenizer, "teacher": teacher.tokenizer}
         self._boundary = {"student": boundary_token_ids(model), "teacher": boundary_token_ids(teacher)}
-        # Sentence-transformers' own InfoNCE; it only needs a model for its own forward, which is not called.
-        self._info_nce = MultipleNegativesRankingLoss(
-            None,  # type: ignore[arg-type]
-            scale=1 / temperature,
-            gather_across_devices=gather_across_devices,
+        self.contrast = InBatchContrast(
+            temperature, late_interaction=self.late_interaction, gather_across_devices=gather_across_devices
         )
         self.student_token_weights: Tensor | None
         self.teacher_token_weights: Tensor | None
@@ -157,7 +158,7 @@ class OTDistillationLoss(nn.Module):
 
         Args:
             sentence_features: Features of the English (for the teacher), of the translation (for the student), and,
-                with the ``source`` term, of the English as the student tokenises it.
+                with the ``source`` and ``self_nce`` terms, of the English as the student tokenises it.
             labels: Unused.
         """
         features = list(sentence_features)
@@ -167,11 +168,15 @@ class OTDistillationLoss(nn.Module):
                 self.teacher, features[0], self._boundary["teacher"], late_interaction=is_late_interaction(self.teacher)
             )
         views = {"student": self._read(features[1])}
-        if "source" in self.weights:
+        if reads_english(self.weights):
             views["student on the English"] = self._read(features[-1] if features[-1].get(MIRROR) else features[0])
         if self.check_finite:  # before the solver, which stops at a NaN too but cannot say whose it is
             self._check_finite({"teacher": teacher, **views})
         terms = self.compute_terms(views["student"], teacher)
+        if "self_nce" in self.weights:
+            with torch.autocast(teacher.tokens.device.type, enabled=False):
+                value = self.contrast(views["student"], views["student on the English"])
+            terms["self_nce"] = self.weights["self_nce"] * value
         if "source" in self.weights:
             for name, value in self.compute_terms(views["student on the English"], teacher).items():
                 terms[f"source_{name}"] = self.weights["source"] * value
@@ -190,7 +195,10 @@ class OTDistillationLoss(nn.Module):
                 elif name == "pooled_cosine":
                     value = 1 - torch.cosine_similarity(student.sentence.float(), teacher.sentence.float()).mean()
                 elif name == "contrastive":
-                    value = self._contrast(student, teacher)
+                    value = self.contrast(student, teacher)
+                elif name in _ALIGNMENTS:
+                    align = _ALIGNMENTS[name]
+                    value = token_mse(_parts(student), _parts(teacher), align, self.special_tokens)[0].mean()
                 else:
                     continue
                 terms[name] = weight * value
@@ -204,32 +212,8 @@ class OTDistillationLoss(nn.Module):
             None if table is None else table.to(view.input_ids.device)[view.input_ids]
             for table, view in ((self.student_token_weights, student), (self.teacher_token_weights, teacher))
         ]
-        loss, _ = transport_loss(
-            (student.tokens, student.text, student.special),
-            (teacher.tokens, teacher.text, teacher.special),
-            self.solver,
-            self.special_tokens,
-            (weights[0], weights[1]),
-        )
-        return loss.mean()
-
-    def _contrast(self, student: TokenView, teacher: TokenView) -> Tensor:
-        if not self.late_interaction:
-            embeddings = [student.sentence.float(), teacher.sentence.float()]
-            return self._info_nce.compute_loss_from_embeddings(embeddings, labels=None)  # type: ignore[arg-type]
-        documents, mask, offset = teacher.tokens.float(), teacher.mask, 0
-        if self.gather_across_devices:
-            documents, mask = all_gather_padded(documents, mask)
-            offset = get_rank() * len(student.tokens)
-        scores = colbert_scores(
-            student.tokens.float(),
-            documents.unsqueeze(1),
-            queries_mask=student.mask,
-            documents_mask=mask.unsqueeze(1),
-            length_normalize=True,
-        )
-        target = torch.arange(len(scores), device=scores.device) + offset
-        return functional.cross_entropy(scores / self.temperature, target)
+        mine, theirs = _parts(student), _parts(teacher)
+        return transport_loss(mine, theirs, self.solver, self.special_tokens, (weights[0], weights[1]))[0].mean()
 
     def _check_features(self, features: list[dict[str, Tensor]]) -> None:
         if len(features) < 2:
@@ -250,9 +234,10 @@ class OTDistillationLoss(nn.Module):
                 "was tokenised for the student",
                 "pass data_collator=OTDistillationDataCollator.for_models(student, teacher) to the trainer",
             )
-        if "source" in self.weights and len(features) < 3:
+        if reads_english(self.weights) and len(features) < 3:
+            name = "source" if "source" in self.weights else "self_nce"
             raise InputError(
-                "the term 'source' needs the English as the student tokenises it",
+                f"the term {name!r} needs the English as the student tokenises it",
                 "use OTDistillationDataCollator.for_models(student, teacher, mirror=True)",
             )
 
@@ -299,6 +284,10 @@ class OTDistillationLoss(nn.Module):
     archivePrefix={arXiv},
 }
 """
+
+
+def _parts(view: TokenView) -> tuple[Tensor, Tensor, Tensor]:
+    return view.tokens, view.text, view.special
 
 
 def _real(view: TokenView) -> Tensor:

@@ -11,7 +11,10 @@ TERMS: dict[str, str] = {
     "ot": "transport cost between the tokens of student and teacher",
     "pooled_mse": "squared distance of the sentence vectors",
     "pooled_cosine": "one minus the cosine of the sentence vectors",
+    "greedy": "squared distance of tokens aligned one to one, the most similar first",
+    "nearest": "squared distance of each student token to its most similar teacher token",
     "contrastive": "InfoNCE of the student's vector against the frozen teacher's in-batch English vectors",
+    "self_nce": "InfoNCE of the student's vector against its own in-batch English vectors: standard fine-tuning",
     "source": "the student reads the English too; the other terms apply to that reading with this weight",
 }
 _SHORT = {"mse": "pooled_mse", "cos": "pooled_cosine", "nce": "contrastive", "pooled": "pooled_cosine"}
@@ -21,8 +24,8 @@ def parse_objective(objective: str | Mapping[str, float]) -> dict[str, float]:
     """Names and weights of the terms of an objective.
 
     Args:
-        objective: ``"ot"``, ``"ot+nce"``, ``"ot+0.5*nce"``, or a mapping of names to weights. Short names:
-            ``mse``, ``cos``, ``nce``.
+        objective: ``"ot"``, ``"ot+nce"``, ``"ot+0.5*nce"``, or a mapping of names to weights. Names: those of `TERMS`;
+            short names: ``mse``, ``cos`` (or ``pooled``), ``nce``.
 
     Returns:
         Weights by full name.
@@ -54,7 +57,23 @@ def parse_objective(objective: str | Mapping[str, float]) -> dict[str, float]:
         weights[full] = _weight(name, weight)
     if not set(weights) - {"source"}:
         raise InputError("the objective has no term to train on", "add one, e.g. 'ot'", field="objective")
+    if "source" in weights and not set(weights) - {"source", "self_nce"}:
+        raise InputError(
+            "'source' has no term against the teacher to repeat on the English",
+            "add one, e.g. 'ot', or leave 'source' out",
+            field="objective",
+        )
     return weights
+
+
+def reads_english(objective: str | Mapping[str, float]) -> bool:
+    """Whether the student reads the English too, so that the collator must tokenise it for the student.
+
+    Example:
+        >>> reads_english("ot+source"), reads_english("self_nce"), reads_english("ot+nce")
+        (True, True, False)
+    """
+    return bool({"source", "self_nce"} & set(parse_objective(objective)))
 
 
 def _weight(name: str, text: str) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 from hf_optical.data.languages import ENGLISH
 from hf_optical.data.retrieval import read_retrieval_set, retrieval_languages
 from hf_optical.errors import InputError
-from hf_optical.evaluation.milestones import Milestones
+from hf_optical.evaluation.milestones import Milestones, Using
 from hf_optical.evaluation.multilingual_milestones import MultilingualMilestones
 from hf_optical.evaluation.multilingual_set import read_multilingual_set
 from hf_optical.runs.options import TrainConfig
@@ -56,10 +56,13 @@ class EvaluationPanels:
         if self._multilingual:
             self._panels.append(MultilingualMilestones(self._multilingual, **options))
 
-    def measure(self, row: str, model: Any) -> None:
-        """Fill one row of every table."""
+    def measure(self, row: str, model: Any, using: Using | None = None) -> None:
+        """Fill one row of every table; ``using`` as `Milestones.measure` has it."""
         for panel in self._panels:
-            panel.measure(row, model)
+            if isinstance(panel, Milestones):
+                panel.measure(row, model, using)
+            else:
+                panel.measure(row, model)
             if self._english and row in ("before", "after") and isinstance(panel, Milestones):
                 panel.measure_english(row, model)
 

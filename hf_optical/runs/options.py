@@ -7,6 +7,9 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
+from transformers.integrations import get_available_reporting_integrations
 
 from hf_optical.errors import InputError
 from hf_optical.students.start import ROW_INITS
@@ -26,7 +29,23 @@ _OF_NO_CONSEQUENCE = {
     "save_steps",
     "measure_start",
 }
+_COUNTS = (
+    "batch_size",
+    "gradient_accumulation_steps",
+    "save_steps",
+    "logging_steps",
+    "max_length",
+    "max_pairs",
+    "vocab_size",
+    "num_layers",
+    "contrastive_mini_batch",
+    "lexical_steps",
+    "lora_r",
+    "lora_alpha",
+)
 INDEXES = ("teacher", "student")
+ADAPTERS = ("none", "lora")
+LORA_INITS = ("default", "pissa", "olora")
 
 
 def _option(default: Any, text: str) -> Any:
@@ -80,6 +99,17 @@ class TrainConfig:
     vocab_size: int = _option(40_000, "Vocabulary of a grown student (extend, replace).")
     num_layers: int | None = _option(None, "Layers of a grown student; all of the teacher's if not given.")
     row_init: str = _option("bitext", "First rows of a grown student: aligned in the 'bitext', or by 'surface' form.")
+    lexicon: str | None = _option(None, "Word pairs to inject into the student before the distillation.")
+    lexical_steps: int = _option(300, "Steps of the lexical injection.")
+    lexical_layer: int = _option(2, "Layer at which words are injected; recipes/probe.py recommends one.")
+    adapter: str = _option(
+        "none", "'lora': train a small adapter per language on the untouched student; 'none': all of it."
+    )
+    lora_r: int = _option(16, "Rank of the adapters.")
+    lora_alpha: int | None = _option(None, "Scale of the adapters; twice the rank if not given.")
+    lora_init: str = _option("default", "First weights of the adapters: default, pissa or olora.")
+    lora_targets: list[str] = _option([], "Modules under the adapters: query, value...; both of these if not given.")
+    rslora: bool = _option(False, "Divide the scale by the root of the rank (rsLoRA).")
     max_steps: int = _option(1000, "Optimizer steps; 0 grows and measures the student only.")
     batch_size: int = _option(32, "Pairs per device and step.")
     gradient_accumulation_steps: int = _option(1, "Steps whose gradients are added up.")
@@ -117,6 +147,17 @@ class TrainConfig:
         """The options that must be the same for an interrupted run to go on."""
         return {name: value for name, value in vars(self).items() if name not in _OF_NO_CONSEQUENCE}
 
+    def adapter_options(self) -> dict[str, Any]:
+        """The options of `LanguageAdapters.add`."""
+        options: dict[str, Any] = {"r": self.lora_r, "use_rslora": self.rslora}
+        if self.lora_alpha is not None:
+            options["lora_alpha"] = self.lora_alpha
+        if self.lora_targets:
+            options["target_modules"] = list(self.lora_targets)
+        if self.lora_init != "default":
+            options["init_lora_weights"] = self.lora_init
+        return options
+
     def check(self) -> None:
         """Find what is missing or out of range, before anything is read.
 
@@ -128,12 +169,62 @@ class TrainConfig:
                 raise InputError("is not given", f"add --{name}, or a --config that has it", field=name)
         if not self.language and not all("=" in item for item in self.bitext):
             raise InputError("is not given", "add --language, or a --config that has it", field="language")
+        for name, value, choices in (
+            ("row_init", self.row_init, ROW_INITS),
+            ("index", self.reads_index_of, INDEXES),
+            ("adapter", self.adapter, ADAPTERS),
+            ("lora_init", self.lora_init, LORA_INITS),
+            ("on_alarm", self.on_alarm, ("warn", "stop")),
+            ("interaction", self.interaction or "dense", ("dense", "maxsim")),
+        ):
+            if value not in choices:
+                raise InputError(f"is {value!r}", f"use one of {', '.join(choices)}", field=name)
+        self._check_numbers()
+        self._check_names()
+        if self.adapter != "none" and self.reads_index_of == "student":
+            raise InputError(
+                "language adapters read queries, and the documents here are read by the student too",
+                "train without adapters, or set index to teacher and leave out pairs and contexts",
+                field="adapter",
+            )
+
+    def _check_names(self) -> None:
+        if not self.output_dir.strip():
+            raise InputError("is empty", "name a folder", field="output_dir")
+        if self.push_to_hub is not None:  # before the training: the Hub would refuse it after
+            try:
+                validate_repo_id(self.push_to_hub)
+            except HFValidationError as error:
+                problem = f"{self.push_to_hub!r} is no Hub id ({str(error).splitlines()[0][:200]})"
+                raise InputError(problem, "write owner/name", field="push_to_hub") from None
+
+        installed = ("none", "all", *get_available_reporting_integrations())
+        if self.report_to not in installed:
+            raise InputError(
+                f"{self.report_to!r} is unknown or not installed",
+                f"use one of {', '.join(installed)}",
+                field="report_to",
+            )
+
+    def _check_numbers(self) -> None:
+        for name in _COUNTS:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"is {value}", "give a whole number of 1 or more", field=name)
+        for name in ("learning_rate", "temperature"):
+            value = getattr(self, name)
+            if not 0 < value < float("inf"):
+                raise InputError(f"is {value}", "give a positive, finite number", field=name)
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"is {self.seed}", "give a whole number from 0 to 4294967295", field="seed")
         if not 0 <= self.dropout < 1:
             raise InputError(f"is {self.dropout}", "give a number from 0 to below 1", field="dropout")
-        if self.row_init not in ROW_INITS:
-            raise InputError(f"is {self.row_init!r}", f"use one of {', '.join(ROW_INITS)}", field="row_init")
-        if self.reads_index_of not in INDEXES:
-            raise InputError(f"is {self.index!r}", f"use one of {', '.join(INDEXES)}", field="index")
+        if self.lexicon and PartialState().num_processes > 1:
+            raise InputError(
+                "lexical injection runs on one process",
+                "run it alone with --max_steps 0, then give its model as --student",
+                field="lexicon",
+            )
         if self.max_steps < 0:
             raise InputError(f"is {self.max_steps}", "give a number of steps, 0 or more", field="max_steps")
         if self.contexts == 1 or self.contexts < 0:

@@ -14,6 +14,7 @@ from hf_optical.data.bitext import read_bitext
 from hf_optical.data.contexts import context_pairs, read_documents
 from hf_optical.data.fingerprint import file_fingerprint, rows_hash
 from hf_optical.data.languages import ENGLISH, normalize
+from hf_optical.data.lexicon import read_lexicon
 from hf_optical.data.query_passages import QueryPassages, read_query_passages
 from hf_optical.errors import InputError
 from hf_optical.runs.options import TrainConfig
@@ -26,11 +27,13 @@ class TrainingData:
     Args:
         bitext: By FLORES code of the translations, the columns ``source`` and ``translation``.
         retrieval: By name (``mono/...``, ``cross/...``), questions and passages.
+        lexicon: Word pairs to inject before, or None.
         fingerprints: Path, rows and hash of what was read.
     """
 
     bitext: dict[str, Dataset]
     retrieval: dict[str, QueryPassages] = field(default_factory=dict)
+    lexicon: Dataset | None = None
     fingerprints: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -71,6 +74,9 @@ def read_training_data(config: TrainConfig) -> TrainingData:
     data = TrainingData({code: _bitext(config, code, source) for code, source in files.items()})
     for code, source in files.items():
         data.fingerprints.append(_fingerprint(source, data.bitext[code]))
+    if config.lexicon:
+        data.lexicon = read_lexicon(config.lexicon, language=data.languages[0])
+        data.fingerprints.append(_fingerprint(config.lexicon, data.lexicon))
     collected: dict[str, list[QueryPassages]] = defaultdict(list)
     for item in config.pairs:
         name, equals, path = item.partition("=")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
+from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,19 +15,20 @@ from accelerate import PartialState
 from sentence_transformers import MultiVectorEncoder
 from transformers.utils.logging import disable_progress_bar
 
-from hf_optical.checkpoints import last_whole_checkpoint
+from hf_optical.adapters import LanguageAdapters
+from hf_optical.adapters.report import adapter_sizes, size_table
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.evaluation.document_cache import fingerprint
 from hf_optical.figures.plan import draw_plan
 from hf_optical.losses import parse_objective
-from hf_optical.models import check_same_on_all_processes, load_encoder, push, save_whole, set_dropout
+from hf_optical.models import check_same_on_all_processes, load_encoder, push
 from hf_optical.results import versions, write_results
 from hf_optical.run_folder import claim, remove
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.options import CPU, TrainConfig
+from hf_optical.runs.student import load, save, student_of_run
 from hf_optical.runs.training_data import TrainingData, read_training_data
 from hf_optical.sampling import HybridBatchSampler, LengthGroupedBatchSampler
-from hf_optical.students import starting_student
 from hf_optical.trainer import MultiVectorOTDistillationTrainer, OTDistillationTrainer
 from hf_optical.training_args import OTDistillationTrainingArguments
 from hf_optical.transport import SOLVERS
@@ -53,8 +57,8 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
         NonFiniteError: In training, before the step is taken.
     """
     started, output, state = time.time(), Path(config.output_dir), start()
-    args = config.arguments()
     config.check()
+    args = config.arguments()
     data = read_training_data(config)
     panels = EvaluationPanels(config, data.languages)
     teacher: Any = load_encoder(config.teacher or "")
@@ -72,13 +76,13 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
     if state.is_main_process and config.measure_start:
         panels.measure("raw", teacher)
         panels.measure_ceiling()
-    student, checkpoint = _student(config, teacher, data, state, panels)
+    student, checkpoint = student_of_run(config, teacher, data, state, panels)
     if state.is_main_process and config.measure_start:
         languages = ", ".join(data.languages)
         print(f"\nBefore training ({languages}, {data.pairs} pairs, student: {config.student}):\n{panels.table()}\n")
     state.wait_for_everyone()
     trainer = _trainer(config, args, student, teacher, data)
-    if watch := _watch(config, teacher, data):
+    if watch := _watch(config, teacher, data, LanguageAdapters.of(student)):
         trainer.add_callback(watch)
     if config.max_steps:
         trainer.train(resume_from_checkpoint=checkpoint)
@@ -87,8 +91,19 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
         return
     if agreeing > 1:
         print(f"{agreeing} processes agree on the weights")
-    save_whole(student.eval(), output / "model")
-    _finish(config, data, panels, teacher, trainer, watch, fingerprints=fingerprints, started=started, sample=sample)
+    save(student.eval(), output / "model")
+    _finish(
+        config,
+        data,
+        panels,
+        teacher,
+        trainer,
+        watch,
+        resumed=checkpoint is not None,
+        fingerprints=fingerprints,
+        started=started,
+        sample=sample,
+    )
 
 
 def _finish(
@@ -99,6 +114,7 @@ def _finish(
     trainer: Any,
     watch: TrainingWatch | None,
     *,
+    resumed: bool,
     fingerprints: list[dict[str, Any]],
     started: float,
     sample: Any,
@@ -106,9 +122,11 @@ def _finish(
     """Measure what was saved, write it down and say it."""
     output, args = Path(config.output_dir), trainer.args
     # What was saved is what is measured; the trained object may still run under the trainer's autocast.
-    saved: Any = load_encoder(str(output / "model"))
-    panels.measure("after", saved)
-    alignment = sample.measure_alignment(saved, teacher, data.languages[0]) if sample else None
+    saved, adapters = load(output / "model", adapters=config.adapter != "none")
+    panels.measure("after", saved, adapters.use if adapters else None)
+    with adapters.use(data.languages[0]) if adapters else nullcontext():
+        alignment = sample.measure_alignment(saved, teacher, data.languages[0]) if sample else None
+        _draw(saved, teacher, data, output, sample)
     write_results(
         output,
         evaluations=panels.evaluations(),
@@ -123,51 +141,21 @@ def _finish(
         history=trainer.state.log_history,
         alignment=alignment,
         watch=watch.summary() if watch else None,
+        seconds_per_step=None if resumed else _seconds_per_step(trainer),
+        adapters=[asdict(size) for size in adapter_sizes(adapters)] if adapters else None,
         **({"realised": drawn} if (drawn := realised_counts(trainer)) else {}),
     )
-    _draw(saved, teacher, data, output, sample)
     if not config.keep_checkpoints:
         remove(output, "checkpoint-*")
     print(f"\nAfter {trainer.state.global_step} steps:\n{panels.table()}\n\n{panels.sentences()}\n")
     if alignment:
         shown = ", ".join(f"{name} {value:.3g}" for name, value in alignment.items())
         print(f"Plan against the gold word alignments (error rates): {shown}\n")
-    print(f"Use it:\n{_usage(saved, output / 'model', config)}")
+    if adapters:
+        print(f"{size_table(adapters)}\n")
+    print(f"Use it:\n{_usage(saved, output / 'model', config, data.languages[0])}")
     if config.push_to_hub:
         push(saved, config.push_to_hub, output / "model")
-
-
-def _student(
-    config: TrainConfig, teacher: Any, data: TrainingData, state: PartialState, panels: EvaluationPanels
-) -> tuple[Any, str | None]:
-    """The student, and the checkpoint to go on from: the last whole one, if the run was interrupted."""
-    output = Path(config.output_dir)
-    checkpoint = last_whole_checkpoint(output)
-    if state.is_main_process:
-        grown = starting_student(
-            config.student,
-            teacher,
-            data.all_bitext(),
-            row_init=config.row_init,
-            vocab_size=config.vocab_size,
-            num_layers=config.num_layers,
-            seed=config.seed,
-            reads_english=config.reads_index_of == "student" or "source" in parse_objective(config.objective),
-            on_grown=(lambda model: panels.measure("before", model)) if config.measure_start else None,
-        )
-        if config.measure_start and config.student in ("extend", "replace") and config.row_init == "bitext":
-            panels.measure("aligned", grown)
-        if not (output / "untrained").is_dir():
-            save_whole(grown, output / "untrained")
-    state.wait_for_everyone()  # one process grows it, all read it: their vocabularies must be the same
-    if checkpoint and state.is_main_process:
-        print(f"Going on from {checkpoint}")
-    student = load_encoder(str(output / "untrained"))
-    set_dropout(student, config.dropout)
-    for name, prompt in (("query", config.query_prompt), ("document", config.passage_prompt)):
-        if prompt is not None:
-            student.prompts[name] = prompt
-    return student, checkpoint
 
 
 def _trainer(
@@ -189,9 +177,13 @@ def _trainer(
     return kind(model=student, teacher=teacher, args=args, train_dataset=sets)
 
 
-def _watch(config: TrainConfig, teacher: Any, data: TrainingData) -> TrainingWatch | None:
-    """A watch over pairs of all languages in turn; none where there are too few to say anything."""
-    rows = data.all_bitext()
+def _watch(
+    config: TrainConfig, teacher: Any, data: TrainingData, adapters: LanguageAdapters | None
+) -> TrainingWatch | None:
+    """A watch over some pairs; none where there are too few to say anything."""
+    language = data.languages[0]
+    # One language at a time goes through an adapter; without adapters all are watched together.
+    rows = data.bitext[language] if adapters else data.all_bitext()
     if not config.watch or not config.max_steps or len(rows) < _FEWEST_WATCHED:
         return None
     drawn = rows.shuffle(seed=config.seed).select(range(min(_WATCHED, len(rows))))
@@ -201,6 +193,7 @@ def _watch(config: TrainConfig, teacher: Any, data: TrainingData) -> TrainingWat
         drawn["source"],
         drawn["translation"],
         solver=SOLVERS[config.solver]() if transports else None,
+        using=partial(adapters.use, language) if adapters else nullcontext,
         on_alarm=config.on_alarm,  # type: ignore[arg-type]
     )
 
@@ -221,6 +214,12 @@ def realised_counts(trainer: Any) -> dict[str, Any] | None:
     return loader.batch_sampler.realised() if loader is not None else None
 
 
+def _seconds_per_step(trainer: Any) -> float | None:
+    """Wall time of a step, with what the trainer does between steps."""
+    ends = [log for log in trainer.state.log_history if "train_runtime" in log]
+    return ends[0]["train_runtime"] / trainer.state.global_step if ends else None
+
+
 def _draw(student: Any, teacher: Any, data: TrainingData, output: Path, sample: Any) -> None:
     if not find_spec("matplotlib"):
         print("No picture of a transport plan: pip install 'hf-optical[report]' draws one")
@@ -230,8 +229,15 @@ def _draw(student: Any, teacher: Any, data: TrainingData, output: Path, sample: 
     draw_plan(student, teacher, pair[0], pair[1], output / "figures" / "plan.png")
 
 
-def _usage(student: Any, folder: Path, config: TrainConfig) -> str:
+def _usage(student: Any, folder: Path, config: TrainConfig, language: str) -> str:
     kind = type(student).__name__
+    if config.adapter != "none":
+        return (
+            f"  from sentence_transformers import {kind}\n"
+            f"  student, teacher = {kind}({str(folder)!r}), {kind}({config.teacher!r})\n"
+            f"  student.load_adapter({str(folder)!r}, adapter_kwargs={{'subfolder': 'adapters/{language}'}})\n"
+            f"  scores = student.similarity(student.encode_query(queries), teacher.encode_document(documents))"
+        )
     if config.reads_index_of == "student":
         return (
             f"  from sentence_transformers import {kind}\n"

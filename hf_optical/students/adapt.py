@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ from sentence_transformers.util.file_io import is_sentence_transformer_model, lo
 from torch import nn
 
 from hf_optical.errors import InputError
+from hf_optical.model_folder import LOAD_ERRORS, check_model_folder, check_weights, first_line, whole_weights
 from hf_optical.students.parts import Encoder, assembled, tokenizer_of, transformer_of
 
+# In single precision whatever the files hold, and never from pickled weights.
+_HOW = {"dtype": torch.float32, "use_safetensors": True}
 _CLASSES: dict[str, type[SentenceTransformer] | type[MultiVectorEncoder]] = {
     "SentenceTransformer": SentenceTransformer,
     "MultiVectorEncoder": MultiVectorEncoder,
@@ -49,21 +53,33 @@ def adapt_student(model_name_or_path: str | Path, teacher: Encoder, seed: int = 
     looks_like_path = Path(name).is_absolute() or name.startswith(("./", "../", "~")) or name.count("/") > 1
     if looks_like_path and not Path(name).is_dir():
         raise InputError("there is no such folder", "give a local folder of a model, or a Hub id", path=name)
+    if Path(name).exists():
+        check_model_folder(Path(name))
     try:
-        complete = _complete(name, teacher)
-        if complete is not None and _width(complete) == _width(teacher):
-            return _as_it_is(complete, teacher)
-        first: Transformer = transformer_of(complete) if complete is not None else _transformer(name)
+        with whole_weights(name):
+            found = _found(name, teacher)
     except InputError:
         raise
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except LOAD_ERRORS as error:
+        near = difflib.get_close_matches(name, ("copy", "extend", "replace"), n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
         raise InputError(
-            f"no encoder could be loaded from {name!r} ({reason})",
-            "check the id and the network, or give a local folder that holds the model",
+            f"no encoder could be loaded from {name!r} ({first_line(error)})",
+            f"{hint}check the id and the network, or give a local folder that holds the model",
         ) from error
-    _carry_settings(first, transformer_of(teacher))
-    return assembled(teacher, [first, *_projection(first, transformer_of(teacher), seed)])
+    check_weights(found, name)
+    if not isinstance(found, Transformer):
+        return _as_it_is(found, teacher)
+    _carry_settings(found, transformer_of(teacher))
+    return assembled(teacher, [found, *_projection(found, transformer_of(teacher), seed)])
+
+
+def _found(name: str, teacher: Encoder) -> Any:
+    """The whole model, where it can be used as it is; else its transformer alone."""
+    complete = _complete(name, teacher)
+    if complete is not None and _width(complete) == _width(teacher):
+        return complete
+    return transformer_of(complete) if complete is not None else _transformer(name)
 
 
 def _complete(name: str, teacher: Encoder) -> SentenceTransformer | MultiVectorEncoder | None:
@@ -74,11 +90,11 @@ def _complete(name: str, teacher: Encoder) -> SentenceTransformer | MultiVectorE
     kind = json.loads(Path(config).read_text(encoding="utf-8")).get("model_type") if config else None
     # Before the classes were told apart in the file there was only one.
     loader = _CLASSES.get(kind or "SentenceTransformer")
-    return None if loader is None else loader(name, device=str(teacher.device), model_kwargs={"dtype": torch.float32})
+    return None if loader is None else loader(name, device=str(teacher.device), model_kwargs=dict(_HOW))
 
 
 def _transformer(name: str) -> Transformer:
-    return Transformer(name, model_kwargs={"dtype": torch.float32})
+    return Transformer(name, model_kwargs=dict(_HOW))
 
 
 def _width(model: SentenceTransformer | MultiVectorEncoder) -> tuple[type, int | None, int | None]:

@@ -139,9 +139,25 @@ def test_a_finished_run_is_not_overwritten_unasked(recipe, workplace, capsys):
     assert call(recipe, workplace, "--overwrite") == 0
 
 
+def test_a_lexicon_is_injected_before_the_distillation(recipe, workplace, capsys):
+    both = [*tiny_models.ENGLISH, *tiny_models.SWAHILI]
+    tiny_models.dense(Path(workplace["teacher"]).parent, both).save_pretrained(workplace["teacher"])
+    file = Path(workplace["bitext"]).with_name("lexicon.tsv")
+    words = zip(tiny_models.ENGLISH, tiny_models.SWAHILI, strict=False)
+    file.write_text("en\tsw\n" + "".join(f"{en}\t{sw}\n" for en, sw in words), encoding="utf-8")
+    flags = {"lexicon": str(file), "lexical_steps": "20", "lexical_layer": "1", "max_steps": "0"}
+    assert call(recipe, {**workplace, **flags}) == 0
+    (entry,) = json.loads((Path(workplace["output_dir"]) / "results.json").read_text())["evaluations"]
+    assert entry["injected"] is not None and entry["after"] == entry["injected"]
+    untrained = load_encoder(str(Path(workplace["output_dir"]) / "untrained"), device="cpu").state_dict()
+    teacher = load_encoder(workplace["teacher"], device="cpu").state_dict()
+    assert any((value != teacher[name]).any() for name, value in untrained.items())
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
+        ({"lexicon": "nowhere.tsv"}, "nowhere.tsv"),
         ({"language": "swq"}, "swh_Latn"),
         ({"objective": "ot+nse"}, "did you mean 'nce'"),
         ({"bitext": "nowhere.tsv"}, "nowhere.tsv"),

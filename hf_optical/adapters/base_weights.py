@@ -1,0 +1,69 @@
+"""The base below the adapters: seen as if there were none, and known by its weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import AuxiliaryTrainingWrapper
+from torch import nn
+
+
+@contextmanager
+def without_adapters(model: Any) -> Iterator[None]:
+    """Put the base's own modules back in their places for a while, so that hosts save the base under its own names.
+
+    Args:
+        model: A transformers model with adapters in it. Nothing is copied.
+    """
+    swapped = list(_adapted(model))
+    for parent, name, child in swapped:
+        setattr(parent, name, _original(child))
+    loaded, configs = model._hf_peft_config_loaded, model.__dict__.pop("peft_config", None)
+    model._hf_peft_config_loaded = False
+    try:
+        yield
+    finally:
+        for parent, name, child in swapped:
+            setattr(parent, name, child)
+        model._hf_peft_config_loaded = loaded
+        if configs is not None:
+            model.peft_config = configs
+
+
+def fingerprint(model: nn.Module, inner: Any) -> str:
+    """A hash of all weights of the base: names, types, shapes and values.
+
+    Left out is the transformers model's own pooler: sentence-transformers does not use it, and where a checkpoint has
+    none (XLM-R) every load draws another.
+
+    Args:
+        model: The whole encoder.
+        inner: Its transformers model, which holds the adapters.
+    """
+    digest = hashlib.sha256()
+    with without_adapters(inner):
+        for name, value in sorted(model.state_dict().items()):
+            if "pooler" in name.split("."):
+                continue
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _adapted(parent: nn.Module) -> Iterator[tuple[nn.Module, str, Any]]:
+    for name, child in parent.named_children():
+        if isinstance(child, (BaseTunerLayer, AuxiliaryTrainingWrapper)):
+            yield parent, name, child
+        else:
+            yield from _adapted(child)
+
+
+def _original(child: Any) -> nn.Module:
+    while isinstance(child, (BaseTunerLayer, AuxiliaryTrainingWrapper)):
+        child = child.get_base_layer() if isinstance(child, BaseTunerLayer) else child.original_module
+    return child

@@ -1,0 +1,50 @@
+"""Which adapter stands in for a language that has none: the same language, or one of the same macro-language.
+
+Macro-languages are those of ISO 639-3 (SIL, "Macrolanguage Mappings"), for the languages that FLORES-200 has more than
+one of; the withdrawn ``hbs`` (Serbo-Croatian) is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from hf_optical.data.languages import known_codes
+
+MACRO_LANGUAGES: dict[str, tuple[str, ...]] = {
+    "aka": ("aka", "twi"),
+    "ara": ("arb", "acm", "acq", "aeb", "ajp", "apc", "ars", "ary", "arz"),
+    "aze": ("azj", "azb"),
+    "fas": ("pes", "prs"),
+    "hbs": ("srp", "hrv", "bos"),
+    "kur": ("kmr", "ckb"),
+    "lav": ("lvs", "ltg"),
+    "msa": ("zsm", "ind", "min", "bjn"),
+    "nor": ("nob", "nno"),
+    "zho": ("zho", "yue"),
+}
+"""ISO 639-3 macro-languages and their members in FLORES-200, the standard language first."""
+
+
+def nearest(language: str, available: Collection[str]) -> str | None:
+    """The nearest of the available languages, or ``None`` where none is near.
+
+    Args:
+        language: A FLORES code.
+        available: FLORES codes. The same language in another script comes first, then the members of its
+            macro-language in the order of the table, the same script before others.
+
+    Example:
+        >>> nearest("ary_Arab", ["swh_Latn", "arb_Arab"]), nearest("swh_Latn", ["arb_Arab"])
+        ('arb_Arab', None)
+    """
+    if language in available:
+        return language
+    own = language[:3]
+    members = next((group for group in MACRO_LANGUAGES.values() if own in group), (own,))
+    order = [own, *(member for member in members if member != own)]
+    candidates = [code for member in order for code in known_codes() if code[:3] == member and code in available]
+    return min(
+        candidates,
+        key=lambda code: (order.index(code[:3]) > 0, code[4:] != language[4:], order.index(code[:3])),
+        default=None,
+    )

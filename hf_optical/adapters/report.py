@@ -1,0 +1,75 @@
+"""How large the adapters are, beside their base."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hf_optical.adapters.language_adapters import LanguageAdapters
+
+
+@dataclass(frozen=True)
+class AdapterSize:
+    """One adapter as it is saved.
+
+    Attributes:
+        language: FLORES code.
+        method: ``lora`` or ``rslora``, with its rank.
+        parameters: Numbers in its file.
+        bytes: Their size.
+        share: Of the base's bytes, from 0 to 1.
+        trained: Whether training moves it.
+    """
+
+    language: str
+    method: str
+    parameters: int
+    bytes: int
+    share: float
+    trained: bool
+
+
+def adapter_sizes(adapters: LanguageAdapters) -> list[AdapterSize]:
+    """The size of every adapter, in the order of adding."""
+    base = base_bytes(adapters)
+    rows = []
+    for language in adapters.languages:
+        state, config = adapters.state(language), adapters.config(language)
+        size = sum(value.numel() * value.element_size() for value in state.values())
+        rows.append(
+            AdapterSize(
+                language,
+                f"{'rslora' if config.use_rslora else 'lora'} r={config.r}",
+                sum(value.numel() for value in state.values()),
+                size,
+                size / base,
+                language in adapters.trainable,
+            )
+        )
+    return rows
+
+
+def base_bytes(adapters: LanguageAdapters) -> int:
+    """Bytes of the base's own weights, buffers included."""
+    from hf_optical.adapters.base_weights import without_adapters
+
+    with without_adapters(adapters.inner):
+        return sum(value.numel() * value.element_size() for value in adapters.model.state_dict().values())
+
+
+def size_rows(adapters: LanguageAdapters) -> list[dict[str, Any]]:
+    """The same for ``results.json``."""
+    return [asdict(row) for row in adapter_sizes(adapters)]
+
+
+def size_table(adapters: LanguageAdapters) -> str:
+    """The same as text, with the base in the last line."""
+    lines = [f"{'adapter':<9} {'method':<12} {'parameters':>12} {'MiB':>9} {'of base':>8}  trained"]
+    for row in adapter_sizes(adapters):
+        lines.append(
+            f"{row.language:<9} {row.method:<12} {row.parameters:>12,} {row.bytes / 2**20:>9.2f} {row.share:>8.2%}"
+            f"  {'yes' if row.trained else 'no'}"
+        )
+    lines.append(f"{'base':<9} {'':<12} {'':>12} {base_bytes(adapters) / 2**20:>9.2f} {1:>8.2%}  no")
+    return "\n".join(lines)

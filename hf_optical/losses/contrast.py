@@ -1,0 +1,62 @@
+"""In-batch contrast (InfoNCE): each translation against the English of all pairs of the batch."""
+
+from __future__ import annotations
+
+import torch
+from sentence_transformers.multi_vector_encoder.scoring.colbert import colbert_scores
+from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+from sentence_transformers.util.distributed import all_gather_padded, get_rank
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hf_optical.losses.tokens import TokenView
+
+
+class InBatchContrast(nn.Module):
+    """Cross-entropy of finding a translation's own English among that of the batch (van den Oord et al., 2018).
+
+    Dense models are compared by cosine (sentence-transformers' own loss), multi-vector models by mean MaxSim.
+    Whose reading of the English it is, is the caller's choice: the frozen teacher's (distillation) or the student's own
+    (standard fine-tuning); gradients flow into both sides as far as these have any.
+
+    Args:
+        temperature: Scores are divided by it.
+        late_interaction: Whether the models score token by token.
+        gather_across_devices: Contrast with the English of all processes.
+    """
+
+    def __init__(self, temperature: float, *, late_interaction: bool, gather_across_devices: bool = False) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.late_interaction = late_interaction
+        self.gather_across_devices = gather_across_devices
+        # Sentence-transformers' own InfoNCE; it only needs a model for its own forward, which is not called.
+        self._info_nce = MultipleNegativesRankingLoss(
+            None,  # type: ignore[arg-type]
+            scale=1 / temperature,
+            gather_across_devices=gather_across_devices,
+        )
+
+    def forward(self, translation: TokenView, english: TokenView) -> Tensor:
+        """The loss of a batch, a scalar.
+
+        Args:
+            translation: The student's view of the translations.
+            english: Somebody's view of the English, row by row the same sentences.
+        """
+        if not self.late_interaction:
+            embeddings = [translation.sentence.float(), english.sentence.float()]
+            return self._info_nce.compute_loss_from_embeddings(embeddings, labels=None)  # type: ignore[arg-type]
+        documents, mask, offset = english.tokens.float(), english.mask, 0
+        if self.gather_across_devices:
+            documents, mask = all_gather_padded(documents, mask)
+            offset = get_rank() * len(translation.tokens)
+        scores = colbert_scores(
+            translation.tokens.float(),
+            documents.unsqueeze(1),
+            queries_mask=translation.mask,
+            documents_mask=mask.unsqueeze(1),
+            length_normalize=True,
+        )
+        target = torch.arange(len(scores), device=scores.device) + offset
+        return functional.cross_entropy(scores / self.temperature, target)

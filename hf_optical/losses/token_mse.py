@@ -1,0 +1,67 @@
+"""Squared distance of aligned tokens: what greedy and nearest-token distillation minimise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from hf_optical.losses.alignment import SpecialTokens, content_mask, first_special, last_special
+from hf_optical.transport import cosine_cost
+
+Alignment = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def token_mse(
+    student: tuple[Tensor, Tensor, Tensor],
+    teacher: tuple[Tensor, Tensor, Tensor],
+    align: Alignment,
+    special_tokens: SpecialTokens = "match",
+) -> tuple[Tensor, Tensor]:
+    """Mean squared distance of each student token to the teacher token that it is aligned with, per pair.
+
+    Tokens are aligned by cosine; the distance is of the vectors as the models give them, mean over their components
+    (as ``pooled_mse``, and as the token term of DR.DECR, Li et al., NAACL 2022). The alignment has no gradient.
+
+    Args:
+        student: Token vectors (B, n, d), mask (B, n), special (B, n).
+        teacher: Token vectors (B, m, d), mask (B, m), special (B, m).
+        align: `greedy_alignment` or `nearest_alignment`.
+        special_tokens: ``"match"``: the first special token goes to the first, the last to the last, and the others
+            are aligned among themselves; ``"exclude"``: special tokens are left out; ``"transport"``: they are aligned
+            like any other token.
+
+    Returns:
+        The loss per pair, (B,), and each student token's partner, (B, n), -1 where it has none.
+    """
+    (student_tokens, student_mask, student_special), (teacher_tokens, teacher_mask, teacher_special) = student, teacher
+    with torch.no_grad():
+        similarity = 1 - cosine_cost(student_tokens, teacher_tokens, student_mask, teacher_mask)
+        partner = align(
+            similarity,
+            content_mask(student_mask, student_special, special_tokens),
+            content_mask(teacher_mask, teacher_special, special_tokens),
+        )
+        if special_tokens == "match":
+            partner = _match_boundaries(partner, student_special & student_mask, teacher_special & teacher_mask)
+    aligned = partner >= 0
+    width = student_tokens.shape[-1]
+    partners = teacher_tokens.gather(1, partner.clamp_min(0).unsqueeze(2).expand(-1, -1, width))
+    # Padding is blanked on both sides before it is subtracted: what stands there may not be finite.
+    blank = ~aligned.unsqueeze(2)
+    difference = student_tokens.float().masked_fill(blank, 0) - partners.float().masked_fill(blank, 0)
+    return difference.square().sum(dim=(1, 2)) / (aligned.sum(dim=1).clamp_min(1) * width), partner
+
+
+def _match_boundaries(partner: Tensor, student_special: Tensor, teacher_special: Tensor) -> Tensor:
+    """First special token to first, last to last, where both sides have some."""
+    both = (student_special.any(1) & teacher_special.any(1)).unsqueeze(1)
+    places = torch.arange(student_special.shape[1], device=partner.device)
+    # The last, then the first, which has the last word where there is only one.
+    for ours, theirs in (
+        (last_special(student_special), last_special(teacher_special)),
+        (first_special(student_special), first_special(teacher_special)),
+    ):
+        partner = torch.where(both & (places == ours.unsqueeze(1)), theirs.unsqueeze(1), partner)
+    return partner

@@ -1,0 +1,96 @@
+"""The student of a run: grown or loaded, with its language adapters; saved and loaded again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+
+from hf_optical.adapters import LanguageAdapters
+from hf_optical.adapters.files import load_all
+from hf_optical.checkpoints import check_checkpoint, last_whole_checkpoint
+from hf_optical.losses import parse_objective
+from hf_optical.models import load_encoder, save_whole, set_dropout
+from hf_optical.runs.evaluation_panels import EvaluationPanels
+from hf_optical.runs.options import TrainConfig
+from hf_optical.runs.training_data import TrainingData
+from hf_optical.students import starting_student
+from hf_optical.students.lexical_stage import inject_lexicon
+
+
+def student_of_run(
+    config: TrainConfig, teacher: Any, data: TrainingData, state: PartialState, panels: EvaluationPanels
+) -> tuple[Any, str | None]:
+    """The student, and the checkpoint to go on from: the last whole one, if the run was interrupted."""
+    output = Path(config.output_dir)
+    checkpoint = last_whole_checkpoint(output)
+    untrained = output / "untrained"
+    if state.is_main_process and (config.measure_start or not untrained.is_dir()):
+        grown = _grown(config, teacher, data, panels)
+        if not untrained.is_dir():
+            save_whole(grown, untrained)
+    state.wait_for_everyone()  # one process grows it, all read it: their vocabularies must be the same
+    if checkpoint:
+        check_checkpoint(checkpoint)
+    if checkpoint and state.is_main_process:
+        print(f"Going on from {checkpoint}")
+    student = load_encoder(str(untrained))
+    set_dropout(student, config.dropout)
+    for name, prompt in (("query", config.query_prompt), ("document", config.passage_prompt)):
+        if prompt is not None:
+            student.prompts[name] = prompt
+    if config.adapter != "none":
+        torch.manual_seed(config.seed)
+        adapters = LanguageAdapters(student)
+        for language in data.languages:
+            adapters.add(language, **config.adapter_options())
+    return student, checkpoint
+
+
+def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: EvaluationPanels) -> Any:
+    """Grown or loaded, its rows aligned in the bitext, its words injected; measured after each of these."""
+    reads_english = config.reads_index_of == "student" or "source" in parse_objective(config.objective)
+    student = starting_student(
+        config.student,
+        teacher,
+        data.all_bitext(),
+        row_init=config.row_init,
+        vocab_size=config.vocab_size,
+        num_layers=config.num_layers,
+        seed=config.seed,
+        reads_english=reads_english,
+        on_grown=(lambda model: panels.measure("before", model)) if config.measure_start else None,
+    )
+    if config.measure_start and config.student in ("extend", "replace") and config.row_init == "bitext":
+        panels.measure("aligned", student)
+    if data.lexicon is not None:
+        inject_lexicon(
+            student,
+            data.lexicon,
+            teacher=teacher,
+            layer=config.lexical_layer,
+            steps=config.lexical_steps,
+            seed=config.seed,
+        )
+        if config.measure_start:
+            panels.measure("injected", student)
+    return student
+
+
+def save(model: Any, folder: Path) -> None:
+    """A model, or a base with its language adapters, whole or not at all."""
+    adapters = LanguageAdapters.of(model)
+    if adapters is not None:
+        adapters.save(folder)
+    else:
+        save_whole(model, folder)
+
+
+def load(folder: Path, *, adapters: bool) -> tuple[Any, LanguageAdapters | None]:
+    """What `save` wrote: the model, and its language adapters if it has some."""
+    if not adapters:
+        return load_encoder(str(folder)), None
+    found = load_all(folder)
+    return found.model, found

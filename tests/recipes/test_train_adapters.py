@@ -1,0 +1,136 @@
+"""`recipes/train.py --adapter lora`: one base, a small adapter per language."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_models
+from safetensors.torch import load_file
+
+from hf_optical.adapters.files import load_all
+from hf_optical.configuration import run
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "train.py"
+TEXTS = ["mbuzi analala", "mtoto anakula katika nyumba", "the goat"]
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    spec = importlib.util.spec_from_file_location("train_recipe", RECIPE)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["train_recipe"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def workplace(tmp_path):
+    words = [*tiny_models.ENGLISH, *tiny_models.SWAHILI]
+    tiny_models.dense(tmp_path, words, layers=2).save_pretrained(str(tmp_path / "teacher"))
+    for seed, tag in enumerate(("sw", "so")):
+        rows = tiny_models.bitext(40, seed=seed)
+        lines = [json.dumps({"en": row["source"], "xx": row["translation"]}) for row in rows]
+        (tmp_path / f"{tag}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    folder = tmp_path / "eval"
+    folder.mkdir()
+    for tag, texts in (("en", tiny_models.ENGLISH), ("sw", tiny_models.SWAHILI), ("so", tiny_models.SWAHILI[::-1])):
+        for name, prefix in (("corpus", "d"), ("queries", "q")):
+            if name == "queries" or tag == "en":
+                lines = [json.dumps({"id": f"{prefix}{i}", "text": texts[i]}) for i in range(8)]
+                (folder / f"{name}.{tag}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "qrels.all.trec").write_text("".join(f"q{i} 0 d{i} 1\n" for i in range(8)))
+    return {
+        "teacher": str(tmp_path / "teacher"),
+        "student": "copy",
+        "bitext": [f"sw={tmp_path / 'sw.jsonl'}", f"so={tmp_path / 'so.jsonl'}"],
+        "eval": str(folder),
+        "output_dir": str(tmp_path / "out"),
+        "adapter": "lora",
+        "lora_r": "2",
+        "max_steps": "6",
+        "batch_size": "4",
+        "learning_rate": "1e-2",
+        "save_steps": "2",
+    }
+
+
+def call(recipe, flags, *more):
+    argv = []
+    for name, value in flags.items():
+        argv += [f"--{name}", *(value if isinstance(value, list) else [value])]
+    with pytest.raises(SystemExit) as stop:
+        run(recipe.main, recipe.TrainConfig, [*argv, *more])
+    return stop.value.code
+
+
+def test_one_base_and_an_adapter_for_each_language(recipe, workplace, capsys):
+    assert call(recipe, {**workplace, "max_steps": "60", "learning_rate": "5e-2", "lora_r": "4"}) == 0
+    out = Path(workplace["output_dir"])
+    results = json.loads((out / "results.json").read_text())
+    assert [size["language"] for size in results["adapters"]] == ["swh_Latn", "som_Latn"]
+    assert results["seconds_per_step"] > 0
+    # It is measured through the adapters: the base alone would score as before.
+    assert all(entry["after"] != entry["before"] for entry in results["evaluations"])
+    printed = capsys.readouterr().out
+    assert "swh_Latn" in printed and "'subfolder': 'adapters/swh_Latn'" in printed
+    # The base is the student as it was before training, bit for bit.
+    base, untrained = (load_file(out / name / "model.safetensors") for name in ("model", "untrained"))
+    assert base.keys() == untrained.keys() and all(value.equal(untrained[name]) for name, value in base.items())
+    ours = load_all(out / "model")
+    vectors = [ours.encode_query(TEXTS, languages=code) for code in ("swh_Latn", "som_Latn", None)]
+    assert all(np.abs(vectors[i] - vectors[j]).max() > 1e-4 for i, j in ((0, 1), (0, 2), (1, 2)))
+    code = (
+        "import sys; sys.modules['hf_optical'] = None\n"
+        "import numpy; from sentence_transformers import SentenceTransformer\n"
+        f"model = SentenceTransformer({str(out / 'model')!r}, device='cpu')\n"
+        f"model.load_adapter({str(out / 'model')!r}, adapter_kwargs={{'subfolder': 'adapters/som_Latn'}})\n"
+        f"numpy.save({str(out / 'vectors.npy')!r}, model.encode_query({TEXTS!r}))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert np.abs(np.load(out / "vectors.npy") - vectors[1]).max() < 1e-6
+
+
+def test_an_interrupted_run_goes_on_and_ends_like_a_whole_one(recipe, workplace, tmp_path, monkeypatch):
+    from hf_optical.trainer import OTDistillationTrainer
+
+    step = OTDistillationTrainer.training_step
+    assert call(recipe, {**workplace, "output_dir": str(tmp_path / "whole")}) == 0
+
+    def interrupted(self, *args, **options):
+        if self.state.global_step == 4:
+            raise KeyboardInterrupt
+        return step(self, *args, **options)
+
+    monkeypatch.setattr(OTDistillationTrainer, "training_step", interrupted)
+    assert call(recipe, workplace) == 130
+    monkeypatch.setattr(OTDistillationTrainer, "training_step", step)
+    assert call(recipe, workplace) == 0
+    for code in ("swh_Latn", "som_Latn"):
+        files = [
+            folder / "model" / "adapters" / code / "adapter_model.safetensors"
+            for folder in (tmp_path / "whole", Path(workplace["output_dir"]))
+        ]
+        states = [load_file(file) for file in files]
+        assert all(states[0][name].equal(value) for name, value in states[1].items())
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"adapter": "dora"}, "none, lora"),
+        ({"lora_init": "random"}, "default, pissa, olora"),
+        ({"lora_targets": "nothing"}, "nothing"),
+        ({"index": "student"}, "adapter"),
+        ({"bitext": ["swq=a.tsv"]}, "swh_Latn"),
+    ],
+)
+def test_bad_options_end_in_one_clear_error(recipe, workplace, capsys, flags, message):
+    assert call(recipe, {**workplace, **flags}) == 2
+    printed = capsys.readouterr().err.strip().splitlines()
+    assert printed[-1].startswith("error: ") and message in printed[-1]

@@ -1,7 +1,8 @@
 """Score a query encoder on retrieval sets, against documents that it or another encoder of the same space has read.
 
 ``python recipes/evaluate.py --model STUDENT --document_model TEACHER --eval FOLDER --output_dir OUT``. A folder with
-documents in several languages is scored monolingually, cross-lingually and pooled, with its language bias.
+documents in several languages is scored monolingually, cross-lingually and pooled, with its language bias. In place of
+a folder: ``xquad_r``, ``belebele:swh_Latn``, ``ciral:so@COPY``, ``mteb:NFCorpus``, or a Hub id in BEIR's layout.
 """
 
 from __future__ import annotations
@@ -14,11 +15,17 @@ from typing import Any
 from hf_optical.configuration import run
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.languages import ENGLISH
-from hf_optical.data.retrieval import read_retrieval_set, retrieval_languages
+from hf_optical.data.literature import retrieval_folder
+from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set, retrieval_languages
 from hf_optical.errors import InputError
 from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.evaluation.multilingual import evaluate_multilingual
-from hf_optical.evaluation.multilingual_set import choose_languages, has_sentences, read_multilingual_set
+from hf_optical.evaluation.multilingual_set import (
+    MultilingualSet,
+    choose_languages,
+    has_sentences,
+    read_multilingual_set,
+)
 from hf_optical.evaluation.report import (
     COLUMNS,
     evaluation_entry,
@@ -42,7 +49,9 @@ class EvaluateConfig:
     """Options of the recipe: in a YAML file, as flags, or both."""
 
     model: str = field(metadata={"help": "Query encoder: Hub id or folder (sentence-transformers)."})
-    eval: list[str] = field(metadata={"help": "Folder(s) of retrieval sets: corpus, queries, qrels."})
+    eval: list[str] = field(
+        metadata={"help": "Folders of retrieval sets (corpus, queries, qrels); names, mteb:TASK, Hub ids."}
+    )
     document_model: str | None = _option(None, "Document encoder of the same space; the query encoder by default.")
     languages: list[str] = field(
         default_factory=list, metadata={"help": "Query languages; all that a folder has by default."}
@@ -53,6 +62,7 @@ class EvaluateConfig:
     output_dir: str = _option("outputs/evaluate", "Where results.json, per_query.json and figures go.")
     interaction: str | None = _option(None, "Score with 'dense' or 'maxsim'; by default as the document model does.")
     metric: str = _option("ndcg@10", "Measure of the intervals and of the tables by language.")
+    on_problem: str = _option("error", "Of inconsistent sets: 'error' stops; 'warn' names what is left out.")
     top_k: int = _option(1000, "Depth of the rankings.")
     batch_size: int = _option(32, "Texts per forward pass.")
     document_cache: str | None = _option(None, "Folder that keeps document vectors between runs.")
@@ -75,7 +85,12 @@ def main(config: EvaluateConfig) -> None:
         raise InputError(
             f"the measure {config.metric!r} is unknown", f"use one of {', '.join(COLUMNS)}", field="metric"
         )
-    chosen = {folder: _document_languages(config, folder) for folder in config.eval}
+    for name in ("top_k", "batch_size"):
+        if getattr(config, name) < 1:
+            raise InputError(f"is {getattr(config, name)}", "give a whole number of 1 or more", field=name)
+    folders = [retrieval_folder(source) for source in config.eval]
+    # All sets first: what is wrong with the last of them should not be found after hours of encoding.
+    items = [item for folder in folders for item in _read(config, folder)]
     queries = load_encoder(config.model)
     documents = load_encoder(config.document_model) if config.document_model else queries
     options: dict[str, Any] = {
@@ -85,17 +100,17 @@ def main(config: EvaluateConfig) -> None:
         "document_cache": DocumentCache(config.document_cache),
         "show_progress": True,
     }
-    for folder, answered in chosen.items():
-        if len(answered) > 1:
-            _many_languages(config, folder, (queries, documents), options, outcome)
+    for item in items:
+        if isinstance(item, MultilingualSet):
+            _many_languages(config, item, (queries, documents), options, outcome)
         else:
-            _one_language(config, folder, answered[0], (queries, documents), options, outcome)
+            _one_language(config, item, (queries, documents), options, outcome)
     path = write_results(
         config.output_dir,
         evaluations=outcome.entries,
         per_query=outcome.per_query,
         seed=config.seed,
-        data=[file_fingerprint(folder) for folder in config.eval],
+        data=[file_fingerprint(folder) for folder in folders],
         started=started,
         config=asdict(config),
         **({"summary": outcome.summary, "bias": outcome.bias} if outcome.bias else {}),
@@ -103,7 +118,30 @@ def main(config: EvaluateConfig) -> None:
     print(f"\n{scores_table(outcome.entries, config.metric)}\n\nWritten: {path}")
 
 
-def _document_languages(config: EvaluateConfig, folder: str) -> list[str]:
+def _read(config: EvaluateConfig, folder: Path) -> list[RetrievalSet | MultilingualSet]:
+    answered = _document_languages(config, folder)
+    if len(answered) > 1:
+        levels = ("passage", "sentence") if has_sentences(folder) else ("passage",)
+        return [
+            read_multilingual_set(
+                folder,
+                level,  # type: ignore[arg-type]
+                query_languages=config.languages,
+                document_languages=config.document_languages if level == "passage" else (),
+                on_problem=config.on_problem,  # type: ignore[arg-type]
+            )
+            for level in levels
+        ]
+    found = retrieval_languages(folder)
+    # Queries without a language in the file's name are in whatever language the user says.
+    asked = config.languages if "queries" in found["untagged"] and config.languages else None
+    return [
+        read_retrieval_set(folder, language, answered[0], on_problem=config.on_problem)  # type: ignore[arg-type]
+        for language in asked or choose_languages(found["queries"], config.languages, folder)
+    ]
+
+
+def _document_languages(config: EvaluateConfig, folder: Path) -> list[str]:
     found = retrieval_languages(folder)["documents"]
     if found or config.document_languages:
         return choose_languages(found, config.document_languages, folder)
@@ -111,41 +149,28 @@ def _document_languages(config: EvaluateConfig, folder: str) -> list[str]:
 
 
 def _one_language(
-    config: EvaluateConfig, folder: str, answered: str, models: tuple[Any, Any], options: Any, outcome: _Outcome
+    config: EvaluateConfig, item: RetrievalSet, models: tuple[Any, Any], options: Any, outcome: _Outcome
 ) -> None:
-    found = retrieval_languages(folder)
-    # Queries without a language in the file's name are in whatever language the user says.
-    asked = config.languages if "queries" in found["untagged"] and config.languages else None
-    for language in asked or choose_languages(found["queries"], config.languages, folder):
-        item = read_retrieval_set(folder, language, answered)
-        scores = evaluate_retrieval(models[0], item, models[1], **options)
-        outcome.entries.append(evaluation_entry(scores, answered, seed=config.seed))
-        outcome.per_query[f"{item.name}/{item.query_language}/{answered}"] = scores.per_query
+    scores = evaluate_retrieval(models[0], item, models[1], **options)
+    outcome.entries.append(evaluation_entry(scores, item.document_language, seed=config.seed))
+    outcome.per_query[f"{item.name}/{item.query_language}/{item.document_language}"] = scores.per_query
 
 
 def _many_languages(
-    config: EvaluateConfig, folder: str, models: tuple[Any, Any], options: Any, outcome: _Outcome
+    config: EvaluateConfig, item: MultilingualSet, models: tuple[Any, Any], options: Any, outcome: _Outcome
 ) -> None:
-    levels = ("passage", "sentence") if has_sentences(folder) else ("passage",)
-    for level in levels:
-        item = read_multilingual_set(
-            folder,
-            level,  # type: ignore[arg-type]
-            query_languages=config.languages,
-            document_languages=config.document_languages if level == "passage" else (),
-        )
-        scores = evaluate_multilingual(models[0], item, models[1], metric=config.metric, **options)
-        entries = multilingual_entries(scores, seed=config.seed)
-        outcome.entries += entries
-        found = [*scores.pairs.values(), *scores.pooled.values()]
-        for entry, one in zip(entries, found, strict=True):
-            outcome.per_query[f"{entry['set']}/{entry['language']}/{entry['document_language']}"] = one.per_query
-        outcome.bias[item.name] = asdict(scores.bias)
-        outcome.summary[item.name] = {name: scores.summary(name) for name in COLUMNS}
-        print(f"\n{task_table(scores, config.metric)}")
-        if config.figures:
-            place = Path(config.output_dir) / "figures" / f"{item.name}.png"
-            draw_language_pairs(*pair_matrix(scores, config.metric), place, title=f"{item.name}, {config.metric}")
+    scores = evaluate_multilingual(models[0], item, models[1], metric=config.metric, **options)
+    entries = multilingual_entries(scores, seed=config.seed)
+    outcome.entries += entries
+    found = [*scores.pairs.values(), *scores.pooled.values()]
+    for entry, one in zip(entries, found, strict=True):
+        outcome.per_query[f"{entry['set']}/{entry['language']}/{entry['document_language']}"] = one.per_query
+    outcome.bias[item.name] = asdict(scores.bias)
+    outcome.summary[item.name] = {name: scores.summary(name) for name in COLUMNS}
+    print(f"\n{task_table(scores, config.metric)}")
+    if config.figures:
+        place = Path(config.output_dir) / "figures" / f"{item.name}.png"
+        draw_language_pairs(*pair_matrix(scores, config.metric), place, title=f"{item.name}, {config.metric}")
 
 
 if __name__ == "__main__":

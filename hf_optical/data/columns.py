@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hf_optical.data.languages import ENGLISH, UnknownLanguageError, normalize
+from hf_optical.data.languages import ENGLISH, find_language, normalize
 from hf_optical.errors import InputError
 
 __all__ = ["Columns", "choose_columns", "is_header"]
@@ -107,7 +107,7 @@ def _listed(columns: Sequence[str]) -> str:
 
 def _english_tiers(columns: Sequence[str]) -> list[list[str]]:
     return [
-        [name for name in columns if _language(name) == ENGLISH],
+        [name for name in columns if find_language(name) == ENGLISH],
         [name for name in columns if _text_language(name) == ENGLISH],
         _first_generic(columns, _GENERIC_ENGLISH),
     ]
@@ -119,7 +119,7 @@ def _other_tiers(columns: Sequence[str], source: str, language: str | None) -> l
     def fits(found: str | None) -> bool:
         return found == wanted if wanted else found not in (None, ENGLISH)
 
-    exact = [name for name in columns if fits(_language(name)) and (wanted or name.casefold() not in _ABOUT)]
+    exact = [name for name in columns if fits(find_language(name)) and (wanted or name.casefold() not in _ABOUT)]
     placeholders = [name for name in columns if name.casefold() in _PLACEHOLDERS]
     # ``question`` beside ``question_en``, ``text`` beside ``text_en``.
     stem = re.sub(r"[_.\- ](en|eng|english|eng_Latn)$", "", source, flags=re.IGNORECASE)
@@ -137,19 +137,11 @@ def _first_generic(columns: Sequence[str], generic: Sequence[str]) -> list[str]:
     return [folded[name] for name in generic if name in folded][:1]
 
 
-def _language(name: str) -> str | None:
-    """The language that the whole name stands for, or None."""
-    try:
-        return normalize(name)
-    except UnknownLanguageError:
-        return None
-
-
 def _text_language(name: str) -> str | None:
     """The language of a name like ``text_sw``: one word of text, the rest a language."""
     words = [word for word in re.split(r"[_.\- ]+", name) if word]
     kept = [word for word in words if word.casefold() not in _TEXT_WORDS]
-    found = _language("_".join(kept)) if kept and len(kept) < len(words) else None
+    found = find_language("_".join(kept)) if kept and len(kept) < len(words) else None
     if found is None and len(words) > 1 and words[-1].casefold() in ("en", "eng", "english"):
         return ENGLISH
     return found
@@ -158,7 +150,7 @@ def _text_language(name: str) -> str | None:
 def _is_name(cell: str) -> bool:
     folded = cell.strip().casefold().replace(" ", "_")
     generic = folded in _GENERIC_ENGLISH or folded in _GENERIC_OTHER or folded in _PLACEHOLDERS or folded in _ABOUT
-    return generic or _language(cell) is not None or _text_language(cell) is not None
+    return generic or find_language(cell) is not None or _text_language(cell) is not None
 
 
 def is_header(cells: Sequence[str], *, path: str | Path | None = None) -> bool:

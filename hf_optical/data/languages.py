@@ -15,7 +15,7 @@ from importlib import resources
 
 from hf_optical.errors import InputError
 
-__all__ = ["ENGLISH", "UnknownLanguageError", "known_codes", "language_name", "normalize", "script_of"]
+__all__ = ["ENGLISH", "UnknownLanguageError", "iso_code", "known_codes", "language_name", "normalize", "script_of"]
 
 ENGLISH = "eng_Latn"
 
@@ -31,6 +31,7 @@ class UnknownLanguageError(InputError):
 class _Table:
     names: dict[str, str]
     aliases: dict[str, str]
+    short: dict[str, str]
 
 
 @lru_cache(maxsize=1)
@@ -38,13 +39,15 @@ def _table() -> _Table:
     text = resources.files("hf_optical.data").joinpath("languages.tsv").read_text(encoding="utf-8")
     names: dict[str, str] = {}
     aliases: dict[str, str] = {}
+    short: dict[str, str] = {}
     for row in csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE):
         code = row["flores"]
         names[code] = row["name"]
+        short[code] = row["iso639_1"] or code[:3]
         for alias in (code, code[:3], row["iso639_1"], *row["other"].split(), row["name"]):
             if alias:
                 aliases.setdefault(_folded(alias), code)
-    return _Table(names, aliases)
+    return _Table(names, aliases, short)
 
 
 def _folded(code: str) -> str:
@@ -69,16 +72,31 @@ def normalize(code: str) -> str:
     """
     if not isinstance(code, str):
         raise UnknownLanguageError(f"{code!r} is not text", "give a code such as 'sw' or 'swh_Latn', in quotes")
+    found = find_language(code)
+    if found is None:
+        subtags = _folded(code).split("_")
+        raise _unknown(code, _table().aliases.get(subtags[0]) if _may_be_tag(subtags) else None)
+    return found
+
+
+def find_language(code: str) -> str | None:
+    """The FLORES code of a language as :func:`normalize` finds it, or None: the cheap form, without suggestions.
+
+    Example:
+        >>> find_language("sw"), find_language("license")
+        ('swh_Latn', None)
+    """
     table = _table()
     direct = table.aliases.get(_folded(code))
     if direct is not None:
         return direct
     subtags = code.strip().replace("-", "_").split("_")
-    base = table.aliases.get(subtags[0].casefold()) if len(subtags) > 1 and len(subtags[0]) in (2, 3) else None
-    found = _with_subtags(base, subtags[1:]) if base else None
-    if found is None:
-        raise _unknown(code, base)
-    return found
+    base = table.aliases.get(subtags[0].casefold()) if _may_be_tag(subtags) else None
+    return _with_subtags(base, subtags[1:]) if base else None
+
+
+def _may_be_tag(subtags: list[str]) -> bool:
+    return len(subtags) > 1 and len(subtags[0]) in (2, 3)
 
 
 def _with_subtags(base: str, subtags: list[str]) -> str | None:
@@ -128,6 +146,16 @@ def language_name(code: str) -> str:
         'Marathi'
     """
     return _table().names[normalize(code)]
+
+
+def iso_code(code: str) -> str:
+    """The ISO 639-1 code of a language, or its ISO 639-3 code where it has none; any code that :func:`normalize` takes.
+
+    Example:
+        >>> iso_code("swh_Latn"), iso_code("fil"), iso_code("nso_Latn")
+        ('sw', 'tl', 'nso')
+    """
+    return _table().short[normalize(code)]
 
 
 def script_of(code: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import datasets
 
 from hf_optical.data.tables import Fault, read_records, renamed
-from hf_optical.data.texts import text_fault
+from hf_optical.data.texts import excerpt, text_fault
 from hf_optical.errors import InputError
 
 __all__ = ["QueryPassages", "read_query_passages"]
@@ -81,6 +81,8 @@ def read_query_passages(
         )
     records = read_records(path)
     columns = records.first or records.columns
+    if twice := next((name for name in columns if list(columns).count(name) > 1), None):
+        raise InputError("two columns have this name", "give each column its own name", path=path, row=1, field=twice)
     asked, answered = match["query"], match["passage"] or match["query"]
     query = _column(columns, query_field, _QUERY_FIELDS, asked, path, "query_field")
     passage = _column(columns, passage_field, _PASSAGE_FIELDS, answered, path, "passage_field")
@@ -124,6 +126,9 @@ def _rows(
             raise InputError(row.problem, "correct or remove the row", path=path, row=number, field=row.field)
         if fault := _fault(row, (query, passage)):
             raise InputError(fault.problem, "correct or remove the row", path=path, row=number, field=fault.field)
+        if identifier and not isinstance(row.get(identifier, ""), str | int | None):
+            problem = f"found {excerpt(row[identifier])} where an identifier is expected"
+            raise InputError(problem, "give it", path=path, row=number, field=identifier)
         unnamed = f"{path.name}:{number}"  # unlike the row numbers of other files
         yield row[query], row[passage], str(row.get(identifier) or unnamed) if identifier else unnamed
 

@@ -5,9 +5,12 @@ Layout of a folder (BEIR, Thakur et al. 2021, arXiv:2104.08663, with a language 
     corpus[.<language>].jsonl[.gz]     {"_id" or "id", "text", optional "title"}
     queries[.<language>].jsonl[.gz]    {"_id" or "id", "text", optional "text_en"}
     qrels[.<language>|.all].trec|tsv   TREC "query 0 document grade", or BEIR "query document grade" with a header
+    qrels.<queries>-<documents>.trec   for one pair of languages (FLORES codes), where documents share no identifiers
     qrels/test.tsv                     as BEIR has it
 
 A file without a language serves every language. Languages in file names may be any code that ``normalize`` takes.
+In place of a folder all readers take a name of the literature, an MTEB task or a Hub id
+(:func:`hf_optical.data.literature.retrieval_folder`).
 """
 
 from __future__ import annotations
@@ -76,7 +79,7 @@ def retrieval_languages(folder: str | Path) -> dict[str, tuple[str, ...]]:
     """Which languages a folder offers.
 
     Args:
-        folder: A retrieval set.
+        folder: A retrieval set: a folder, or a name, MTEB task or Hub id.
 
     Returns:
         FLORES codes under ``"queries"``, ``"documents"`` and ``"qrels"``; under ``"untagged"`` those of the three that
@@ -85,8 +88,10 @@ def retrieval_languages(folder: str | Path) -> dict[str, tuple[str, ...]]:
     Raises:
         InputError: If the folder does not exist, or holds no such files.
     """
-    files = scan(Path(folder))
-    kinds = {"queries": files.queries, "documents": files.corpus, "qrels": files.qrels}
+    files = scan(_resolved(folder))
+    judged: dict[str | None, Path] = {language: path for (language, _), path in files.pairs.items()}
+    judged.update(files.qrels)
+    kinds = {"queries": files.queries, "documents": files.corpus, "qrels": judged}
     languages = {kind: tuple(sorted(tag for tag in found if tag is not None)) for kind, found in kinds.items()}
     return {**languages, "untagged": tuple(kind for kind, found in kinds.items() if None in found)}
 
@@ -103,7 +108,7 @@ def read_retrieval_set(
     """Read and check one retrieval set.
 
     Args:
-        folder: A folder laid out as this module says.
+        folder: A folder laid out as this module says; or a name, MTEB task or Hub id.
         query_language: The language of the queries, any code.
         document_language: The language of the documents, any code.
         name: The name of the set (default: that of the folder).
@@ -124,17 +129,20 @@ def read_retrieval_set(
         raise InputError(f"on_problem is {on_problem!r}", "use 'error' or 'warn'")
     problems = _Problems(on_problem)
     asked, documents = normalize(query_language), normalize(document_language)
-    files = scan(Path(folder))
+    folder = _resolved(folder)
+    files = scan(folder)
     query_path = _pick(files, files.queries, asked, "queries")
     corpus_path = _pick(files, files.corpus, documents, "documents")
-    qrels_path = _pick(files, files.qrels, asked, "judgements (qrels)")
+    pair_path = files.pairs.get((asked, documents))
+    judgements = f"judgements (qrels) of {documents} documents" if files.pairs else "judgements (qrels)"
+    qrels_path = pair_path or _pick(files, files.qrels, asked, judgements)
 
     rows = _read_texts(query_path, problems, titles=False)
     queries = {identifier: row["text"] for identifier, row in rows.items()}
     corpus = {key: row["text"] for key, row in _read_texts(corpus_path, problems, titles=use_titles).items()}
-    shared = files.qrels.get(asked) != qrels_path
+    shared = pair_path is None and files.qrels.get(asked) != qrels_path
     qrels = _checked_qrels(read_qrels(qrels_path), queries, corpus, qrels_path, shared, problems)
-    queries = _judged(queries, qrels, qrels_path, query_path, problems)
+    queries = _judged(queries, qrels, qrels_path, query_path, problems, partial=pair_path is not None)
     return RetrievalSet(
         name=name or Path(folder).resolve().name,
         query_language=asked,
@@ -144,6 +152,12 @@ def read_retrieval_set(
         qrels={identifier: qrels[identifier] for identifier in queries},
         english_queries=_english(queries, rows, asked, files.queries.get(ENGLISH), problems),
     )
+
+
+def _resolved(folder: str | Path) -> Path:
+    from hf_optical.data.literature import retrieval_folder
+
+    return retrieval_folder(folder)
 
 
 def _pick(files: Folder, found: dict[str | None, Path], language: str, what: str) -> Path:
@@ -234,13 +248,19 @@ def _checked_qrels(
 
 
 def _judged(
-    queries: dict[str, str], qrels: dict[str, dict[str, int]], qrels_path: Path, query_path: Path, problems: _Problems
+    queries: dict[str, str],
+    qrels: dict[str, dict[str, int]],
+    qrels_path: Path,
+    query_path: Path,
+    problems: _Problems,
+    *,
+    partial: bool,
 ) -> dict[str, str]:
     """The queries that have a positive judgement; a query without one would score zero whatever is retrieved."""
     kept = {key: text for key, text in queries.items() if any(grade > 0 for grade in qrels.get(key, {}).values())}
     without = [repr(identifier) for identifier in queries if identifier not in kept]
-    if qrels_path.parent.name == "qrels" and without:
-        # In BEIR's layout one file has the queries of every split, and each split its own judgements.
+    if without and (partial or qrels_path.parent.name == "qrels"):
+        # One file has the queries of every pair of languages, or (BEIR) of every split; each has its own judgements.
         logger.info("%s: %d queries are not judged in %s; left out", query_path, len(without), qrels_path.name)
     else:
         problems.report(without, "queries without a positive judgement", f"judge them in {qrels_path.name}", query_path)

@@ -17,16 +17,22 @@ logger = logging.getLogger(__name__)
 _TEXTS = re.compile(r"(corpus|queries)(?:\.(?P<tag>.+?))?\.jsonl(?:\.gz)?")
 _QRELS = re.compile(r"(qrels)(?:\.(?P<tag>.+?))?\.(?:trec|tsv)(?:\.gz)?")
 _SHARED_TAG = "all"
+# FLORES codes only: "sw-en" is Swahili in a region, for those who write BCP 47.
+_PAIR = re.compile(r"([a-z]{3}_[A-Z][a-z]{3})-([a-z]{3}_[A-Z][a-z]{3})")
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The files of a retrieval set by FLORES code; None stands for a file without a language, or for all of them."""
+    """The files of a retrieval set by FLORES code; None stands for a file without a language, or for all of them.
+
+    ``pairs`` has the judgements that hold for one language of queries and one of documents.
+    """
 
     folder: Path
     corpus: dict[str | None, Path] = field(default_factory=dict)
     queries: dict[str | None, Path] = field(default_factory=dict)
     qrels: dict[str | None, Path] = field(default_factory=dict)
+    pairs: dict[tuple[str, str], Path] = field(default_factory=dict)
 
 
 def scan(folder: Path) -> Folder:
@@ -46,12 +52,16 @@ def scan(folder: Path) -> Folder:
     found = Folder(folder)
     for path in sorted(folder.iterdir()):
         match = _TEXTS.fullmatch(path.name) or _QRELS.fullmatch(path.name)
-        if match:
+        pair = _PAIR.fullmatch(match["tag"] or "") if match and match[1] == "qrels" else None
+        if match and pair:
+            found.pairs[normalize(pair[1]), normalize(pair[2])] = path
+        elif match:
             _add(getattr(found, match[1]), path, match["tag"])
     beir = folder / "qrels" / "test.tsv"
     if None not in found.qrels and beir.is_file():
         found.qrels[None] = beir
-    missing = [kind for kind in ("corpus", "queries", "qrels") if not getattr(found, kind)]
+    found_kinds = {"corpus": found.corpus, "queries": found.queries, "qrels": found.qrels or found.pairs}
+    missing = [kind for kind, files in found_kinds.items() if not files]
     if missing:
         raise InputError(
             f"not a retrieval set: no {' and no '.join(missing)} file",

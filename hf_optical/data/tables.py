@@ -146,6 +146,10 @@ def read_records(path: Path) -> Records:
     head = list(itertools.islice(rows, 100))
     if not head:
         raise InputError("the file is empty", "give a file with at least one row", path=path)
+    if all(isinstance(row, Fault) for _, row in head):  # no columns, then, of which anything could be said
+        number, fault = head[0]
+        problem = fault.problem if isinstance(fault, Fault) else ""
+        raise InputError(problem, f"give a {kind} file", path=path, row=number)
     columns = dict.fromkeys(key for _, row in head if not isinstance(row, Fault) for key in row)
     return Records(list(columns), itertools.chain(head, rows))
 
@@ -162,7 +166,7 @@ def read_json_rows(path: Path) -> Iterator[Numbered]:
 
 def _array_rows(stream: BinaryIO, path: Path) -> Iterator[Numbered]:
     try:
-        items = json.loads(stream.read().decode("utf-8", "surrogateescape"))
+        items = json.loads(stream.read().decode("utf-8", "surrogateescape"), object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise InputError(f"invalid JSON ({error})", "write one JSON object a line (.jsonl)", path=path) from None
     for number, item in enumerate(items, start=1):
@@ -173,10 +177,20 @@ def _json_row(line: str | None) -> Row | Fault:
     if line is None:
         return Fault("the line is empty")
     try:
-        item = json.loads(line)
+        item = json.loads(line, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         return Fault(f"invalid JSON ({getattr(error, 'msg', error)}), found {excerpt(line)}")
     return _flattened(item) if isinstance(item, dict) else Fault(f"found {excerpt(item)}, not a JSON object")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Row:
+    """A JSON object; of two fields with one name the parser would silently keep the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the field {twice!r} occurs twice")
+    return found
 
 
 def _flattened(item: Row) -> Row:

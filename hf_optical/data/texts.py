@@ -40,6 +40,8 @@ def text_fault(value: object) -> str | None:
         return (
             "found null" if value is None else f"found {excerpt(value)} ({type(value).__name__}) where text is expected"
         )
+    if "\0" in value:
+        return f"found a NUL character (at character {value.index(chr(0)) + 1}): a damaged file, or UTF-16"
     if not value.isascii():
         try:
             value.encode("utf-8")

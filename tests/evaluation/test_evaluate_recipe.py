@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import sys
@@ -99,3 +100,15 @@ def test_a_language_that_the_folder_lacks(recipe, model, tmp_path):
     folder = _retrieval_folder(tmp_path / "one", ["en"], ["sw"])
     with pytest.raises(InputError, match="has swh_Latn, not som_Latn"):
         _run(recipe, tmp_path / "out", "--model", model, "--eval", folder, "--languages", "so")
+
+
+def test_nothing_that_a_recipe_runs_imports_the_library_of_the_recipes_name():
+    # A script in recipes/ finds evaluate.py before the library; the metric modules are loaded by the library alone.
+    for path in [*_FILE.parent.rglob("*.py"), *(_FILE.parents[1] / "hf_optical").rglob("*.py")]:
+        if "metrics" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            assert not any(name.partition(".")[0] == "evaluate" for name in names), path
+            assert not any(name.startswith("hf_optical.evaluation.metrics") for name in names), path

@@ -78,6 +78,28 @@ def test_scores_of_pairs_and_of_the_pool(parallel):
     assert found.bias.worst_language == min(found.pooled, key=lambda name: found.pooled[name].metrics["map"])
 
 
+def test_one_language_has_no_correlation_and_no_cross_lingual_score():
+    alone = MultilingualSet(
+        "alone",
+        "passage",
+        {"swh_Latn": {"q0": "a", "q1": "b"}},
+        {"swh_Latn": {"d0": "a", "d1": "b"}},
+        {("swh_Latn", "swh_Latn"): {"q0": {"d0": 1}, "q1": {"d1": 1}}},
+    )
+    found = score_multilingual(alone, {"swh_Latn": np.array([[2.0, 1.0], [2.0, 1.0]])})
+    assert (found.summary("map")["mono"], found.summary("map")["cross"]) == (0.75, None)
+    assert np.isnan(found.bias.mean_rank_correlation)
+    assert (found.bias.rank_distance, found.bias.share_at_k) == (0.0, {"swh_Latn": 1.0})
+    assert "rank correlation of query languages  -" in task_table(found)
+
+
+def test_all_documents_tied(parallel):
+    found = score_multilingual(parallel, {name: np.zeros((2, 6)) for name in parallel.queries}, bias_depth=3)
+    assert found.bias.rank_distance == 0.0
+    assert np.isnan(found.bias.mean_rank_correlation)
+    assert found.bias.share_at_k == {"eng_Latn": 0.5, "swh_Latn": 0.5}
+
+
 def test_scores_of_another_shape_are_refused(parallel):
     with pytest.raises(InputError, match=r"eng_Latn have the shape \(2, 5\).*\(2, 6\)"):
         score_multilingual(parallel, {"eng_Latn": np.ones((2, 5)), "swh_Latn": np.ones((2, 6))})

@@ -36,6 +36,60 @@ def test_measures_are_those_of_trec_eval_on_runs_with_ties(seed):
             assert scores[ours] == pytest.approx(expected[query][theirs], abs=1e-9)
 
 
+def _direct(results, judged, cutoffs=(1, 10, 100)):
+    """The measures from their definitions; ties by document id, the last first, scores in float32 as trec_eval."""
+    order = sorted(results, key=lambda name: (np.float32(results[name]), name), reverse=True)
+    gains = [max(judged.get(name, 0), 0) for name in order]
+    relevant = sum(grade > 0 for grade in judged.values())
+    hits = [gain > 0 for gain in gains]
+    first = next((rank for rank, hit in enumerate(hits, start=1) if hit), None)
+    ideal = sorted((max(grade, 0) for grade in judged.values()), reverse=True)
+
+    def dcg(values):
+        return sum(value / np.log2(rank + 1) for rank, value in enumerate(values[:10], start=1))
+
+    return {
+        "map": sum(sum(hits[:rank]) / rank for rank, hit in enumerate(hits, start=1) if hit) / relevant,
+        "mrr": 1 / first if first else 0.0,
+        "mrr@10": 1 / first if first and first <= 10 else 0.0,
+        "ndcg@10": dcg(gains) / dcg(ideal),
+        **{f"recall@{depth}": sum(hits[:depth]) / relevant for depth in cutoffs},
+    }
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_measures_are_those_of_their_definitions_on_runs_with_ties(seed):
+    run, qrels = _random_run(seed, queries=20, documents=130 if seed % 2 else 12)
+    for query, scores in score_run(run, qrels).items():
+        expected = _direct(run[query], qrels[query])
+        assert set(scores) == set(expected)
+        for name, value in expected.items():
+            assert scores[name] == pytest.approx(value, abs=1e-9), (query, name)
+
+
+def test_all_documents_tied():
+    run, qrels = {"q": {f"d{i}": 0.5 for i in range(30)}}, {"q": {"d7": 1, "d8": 2, "d29": 1}}
+    assert score_run(run, qrels)["q"] == pytest.approx(_direct(run["q"], qrels["q"]), abs=1e-9)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_measures_are_those_of_ir_measures(seed, tied):
+    measures = pytest.importorskip("ir_measures", reason="compares with ir-measures where it is installed")
+    run, qrels = _random_run(seed)
+    names = {"AP": "map", "RR": "mrr", "nDCG@10": "ndcg@10", "R@1": "recall@1", "R@10": "recall@10"}
+    if not tied:
+        # ir-measures cuts reciprocal ranks by MS MARCO's script, which breaks ties by another rule than trec_eval.
+        names["RR@10"] = "mrr@10"
+        run = {query: {name: float(i) for i, name in enumerate(results)} for query, results in run.items()}
+    found = score_run(run, qrels)
+    seen = 0
+    for item in measures.iter_calc([measures.parse_measure(name) for name in names], qrels, run):
+        assert found[item.query_id][names[str(item.measure)]] == pytest.approx(item.value, abs=1e-9), item
+        seen += 1
+    assert seen == len(names) * len(qrels)
+
+
 @pytest.mark.parametrize(("rank", "expected"), [(1, 1.0), (3, 1 / 3), (10, 0.1), (11, 0.0), (40, 0.0)])
 def test_reciprocal_rank_is_cut_after_ten(rank, expected):
     run = {"q": {f"d{position}": -float(position) for position in range(1, 50)}}

@@ -5,6 +5,7 @@ Run as ``python sampling_run.py OUTPUT SAMPLER``, once per process, with the var
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -96,10 +97,13 @@ def main() -> None:
     torch.set_num_threads(1)
     folder, sampler = Path(sys.argv[1]), sys.argv[2]
     own, run = folder / f"rank-{os.environ['RANK']}", folder / "run"
-    whole, _ = train(own, run, sampler, save_strategy="steps", save_steps=17, num_train_epochs=2)
+    whole = train(own, run, sampler, save_strategy="steps", save_steps=17, num_train_epochs=2)[0]
     resume = str(run / "checkpoint-17")
-    tail, _ = train(own, run, sampler, resume, save_strategy="no", num_train_epochs=2)
+    tail = train(own, run, sampler, resume, save_strategy="no", num_train_epochs=2)[0]
     (own / "seen.json").write_text(json.dumps({"whole": whole, "tail": tail}))
+    # The trainers first, the process group last. Were DDP's reducer its last owner, freeing it would join gloo's
+    # threads while this one holds the GIL, which they need to drop their tensors: a deadlock (pytorch#56297).
+    gc.collect()
     torch.distributed.destroy_process_group()
 
 

@@ -16,14 +16,20 @@ _HOMES = {
     "MultiVectorOTDistillationTrainer": "hf_optical.trainer",
     "OTDistillationTrainingArguments": "hf_optical.training_args",
     "OTDistillationDataCollator": "hf_optical.collation",
+    "HybridBatchSampler": "hf_optical.sampling",
+    "LexicalInjectionLoss": "hf_optical.losses",
+    "LanguageAdapters": "hf_optical.adapters",
     "grow_student": "hf_optical.students",
 }
 
 __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:  # for type checkers and editors, which cannot see through __getattr__
+    from hf_optical.adapters import LanguageAdapters as LanguageAdapters
     from hf_optical.collation import OTDistillationDataCollator as OTDistillationDataCollator
+    from hf_optical.losses import LexicalInjectionLoss as LexicalInjectionLoss
     from hf_optical.losses import OTDistillationLoss as OTDistillationLoss
+    from hf_optical.sampling import HybridBatchSampler as HybridBatchSampler
     from hf_optical.students import grow_student as grow_student
     from hf_optical.trainer import MultiVectorOTDistillationTrainer as MultiVectorOTDistillationTrainer
     from hf_optical.trainer import OTDistillationTrainer as OTDistillationTrainer

@@ -150,7 +150,7 @@ def shuffled_pairs(rows: Dataset, seed: int = 0) -> Dataset:
 
     Example:
         >>> rows = Dataset.from_dict({"source": ["water", "goat"], "translation": ["maji", "mbuzi"]})
-        >>> shuffled_pairs(rows)["translation"]
+        >>> list(shuffled_pairs(rows)["translation"])
         ['mbuzi', 'maji']
     """
     words, translations = list(rows["source"]), list(rows["translation"])

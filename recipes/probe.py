@@ -1,0 +1,142 @@
+"""Probe an encoder with a lexicon, layer by layer, and its tokenizer with texts.
+
+``python recipes/probe.py --model M --lexicon FILE [--after M2] [--teacher T] [--texts FILE] --output_dir OUT``. Says at
+which layer words meet their translations, and which layer lexical injection should train. Without arguments it probes
+the student of the embedded sample, as grown and with its rows aligned in the bitext.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from hf_optical.configuration import run
+from hf_optical.data.fingerprint import file_fingerprint
+from hf_optical.data.lexicon import LexiconReport, read_lexicon
+from hf_optical.data.tokenizer_report import read_texts, report_tokenizer, tokenizer_table
+from hf_optical.errors import InputError
+from hf_optical.evaluation.layer_probe import LayerProbe, probe_layers, without_copies
+from hf_optical.figures.layer_probe import draw_layer_probe
+from hf_optical.models import load_encoder
+from hf_optical.results import write_results
+
+SPECIAL_TOKENS = ("exclude", "include", "first")
+
+
+def _option(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass
+class ProbeConfig:
+    """Options of the recipe: in a YAML file, as flags, or both."""
+
+    model: str | None = _option(None, "Encoder to probe: Hub id or folder (sentence-transformers).")
+    after: str | None = _option(None, "The same encoder after training, drawn beside it.")
+    teacher: str | None = _option(None, "Reads the English, for a student grown from it; else the model reads both.")
+    lexicon: str | None = _option(None, "Words and translations: JSONL, TSV, CSV, Parquet (.gz too).")
+    language: str | None = _option(None, "Language of the translations, to tell its column among several.")
+    source_field: str | None = _option(None, "Column of the English; guessed if not given.")
+    translation_field: str | None = _option(None, "Column of the translation; guessed if not given.")
+    max_pairs: int = _option(4000, "Pairs probed, from the top of the file; all vectors are kept in memory.")
+    keep_copies: bool = _option(False, "Keep pairs whose two words are the same, which test nothing.")
+    special_tokens: str = _option("exclude", "exclude; or include, first: what special tokens do to such a probe.")
+    texts: list[str] = field(
+        default_factory=list, metadata={"help": "Texts for the tokenizer report: .txt, JSONL, TSV, CSV, Parquet."}
+    )
+    text_field: str | None = _option(None, "Column of the texts; guessed if not given.")
+    texts_language: str | None = _option(None, "Language of the texts; else the column lang, or unknown.")
+    batch_size: int = _option(64, "Words per forward pass.")
+    output_dir: str = _option("outputs/probe", "Where results.json and the figure go.")
+    seed: int = _option(0, "Of the embedded sample.")
+
+
+def main(config: ProbeConfig) -> None:
+    """Read, probe, draw, write."""
+    started, output = time.time(), Path(config.output_dir)
+    if config.special_tokens not in SPECIAL_TOKENS:
+        raise InputError(
+            f"is {config.special_tokens!r}", f"use one of {', '.join(SPECIAL_TOKENS)}", field="special_tokens"
+        )
+    if not any((config.model, config.lexicon, config.texts)):
+        _prepare_sample(config)
+    if not config.model or not (config.lexicon or config.texts):
+        missing = "model" if not config.model else "lexicon"
+        raise InputError(
+            "is not given", f"add --{missing} (and --texts for the tokenizer), or nothing at all", field=missing
+        )
+    texts = _texts(config)
+    pairs, copies = _pairs(config) if config.lexicon else ([], 0)
+    model: Any = load_encoder(config.model)
+    tokenizer = [report_tokenizer(model, some, language) for language, some in texts.items()]
+    if tokenizer:
+        print(f"\nTokenizer:\n{tokenizer_table(tokenizer)}")
+    probes = _probe(config, model, pairs) if pairs else {}
+    for name, probe in probes.items():
+        print(f"\n{name}:\n{probe.table()}")
+    if probes and find_spec("matplotlib"):
+        draw_layer_probe(probes, output / "figures" / "layer_probe.png")
+    path = write_results(
+        output,
+        evaluations=[],
+        seed=config.seed,
+        data=[file_fingerprint(file) for file in (config.lexicon, *config.texts) if file],
+        started=started,
+        config=asdict(config),
+        copies_left_out=copies,
+        probes={name: probe.to_dict() for name, probe in probes.items()},
+        tokenizer=[report.to_dict() for report in tokenizer],
+    )
+    print(f"\nWritten: {path}")
+
+
+def _probe(config: ProbeConfig, model: Any, pairs: list[tuple[str, str]]) -> dict[str, LayerProbe]:
+    teacher: Any = load_encoder(config.teacher) if config.teacher else None
+    options: dict[str, Any] = {"special_tokens": config.special_tokens, "batch_size": config.batch_size}
+    options |= {"teacher": teacher, "show_progress": True}
+    probes = {"before" if config.after else "model": probe_layers(model, pairs, **options)}
+    if config.after:
+        after: Any = load_encoder(config.after)
+        probes["after"] = probe_layers(after, pairs, **options)
+    if len({len(probe.layers) for probe in probes.values()}) > 1:
+        raise InputError("has other layers than the model", "probe it by itself, as --model", field="after")
+    return probes
+
+
+def _pairs(config: ProbeConfig) -> tuple[list[tuple[str, str]], int]:
+    report = LexiconReport()
+    rows = read_lexicon(
+        config.lexicon or "",
+        source_field=config.source_field,
+        translation_field=config.translation_field,
+        language=config.language,
+        report=report,
+    )
+    print("\n".join(report.messages))
+    pairs = list(zip(rows["source"], rows["translation"], strict=True))
+    kept = pairs if config.keep_copies else without_copies(pairs)
+    if len(kept) < len(pairs):
+        print(f"{len(pairs) - len(kept)} pairs are the same word twice and left out (--keep_copies keeps them)")
+    return kept[: config.max_pairs], len(pairs) - len(kept)
+
+
+def _texts(config: ProbeConfig) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for file in config.texts:
+        for language, some in read_texts(file, text_field=config.text_field, language=config.texts_language).items():
+            found.setdefault(language, []).extend(some)
+    return found
+
+
+def _prepare_sample(config: ProbeConfig) -> None:
+    from sample.probed import prepare_probed  # beside this file
+
+    for name, value in prepare_probed(Path(config.output_dir) / "sample", config.seed).items():
+        setattr(config, name, value)
+
+
+if __name__ == "__main__":
+    run(main, ProbeConfig)

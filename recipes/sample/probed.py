@@ -1,0 +1,49 @@
+"""What the probe looks at by default: the sample's student, as grown and aligned, a dictionary, some texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hf_optical.data.bitext import read_bitext
+from hf_optical.models import load_encoder, save_whole
+from hf_optical.students import starting_student
+
+from .dictionary import dictionary
+from .grammar import LANGUAGES
+from .prepare import SETTINGS, prepare
+
+
+def prepare_probed(folder: str | Path, seed: int = 0) -> dict[str, Any]:
+    """Writes the sample, two students grown from its teacher, and a dictionary.
+
+    Args:
+        folder: Where.
+        seed: Seed of the sample and of the students.
+
+    Returns:
+        Options of `recipes/probe.py`: names to values.
+    """
+    prepared, language = prepare(folder, seed=seed), LANGUAGES[0]
+    teacher: Any = load_encoder(str(prepared.teacher))
+    rows = read_bitext(prepared.bitext(language))
+    students = {name: prepared.folder / name for name in ("grown", "aligned")}
+    for (name, place), row_init in zip(students.items(), ("surface", "bitext"), strict=True):
+        if not place.is_dir():
+            size = int(str(SETTINGS["vocab_size"]))
+            save_whole(
+                starting_student("extend", teacher, rows, row_init=row_init, vocab_size=size, seed=seed),
+                students[name],
+            )
+    words = prepared.folder / f"lexicon.{language}.tsv"
+    lines = ["source\ttranslation\n", *(f"{english}\t{word}\n" for english, word in dictionary(language))]
+    words.write_text("".join(lines), encoding="utf-8")
+    return {
+        "model": str(students["grown"]),
+        "after": str(students["aligned"]),
+        "teacher": str(prepared.teacher),
+        "lexicon": str(words),
+        "texts": [str(prepared.bitext(language))],
+        "text_field": "translation",
+        "texts_language": language,
+    }

@@ -71,6 +71,13 @@ class EvaluationPanels:
         for panel in self._panels:
             panel.measure_ceiling()
 
+    def queries(self) -> dict[str, list[str]]:
+        """The queries by language, of the sets in the teacher's index."""
+        found: dict[str, list[str]] = {}
+        for item in self._sets:
+            found.setdefault(item.query_language, []).extend(item.queries.values())
+        return found
+
     def evaluations(self) -> list[dict[str, Any]]:
         """For ``results.json``."""
         return [entry for panel in self._panels for entry in panel.evaluations()]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
-from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
@@ -16,14 +15,15 @@ from sentence_transformers import MultiVectorEncoder
 from transformers.utils.logging import disable_progress_bar
 
 from hf_optical.adapters import LanguageAdapters
-from hf_optical.adapters.report import adapter_sizes, size_table
 from hf_optical.data.fingerprint import file_fingerprint
+from hf_optical.data.literature import retrieval_folder
 from hf_optical.evaluation.document_cache import fingerprint
 from hf_optical.figures.plan import draw_plan
 from hf_optical.losses import parse_objective
 from hf_optical.models import check_same_on_all_processes, load_encoder, push
 from hf_optical.results import versions, write_results
 from hf_optical.run_folder import claim, remove
+from hf_optical.runs.adapter_report import adapter_report
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.options import CPU, TrainConfig
 from hf_optical.runs.student import load, save, student_of_run
@@ -62,7 +62,7 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
     data = read_training_data(config)
     panels = EvaluationPanels(config, data.languages)
     teacher: Any = load_encoder(config.teacher or "")
-    fingerprints = [*data.fingerprints, *(file_fingerprint(folder) for folder in config.eval)]
+    fingerprints = [*data.fingerprints, *(file_fingerprint(retrieval_folder(folder)) for folder in config.eval)]
     if state.is_main_process:
         decisive = {
             **config.decisive(),
@@ -127,6 +127,7 @@ def _finish(
     with adapters.use(data.languages[0]) if adapters else nullcontext():
         alignment = sample.measure_alignment(saved, teacher, data.languages[0]) if sample else None
         _draw(saved, teacher, data, output, sample)
+    adapted, adapted_words = adapter_report(adapters, panels.queries()) if adapters else (None, "")
     write_results(
         output,
         evaluations=panels.evaluations(),
@@ -142,7 +143,7 @@ def _finish(
         alignment=alignment,
         watch=watch.summary() if watch else None,
         seconds_per_step=None if resumed else _seconds_per_step(trainer),
-        adapters=[asdict(size) for size in adapter_sizes(adapters)] if adapters else None,
+        adapters=adapted,
         **({"realised": drawn} if (drawn := realised_counts(trainer)) else {}),
     )
     if not config.keep_checkpoints:
@@ -151,8 +152,8 @@ def _finish(
     if alignment:
         shown = ", ".join(f"{name} {value:.3g}" for name, value in alignment.items())
         print(f"Plan against the gold word alignments (error rates): {shown}\n")
-    if adapters:
-        print(f"{size_table(adapters)}\n")
+    if adapted:
+        print(f"{adapted_words}\n")
     print(f"Use it:\n{_usage(saved, output / 'model', config, data.languages[0])}")
     if config.push_to_hub:
         push(saved, config.push_to_hub, output / "model")

@@ -73,11 +73,13 @@ def test_one_base_and_an_adapter_for_each_language(recipe, workplace, capsys):
     assert call(recipe, {**workplace, "max_steps": "60", "learning_rate": "5e-2", "lora_r": "4"}) == 0
     out = Path(workplace["output_dir"])
     results = json.loads((out / "results.json").read_text())
-    assert [size["language"] for size in results["adapters"]] == ["swh_Latn", "som_Latn"]
+    assert [size["language"] for size in results["adapters"]["sizes"]] == ["swh_Latn", "som_Latn"]
     assert results["seconds_per_step"] > 0
     # It is measured through the adapters: the base alone would score as before.
     assert all(entry["after"] != entry["before"] for entry in results["evaluations"])
     printed = capsys.readouterr().out
+    assert "Peak memory of this run" in printed and "Queries in swh_Latn, routed" in printed
+    assert sum(row["texts"] for row in results["adapters"]["routing"]["som_Latn"]) == 8
     assert "swh_Latn" in printed and "'subfolder': 'adapters/swh_Latn'" in printed
     # The base is the student as it was before training, bit for bit.
     base, untrained = (load_file(out / name / "model.safetensors") for name in ("model", "untrained"))

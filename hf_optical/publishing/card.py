@@ -1,0 +1,287 @@
+"""The model card: facts from ``results.json`` and the model, put into a template, checked as the Hub checks it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hf_optical.data.languages import ENGLISH, iso_code, language_name, normalize
+from hf_optical.errors import InputError
+from hf_optical.publishing.card_tables import bias_rows, english_rows, eval_results, score_tables
+from hf_optical.publishing.provenance import Teacher, non_commercial
+
+TEMPLATE = Path(__file__).with_name("card_template.md")
+
+_STUDENTS = {
+    "extend": "grown from the teacher: its vocabulary and body, and new pieces for the language",
+    "copy": "a copy of the teacher",
+    "replace": "the teacher's body under a new vocabulary",
+}
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A language adapter in the repository: FLORES code, folder, LoRA rank, bytes."""
+
+    language: str
+    subfolder: str
+    rank: int
+    bytes: int
+
+
+@dataclass
+class CardFacts:
+    """All that a card says.
+
+    Args:
+        repo_id: Where it is published; its last part is the card's title.
+        results: Content of ``results.json`` of the training recipe.
+        teacher: Id, revision and hash of the teacher.
+        kind: ``"SentenceTransformer"`` or ``"MultiVectorEncoder"``.
+        dimension: Width of the vectors.
+        max_seq_length: In tokens.
+        vocabulary: Number of pieces.
+        licence: Of the model, as the Hub writes it (``apache-2.0``); None to say nothing.
+        per_query: Content of ``per_query.json``: gives the intervals.
+        evaluations: Contents of further ``results.json``, of the evaluation recipe: their scores and language bias.
+        adapters: Language adapters beside the base.
+        data: What was read: ``path``, ``rows``, ``sha256``, and where known ``licences`` and ``origin`` with counts.
+        fertility: Tokens per word: FLORES code to ``{"value", "words", "teacher"}``.
+        trimming: The sentence of a :class:`~hf_optical.publishing.trim_proof.TrimProof`.
+        limits: More limits, in the publisher's words.
+    """
+
+    repo_id: str
+    results: Mapping[str, Any]
+    teacher: Teacher
+    kind: str = "SentenceTransformer"
+    dimension: int | None = None
+    max_seq_length: int | None = None
+    vocabulary: int | None = None
+    licence: str | None = None
+    per_query: Mapping[str, Any] = field(default_factory=dict)
+    evaluations: Sequence[Mapping[str, Any]] = ()
+    adapters: Sequence[Adapter] = ()
+    data: Sequence[Mapping[str, Any]] = ()
+    fertility: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    trimming: str | None = None
+    limits: Sequence[str] = ()
+
+    @property
+    def languages(self) -> list[str]:
+        """FLORES codes of the query languages, English left out."""
+        named = [entry["language"] for entry in self.results.get("evaluations", ())]
+        named += [adapter.language for adapter in self.adapters]
+        config = self.results.get("config") or {}
+        if config.get("language"):
+            named.insert(0, normalize(config["language"]))
+        return [code for code in dict.fromkeys(named) if code != ENGLISH]
+
+
+def render_card(facts: CardFacts) -> str:
+    """Write the card, metadata and text.
+
+    Args:
+        facts: What it says.
+
+    Returns:
+        The content of ``README.md``.
+
+    Raises:
+        InputError: The metadata is not what the Hub accepts, or a fact that the template needs is missing.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    # Markdown, not HTML: nothing to escape but what `_cell` takes out of tables.
+    environment = Environment(  # noqa: S701
+        loader=FileSystemLoader(TEMPLATE.parent), undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    body = environment.get_template(TEMPLATE.name).render(_context(facts))
+    text = re.sub(r"\n{3,}", "\n\n", body).strip()
+    card = f"---\n{metadata(facts).to_yaml(line_break=chr(10)).strip()}\n---\n\n{text}\n"
+    check_card(card)
+    return card
+
+
+def metadata(facts: CardFacts) -> Any:
+    """The card's metadata, with the scores of this model as ``model-index``.
+
+    Returns:
+        A ``huggingface_hub.ModelCardData``.
+    """
+    from huggingface_hub import ModelCardData
+
+    results = eval_results(facts.results, facts.evaluations)
+    late = facts.kind == "MultiVectorEncoder"
+    tags = ["sentence-transformers", "feature-extraction", "cross-lingual-retrieval", "hf-optical"]
+    extra: dict[str, Any] = {"eval_results": results, "model_name": _name(facts)} if results else {}
+    return ModelCardData(
+        language=[iso_code(code) for code in (*facts.languages, ENGLISH)],
+        license=facts.licence,
+        library_name="sentence-transformers",
+        pipeline_tag="feature-extraction" if late else "sentence-similarity",
+        tags=[*tags, "multi-vector" if late else "dense"],
+        base_model=facts.teacher.hub_id,
+        **extra,
+    )
+
+
+def check_card(card: str) -> None:
+    """Check a card's metadata as ``huggingface_hub`` reads it, strictly and back again.
+
+    Args:
+        card: Content of ``README.md``.
+
+    Raises:
+        InputError: No metadata, or metadata or a ``model-index`` that cannot be read.
+    """
+    from huggingface_hub import ModelCard
+    from huggingface_hub.repocard_data import eval_results_to_model_index, model_index_to_eval_results
+
+    try:
+        data = ModelCard(card, ignore_metadata_errors=False).data
+        content = data.to_dict()
+        if index := content.get("model-index"):
+            name, found = model_index_to_eval_results(index)
+            if eval_results_to_model_index(name, found) != index:
+                raise ValueError("the model-index does not read back as written")
+            bad = [each for each in found if not isinstance(each.metric_value, float | int)]
+            if bad:
+                raise ValueError(f"the {bad[0].metric_type} of {bad[0].dataset_name} is {bad[0].metric_value!r}")
+    except (ValueError, KeyError, TypeError) as error:
+        problem = f"the card's metadata is not valid ({error})"
+        raise InputError(problem, "correct results.json", path="README.md") from None
+    if not content:
+        raise InputError("the card has no metadata", "begin it with a block between two lines of ---", path="README.md")
+
+
+def _context(facts: CardFacts) -> dict[str, Any]:
+    results = facts.results
+    config = results.get("config") or {}
+    names = [f"{language_name(code)} ({code})" for code in facts.languages]
+    spoken = " and ".join(language_name(code) for code in facts.languages) or "its language"
+    citation = _citation()
+    return {
+        "name": _name(facts),
+        "repo_id": facts.repo_id,
+        "kind": facts.kind,
+        "summary": f"A query encoder for {spoken}, distilled from {facts.teacher.label} so that its queries can be "
+        "searched in that model's English index.",
+        "spoken": spoken,
+        "languages": names,
+        "teacher": facts.teacher,
+        "student": _cell(_STUDENTS.get(str(config.get("student")), str(config.get("student") or "not stated"))),
+        "vectors": _vectors(facts),
+        "max_seq_length": facts.max_seq_length or "not stated",
+        "vocabulary": f"{facts.vocabulary:,}" if facts.vocabulary else "not stated",
+        "fertility": [
+            {
+                "name": language_name(code),
+                "value": f"{entry['value']:.2f}",
+                "words": f"{entry['words']:,}",
+                "teacher": f"{entry['teacher']:.2f}" if entry.get("teacher") is not None else None,
+            }
+            for code, entry in facts.fertility.items()
+        ],
+        "objective": config.get("objective") or "not stated",
+        "training": _training(results, config),
+        "tables": score_tables(results, facts.per_query, facts.evaluations),
+        "bias": bias_rows(facts.evaluations),
+        "english": english_rows(results),
+        "trimming": facts.trimming,
+        "adapters": [
+            {
+                "language": adapter.language,
+                "name": f"{language_name(adapter.language)} ({adapter.language})",
+                "subfolder": adapter.subfolder,
+                "rank": adapter.rank,
+                "size": f"{adapter.bytes / 1e6:.1f} MB",
+            }
+            for adapter in facts.adapters
+        ],
+        "data": [_data_row(row) for row in facts.data or results.get("data", ())],
+        "pairs": _pairs(results, config),
+        "non_commercial": non_commercial(facts.data),
+        "limits": _bitext_limits(results),
+        "extra_limits": list(facts.limits),
+        "command": results.get("command") or "not stated",
+        "seed": results.get("seed"),
+        "seconds": f"{round(results['seconds'])} s" if results.get("seconds") else "Time not stated",
+        "peak_memory": round(results["peak_memory_mb"]) if results.get("peak_memory_mb") else None,
+        "versions": _versions(results),
+        "package_version": (results.get("versions") or {}).get("hf-optical") or "",
+        "citation": citation,
+    }
+
+
+def _versions(results: Mapping[str, Any]) -> str:
+    found = [f"{name} {version}" for name, version in (results.get("versions") or {}).items() if version]
+    return f"{', '.join(found)}." if found else ""
+
+
+def _name(facts: CardFacts) -> str:
+    return facts.repo_id.rpartition("/")[2]
+
+
+def _vectors(facts: CardFacts) -> str:
+    width = facts.dimension or "?"
+    if facts.kind == "MultiVectorEncoder":
+        return f"one of {width} numbers per token (late interaction, MaxSim)"
+    return f"one of {width} numbers per text"
+
+
+def _training(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    if config.get("max_steps") is None:
+        return "not stated"
+    processes = results.get("processes") or 1
+    pairs = config.get("batch_size", "?")
+    text = f"{config['max_steps']:,} steps of {pairs} pairs, learning rate {config.get('learning_rate', '?')}"
+    text += f", {results['precision']}" if results.get("precision") else ""
+    return text + (f", {processes} processes" if processes > 1 else "")
+
+
+def _pairs(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    if results.get("pairs") is None:
+        return "The number of pairs used is not stated."
+    drawn = f", drawn from the file with seed {results.get('seed')}" if config.get("max_pairs") else ""
+    return f"Pairs used in training: {results['pairs']:,}{drawn}. No sentence of the data is in this repository."
+
+
+def _bitext_limits(results: Mapping[str, Any]) -> str:
+    pairs = results.get("pairs")
+    if pairs is None:
+        return "How much bitext it has seen is not stated."
+    return f"It has seen {pairs:,} sentence pairs; names, terms and turns of phrase outside them are read by parts."
+
+
+def _data_row(row: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "path": _cell(str(row.get("path"))),
+        "rows": f"{row['rows']:,}" if row.get("rows") is not None else "",
+        "sha256": str(row.get("sha256", ""))[:16] + "…",
+        "licences": _counts(row.get("licences")),
+        "origin": _counts(row.get("origin")),
+    }
+
+
+def _counts(found: Mapping[str, int] | str | None) -> str:
+    if not found:
+        return "not stated"
+    if isinstance(found, str):
+        return _cell(found)
+    listed = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
+    return _cell(", ".join(f"{name} {count:,}" for name, count in listed))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _citation() -> str:
+    from hf_optical.losses.ot_distillation import OTDistillationLoss
+
+    prop: Any = OTDistillationLoss.citation
+    return str(prop.fget(None)).strip()

@@ -1,0 +1,142 @@
+"""The tables of a card, and the same scores as the Hub's ``model-index``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hf_optical.data.languages import language_name
+from hf_optical.evaluation.multilingual import POOLED
+from hf_optical.evaluation.significance import bootstrap_interval
+
+ROWS = ("raw", "before", "aligned", "after", "ceiling")
+_MODEL_INDEX = {"ndcg@10": "ndcg_at_10", "mrr@10": "mrr_at_10", "recall@10": "recall_at_10", "map": "map"}
+_RESAMPLES = 2_000
+
+
+def score_tables(
+    results: Mapping[str, Any], per_query: Mapping[str, Any] = {}, evaluations: Sequence[Mapping[str, Any]] = ()
+) -> list[dict[str, Any]]:
+    """One table per retrieval set and language.
+
+    Args:
+        results: ``results.json`` of training: rows ``raw``, ``before``, ``aligned``, ``after``, ``ceiling`` and tests.
+        per_query: Its ``per_query.json``: ``{"set/language": {row: {query: scores}}}``.
+        evaluations: ``results.json`` of the evaluation recipe: one row, with its own interval.
+
+    Returns:
+        ``name`` of the language, ``set``, ``n``, ``rows`` and ``verdicts`` of the paired tests, as text.
+    """
+    tables = []
+    for entry in results.get("evaluations", ()):
+        queries = per_query.get(f"{entry['set']}/{entry['language']}", {})
+        present = [row for row in ROWS if entry.get(row)]
+        rows = [_row(row, entry[row], _interval(queries.get(row))) for row in present]
+        verdicts = [f"{name}: {test['verdict']}" for name, test in (entry.get("tests") or {}).items()]
+        tables.append(_table(entry, rows, verdicts))
+    for entry in (entry for each in evaluations for entry in each.get("evaluations", ()) if entry.get("scores")):
+        interval = (entry.get("intervals") or {}).get("ndcg@10")
+        tables.append(_table(entry, [_row("after", entry["scores"], interval)], []))
+    return tables
+
+
+def bias_rows(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Language bias by pooled set, as text."""
+    return [
+        {
+            "set": name,
+            "rank_distance": _number(bias.get("rank_distance"), 1),
+            "correlation": _number(bias.get("mean_rank_correlation")),
+            "worst": f"{_language(bias.get('worst_language') or '')} {_number(bias.get('worst_score'))}".strip(),
+        }
+        for each in evaluations
+        for name, bias in (each.get("bias") or {}).items()
+    ]
+
+
+def english_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """nDCG@10 of English queries through the student, where they were measured."""
+    return [
+        {
+            "set": entry["set"],
+            "n": entry["n"],
+            **{
+                name: _number((entry.get(row) or {}).get("ndcg@10"))
+                for name, row in (("ceiling", "ceiling"), ("before", "english_before"), ("after", "english_after"))
+            },
+        }
+        for entry in results.get("evaluations", ())
+        if entry.get("english_before") or entry.get("english_after")
+    ]
+
+
+def eval_results(results: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any]] = ()) -> list[Any]:
+    """Scores of the published model as the Hub's evaluation results.
+
+    Args:
+        results: ``results.json`` of training; its ``after`` counts.
+        evaluations: ``results.json`` of the evaluation recipe.
+
+    Returns:
+        ``huggingface_hub.EvalResult``, one per set, language and measure.
+    """
+    from huggingface_hub import EvalResult
+
+    found = []
+    entries = [(entry, entry.get("after")) for entry in results.get("evaluations", ())]
+    entries += [(entry, entry.get("scores")) for each in evaluations for entry in each.get("evaluations", ())]
+    for entry, scores in entries:
+        pair = entry["language"]
+        if answered := entry.get("document_language"):
+            pair += f"-{answered}"
+        for measure, metric in _MODEL_INDEX.items():
+            value = (scores or {}).get(measure)
+            if value is None or not math.isfinite(value):
+                continue
+            found.append(
+                EvalResult(
+                    task_type="information-retrieval",
+                    task_name="Information Retrieval",
+                    dataset_type=entry["set"],
+                    dataset_name=f"{entry['set']} ({_language(entry['language'])}, {entry['n']} queries)",
+                    dataset_config=pair,
+                    metric_type=metric,
+                    metric_name=measure,
+                    metric_value=round(float(value), 4),
+                )
+            )
+    return found
+
+
+def _table(entry: Mapping[str, Any], rows: list[dict[str, str]], verdicts: list[str]) -> dict[str, Any]:
+    name = _language(entry["language"])
+    if answered := entry.get("document_language"):
+        name += f", documents: {'all languages' if answered == POOLED else _language(answered)}"
+    return {"name": name, "set": entry["set"], "n": entry["n"], "rows": rows, "verdicts": verdicts}
+
+
+def _row(label: str, scores: Mapping[str, Any], interval: Sequence[float] | None) -> dict[str, str]:
+    shown = f"[{_number(interval[0])}, {_number(interval[1])}]" if interval else ""
+    return {
+        "label": f"**{label}**" if label == "after" else label,
+        "ndcg": _number(scores.get("ndcg@10")),
+        "interval": shown,
+        "mrr": _number(scores.get("mrr@10")),
+        "recall": _number(scores.get("recall@10")),
+        "map": _number(scores.get("map")),
+    }
+
+
+def _interval(queries: Mapping[str, Mapping[str, float]] | None) -> tuple[float, float] | None:
+    if not queries:
+        return None
+    return bootstrap_interval([scores["ndcg@10"] for scores in queries.values()], resamples=_RESAMPLES)
+
+
+def _number(value: Any, digits: int = 3) -> str:
+    return "" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def _language(code: str) -> str:
+    return language_name(code) if code else ""

@@ -1,0 +1,130 @@
+"""Where a published model comes from: the teacher's id, revision and hash, and the licences and origins of its data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hf_optical.data.fingerprint import file_fingerprint
+from hf_optical.data.tables import FORMATS, Fault, file_format, read_records
+from hf_optical.errors import InputError
+
+_LICENCE_COLUMNS = ("license", "licence")
+_ORIGIN_COLUMNS = ("origin", "source")
+_MOST_ORIGINS = 100  # more different values than that are texts, not names of collections
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """The model whose index is searched.
+
+    Args:
+        id: Hub id or the name to load it by.
+        revision: Commit on the Hub.
+        sha256: Hash of its files, where it is a local folder.
+        hub_id: The same id if it is one of the Hub, for the card's ``base_model``.
+    """
+
+    id: str
+    revision: str | None = None
+    sha256: str | None = None
+    hub_id: str | None = None
+
+    @property
+    def label(self) -> str:
+        """For text: a link where there is something to link to."""
+        return f"[{self.id}](https://huggingface.co/{self.hub_id})" if self.hub_id else f"`{self.id}`"
+
+
+def find_teacher(name_or_path: str, *, hub_id: str | None = None, revision: str | None = None) -> Teacher:
+    """What can be said of a teacher without a network.
+
+    Args:
+        name_or_path: As the training recipe was given it.
+        hub_id: Its Hub id, where a folder was given.
+        revision: Its commit; found in the local cache of the Hub if not given.
+
+    Returns:
+        The teacher.
+
+    Raises:
+        InputError: The id is not of the form ``name`` or ``owner/name``.
+    """
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    folder = Path(name_or_path)
+    sha256 = file_fingerprint(folder)["sha256"] if folder.is_dir() else None
+    found = hub_id or (None if folder.exists() or not _looks_like_id(name_or_path) else name_or_path)
+    if found and revision is None:
+        try:
+            cached = try_to_load_from_cache(found, "modules.json")
+        except HFValidationError as error:
+            raise InputError(f"{found!r} is no Hub id ({error})", "write owner/name", field="teacher_id") from None
+        if isinstance(cached, str):
+            revision = Path(cached).parent.name
+    return Teacher(id=found or folder.name, revision=revision, sha256=sha256, hub_id=found)
+
+
+def _looks_like_id(name: str) -> bool:
+    return not name.startswith((".", "/", "~")) and name.count("/") <= 1
+
+
+def data_provenance(entries: Sequence[Mapping[str, Any]], places: Sequence[str | Path]) -> list[dict[str, Any]]:
+    """Add licences and origins, with counts of rows, to what ``results.json`` says of the data.
+
+    Args:
+        entries: ``path``, ``rows``, ``sha256``.
+        places: Where the files are now; only a file with the recorded hash is looked into.
+
+    Returns:
+        The entries; with ``licences`` and ``origin`` where the file has such columns.
+    """
+    known: dict[str, Path] = {}
+    for place in map(Path, places):
+        if place.is_file() and place.suffix.removesuffix(".gz") in (*FORMATS, ""):
+            known[file_fingerprint(place)["sha256"]] = place
+    out = []
+    for entry in entries:
+        extra: dict[str, Any] = {}
+        if file := known.get(str(entry.get("sha256"))):
+            extra = {
+                "licences": column_counts(file, _LICENCE_COLUMNS),
+                "origin": column_counts(file, _ORIGIN_COLUMNS),
+            }
+        out.append({**entry, **{name: value for name, value in extra.items() if value}})
+    return out
+
+
+def column_counts(path: Path, names: Sequence[str]) -> dict[str, int] | None:
+    """How often each value of a column occurs; None if there is no such column, or it holds texts."""
+    file_format(path)
+    records = read_records(path)
+    column = next((name for name in names if name in records.columns), None)
+    if column is None:
+        return None
+    counts: Counter[str] = Counter()
+    for _, row in records.rows:
+        if not isinstance(row, Fault):
+            counts[str(row.get(column) or "not stated")] += 1
+        if len(counts) > _MOST_ORIGINS:
+            return None
+    return dict(counts.most_common())
+
+
+def non_commercial(data: Sequence[Mapping[str, Any]]) -> str:
+    """The non-commercial licences of the data and their rows, as text; empty if there are none.
+
+    Example:
+        >>> non_commercial([{"licences": {"CC-BY-NC-4.0": 1200, "CC-BY-4.0": 3}}])
+        'CC-BY-NC-4.0: 1,200 rows'
+    """
+    counts: Counter[str] = Counter()
+    for entry in data:
+        licences = entry.get("licences")
+        if isinstance(licences, Mapping):
+            counts.update({name: rows for name, rows in licences.items() if "-NC" in name.upper()})
+    return ", ".join(f"{name}: {rows:,} rows" for name, rows in counts.most_common())

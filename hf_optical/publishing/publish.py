@@ -1,0 +1,151 @@
+"""Build the repository of a finished run in a folder: model, adapters, card, results, provenance."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hf_optical.errors import InputError
+from hf_optical.models import load_encoder
+from hf_optical.publishing.card import Adapter, CardFacts, render_card
+from hf_optical.publishing.layout import (
+    ADAPTERS,
+    CARD_FILE,
+    check_layout,
+    copy_adapters,
+    copy_model,
+    read_results,
+    whole_folder,
+    write_provenance,
+)
+from hf_optical.publishing.provenance import data_provenance, find_teacher
+from hf_optical.publishing.trim import prove, trim
+from hf_optical.results import RESULTS_FILE, write_json
+
+
+@dataclass
+class Publication:
+    """What is published, and what its card says beside the results.
+
+    Args:
+        run: Output folder of the training recipe: ``results.json``, ``model/``, and ``adapters/`` if there are any.
+        repo_id: Hub id, ``owner/name``; also the name in the card.
+        teacher_id: The teacher's Hub id, where the run was given a folder.
+        teacher_revision: Its commit; found in the local cache if not given.
+        licence: Of the model, as the Hub writes it.
+        evaluations: ``results.json`` files of the evaluation recipe.
+        data: Where the training files are now, to count licences and origins; by default where the run read them.
+        texts: Sentences of the language, to measure tokens per word.
+        trim_texts: Sentences of every language to keep; the vocabulary is trimmed to them.
+        limits: More limits, in your words.
+    """
+
+    run: Path
+    repo_id: str
+    teacher_id: str | None = None
+    teacher_revision: str | None = None
+    licence: str | None = None
+    evaluations: Sequence[Path] = ()
+    data: Sequence[str | Path] = ()
+    texts: dict[str, list[str]] = field(default_factory=dict)
+    trim_texts: Sequence[str] = ()
+    limits: Sequence[str] = ()
+
+
+def build(publication: Publication, folder: str | Path, *, show_progress: bool = False) -> Path:
+    """Build the repository in a folder, whole or not at all.
+
+    Args:
+        publication: What to publish.
+        folder: An empty or missing folder, or that of an earlier publication.
+        show_progress: Whether to show bars.
+
+    Returns:
+        The folder: the model's files, ``adapters/<code>/``, ``README.md``, ``results.json``, ``provenance.json``.
+
+    Raises:
+        InputError: The run is not finished, or holds pickle files or anything that needs remote code.
+        NonFiniteError: A weight is NaN or infinite.
+        HFOpticalError: Trimming changed a vector, or the disk is full.
+    """
+    run, folder = Path(publication.run), Path(folder)
+    results, per_query = read_results(run)
+    config = results.get("config") or {}
+    teacher = find_teacher(
+        str(config.get("teacher") or "unknown"), hub_id=publication.teacher_id, revision=publication.teacher_revision
+    )
+    places = publication.data or [path for path in [config.get("bitext")] if path]
+    data = data_provenance(results.get("data", ()), places)
+    with whole_folder(folder) as scratch:
+        copy_model(run / "model", scratch)
+        model: Any = load_encoder(str(scratch), device="cpu")
+        trimming = _trim(publication, scratch, model, show_progress) if publication.trim_texts else None
+        if trimming:
+            results = {**results, "trimming": trimming.as_dict()}
+            model = load_encoder(str(scratch), device="cpu")
+        adapters = _adapters(run, scratch, publication, trimmed=trimming is not None)
+        facts = CardFacts(
+            repo_id=publication.repo_id,
+            results=results,
+            teacher=teacher,
+            kind=type(model).__name__,
+            dimension=_dimension(model),
+            max_seq_length=model.max_seq_length,
+            vocabulary=len(model.tokenizer),
+            licence=publication.licence,
+            per_query=per_query,
+            evaluations=[json.loads(Path(path).read_text(encoding="utf-8")) for path in publication.evaluations],
+            adapters=adapters,
+            data=data,
+            fertility=_fertility(model, str(config.get("teacher") or ""), publication.texts),
+            trimming=trimming.sentence() if trimming else None,
+            limits=publication.limits,
+        )
+        (scratch / CARD_FILE).write_text(render_card(facts), encoding="utf-8")
+        write_json(scratch / RESULTS_FILE, results)
+        write_provenance(scratch, teacher=asdict(teacher), data=data, versions=results.get("versions"))
+        check_layout(scratch)
+    return folder
+
+
+def _trim(publication: Publication, folder: Path, model: Any, show: bool) -> Any:
+    """Replace the model in ``folder`` by its trimmed one, if the proof holds."""
+    trimmed = trim(model, publication.trim_texts, show_progress=show)
+    proof = prove(model, trimmed, publication.trim_texts, show_progress=show).check()
+    shutil.rmtree(folder)
+    trimmed.model.save_pretrained(str(folder), create_model_card=False)
+    return proof
+
+
+def _adapters(run: Path, folder: Path, publication: Publication, *, trimmed: bool) -> list[Adapter]:
+    source = run / ADAPTERS
+    if not source.is_dir():
+        return []
+    if trimmed:
+        for path in source.glob("*/adapter_config.json"):
+            if json.loads(path.read_text(encoding="utf-8")).get("trainable_token_indices"):
+                raise InputError("the adapter has embedding rows of its own", "publish without trimming", path=path)
+    return [Adapter(**entry) for entry in copy_adapters(source, folder, publication.repo_id)]
+
+
+def _dimension(model: Any) -> int | None:
+    get = getattr(model, "get_embedding_dimension", None) or model.get_sentence_embedding_dimension
+    return get()
+
+
+def _fertility(model: Any, teacher: str, texts: dict[str, list[str]]) -> dict[str, dict[str, Any]]:
+    from hf_optical.publishing.fertility import fertility
+
+    if not texts:
+        return {}
+    whole = load_encoder(teacher, device="cpu") if Path(teacher).is_dir() else None
+    found = {}
+    for code, lines in texts.items():
+        value, words = fertility(model.tokenizer, lines)
+        other = fertility(whole.tokenizer, lines)[0] if whole is not None else None
+        found[code] = {"value": value, "words": words, "teacher": other}
+    return found

@@ -1,0 +1,44 @@
+"""A sample of the declared languages: sentences from a text file or from columns of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hf_optical.data.tables import Fault, read_records
+from hf_optical.data.texts import text_fault
+from hf_optical.errors import InputError
+
+
+def read_sample(path: str | Path, fields: Sequence[str] = ("text",)) -> list[str]:
+    """Read sentences.
+
+    Args:
+        path: A ``.txt`` file, one sentence a line (blank lines are left out), or a table: JSONL, TSV, CSV (.gz too) or
+            Parquet.
+        fields: Columns of a table that hold text, such as ``("source", "translation")`` of a bitext.
+
+    Returns:
+        The sentences, column by column within a row.
+
+    Raises:
+        InputError: The file cannot be read, has no such column, or a row has no text there.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".txt":
+        if not path.is_file():
+            raise InputError("no such file", "check the path", path=path)
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        return [line for line in lines if line]
+    records, found = read_records(path), []
+    if missing := [field for field in fields if field not in records.columns]:
+        problem = f"there is no such column; found {', '.join(records.columns)}"
+        raise InputError(problem, "name the columns of text", path=path, field=missing[0])
+    for number, row in records.rows:
+        if isinstance(row, Fault):
+            raise InputError(row.problem, "correct the row", path=path, row=number, field=row.field)
+        for field in fields:
+            if fault := text_fault(row.get(field)):
+                raise InputError(fault, "remove the row or fill it", path=path, row=number, field=field)
+            found.append(row[field])
+    return found

@@ -1,0 +1,287 @@
+"""A smaller model for the languages that it is published for: the vocabulary that their texts need, and no other row.
+
+An encoder of a hundred languages spends most of its file on the embedding rows of the other ninety-five. Nothing else
+changes: on text whose pieces are all kept, the trimmed model makes the same vectors, and :func:`prove` shows it.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from tempfile import TemporaryDirectory
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from sentence_transformers import MultiVectorEncoder, SentenceTransformer
+from sentence_transformers.base.modules import Transformer
+from torch import nn
+from tqdm.auto import tqdm
+
+from hf_optical.errors import InputError
+from hf_optical.evaluation.encoding import Encoder, encode_texts
+from hf_optical.publishing.tokenizer_rows import check_kind, pieces_of, rows_to_keep, unknown_id, with_rows
+from hf_optical.publishing.trim_proof import TrimProof, folder_bytes
+from hf_optical.students.parts import (
+    embeddings_of,
+    rebuilt_tokenizer,
+    rebuilt_transformer,
+    tokenizer_of,
+    transformer_of,
+)
+from hf_optical.students.vocabulary import check_texts, size_of
+
+Model = TypeVar("Model", SentenceTransformer, MultiVectorEncoder)
+
+_BATCH = 1_000  # texts per call of the tokenizer
+
+
+class Trimmed(Generic[Model]):
+    """A trimmed model and where its rows come from.
+
+    Args:
+        model: The trimmed model, as it is read from disk.
+        kept: Row ``i`` of its embedding table is row ``kept[i]`` of the whole model's.
+    """
+
+    def __init__(self, model: Model, kept: Sequence[int]) -> None:
+        self.model: Model = model
+        self.kept = list(kept)
+
+
+def trim(model: Model, texts: Iterable[str], *, min_count: int = 1, show_progress: bool = False) -> Trimmed[Model]:
+    """Keep the vocabulary that texts of the declared languages need.
+
+    Args:
+        model: A dense or late-interaction encoder with a fast tokenizer (Unigram as in XLM-R, WordPiece as in BERT);
+            it is not changed.
+        texts: Sentences of *every* language that the model is to go on reading, English too if it reads it.
+        min_count: A piece is kept if the texts have it at least so often.
+        show_progress: Whether to show a bar.
+
+    Returns:
+        The trimmed model. It reads other text too, cut into finer pieces.
+
+    Raises:
+        InputError: If there are no texts, a row is no text, the tokenizer cannot be trimmed, or the model has LoRA
+            adapters in it or special tokens that cannot move.
+
+    Example:
+        .. code-block:: python
+
+            trimmed = trim(SentenceTransformer("FacebookAI/xlm-roberta-base"), sentences)
+            print(prove(model, trimmed, other_sentences).sentence())
+            trimmed.model.save_pretrained("small")
+    """
+    module = transformer_of(model)
+    if getattr(module.model, "peft_config", None):
+        raise InputError(
+            "the model has LoRA adapters in it, which belong to the whole vocabulary's file",
+            "trim the base before adding adapters, or merge them first",
+        )
+    if min_count < 1:
+        raise InputError(f"is {min_count}", "give at least 1", field="min_count")
+    tokenizer = tokenizer_of(module)
+    spec = json.loads(tokenizer.backend_tokenizer.to_str())
+    check_kind(spec)
+    rows = check_texts(texts)
+    counts: Counter[int] = Counter()
+    characters: set[str] = set()
+    for ids, batch in _encoded(module, rows, show_progress):
+        counts.update(number for line in ids for number in line)
+        for text in batch:
+            characters.update(_normalized(tokenizer.backend_tokenizer, text))
+    used = {number for number, count in counts.items() if count >= min_count}
+    used |= _needed(model, module)
+    kept = rows_to_keep(spec, used, characters)
+    return Trimmed(_with_kept_rows(model, module, with_rows(spec, kept), kept), kept)
+
+
+def prove(
+    model: Model,
+    trimmed: Trimmed[Model],
+    texts: Iterable[str],
+    *,
+    max_encoded: int = 10_000,
+    batch_size: int = 32,
+    show_progress: bool = False,
+) -> TrimProof:
+    """Compare the trimmed model with the whole one, on text that need not be that which it was trimmed with.
+
+    A text is covered if all its pieces are kept, and (WordPiece) none is unknown.
+
+    Args:
+        model: The whole model.
+        trimmed: What :func:`trim` made of it.
+        texts: Sentences of the declared languages.
+        max_encoded: Embed so many covered sentences at most, evenly spread; token ids are compared for all.
+        batch_size: Texts per forward pass.
+        show_progress: Whether to show bars.
+
+    Returns:
+        The comparison; its ``check()`` raises where it failed.
+
+    Raises:
+        InputError: If there are no texts, or none is covered.
+    """
+    rows = check_texts(texts)
+    before, after = transformer_of(model), transformer_of(trimmed.model)
+    new = {old: number for number, old in enumerate(trimmed.kept)}
+    spec = json.loads(tokenizer_of(before).backend_tokenizer.to_str())
+    excluded = {unknown_id(spec)} if check_kind(spec) != "Unigram" else set()
+    covered: list[str] = []
+    total = pieces = pieces_kept = same = 0
+    for ids, batch in _encoded(before, rows, show_progress):
+        total += len(batch)
+        pieces += sum(len(line) for line in ids)
+        pieces_kept += sum(number in new for line in ids for number in line)
+        pairs = [
+            (text, [new[number] for number in line])
+            for text, line in zip(batch, ids, strict=True)
+            if all(number in new and number not in excluded for number in line)
+        ]
+        found = _ids(after, [text for text, _ in pairs])
+        same += sum(wanted == line for (_, wanted), line in zip(pairs, found, strict=True))
+        covered += [text for text, _ in pairs]
+    if not covered:
+        raise InputError("no text is covered by the trimmed vocabulary", "prove on sentences of the kept languages")
+    chosen = [covered[i] for i in sorted({int(i) for i in np.linspace(0, len(covered) - 1, max_encoded)})]
+    return TrimProof(
+        texts=total,
+        covered=len(covered),
+        pieces_kept=pieces_kept / pieces,
+        identical_ids=same,
+        encoded=len(chosen),
+        largest_difference=_largest_difference(model, trimmed.model, chosen, batch_size, show_progress),
+        rows_before=len(embeddings_of(before.model).weight),
+        rows_after=len(trimmed.kept),
+        bytes_before=folder_bytes(model),
+        bytes_after=folder_bytes(trimmed.model),
+    )
+
+
+def _encoded(module: Transformer, texts: Sequence[str], show: bool) -> Iterator[tuple[list[list[int]], list[str]]]:
+    """Token ids, batch by batch, with the texts."""
+    lines = iter(tqdm(texts, desc="Reading texts", unit="texts", disable=not show))
+    while batch := list(islice(lines, _BATCH)):
+        yield _ids(module, batch), batch
+
+
+def _ids(module: Transformer, texts: list[str]) -> list[list[int]]:
+    """Token ids without any cut, so that what a longer limit would read is looked at too."""
+    if not texts:
+        return []
+    if module.do_lower_case:
+        texts = [text.lower() for text in texts]
+    return tokenizer_of(module)(texts, truncation=False, padding=False, verbose=False)["input_ids"]  # type: ignore[return-value]
+
+
+def _normalized(backend: Any, text: str) -> str:
+    return backend.normalizer.normalize_str(text) if backend.normalizer is not None else text
+
+
+def _needed(model: Encoder, module: Transformer) -> set[int]:
+    """Rows needed whatever the texts: roles, prompts, words that late interaction skips or expands with."""
+    tokenizer = tokenizer_of(module)
+    vocabulary = tokenizer.get_vocab()
+    prompts = [prompt for prompt in model.prompts.values() if prompt]
+    needed = {number for line in _ids(module, prompts) for number in line}
+    words = [*tokenizer.all_special_tokens]
+    if module.query_expansion is not None:
+        words.append(str(module.query_expansion["token"]))
+    for part in model._modules.values():
+        words += getattr(part, "skiplist_words", None) or []
+        needed |= set(getattr(part, "keep_only_token_ids", None) or [])
+    return needed | {vocabulary[word] for word in words if word in vocabulary}
+
+
+def _with_kept_rows(model: Model, module: Transformer, spec: dict[str, Any], kept: list[int]) -> Model:
+    """A new model around a smaller table, written to a folder and read back: what is proved is what gets published."""
+    tokenizer = rebuilt_tokenizer(tokenizer_of(module), spec)
+    table = embeddings_of(module.model).weight.detach()
+    if max(kept) >= len(table):
+        raise InputError(
+            f"the tokenizer knows id {max(kept)}, and the embedding table has {len(table)} rows",
+            "give a model whose tokenizer belongs to it",
+        )
+    body = _with_table(module.model, table[torch.tensor(kept, device=table.device)], kept)
+    assert size_of(spec) == len(kept)
+    parts: list[nn.Module] = [rebuilt_transformer(module, body, tokenizer)]
+    for part in list(model._modules.values())[1:]:
+        parts.append(copy.deepcopy(part))
+        if ids := getattr(part, "keep_only_token_ids", None):
+            parts[-1].keep_only_token_ids = [kept.index(number) for number in ids]  # type: ignore[assignment]
+    options: dict[str, Any] = {
+        "prompts": dict(model.prompts),
+        "default_prompt_name": model.default_prompt_name,
+        "similarity_fn_name": model.similarity_fn_name,
+    }
+    if getattr(model, "truncate_dim", None) is not None:
+        options["truncate_dim"] = model.truncate_dim
+    made = type(model)(modules=parts, device=str(model.device), **options)
+    with TemporaryDirectory() as folder:
+        made.save_pretrained(folder, create_model_card=False)
+        dtype = next(module.model.parameters()).dtype
+        return type(model)(folder, device=str(model.device), model_kwargs={"dtype": dtype}).eval()
+
+
+def _with_table(model: Any, table: torch.Tensor, kept: list[int]) -> Any:
+    """A copy of a transformer with another embedding table; the old table is not copied."""
+    whole = model.get_input_embeddings()
+    body = copy.deepcopy(model, {id(whole): whole})
+    new = {old: number for number, old in enumerate(kept)}
+    padding = whole.padding_idx
+    positions = [
+        part.padding_idx
+        for name, part in body.named_modules()
+        if "position" in name and isinstance(part, nn.Embedding) and part.padding_idx is not None
+    ]
+    if positions and padding is not None and new[padding] != padding:
+        raise InputError(
+            f"the padding token would move from id {padding} to {new[padding]}, and positions are counted from it",
+            "give a tokenizer whose special tokens come first, or publish without trimming",
+        )
+    smaller = nn.Embedding.from_pretrained(
+        table.clone(), freeze=False, padding_idx=None if padding is None else new[padding]
+    )
+    body.set_input_embeddings(smaller.requires_grad_(whole.weight.requires_grad))
+    body.config.vocab_size = len(table)
+    for name in ("bos", "pad", "eos", "cls", "sep", "mask", "unk", "decoder_start"):
+        old = getattr(body.config, f"{name}_token_id", None)
+        if isinstance(old, int):
+            # A configuration may name ids that its tokenizer does not use: BERT's has no bos.
+            setattr(body.config, f"{name}_token_id", new.get(old))
+    return body
+
+
+def _largest_difference(model: Encoder, trimmed: Encoder, texts: list[str], batch_size: int, show: bool) -> float:
+    worst = 0.0
+    for role in ("query", "document"):
+        options: dict[str, Any] = {"batch_size": batch_size, "show_progress": show}
+        a, b = (encode_texts(each, texts, role, **options) for each in (model, trimmed))  # type: ignore[arg-type]
+        values = [(a, b)] if isinstance(a, np.ndarray) else zip(a, b, strict=True)
+        worst = max(worst, *(float(np.abs(np.asarray(x) - np.asarray(y)).max()) for x, y in values))
+    return worst
+
+
+def uncovered_pieces(model: Encoder, trimmed: Trimmed[Any], texts: Iterable[str], top: int = 20) -> list[str]:
+    """The most frequent pieces of some texts that were not kept: what to add to the sample.
+
+    Args:
+        model: The whole model.
+        trimmed: What :func:`trim` made of it.
+        texts: Sentences.
+        top: How many to name.
+
+    Returns:
+        The pieces, most frequent first.
+    """
+    module, kept = transformer_of(model), set(trimmed.kept)
+    counts: Counter[int] = Counter()
+    for ids, _ in _encoded(module, check_texts(texts), False):
+        counts.update(number for line in ids for number in line if number not in kept)
+    pieces = pieces_of(json.loads(tokenizer_of(module).backend_tokenizer.to_str()))
+    return [pieces[number] for number, _ in counts.most_common(top)]

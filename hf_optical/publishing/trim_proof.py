@@ -1,0 +1,92 @@
+"""What a trimmed model is published with: the comparison with the whole one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hf_optical.errors import HFOpticalError
+from hf_optical.evaluation.encoding import Encoder
+
+
+@dataclass(frozen=True)
+class TrimProof:
+    """The whole and the trimmed model, read by the same texts.
+
+    Attributes:
+        texts: Texts looked at.
+        covered: Those whose pieces are all kept.
+        pieces_kept: Share of the texts' pieces that are kept, 0 to 1.
+        identical_ids: Covered texts whose token ids are the same, through the map of rows.
+        encoded: Covered texts that were embedded by both models, as queries and as documents.
+        largest_difference: Of any number of any of their vectors.
+        rows_before: Embedding rows of the whole model.
+        rows_after: Embedding rows of the trimmed one.
+        bytes_before: Size of the whole model's folder.
+        bytes_after: Size of the trimmed model's folder.
+    """
+
+    texts: int
+    covered: int
+    pieces_kept: float
+    identical_ids: int
+    encoded: int
+    largest_difference: float
+    rows_before: int
+    rows_after: int
+    bytes_before: int
+    bytes_after: int
+
+    @property
+    def size_ratio(self) -> float:
+        """Size after, as a share of the size before."""
+        return self.bytes_after / self.bytes_before
+
+    def check(self, tolerance: float = 1e-6) -> TrimProof:
+        """Return the proof if it is one.
+
+        Args:
+            tolerance: Largest difference allowed between two numbers of a vector.
+
+        Raises:
+            HFOpticalError: A covered text has other ids, or another vector, than before.
+        """
+        if self.identical_ids != self.covered:
+            raise HFOpticalError(
+                f"{self.covered - self.identical_ids} of {self.covered} covered texts have other token ids after "
+                "trimming; nothing is published. Remedy: publish the whole model, and report the tokenizer"
+            )
+        if not self.largest_difference <= tolerance:  # also where it is not a number
+            raise HFOpticalError(
+                f"embeddings differ by {self.largest_difference:.2g} after trimming (allowed: {tolerance:g}); nothing "
+                "is published. Remedy: publish the whole model, and report the model"
+            )
+        return self
+
+    def sentence(self) -> str:
+        """The proof in words.
+
+        Example:
+            >>> print(TrimProof(10, 9, 0.998, 9, 9, 0.0, 250_002, 40_000, 10**9, 4 * 10**8).sentence())
+            250,002 rows became 40,000, 1,000.0 MB became 400.0 MB (40 %). 9 of 10 texts are covered...
+        """
+        return (
+            f"{self.rows_before:,} rows became {self.rows_after:,}, {self.bytes_before / 1e6:,.1f} MB became "
+            f"{self.bytes_after / 1e6:,.1f} MB ({self.size_ratio:.0%})".replace("%", " %")
+            + f". {self.covered:,} of {self.texts:,} texts are covered ({100 * self.pieces_kept:.1f} % of pieces): "
+            f"{self.identical_ids:,} have the same token ids, the largest difference of {self.encoded:,} embeddings is "
+            f"{self.largest_difference:.2g}."
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``results.json``."""
+        return {**asdict(self), "size_ratio": self.size_ratio}
+
+
+def folder_bytes(model: Encoder) -> int:
+    """Bytes of the files that a model is saved as, its card apart."""
+    with TemporaryDirectory() as folder:
+        model.save_pretrained(folder, create_model_card=False)
+        return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())

@@ -1,0 +1,88 @@
+"""An index in FAISS, for dense vectors: exact by default, or any index that FAISS can name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hf_optical.errors import InputError
+from hf_optical.evaluation.encoding import Vectors
+from hf_optical.search.index import DocumentIndex, Hit, unit_rows
+
+
+class FaissIndex(DocumentIndex):
+    """Dense search by cosine or inner product, as the model says, in FAISS (extra ``index``).
+
+    Args:
+        documents: See :class:`~hf_optical.search.index.DocumentIndex`.
+        queries: See there.
+        factory: How FAISS is to build it; ``"Flat"`` is exact, ``"HNSW32"`` is approximate and faster. Indexes that
+            need training are trained on the first documents added.
+        options: ``batch_size``: see there.
+
+    Raises:
+        InputError: FAISS is not installed, or the encoders compare token vectors.
+    """
+
+    def __init__(self, documents: Any = None, queries: Any = None, *, factory: str = "Flat", **options: Any) -> None:
+        super().__init__(documents, queries, **options)
+        if self.interaction != "dense":
+            raise InputError("FAISS holds one vector per document", "use MemoryIndex or QdrantIndex for MaxSim")
+        try:
+            import faiss
+        except ImportError as error:
+            raise InputError("FAISS is not installed", "pip install 'hf-optical[index]'") from error
+        self._faiss, self.factory = faiss, factory
+        self._index: Any = None
+        self._ids: list[str] = []  # FAISS knows documents by number; None once replaced
+        self._numbers: dict[str, int] = {}
+        self._kept: dict[str, str] = {}
+
+    def query_vectors(self, vectors: Vectors, *, top_k: int = 10) -> list[list[Hit]]:
+        """See :meth:`~hf_optical.search.index.DocumentIndex.query_vectors`."""
+        rows = self._rows(np.asarray(vectors, dtype=np.float32))
+        if rows.shape[1] != self._index.d:
+            raise InputError(
+                f"the queries have {rows.shape[1]} dimensions and the documents {self._index.d}",
+                "encode both with models of one space",
+            )
+        # Replaced documents are still in FAISS, under numbers that nobody owns: ask for so many more.
+        replaced = self._index.ntotal - len(self._numbers)
+        scores, numbers = self._index.search(rows, min(top_k + replaced, self._index.ntotal))
+        return [
+            [
+                Hit(self._ids[number], float(score))
+                for number, score in zip(found, line, strict=True)
+                if number >= 0 and self._numbers[self._ids[number]] == number
+            ][:top_k]
+            for found, line in zip(numbers.tolist(), scores, strict=True)
+        ]
+
+    def _rows(self, vectors: np.ndarray) -> np.ndarray:
+        return unit_rows(vectors) if self.similarity == "cosine" else np.ascontiguousarray(vectors, dtype=np.float32)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def _digests(self, ids: Sequence[str]) -> list[str | None]:
+        return [self._kept.get(name) for name in ids]
+
+    def _store(self, ids: Sequence[str], digests: Sequence[str], vectors: Sequence[np.ndarray]) -> None:
+        rows = self._rows(np.stack(vectors))
+        if self._index is None:
+            self._index = self._faiss.index_factory(rows.shape[1], self.factory, self._faiss.METRIC_INNER_PRODUCT)
+        if rows.shape[1] != self._index.d:
+            raise InputError(
+                f"found vectors of {rows.shape[1]} numbers in an index of {self._index.d}",
+                "encode all documents with one model",
+                field="vectors",
+            )
+        if not self._index.is_trained:
+            self._index.train(rows)
+        first = self._index.ntotal
+        self._index.add(rows)
+        for offset, (name, digest) in enumerate(zip(ids, digests, strict=True)):
+            self._ids.append(name)
+            self._numbers[name], self._kept[name] = first + offset, digest

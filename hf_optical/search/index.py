@@ -1,0 +1,211 @@
+"""What all indexes share: two calls, documents known by their content, nothing encoded or stored twice."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from hf_optical.data.texts import text_fault
+from hf_optical.errors import InputError
+from hf_optical.evaluation.document_cache import fingerprint
+from hf_optical.evaluation.encoding import Encoder, Interaction, Vectors, encode_texts, resolve_interaction
+from hf_optical.evaluation.retrieval import own_similarity
+from hf_optical.evaluation.search import Similarity
+from hf_optical.evaluation.token_vectors import TokenVectors
+from hf_optical.search.queries import QueryEncoders
+
+_CHUNK = 1_024  # documents that are looked up, encoded and stored at once
+
+
+class Hit(NamedTuple):
+    """A document found: its id and its score, larger is better."""
+
+    id: str
+    score: float
+
+
+class DocumentIndex(ABC):
+    """An index of documents in one vector space.
+
+    Args:
+        documents: The encoder of the documents: the teacher, or whatever made the index. None to add vectors only.
+        queries: The encoder of queries, or encoders by language; see :class:`~hf_optical.search.queries.QueryEncoders`.
+            The document encoder by default.
+        interaction: ``"dense"``, ``"maxsim"``, or None for the document encoder's own way.
+        batch_size: Texts per forward pass.
+
+    Raises:
+        InputError: Documents and queries are compared in different ways, or there is no encoder.
+    """
+
+    def __init__(
+        self,
+        documents: Encoder | None = None,
+        queries: Any = None,
+        *,
+        interaction: Interaction | None = None,
+        batch_size: int = 32,
+    ) -> None:
+        if documents is None and queries is None:
+            raise InputError("there is no encoder", "give the encoder of the documents, or of the queries, or both")
+        self.documents, self.batch_size = documents, batch_size
+        if documents is not None:
+            interaction = resolve_interaction(documents, interaction)
+        if isinstance(queries, QueryEncoders):
+            self.queries = queries
+        else:
+            chosen = documents if queries is None else queries
+            self.queries = QueryEncoders(chosen, interaction=interaction, batch_size=batch_size)
+        self.interaction: Interaction = self.queries.interaction
+        if documents is not None and interaction != self.interaction:
+            raise InputError(
+                f"documents are compared by {interaction} and queries by {self.interaction}",
+                "use encoders of one kind",
+            )
+        encoder = documents if documents is not None else self.queries.any_encoder()
+        # Token vectors are compared as they are: their encoders have normalised them where cosine is meant.
+        self.similarity: Similarity = own_similarity(encoder) if self.interaction == "dense" else "dot"
+        self._space: str | None = None
+
+    def add(
+        self,
+        ids: Sequence[str],
+        texts: Sequence[str] | None = None,
+        *,
+        vectors: np.ndarray | Sequence[np.ndarray] | TokenVectors | None = None,
+        show_progress: bool = False,
+    ) -> int:
+        """Add documents, by text or by vector. What is there already with the same content is skipped.
+
+        An interrupted call is made again with the same arguments: it goes on where it stopped. A document whose text
+        has changed replaces its old self.
+
+        Args:
+            ids: One per document, all different.
+            texts: The documents.
+            vectors: In place of texts: ``(n, dimension)``, or for MaxSim one ``(tokens, dimension)`` array each.
+            show_progress: Whether to show a bar.
+
+        Returns:
+            How many documents were new or changed.
+
+        Raises:
+            InputError: Ids that repeat, empty texts (their numbers are named), vectors of another width, or both or
+                neither of texts and vectors.
+        """
+        given = texts if texts is not None else vectors
+        if given is None or (texts is not None and vectors is not None):
+            raise InputError("give either texts or vectors", "pass one of them")
+        self._check(ids, texts, given)
+        added = 0
+        with tqdm(total=len(ids), desc="Indexing", unit="documents", disable=not show_progress) as bar:
+            for start in range(0, len(ids), _CHUNK):
+                rows = range(start, min(start + _CHUNK, len(ids)))
+                added += self._add_chunk(
+                    [str(ids[row]) for row in rows], [given[row] for row in rows], texts is not None
+                )
+                bar.update(len(rows))
+        return added
+
+    def query(
+        self,
+        texts: Sequence[str],
+        *,
+        languages: str | Sequence[str | None] | None = None,
+        top_k: int = 10,
+    ) -> list[list[Hit]]:
+        """Find the best documents of every query.
+
+        Args:
+            texts: The queries.
+            languages: Their language, or one for each: decides which encoder reads them.
+            top_k: How many documents to return; fewer if the index has fewer.
+
+        Returns:
+            One list per query, best first.
+
+        Raises:
+            InputError: An empty query, a language without an encoder, ``top_k`` below 1, vectors of another width.
+        """
+        if top_k < 1:
+            raise InputError(f"is {top_k}", "ask for at least one document", field="top_k")
+        vectors = self.queries.encode(texts, languages)
+        if not len(texts) or not len(self):
+            return [[] for _ in texts]
+        return self.query_vectors(vectors, top_k=top_k)
+
+    @abstractmethod
+    def query_vectors(self, vectors: Vectors, *, top_k: int = 10) -> list[list[Hit]]:
+        """As :meth:`query`, of vectors: ``(n, dimension)``, or token vectors for MaxSim."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many documents there are."""
+
+    @abstractmethod
+    def _digests(self, ids: Sequence[str]) -> list[str | None]:
+        """The digest of the content that is stored under each id; None where there is none."""
+
+    @abstractmethod
+    def _store(self, ids: Sequence[str], digests: Sequence[str], vectors: Sequence[np.ndarray]) -> None:
+        """Store documents, in place of those of the same id."""
+
+    def _add_chunk(self, ids: list[str], given: list[Any], as_text: bool) -> int:
+        digests = [self._digest(item, as_text) for item in given]
+        stored = self._digests(ids)
+        missing = [row for row, digest in enumerate(digests) if stored[row] != digest]
+        if not missing:
+            return 0
+        if as_text:
+            assert self.documents is not None
+            texts = [given[row] for row in missing]
+            options: dict[str, Any] = {"interaction": self.interaction, "batch_size": self.batch_size}
+            vectors: Any = encode_texts(self.documents, texts, "document", **options)
+        else:
+            vectors = [np.asarray(given[row], dtype=np.float32) for row in missing]
+        self._store([ids[row] for row in missing], [digests[row] for row in missing], list(vectors))
+        return len(missing)
+
+    def _digest(self, item: Any, as_text: bool) -> str:
+        """What a stored vector depends on: the text and the encoder, or the numbers themselves."""
+        if not as_text:
+            array = np.ascontiguousarray(item, dtype=np.float32)
+            return hashlib.blake2b(f"{array.shape}".encode() + array.tobytes(), digest_size=16).hexdigest()
+        if self._space is None:
+            assert self.documents is not None
+            self._space = f"{fingerprint(self.documents)}|{self.interaction}|"
+        return hashlib.blake2b((self._space + item).encode(), digest_size=16).hexdigest()
+
+    def _check(self, ids: Sequence[str], texts: Sequence[str] | None, given: Any) -> None:
+        if len(ids) != len(given):
+            raise InputError(f"found {len(ids)} ids for {len(given)} documents", "give one id per document")
+        seen: set[str] = set()
+        for row, number in enumerate(map(str, ids), start=1):
+            if number in seen:
+                raise InputError(
+                    f"the id {number!r} occurs twice", "give every document its own id", row=row, field="ids"
+                )
+            seen.add(number)
+        if texts is None:
+            return
+        if self.documents is None:
+            raise InputError("there is no document encoder to read texts with", "give documents=..., or add vectors")
+        for row, text in enumerate(texts, start=1):
+            if fault := text_fault(text):
+                raise InputError(fault, "remove the document or fill it", row=row, field="texts")
+
+
+def unit_rows(rows: np.ndarray) -> np.ndarray:
+    """Rows scaled to length 1, zero rows left as they are: cosine as an inner product.
+
+    Example:
+        >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)).tolist()
+        [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+    """
+    lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
+    return (rows / np.where(lengths == 0, 1, lengths)).astype(np.float32)

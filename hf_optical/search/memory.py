@@ -1,0 +1,71 @@
+"""An exact index in memory: no further package, nothing to run, up to some hundred thousand documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from hf_optical.evaluation.encoding import Vectors
+from hf_optical.evaluation.search import search_dense, search_multi_vector
+from hf_optical.search.index import DocumentIndex, Hit
+
+if TYPE_CHECKING:
+    from hf_optical.evaluation.token_vectors import TokenVectors
+
+
+class MemoryIndex(DocumentIndex):
+    """Exact search over vectors that are held in memory, by cosine, inner product or MaxSim, as the model says.
+
+    Ties go to the document added first.
+
+    Args:
+        documents: See :class:`~hf_optical.search.index.DocumentIndex`.
+        queries: See there.
+        options: ``interaction``, ``batch_size``: see there.
+
+    Example:
+        .. code-block:: python
+
+            index = MemoryIndex(teacher, {"swh_Latn": swahili, "eng_Latn": teacher})
+            index.add(["a", "b"], ["The goat sleeps under the tree.", "Rain is expected."])
+            index.query(["mbuzi analala wapi?"], languages="sw", top_k=1)
+    """
+
+    def __init__(self, documents: Any = None, queries: Any = None, **options: Any) -> None:
+        super().__init__(documents, queries, **options)
+        self._rows: dict[str, int] = {}
+        self._kept: list[str] = []
+        self._vectors: list[np.ndarray] = []
+        self._matrix: np.ndarray | None = None
+
+    def query_vectors(self, vectors: Vectors, *, top_k: int = 10) -> list[list[Hit]]:
+        """See :meth:`~hf_optical.search.index.DocumentIndex.query_vectors`."""
+        if self.interaction == "maxsim":
+            scores, rows = search_multi_vector(cast("TokenVectors", vectors), self._vectors, top_k)
+        else:
+            if self._matrix is None:
+                self._matrix = np.stack(self._vectors)
+            scores, rows = search_dense(np.asarray(vectors), self._matrix, top_k, similarity=self.similarity)
+        ids = list(self._rows)
+        return [
+            [Hit(ids[row], float(score)) for row, score in zip(found, line, strict=True)]
+            for found, line in zip(rows, scores, strict=True)
+        ]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def _digests(self, ids: Sequence[str]) -> list[str | None]:
+        return [self._kept[self._rows[name]] if name in self._rows else None for name in ids]
+
+    def _store(self, ids: Sequence[str], digests: Sequence[str], vectors: Sequence[np.ndarray]) -> None:
+        self._matrix = None
+        for name, digest, vector in zip(ids, digests, vectors, strict=True):
+            row = self._rows.setdefault(name, len(self._rows))
+            if row == len(self._vectors):
+                self._vectors.append(vector)
+                self._kept.append(digest)
+            else:
+                self._vectors[row], self._kept[row] = vector, digest

@@ -1,0 +1,224 @@
+"""An index in Qdrant: a folder on this machine, or a cluster by its URL; dense vectors and late interaction."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hf_optical.errors import HFOpticalError, InputError
+from hf_optical.evaluation.encoding import Vectors
+from hf_optical.search.index import DocumentIndex, Hit
+
+_NAMESPACE = uuid.UUID("6f1d1f6a-6d0f-5a53-9b0e-6d1a0d9f4a57")
+_POINTS = 256  # per request
+_NUMBERS = 1_000_000  # of a request of token vectors, so that it stays below the servers' limit of 32 MB
+
+
+class QdrantIndex(DocumentIndex):
+    """Documents in a Qdrant collection (extra ``index``).
+
+    A point's id is made of the document's id, and it carries the hash of its content: an upload that was killed is run
+    again and sends only what is missing, and a changed text replaces the old one.
+
+    The local mode is for trying things out: it writes point by point, searches by brute force in one process, and warns
+    above 20,000 documents. Its files are pickled by qdrant-client: open only folders of your own.
+
+    Args:
+        documents: See :class:`~hf_optical.search.index.DocumentIndex`.
+        queries: See there.
+        location: A folder (Qdrant's embedded local mode: exact, one process at a time), ``":memory:"``, or the
+            ``http(s)://`` URL of a server or cluster. Its key is read from ``QDRANT_API_KEY``.
+        collection: Name; made if it does not exist.
+        exact: Search every document. False lets a server use its graph, which is faster and may miss some.
+        options: ``interaction``, ``batch_size``: see there.
+
+    Raises:
+        InputError: qdrant-client is not installed, the folder is in use, or the collection is of another kind.
+        HFOpticalError: The server cannot be reached, or refuses.
+    """
+
+    def __init__(
+        self,
+        documents: Any = None,
+        queries: Any = None,
+        *,
+        location: str | Path = ":memory:",
+        collection: str = "documents",
+        exact: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(documents, queries, **options)
+        try:
+            import qdrant_client
+        except ImportError as error:
+            raise InputError("qdrant-client is not installed", "pip install 'hf-optical[index]'") from error
+        self._models = qdrant_client.models
+        self.collection, self.exact, self.location = collection, exact, str(location)
+        self.client: Any = self._connect(qdrant_client.QdrantClient)
+        with self._errors():
+            self._width = self._existing_width()
+
+    def close(self) -> None:
+        """Let go of the folder or the connection."""
+        self.client.close()
+
+    def __enter__(self) -> QdrantIndex:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def query_vectors(self, vectors: Vectors, *, top_k: int = 10) -> list[list[Hit]]:
+        """See :meth:`~hf_optical.search.index.DocumentIndex.query_vectors`."""
+        models = self._models
+        rows = [np.asarray(vector, dtype=np.float32) for vector in vectors]
+        self._check_width(rows, "queries")
+        requests = [
+            models.QueryRequest(
+                query=row.tolist(),
+                limit=top_k,
+                params=models.SearchParams(exact=self.exact),
+                with_payload=["id"],
+            )
+            for row in rows
+        ]
+        found: list[list[Hit]] = []
+        with self._errors():
+            for start in range(0, len(requests), _POINTS):
+                batch = requests[start : start + _POINTS]
+                for answer in self.client.query_batch_points(self.collection, requests=batch):
+                    found.append([Hit(point.payload["id"], float(point.score)) for point in answer.points])
+        return found
+
+    def __len__(self) -> int:
+        if self._width is None:
+            return 0
+        with self._errors():
+            return int(self.client.count(self.collection, exact=True).count)
+
+    def _digests(self, ids: Sequence[str]) -> list[str | None]:
+        if self._width is None:
+            return [None] * len(ids)
+        with self._errors():
+            points = self.client.retrieve(
+                self.collection, ids=[point_id(name) for name in ids], with_payload=["digest"], with_vectors=False
+            )
+        stored = {str(point.id): point.payload["digest"] for point in points}
+        return [stored.get(point_id(name)) for name in ids]
+
+    def _store(self, ids: Sequence[str], digests: Sequence[str], vectors: Sequence[np.ndarray]) -> None:
+        with self._errors():
+            if self._width is None:
+                self._create(int(vectors[0].shape[-1]))
+        self._check_width(vectors, "documents")
+        models = self._models
+        for rows in _requests(vectors):
+            points = [
+                models.PointStruct(
+                    id=point_id(ids[row]),
+                    vector=vectors[row].tolist(),
+                    payload={"id": ids[row], "digest": digests[row]},
+                )
+                for row in rows
+            ]
+            with self._errors():
+                self.client.upsert(self.collection, points=points, wait=True)
+
+    def _create(self, width: int) -> None:
+        models = self._models
+        late = self.interaction == "maxsim"
+        # MaxSim compares the token vectors as they are; the encoders have normalised them where cosine is meant.
+        parameters = models.VectorParams(
+            size=width,
+            distance=models.Distance.DOT if self.similarity == "dot" else models.Distance.COSINE,
+            multivector_config=models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
+            if late
+            else None,
+            hnsw_config=models.HnswConfigDiff(m=0) if late else None,
+        )
+        self.client.create_collection(self.collection, vectors_config=parameters)
+        self._width = width
+
+    def _existing_width(self) -> int | None:
+        if not self.client.collection_exists(self.collection):
+            return None
+        parameters = self.client.get_collection(self.collection).config.params.vectors
+        late = getattr(parameters, "multivector_config", None) is not None
+        if not hasattr(parameters, "size") or late != (self.interaction == "maxsim"):
+            raise InputError(
+                f"the collection {self.collection!r} holds vectors of another kind",
+                "choose another collection, or encoders of its kind",
+                path=self.location,
+            )
+        return int(parameters.size)
+
+    def _check_width(self, vectors: Sequence[np.ndarray], what: str) -> None:
+        for number, vector in enumerate(vectors, start=1):
+            if vector.shape[-1] != self._width:
+                raise InputError(
+                    f"found {what} of {vector.shape[-1]} numbers in a collection of {self._width}",
+                    "encode all with models of one space",
+                    row=number,
+                )
+
+    def _connect(self, client: Any) -> Any:
+        with self._errors():
+            if self.location.startswith(("http://", "https://")):
+                return client(url=self.location, api_key=os.environ.get("QDRANT_API_KEY"), timeout=60)
+            if self.location == ":memory:":
+                return client(":memory:")
+            try:
+                return client(path=self.location)
+            except RuntimeError as error:
+                raise InputError(
+                    "the folder is open in another process or index",
+                    "close it there; several processes need a server",
+                    path=self.location,
+                ) from error
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
+
+        try:
+            yield
+        except UnexpectedResponse as error:
+            remedy = "set QDRANT_API_KEY" if error.status_code in (401, 403) else "see the server's log"
+            raise HFOpticalError(
+                f"{self.location}: Qdrant refused ({error.status_code} {error.reason_phrase}). Remedy: {remedy}."
+            ) from error
+        except (ApiException, ConnectionError, TimeoutError) as error:
+            raise HFOpticalError(
+                f"{self.location}: Qdrant cannot be reached ({error}). Remedy: start it or check the URL, and run "
+                "again: what is stored is not sent twice."
+            ) from error
+
+
+def point_id(document: str) -> str:
+    """The id of a document's point: the same in every process.
+
+    Example:
+        >>> point_id("a") == point_id("a") != point_id("b")
+        True
+    """
+    return str(uuid.uuid5(_NAMESPACE, document))
+
+
+def _requests(vectors: Sequence[np.ndarray]) -> Iterator[list[int]]:
+    """Rows of each request: so many points, and so many numbers, at most."""
+    batch: list[int] = []
+    size = 0
+    for row, vector in enumerate(vectors):
+        if batch and (len(batch) == _POINTS or size + vector.size > _NUMBERS):
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += vector.size
+    if batch:
+        yield batch

@@ -1,0 +1,137 @@
+"""Which encoder reads a query: one for all, one per language, or one base with adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hf_optical.data.languages import normalize
+from hf_optical.data.texts import text_fault
+from hf_optical.errors import InputError
+from hf_optical.evaluation.encoding import Encoder, Interaction, Vectors, encode_texts, resolve_interaction
+from hf_optical.evaluation.token_vectors import TokenVectors
+
+
+class QueryEncoders:
+    """Encoders of queries whose vectors all lie in the documents' space.
+
+    Args:
+        encoders: One encoder for every language; or a mapping from language codes to encoders, ``None`` being the key
+            of the one for queries whose language is not named; or an object that routes the queries itself, by
+            ``encode_query(texts, languages=...)`` or ``encode(texts, languages=...)`` (``LanguageAdapters``).
+        interaction: ``"dense"``, ``"maxsim"``, or None for the encoders' own way.
+        batch_size: Texts per forward pass.
+
+    Raises:
+        InputError: An unknown language code, or no encoder at all.
+
+    Example:
+        .. code-block:: python
+
+            QueryEncoders({"swh_Latn": swahili, "som_Latn": somali, None: teacher})
+    """
+
+    def __init__(self, encoders: Any, *, interaction: Interaction | None = None, batch_size: int = 32) -> None:
+        self.batch_size = batch_size
+        self.router = None if isinstance(encoders, Mapping) or _is_encoder(encoders) else encoders
+        self.by_language: dict[str | None, Encoder] = {}
+        if self.router is None:
+            found = encoders if isinstance(encoders, Mapping) else {None: encoders}
+            self.by_language = {None if code is None else normalize(code): model for code, model in found.items()}
+            if not self.by_language:
+                raise InputError("there is no query encoder", "give a model, or models by language", field="encoders")
+            kinds = {resolve_interaction(model, interaction) for model in self.by_language.values()}
+            if len(kinds) > 1:
+                raise InputError(
+                    "some query encoders give one vector per text and some one per token",
+                    "use encoders of one kind, or set interaction",
+                )
+            self.interaction: Interaction = kinds.pop()
+        else:
+            self.interaction = resolve_interaction(self.router.model, interaction)
+
+    def any_encoder(self) -> Any:
+        """One of the encoders: they share a space, and with it the way in which vectors are compared."""
+        return self.router.model if self.router is not None else next(iter(self.by_language.values()))
+
+    def encode(self, texts: Sequence[str], languages: str | Sequence[str | None] | None = None) -> Vectors:
+        """Encode queries.
+
+        Args:
+            texts: The queries.
+            languages: Their language, or one for each; None where it is not known.
+
+        Returns:
+            ``(n, dimension)`` float32, or token vectors for MaxSim, in the order of the texts.
+
+        Raises:
+            InputError: An empty query (its number is named), as many languages as texts are not given, or a language
+                has no encoder.
+        """
+        check_query_texts(texts)
+        if self.router is not None:
+            return _routed(self.router, list(texts), languages, self.interaction, self.batch_size)
+        codes = _codes(languages, len(texts))
+        groups: dict[str | None, list[int]] = {}
+        for position, code in enumerate(codes):
+            groups.setdefault(code if code in self.by_language else None, []).append(position)
+            if code not in self.by_language and None not in self.by_language:
+                known = ", ".join(str(name) for name in self.by_language)
+                raise InputError(
+                    f"there is no query encoder for {code or 'a query without a language'}; there are {known}",
+                    "name the language of every query, or give an encoder under None",
+                    row=position + 1,
+                    field="languages",
+                )
+        out: list[np.ndarray] = [np.empty(0)] * len(texts)
+        for code, positions in groups.items():
+            batch = [texts[position] for position in positions]
+            model = self.by_language[code]
+            vectors = encode_texts(model, batch, "query", interaction=self.interaction, batch_size=self.batch_size)
+            for position, vector in zip(positions, vectors, strict=True):
+                out[position] = vector
+        return _packed(out, self.interaction)
+
+
+def check_query_texts(texts: Sequence[str]) -> None:
+    """Refuse a single string and empty queries.
+
+    Raises:
+        InputError: Names the query by its number.
+    """
+    if isinstance(texts, str):
+        raise InputError("one string was given", "pass a list of queries", field="texts")
+    for number, text in enumerate(texts, start=1):
+        if fault := text_fault(text):
+            raise InputError(fault, "remove the query or fill it", row=number, field="texts")
+
+
+def _is_encoder(value: Any) -> bool:
+    from sentence_transformers import MultiVectorEncoder, SentenceTransformer
+
+    return isinstance(value, SentenceTransformer | MultiVectorEncoder)
+
+
+def _codes(languages: str | Sequence[str | None] | None, count: int) -> list[str | None]:
+    if languages is None or isinstance(languages, str):
+        return [normalize(languages) if languages else None] * count
+    if len(languages) != count:
+        raise InputError(
+            f"found {len(languages)} languages for {count} texts", "give one, or one per text", field="languages"
+        )
+    return [normalize(code) if code else None for code in languages]
+
+
+def _routed(router: Any, texts: list[str], languages: Any, interaction: Interaction, batch_size: int) -> Vectors:
+    encode = getattr(router, "encode_query", None) or router.encode
+    found = encode(texts, languages=languages, batch_size=batch_size)
+    vectors = [np.asarray(each.cpu() if hasattr(each, "cpu") else each, dtype=np.float32) for each in found]
+    return _packed(vectors, interaction)
+
+
+def _packed(vectors: list[np.ndarray], interaction: Interaction) -> Vectors:
+    if interaction == "maxsim":
+        return TokenVectors.from_list(vectors)
+    return np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)

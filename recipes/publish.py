@@ -1,0 +1,87 @@
+"""Publish a finished run: model, adapters, card and results, into a folder or on the Hub.
+
+``python recipes/publish.py --run OUT --dry_run FOLDER`` looks at it first; ``--repo_id owner/name`` publishes it,
+private unless told otherwise. The token comes from HF_TOKEN or `hf auth login`. Running it again updates what is there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hf_optical.configuration import run
+from hf_optical.data.languages import normalize
+from hf_optical.errors import InputError
+from hf_optical.publishing.hub import push
+from hf_optical.publishing.publish import Publication, build
+from hf_optical.publishing.samples import read_sample
+
+
+def _option(default: Any, text: str) -> Any:
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata={"help": text})
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass
+class PublishConfig:
+    """Options of the recipe: in a YAML file, as flags, or both."""
+
+    run: str = field(metadata={"help": "Output folder of a finished run of train.py."})
+    repo_id: str | None = _option(None, "Publish on the Hub as owner/name; with --dry_run, only the name in the card.")
+    dry_run: str | None = _option(None, "Build the repository in this folder and send nothing.")
+    public: bool = _option(False, "Make a new repository public.")
+    revision: str | None = _option(None, "An existing branch of the repository, in place of main.")
+    teacher_id: str | None = _option(None, "Hub id of the teacher, where the run was given a folder.")
+    teacher_revision: str | None = _option(None, "Commit of the teacher; found in the local cache if not given.")
+    license: str | None = _option(None, "Licence of the model as the Hub writes it, such as apache-2.0.")
+    evaluations: list[str] = _option([], "Output folders of evaluate.py whose scores and bias the card shows too.")
+    data: list[str] = _option([], "Where the training files are now, to count licences; where the run read them.")
+    texts: str | None = _option(None, "Sentences of the language (.txt or a table): tokens per word go into the card.")
+    text_fields: list[str] = _option(["text"], "Columns of text in --texts and --trim, where they are tables.")
+    trim: list[str] = _option([], "Files of sentences of every language to keep: the vocabulary is trimmed to them.")
+    limits: list[str] = _option([], "More limits for the card, one file of lines each.")
+
+
+def main(config: PublishConfig) -> None:
+    """Build, and push unless it is a dry run."""
+    if not config.dry_run and not config.repo_id:
+        raise InputError("nothing says where to publish", "add --dry_run FOLDER, or --repo_id owner/name")
+    name = config.repo_id or f"your-name/{Path(config.run).resolve().name}"
+    publication = Publication(
+        run=Path(config.run),
+        repo_id=name,
+        teacher_id=config.teacher_id,
+        teacher_revision=config.teacher_revision,
+        licence=config.license,
+        evaluations=[Path(folder) / "results.json" for folder in config.evaluations],
+        data=config.data,
+        texts=_texts(config),
+        trim_texts=[text for path in config.trim for text in read_sample(path, config.text_fields)],
+        limits=[line for path in config.limits for line in read_sample(path)],
+    )
+    if config.dry_run:
+        folder = build(publication, config.dry_run, show_progress=True)
+        print(f"Built: {folder}. Nothing was sent; look at {folder / 'README.md'}")
+        return
+    with TemporaryDirectory() as scratch:
+        folder = build(publication, Path(scratch) / "repository", show_progress=True)
+        url = push(folder, name, private=not config.public, revision=config.revision)
+    print(f"Published: {url}")
+
+
+def _texts(config: PublishConfig) -> dict[str, list[str]]:
+    if not config.texts:
+        return {}
+    from hf_optical.publishing.layout import read_results
+
+    language = (read_results(Path(config.run))[0].get("config") or {}).get("language")
+    if not language:
+        raise InputError("the run does not say its language", "leave --texts out", path=config.run)
+    return {normalize(language): read_sample(config.texts, config.text_fields)}
+
+
+if __name__ == "__main__":
+    run(main, PublishConfig)

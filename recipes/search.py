@@ -1,0 +1,104 @@
+"""Index English documents once with the teacher, then answer queries of many languages through their students.
+
+``python recipes/search.py --teacher T --documents docs.jsonl --encoders swh_Latn=outputs/swahili/model
+--language swh_Latn --query 'mbuzi analala wapi?'``. With ``--location`` (a folder, or the URL of a Qdrant server) the
+index is kept, and a second call only searches it. Documents are rows with ``id`` and ``text``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hf_optical.configuration import run
+from hf_optical.data.tables import Fault, read_records
+from hf_optical.data.texts import excerpt, text_fault
+from hf_optical.errors import InputError
+from hf_optical.models import load_encoder
+from hf_optical.search import DocumentIndex, MemoryIndex
+
+
+def _option(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass
+class SearchConfig:
+    """Options of the recipe: in a YAML file, as flags, or both."""
+
+    teacher: str = field(metadata={"help": "Reads the documents, and queries of languages without an encoder."})
+    documents: str | None = _option(None, "JSONL, TSV, CSV or Parquet with id and text; what is indexed is skipped.")
+    encoders: dict[str, str] = field(default_factory=dict, metadata={"help": "Query encoders: swh_Latn=FOLDER ..."})
+    query: list[str] = field(default_factory=list, metadata={"help": "One query (its words), or none to index only."})
+    queries: str | None = _option(None, "Table of queries with text, and language where they differ.")
+    language: str | None = _option(None, "Language of the queries.")
+    location: str | None = _option(None, "Folder or URL of a Qdrant index; in memory if not given.")
+    collection: str = _option("documents", "Collection in it.")
+    top_k: int = _option(10, "Documents per query.")
+    batch_size: int = _option(32, "Texts per forward pass.")
+
+
+def main(config: SearchConfig) -> None:
+    """Index, search, print."""
+    texts, languages = _queries(config)
+    if not config.documents and not config.location:
+        raise InputError("there is nothing to search", "add --documents FILE, or --location of an index")
+    index = _index(config)
+    shown: dict[str, str] = {}
+    if config.documents:
+        shown = _documents(config.documents)
+        added = index.add(list(shown), list(shown.values()), show_progress=True)
+        print(f"{added:,} documents are new or changed; the index has {len(index):,}")
+    for text, hits in zip(texts, index.query(texts, languages=languages, top_k=config.top_k), strict=True):
+        print(f"\n{text}")
+        for rank, hit in enumerate(hits, start=1):
+            print(f"  {rank:2d}  {hit.score:.3f}  {hit.id}  {excerpt(shown[hit.id], 80) if hit.id in shown else ''}")
+
+
+def _index(config: SearchConfig) -> DocumentIndex:
+    teacher = load_encoder(config.teacher)
+    encoders: dict[str | None, Any] = {code: load_encoder(name) for code, name in config.encoders.items()}
+    encoders[None] = teacher
+    if config.location is None:
+        return MemoryIndex(teacher, encoders, batch_size=config.batch_size)
+    from hf_optical.search import QdrantIndex
+
+    options: dict[str, Any] = {"location": config.location, "collection": config.collection}
+    return QdrantIndex(teacher, encoders, batch_size=config.batch_size, **options)
+
+
+def _queries(config: SearchConfig) -> tuple[list[str], list[str | None]]:
+    texts = [" ".join(config.query)] if config.query else []
+    languages: list[str | None] = [config.language] * len(texts)
+    for row in _rows(config.queries, ("text",)) if config.queries else []:
+        texts.append(row["text"])
+        languages.append(row.get("language") or config.language)
+    return texts, languages
+
+
+def _documents(path: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for number, row in enumerate(_rows(path, ("id", "text")), start=1):
+        if str(row["id"]) in found:
+            raise InputError(f"the id {row['id']!r} occurs twice", "give every document its own", path=path, row=number)
+        found[str(row["id"])] = row["text"]
+    return found
+
+
+def _rows(path: str, fields: tuple[str, ...]) -> list[dict[str, Any]]:
+    records, found = read_records(Path(path)), []
+    if missing := [name for name in fields if name not in records.columns]:
+        problem = f"there is no such column; found {', '.join(records.columns)}"
+        raise InputError(problem, "add it", path=path, field=missing[0])
+    for number, row in records.rows:
+        if isinstance(row, Fault):
+            raise InputError(row.problem, "correct the row", path=path, row=number, field=row.field)
+        if fault := text_fault(row["text"]):
+            raise InputError(fault, "remove the row or fill it", path=path, row=number, field="text")
+        found.append(row)
+    return found
+
+
+if __name__ == "__main__":
+    run(main, SearchConfig)

@@ -80,22 +80,6 @@ def save_whole(model: BaseModel, folder: str | Path) -> None:
     os.replace(scratch, folder)
 
 
-def push(model: BaseModel, repository: str, folder: Path) -> None:
-    """Publish a model under a Hub id, private when it is new; the token comes from the environment or the login.
-
-    Raises:
-        InputError: The Hub refused, or could not be reached; the model is still in ``folder``.
-    """
-    try:
-        model.push_to_hub(repository, private=True, exist_ok=True)
-    except (OSError, ValueError, HfHubHTTPError) as error:
-        raise InputError(
-            f"the model could not be published as {repository!r} ({type(error).__name__})",
-            f"it is saved; log in with `hf auth login`, then: hf upload {repository} {folder}",
-            field="push_to_hub",
-        ) from error
-
-
 def set_dropout(model: nn.Module, probability: float) -> None:
     """Set every dropout of a model. Distillation has no labels to overfit, and moves faster without."""
     if not 0 <= probability < 1:

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 MARKER = "run.json"
 _SHORT = 120
-_WRITTEN = (MARKER, RESULTS_FILE, "per_query.json", "model", "untrained", "figures", "checkpoint-*")
+_WRITTEN = (MARKER, RESULTS_FILE, "per_query.json", "model", "untrained", "figures", "publication", "checkpoint-*")
 
 
 def claim(
@@ -45,13 +45,15 @@ def claim(
     """
     folder = Path(folder)
     marker = folder / MARKER
+    if folder.exists() and not folder.is_dir():
+        raise InputError("is a file, not a folder", "choose another --output_dir", path=folder)
     if overwrite and marker.is_file():
         remove(folder, *_WRITTEN)
     if (folder / RESULTS_FILE).exists():
         raise InputError("holds a finished run", "choose another --output_dir, or --overwrite", path=folder)
     wanted = json.loads(json.dumps(plain(dict(options))))  # as it will be read again: lists, portable paths
     if marker.is_file():
-        begun = json.loads(marker.read_text(encoding="utf-8"))
+        begun = _read(marker)
         if changed := _differences(begun, wanted):
             if not resume_anyway:
                 raise InputError(
@@ -65,6 +67,16 @@ def claim(
         raise InputError("holds a model that no run of this recipe wrote", "choose another --output_dir", path=folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(marker, wanted)
+
+
+def _read(marker: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(marker.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InputError("the file is damaged", "choose another --output_dir, or --overwrite", path=marker)
+    return found
 
 
 def _differences(begun: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:

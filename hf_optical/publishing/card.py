@@ -10,8 +10,8 @@ from typing import Any
 
 from hf_optical.data.languages import ENGLISH, iso_code, language_name, normalize
 from hf_optical.errors import InputError
-from hf_optical.publishing.card_tables import bias_rows, english_rows, eval_results, score_tables
-from hf_optical.publishing.provenance import Teacher, non_commercial
+from hf_optical.publishing.card_tables import TASK_NAMES, bias_rows, english_rows, eval_results, score_tables
+from hf_optical.publishing.provenance import Teacher, bitext_of, non_commercial
 
 TEMPLATE = Path(__file__).with_name("card_template.md")
 
@@ -73,11 +73,13 @@ class CardFacts:
     @property
     def languages(self) -> list[str]:
         """FLORES codes of the query languages, English left out."""
-        named = [entry["language"] for entry in self.results.get("evaluations", ())]
-        named += [adapter.language for adapter in self.adapters]
         config = self.results.get("config") or {}
-        if config.get("language"):
-            named.insert(0, normalize(config["language"]))
+        named = [normalize(config["language"])] if config.get("language") else []
+        # "swh_Latn=FILE" where several languages were taught.
+        named += [normalize(item.partition("=")[0]) for item in bitext_of(config) if "=" in item]
+        evaluated = [entry["language"] for entry in self.results.get("evaluations", ())]
+        named += [code for code in evaluated if code not in TASK_NAMES]
+        named += [adapter.language for adapter in self.adapters]
         return [code for code in dict.fromkeys(named) if code != ENGLISH]
 
 

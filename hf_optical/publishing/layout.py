@@ -67,9 +67,10 @@ def copy_model(source: Path, target: Path) -> None:
     """
     check_layout(source)
     for path in _files(source):
-        if path.name == CARD_FILE and path.parent == source:
+        relative = path.relative_to(source)
+        if relative == Path(CARD_FILE) or relative.parts[0] == ADAPTERS:  # a card is written, adapters are copied apart
             continue
-        place = target / path.relative_to(source)
+        place = target / relative
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place)
 

@@ -39,6 +39,12 @@ class Teacher:
         return f"[{self.id}](https://huggingface.co/{self.hub_id})" if self.hub_id else f"`{self.id}`"
 
 
+def bitext_of(config: Mapping[str, Any]) -> list[str]:
+    """The bitext files of a run, as its options name them: ``FILE`` or ``CODE=FILE``."""
+    given = config.get("bitext") or []
+    return [given] if isinstance(given, str) else list(given)
+
+
 def find_teacher(name_or_path: str, *, hub_id: str | None = None, revision: str | None = None) -> Teacher:
     """What can be said of a teacher without a network.
 

@@ -22,7 +22,7 @@ from hf_optical.publishing.layout import (
     whole_folder,
     write_provenance,
 )
-from hf_optical.publishing.provenance import data_provenance, find_teacher
+from hf_optical.publishing.provenance import bitext_of, data_provenance, find_teacher
 from hf_optical.publishing.trim import prove, trim
 from hf_optical.results import RESULTS_FILE, write_json
 
@@ -78,7 +78,7 @@ def build(publication: Publication, folder: str | Path, *, show_progress: bool =
     teacher = find_teacher(
         str(config.get("teacher") or "unknown"), hub_id=publication.teacher_id, revision=publication.teacher_revision
     )
-    places = publication.data or [path for path in [config.get("bitext")] if path]
+    places = publication.data or [item.rpartition("=")[2] for item in bitext_of(config)]
     data = data_provenance(results.get("data", ()), places)
     with whole_folder(folder) as scratch:
         copy_model(run / "model", scratch)
@@ -122,7 +122,8 @@ def _trim(publication: Publication, folder: Path, model: Any, show: bool) -> Any
 
 
 def _adapters(run: Path, folder: Path, publication: Publication, *, trimmed: bool) -> list[Adapter]:
-    source = run / ADAPTERS
+    # The training recipe saves them with their base, as LanguageAdapters.save has it.
+    source = run / ADAPTERS if (run / ADAPTERS).is_dir() else run / "model" / ADAPTERS
     if not source.is_dir():
         return []
     if trimmed:

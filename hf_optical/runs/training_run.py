@@ -20,7 +20,9 @@ from hf_optical.data.literature import retrieval_folder
 from hf_optical.evaluation.document_cache import fingerprint
 from hf_optical.figures.plan import draw_plan
 from hf_optical.losses import parse_objective
-from hf_optical.models import check_same_on_all_processes, load_encoder, push
+from hf_optical.models import check_same_on_all_processes, load_encoder
+from hf_optical.publishing.hub import push
+from hf_optical.publishing.publish import Publication, build
 from hf_optical.results import versions, write_results
 from hf_optical.run_folder import claim, remove
 from hf_optical.runs.adapter_report import adapter_report
@@ -156,7 +158,8 @@ def _finish(
         print(f"{adapted_words}\n")
     print(f"Use it:\n{_usage(saved, output / 'model', config, data.languages[0])}")
     if config.push_to_hub:
-        push(saved, config.push_to_hub, output / "model")
+        build(Publication(run=output, repo_id=config.push_to_hub), output / "publication")
+        print(f"Published: {push(output / 'publication', config.push_to_hub)}")
 
 
 def _trainer(

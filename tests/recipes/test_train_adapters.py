@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from hf_optical.adapters.files import load_all
 from hf_optical.configuration import run
+from hf_optical.publishing.publish import Publication, build
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "train.py"
 TEXTS = ["mbuzi analala", "mtoto anakula katika nyumba", "the goat"]
@@ -87,6 +88,11 @@ def test_one_base_and_an_adapter_for_each_language(recipe, workplace, capsys):
     ours = load_all(out / "model")
     vectors = [ours.encode_query(TEXTS, languages=code) for code in ("swh_Latn", "som_Latn", None)]
     assert all(np.abs(vectors[i] - vectors[j]).max() > 1e-4 for i, j in ((0, 1), (0, 2), (1, 2)))
+    # What is published holds the base and both adapters once.
+    site = build(Publication(run=out, repo_id="somebody/base"), out.with_name("site"))
+    assert sorted(path.name for path in (site / "adapters").iterdir()) == ["som_Latn", "swh_Latn"]
+    published = load_all(site).encode_query(TEXTS, languages="som_Latn")
+    assert np.abs(published - vectors[1]).max() < 1e-6
     code = (
         "import sys; sys.modules['hf_optical'] = None\n"
         "import numpy; from sentence_transformers import SentenceTransformer\n"

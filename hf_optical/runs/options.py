@@ -28,6 +28,7 @@ _OF_NO_CONSEQUENCE = {
     "logging_steps",
     "save_steps",
     "measure_start",
+    "check_data",
 }
 _COUNTS = (
     "batch_size",
@@ -120,6 +121,7 @@ class TrainConfig:
     group_by_length: bool = _option(True, "Batches of similar length: much less padding.")
     measure_start: bool = _option(True, "Measure raw, before and ceiling; off where another run has.")
     measure_english: bool = _option(False, "Also measure the student on English queries, to see what it forgets.")
+    check_data: bool = _option(True, "Have the doctor look at the bitext first; recipes/doctor.py looks closer.")
     watch: bool = _option(True, "Look for collapse, empty plans and falling retrieval whenever losses are logged.")
     on_alarm: str = _option("warn", "What an alarm of the watch does: warn or stop.")
     save_steps: int = _option(500, "Steps between checkpoints; an interrupted run resumes from the last.")

@@ -17,6 +17,8 @@ from transformers.utils.logging import disable_progress_bar
 from hf_optical.adapters import LanguageAdapters
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.literature import retrieval_folder
+from hf_optical.doctor.overlap import evaluation_index
+from hf_optical.doctor.quick import quick_check
 from hf_optical.evaluation.document_cache import fingerprint
 from hf_optical.figures.plan import draw_plan
 from hf_optical.losses import parse_objective
@@ -63,6 +65,7 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
     args = config.arguments()
     data = read_training_data(config)
     panels = EvaluationPanels(config, data.languages)
+    verdicts = _examine(config, data) if config.check_data and state.is_main_process else {}
     teacher: Any = load_encoder(config.teacher or "")
     fingerprints = [*data.fingerprints, *(file_fingerprint(retrieval_folder(folder)) for folder in config.eval)]
     if state.is_main_process:
@@ -105,7 +108,19 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
         fingerprints=fingerprints,
         started=started,
         sample=sample,
+        verdicts=verdicts,
     )
+
+
+def _examine(config: TrainConfig, data: TrainingData) -> dict[str, Any]:
+    """The doctor's quick look at every bitext, said and returned; it stops nothing."""
+    found = {}
+    for language, rows in data.bitext.items():
+        index = evaluation_index([str(retrieval_folder(folder)) for folder in config.eval], language)
+        verdict = quick_check(rows, language=language, index=index)
+        print(verdict.text())
+        found[language] = verdict.as_dict()
+    return found
 
 
 def _finish(
@@ -120,6 +135,7 @@ def _finish(
     fingerprints: list[dict[str, Any]],
     started: float,
     sample: Any,
+    verdicts: dict[str, Any],
 ) -> None:
     """Measure what was saved, write it down and say it."""
     output, args = Path(config.output_dir), trainer.args
@@ -146,6 +162,7 @@ def _finish(
         watch=watch.summary() if watch else None,
         seconds_per_step=None if resumed else _seconds_per_step(trainer),
         adapters=adapted,
+        doctor=verdicts,
         **({"realised": drawn} if (drawn := realised_counts(trainer)) else {}),
     )
     if not config.keep_checkpoints:

@@ -77,7 +77,9 @@ def test_a_run_leaves_results_model_figure_and_a_table(recipe, workplace, capsys
     assert all(len(item["sha256"]) == 64 for item in results["data"])
     assert (out / "figures" / "plan.png").read_bytes().startswith(b"\x89PNG")
     assert not list(out.glob("checkpoint-*"))
+    assert results["doctor"]["swh_Latn"]["rows"] == 40
     printed = capsys.readouterr().out
+    assert "better left out" in printed
     assert printed.index("Before training") < printed.index("After 3 steps") < printed.index("encode_query")
     assert str(tmp := out.parent) not in json.dumps(results), f"the results name this machine's {tmp}"
 

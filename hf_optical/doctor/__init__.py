@@ -1,0 +1,20 @@
+"""The bitext doctor: what is wrong with sentence pairs, before they are trained on."""
+
+from __future__ import annotations
+
+from hf_optical.doctor.cleaning import write_clean
+from hf_optical.doctor.examination import Checks, Examination, examine
+from hf_optical.doctor.overlap import EvaluationIndex, evaluation_index
+from hf_optical.doctor.quick import quick_check
+from hf_optical.doctor.verdict import Verdict
+
+__all__ = [
+    "Checks",
+    "EvaluationIndex",
+    "Examination",
+    "Verdict",
+    "evaluation_index",
+    "examine",
+    "quick_check",
+    "write_clean",
+]

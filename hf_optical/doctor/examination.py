@@ -1,0 +1,301 @@
+"""The examination: one reading of the file, then what only the whole file shows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hf_optical.data.languages import script_of
+from hf_optical.data.pairs import PairSource
+from hf_optical.doctor.encoding import can_repair
+from hf_optical.doctor.kinds import bit_of, chosen_kinds
+from hf_optical.doctor.lengths import length_scores
+from hf_optical.doctor.lexical import Stems, stems_of
+from hf_optical.doctor.misaligned import LEAST_AUC, LEAST_PAIRS, alignment
+from hf_optical.doctor.near import first_seen, near_duplicates, pair_keys, signatures
+from hf_optical.doctor.overlap import EvaluationIndex
+from hf_optical.doctor.reading import Bitext, Chunk, open_bitext
+from hf_optical.doctor.rows import Limits, look
+from hf_optical.doctor.summary import sum_up
+from hf_optical.doctor.verdict import Histogram, Verdict
+
+__all__ = ["Checks", "Examination", "examine"]
+
+_HELD_CHARACTERS = 32_000_000
+_STEMS_HELD = 2_000_000  # rows whose stems are kept, about 100 bytes each
+
+RowCheck = Callable[[Chunk], dict[int, tuple[str, str]]]
+"""An optional check of a chunk: place to kind and detail."""
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What is checked, and how strictly.
+
+    Attributes:
+        max_words: Words of a side above which a row is overlong.
+        length_limit: Robust standard deviations from which a length ratio is an outlier.
+        near: Look for near-duplicates.
+        misaligned: Look for misaligned pairs with a lexicon learnt from the file.
+        misaligned_above: Probability of being a random pair from which a row is misaligned.
+        drop: Kinds that cleaning drops: none for the default choice, ``["all"]``, ``["none"]``, or names.
+        progress: Show a progress bar.
+    """
+
+    max_words: int = 200
+    length_limit: float = 4.0
+    near: bool = True
+    misaligned: bool = True
+    misaligned_above: float = 0.5
+    drop: list[str] = field(default_factory=list)
+    progress: bool = False
+
+
+@dataclass
+class Examination:
+    """The findings, and for each row what it has.
+
+    Attributes:
+        bitext: What was read.
+        verdict: The findings in sum.
+        numbers: Row numbers in the file, ``(n,)``.
+        flags: uint32 bits of kinds, ``(n,)``.
+        keys: uint64 of each pair, to find it again in other files.
+        details: Row place and kind to what was found, for the rows where a sentence says more than the kind.
+        drop: The bits that cleaning drops.
+    """
+
+    bitext: Bitext
+    verdict: Verdict
+    numbers: np.ndarray
+    flags: np.ndarray
+    keys: np.ndarray
+    details: dict[tuple[int, str], str]
+    drop: int
+    _held: list[Chunk] | None = None
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The rows once more: from memory where they fitted, else from the file."""
+        return iter(self._held) if self._held is not None else self.bitext.chunks()
+
+
+def examine(
+    source: PairSource,
+    *,
+    source_field: str | None = None,
+    translation_field: str | None = None,
+    language: str | None = None,
+    checks: Checks | None = None,
+    index: EvaluationIndex | None = None,
+    earlier: np.ndarray | None = None,
+    row_checks: list[RowCheck] | None = None,
+) -> Examination:
+    """Examine one bitext; nothing in it stops the examination but a file that cannot be read at all.
+
+    For every row some 100 to 250 bytes are kept (numbers, hashes, signature, stems), and the texts of up to 32 million
+    characters; a larger file is read a second time where texts are needed again.
+
+    Args:
+        source: As in :func:`hf_optical.data.bitext.read_bitext`, one of them.
+        source_field: The English column; guessed if not given.
+        translation_field: The other, likewise.
+        language: Of the translations, any code; else what the file says of it.
+        checks: What is checked, and how strictly.
+        index: The evaluation set's texts, to find those that the bitext has.
+        earlier: Keys of the pairs of files that were examined before.
+        row_checks: Further checks of rows, such as of their language.
+
+    Returns:
+        The examination.
+
+    Raises:
+        InputError: The file cannot be read, or its columns are unclear.
+
+    Example:
+        >>> rows = [{"en": "Good morning", "sw": "Habari ya asubuhi"}, {"en": "Thank you", "sw": "Thank you"}]
+        >>> examine(rows).verdict.counts["copy"]
+        1
+    """
+    started, checks = time.perf_counter(), checks or Checks()
+    drop = chosen_kinds(checks.drop)
+    bitext = open_bitext(source, source_field=source_field, translation_field=translation_field, language=language)
+    facts = _Facts(checks, index, row_checks or [])
+    for chunk in _with_progress(bitext, checks.progress):
+        facts.add(chunk, bitext.language)
+    verdict = Verdict(bitext.name, language=bitext.language)
+    if bitext.language is None:
+        verdict.skipped["script of the translations"] = "no language is known; give --language"
+    if not can_repair():
+        verdict.skipped["mojibake"] = 'pip install "hf-optical[doctor]"'
+    done = facts.finish(verdict, earlier)
+    examination = Examination(bitext, verdict, done.numbers, done.flags, done.keys, facts.details, drop, facts.held)
+    sum_up(examination, lambda kind: facts.checked(kind, verdict))
+    verdict.seconds = round(time.perf_counter() - started, 3)
+    return examination
+
+
+def _with_progress(bitext: Bitext, shown: bool) -> Iterator[Chunk]:
+    from tqdm.auto import tqdm
+
+    with tqdm(desc=bitext.name, unit=" rows", unit_scale=True, disable=not shown) as bar:
+        for chunk in bitext.chunks():
+            yield chunk
+            bar.update(len(chunk))
+
+
+@dataclass
+class _Columns:
+    numbers: np.ndarray
+    flags: np.ndarray
+    lengths: np.ndarray
+    keys: np.ndarray
+    signatures: np.ndarray
+
+
+class _Facts:
+    """Facts of all rows, chunk by chunk, then of the whole file."""
+
+    def __init__(self, checks: Checks, index: EvaluationIndex | None, row_checks: list[RowCheck]) -> None:
+        self.checks, self.index, self.row_checks = checks, index, row_checks
+        self.details: dict[tuple[int, str], str] = {}
+        self.held: list[Chunk] | None = []
+        self.rows = 0
+        self._characters = 0
+        self._parts: list[_Columns] = []
+        self._stems: tuple[list[Stems], list[Stems]] = ([], [])
+
+    def add(self, chunk: Chunk, language: str | None) -> None:
+        """Take in a chunk."""
+        limits = Limits(script_of(language) if language else None, max_words=self.checks.max_words)
+        found = look(chunk, limits, self.index)
+        for check in self.row_checks:
+            for place, (kind, detail) in check(chunk).items():
+                found.mark(place, kind, detail)
+        signature = signatures(*found.words) if self.checks.near else np.zeros((len(chunk), 0), np.uint8)
+        self._parts.append(
+            _Columns(np.array(chunk.numbers), found.flags, found.lengths, pair_keys(*found.words), signature)
+        )
+        if self.checks.misaligned and self.rows < _STEMS_HELD:
+            for kept, words in zip(self._stems, found.words, strict=True):
+                kept.append(stems_of(words))
+        self._keep_details(found.details)
+        self.rows += len(chunk)
+        self._characters += sum(map(len, chunk.source)) + sum(map(len, chunk.translation))
+        if self.held is not None:
+            self.held.append(chunk)
+            if self._characters > _HELD_CHARACTERS:
+                self.held = None
+
+    def checked(self, kind: str, verdict: Verdict) -> bool:
+        """Whether a kind was looked for."""
+        if kind in ("language", "teacher"):
+            return any(getattr(check, "kind", None) == kind for check in self.row_checks)
+        if kind.startswith("eval_"):
+            return self.index is not None
+        if kind == "near_duplicate":
+            return self.checks.near
+        return kind not in verdict.skipped
+
+    def _keep_details(self, details: dict[tuple[int, str], str]) -> None:
+        # A sentence for each defect would grow with the file; past a million the kind must do.
+        if len(self.details) < 1_000_000:
+            self.details.update({(self.rows + row, kind): text for (row, kind), text in details.items()})
+
+    def finish(self, verdict: Verdict, earlier: np.ndarray | None) -> _Columns:
+        """What only the whole file shows."""
+        names = ("numbers", "flags", "lengths", "keys", "signatures")
+        done = _Columns(*(np.concatenate([getattr(part, name) for part in self._parts]) for name in names))
+        verdict.rows = self.rows
+        stems = sum(side.buckets.nbytes + side.ends.nbytes for kept in self._stems for side in kept)
+        own = sum(getattr(done, name).nbytes for name in names)
+        verdict.bytes_per_row = round((own + stems) / max(self.rows, 1), 1)
+        readable = done.flags & (bit_of("unreadable") | bit_of("empty")) == 0
+        self._duplicates(done, readable, earlier)
+        self._lengths(done, readable, verdict)
+        if self.checks.misaligned:
+            self._misaligned(done, verdict)
+        else:
+            verdict.skipped["misaligned"] = "turned off"
+        return done
+
+    def _duplicates(self, done: _Columns, readable: np.ndarray, earlier: np.ndarray | None) -> None:
+        first = first_seen(done.keys, earlier)
+        again = np.flatnonzero(readable & (first != np.arange(len(first))))
+        done.flags[again] |= np.uint32(bit_of("duplicate"))
+        for row in again:
+            where = "a file before" if first[row] < 0 else f"row {done.numbers[first[row]]}"
+            self.details[int(row), "duplicate"] = f"as in {where}"
+        if self.checks.near:
+            rows, original = near_duplicates(
+                done.signatures, np.flatnonzero(readable & (first == np.arange(len(first))))
+            )
+            done.flags[rows] |= np.uint32(bit_of("near_duplicate"))
+            for row, other in zip(rows, original, strict=True):
+                self.details[int(row), "near_duplicate"] = f"nearly as in row {done.numbers[other]}"
+
+    def _lengths(self, done: _Columns, readable: np.ndarray, verdict: Verdict) -> None:
+        lengths = done.lengths * readable[:, None]
+        scores, ratio, spread = length_scores(lengths[:, 0], lengths[:, 1])
+        for row in np.flatnonzero(np.abs(scores) > self.checks.length_limit):
+            done.flags[row] |= np.uint32(bit_of("length_ratio"))
+            self.details[int(row), "length_ratio"] = (
+                f"{lengths[row, 0]} characters against {lengths[row, 1]} (usual ratio {ratio:.2f}; "
+                f"{abs(scores[row]):.1f} deviations off)"
+            )
+        verdict.notes.append(f"Usual length of a translation: {ratio:.2f} times the English (spread {spread:.0%}).")
+        verdict.histograms.append(_histogram("Length ratio, deviations from the usual", np.clip(scores, -8, 8)))
+        for side, values in zip(("English", "Translation"), lengths.T, strict=True):
+            verdict.histograms.append(_histogram(f"{side}: characters", np.minimum(values, 600)))
+
+    def _misaligned(self, done: _Columns, verdict: Verdict) -> None:
+        sides = [_joined(kept) for kept in self._stems]
+        scored = len(sides[0].ends) - 1
+        broken = sum(bit_of(kind) for kind in ("unreadable", "empty", "encoding", "copy", "script", "language"))
+        sound = (done.flags[:scored] & np.uint32(broken)) == 0
+        found = alignment(sides[0], sides[1], done.lengths[:scored], sound) if scored else None
+        if found is None:
+            verdict.skipped["misaligned"] = f"fewer than {LEAST_PAIRS} pairs to learn a lexicon from"
+            return
+        if scored < self.rows:
+            verdict.skipped[f"misaligned, after row {scored}"] = "the lexical check stops there"
+        probability = found.mixture.probability
+        certain = found.mixture.auc >= LEAST_AUC
+        if not certain:
+            verdict.skipped["misaligned"] = (
+                "the lexicon learnt from this file does not tell true pairs from random ones"
+            )
+        for place in np.flatnonzero(probability >= self.checks.misaligned_above) if certain else ():
+            row = int(found.rows[place])
+            done.flags[row] |= np.uint32(bit_of("misaligned"))
+            self.details[row, "misaligned"] = f"a random pair with probability {probability[place]:.2f}"
+        verdict.notes.append(
+            f"Lexical check: about {found.mixture.share:.1%} of the pairs share no more than random ones; it ranks a "
+            f"pair above a random one {found.mixture.auc:.1%} of the time, and is trusted from {LEAST_AUC:.0%}."
+        )
+        low, high = np.quantile(np.concatenate([found.scores, found.shuffled]), [0.002, 0.998])
+        edges = np.linspace(low, high, 41)
+        verdict.histograms.append(_histogram("Lexical score", found.scores, edges, found.shuffled, "random pairs"))
+
+
+def _joined(parts: list[Stems]) -> Stems:
+    ends = [np.zeros(1, dtype=np.int64)]
+    total = 0
+    for part in parts:
+        ends.append(part.ends[1:] + total)
+        total += len(part.buckets)
+    buckets = np.concatenate([part.buckets for part in parts]) if parts else np.zeros(0, np.int32)
+    return Stems(buckets, np.concatenate(ends))
+
+
+def _histogram(
+    title: str, values: np.ndarray, edges: np.ndarray | None = None, other: np.ndarray | None = None, name: str = ""
+) -> Histogram:
+    counts, edges = np.histogram(values, bins=40 if edges is None else edges)
+    behind: list[int] = []
+    if other is not None and len(other):
+        shape = np.histogram(other, bins=edges)[0]
+        behind = np.round(shape * (len(values) / len(other))).astype(int).tolist()
+    return Histogram(title, edges.tolist(), counts.tolist(), behind, name)

@@ -1,0 +1,169 @@
+"""How much of each side the other translates, by two lexical models learnt from the file itself.
+
+IBM Model 1 (Brown et al. 1993, https://aclanthology.org/J93-2003/, section 4.1) is estimated in both directions with
+two rounds of EM over five-letter stems. Each pair is scored by what the other folds of the file say: otherwise rare
+words would vouch for their own pair, and a wrong pair would look right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hf_optical.doctor.words import Words
+
+__all__ = ["BUCKETS", "Lexicon", "Stems", "content", "learn", "stems_of"]
+
+BUCKETS = 1 << 20
+_MOST_COUPLES = 1 << 21
+_MOST = 12  # stems of a side that are looked at: the rarest tell most
+_LARGEST_SHARE = 0.3
+_LEAST_ROWS = 2
+_CELLS = 300_000  # worked on at a time: what fits a processor's cache
+_FLOOR = np.float32(1e-3)
+_TINY = np.float32(1e-6)
+_PRIOR = np.float32(0.5)
+
+
+@dataclass(frozen=True)
+class Stems:
+    """The distinct stems of some texts as numbers below 2**20: ``buckets[ends[i]:ends[i + 1]]`` are those of text i."""
+
+    buckets: np.ndarray
+    ends: np.ndarray
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The text of each stem."""
+        return np.repeat(np.arange(len(self.ends) - 1), np.diff(self.ends))
+
+
+def stems_of(words: Words) -> Stems:
+    """The distinct stems of each text, int32, four bytes each."""
+    row = words.rows.astype(np.int64)
+    both = np.sort((row << 20) | (words.stems >> np.uint64(44)).astype(np.int64))
+    both = both[np.flatnonzero(np.diff(both, prepend=-1))]
+    ends = np.searchsorted(both, np.arange(len(words.keys) + 1) << 20)
+    return Stems((both & (BUCKETS - 1)).astype(np.int32), ends)
+
+
+def content(source: Stems, translation: Stems) -> tuple[np.ndarray, np.ndarray, int]:
+    """The up to 12 rarest stems of each text, of those in two texts of their side or more but not in a third of all.
+
+    Returns:
+        int32 tables of both sides, ``(texts, 12)``, the same bucket with the same number below ``none``, padded with
+        ``none``; and ``none``.
+    """
+    texts = len(source.ends) - 1
+    kept = []
+    used = np.zeros(BUCKETS, dtype=bool)
+    for side in (source, translation):
+        counts = np.bincount(side.buckets, minlength=BUCKETS)[side.buckets]
+        chosen = np.flatnonzero((counts >= _LEAST_ROWS) & (counts <= max(_LARGEST_SHARE * texts, 10)))
+        order = np.argsort((side.rows[chosen] << 24) | np.minimum(counts[chosen], (1 << 24) - 1), kind="stable")
+        chosen = chosen[order]
+        rows = side.rows[chosen]
+        rank = np.arange(len(rows)) - np.searchsorted(rows, np.arange(texts))[rows]
+        first = rank < _MOST
+        used[side.buckets[chosen[first]]] = True
+        kept.append((rows[first], rank[first], side.buckets[chosen[first]]))
+    number = np.cumsum(used, dtype=np.int32) - 1
+    none = int(used.sum())
+    tables = []
+    for rows, rank, buckets in kept:
+        table = np.full((texts, _MOST), none, dtype=np.int32)
+        table[rows, rank] = number[buckets]
+        tables.append(table)
+    return tables[0], tables[1], none
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Expected alignments of the two models: index 0 targets given sources, 1 the reverse.
+
+    Attributes:
+        pairs: Of every couple of stems, float32 ``(2, couples)``: a power of two, in which couples may share a place.
+        totals: Of every given stem, float32 ``(2, none + 1)``.
+        none: The number that pads the tables.
+    """
+
+    pairs: np.ndarray
+    totals: np.ndarray
+    none: int
+
+    def score(self, source: np.ndarray, translation: np.ndarray) -> np.ndarray:
+        """How well each side of pairs is covered by the other.
+
+        Args:
+            source: Content of the English texts, ``(n, 12)``.
+            translation: Of the translations, likewise. Neither may have been learnt from.
+
+        Returns:
+            float32 ``(n, 2)``: mean over the stems of a side of the logarithm of the best agreement (geometric mean
+            of the two probabilities) on the other; NaN where a side has no content.
+        """
+        found = np.full((len(source), 2), np.nan, dtype=np.float32)
+        for rows, width, height in _blocks(source, translation, self.none):
+            found[rows] = _coverage(source[rows, :width], translation[rows, :height], self)
+        return found
+
+
+def _coverage(left: np.ndarray, right: np.ndarray, lexicon: Lexicon) -> np.ndarray:
+    couple, there = _couples(left, right, lexicon.none, lexicon.pairs.shape[1])
+    agreement = lexicon.pairs[0][couple] / (lexicon.totals[0][left] + _PRIOR)[:, :, None]
+    agreement *= lexicon.pairs[1][couple] / (lexicon.totals[1][right] + _PRIOR)[:, None, :]
+    best = np.log(np.sqrt(np.maximum(agreement, 0)) + _FLOOR) * there
+    sides = [np.where(there, best, np.log(_FLOOR)).max(axis=axis) * there.any(axis=axis) for axis in (2, 1)]
+    return np.column_stack(
+        [side.sum(axis=1) / there.any(axis=axis).sum(axis=1) for side, axis in zip(sides, (2, 1), strict=True)]
+    )
+
+
+def learn(source: np.ndarray, translation: np.ndarray, none: int, rounds: int = 2) -> Lexicon:
+    """Estimate both models from content tables of parallel texts, ``(n, 12)`` each, padded with ``none``."""
+    blocks = _blocks(source, translation, none)
+    cells = sum(len(rows) * width * height for rows, width, height in blocks)
+    places = min(_MOST_COUPLES, max(1 << 14, 1 << int(2 * cells).bit_length()))
+    lexicon: Lexicon | None = None
+    for _ in range(rounds):
+        pairs = np.zeros((2, places), dtype=np.float32)
+        totals = np.zeros((2, none + 1), dtype=np.float32)
+        for rows, width, height in blocks:
+            left, right = source[rows, :width], translation[rows, :height]
+            couple, there = _couples(left, right, none, places)
+            for axis, given in ((0, left), (1, right)):
+                share = there.astype(np.float32)
+                if lexicon is not None:
+                    share *= lexicon.pairs[axis][couple]
+                    share /= np.expand_dims(lexicon.totals[axis][given] + _PRIOR, 2 - axis)
+                # Each target's cells sum to one over the sources (axis 0), or each source's over the targets.
+                share /= np.maximum(share.sum(axis=axis + 1, keepdims=True), _TINY)
+                np.add.at(pairs[axis], couple.ravel(), share.ravel())
+                np.add.at(totals[axis], given.ravel(), share.sum(axis=2 - axis).ravel())
+        lexicon = Lexicon(pairs, totals, none)
+    if lexicon is None:
+        raise ValueError("rounds must be at least 1")
+    return lexicon
+
+
+def _couples(left: np.ndarray, right: np.ndarray, none: int, places: int) -> tuple[np.ndarray, np.ndarray]:
+    """The place of every (source stem, target stem) in a table, and whether both are real."""
+    mixed = (left.astype(np.uint32) * np.uint32(0x9E3779B1))[:, :, None] ^ (
+        right.astype(np.uint32) * np.uint32(0x85EBCA77)
+    )[:, None, :]
+    mixed *= np.uint32(0xC2B2AE35)
+    shift = np.uint32(33 - int(places).bit_length())
+    return (mixed >> shift).astype(np.int32), (left != none)[:, :, None] & (right != none)[:, None, :]
+
+
+def _blocks(source: np.ndarray, translation: np.ndarray, none: int) -> list[tuple[np.ndarray, int, int]]:
+    """Rows with content on both sides, in groups of like size, with the widths that the group needs."""
+    sizes = [-(-(table != none).sum(axis=1) // 4) * 4 for table in (source, translation)]
+    shape = np.where((sizes[0] > 0) & (sizes[1] > 0), sizes[0] * 100 + sizes[1], 0)
+    blocks = []
+    for value in np.unique(shape[shape > 0]):
+        rows, width, height = np.flatnonzero(shape == value), int(value) // 100, int(value) % 100
+        step = max(1, _CELLS // (width * height))
+        blocks += [(rows[start : start + step], width, height) for start in range(0, len(rows), step)]
+    return blocks

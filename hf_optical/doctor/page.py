@@ -1,0 +1,80 @@
+"""The verdict as one HTML file that opens without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from hf_optical.data.languages import language_name
+from hf_optical.doctor.kinds import KINDS
+from hf_optical.doctor.verdict import Histogram, Verdict
+
+__all__ = ["write_page"]
+
+_WIDTH, _HEIGHT = 320, 110
+
+
+def write_page(verdicts: Sequence[Verdict], path: str | Path) -> Path:
+    """Write the page: for each file the verdict, the table, histograms and examples.
+
+    All text of the data is escaped by the template engine; control characters are shown as signs.
+
+    Args:
+        verdicts: One per file.
+        path: The HTML file.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters["visible"] = _visible
+    source = resources.files("hf_optical.doctor").joinpath("page.html").read_text(encoding="utf-8")
+    html = environment.from_string(source).render(
+        verdicts=verdicts,
+        kinds=KINDS,
+        languages={v.language: language_name(v.language) for v in verdicts if v.language},
+        bars={id(h): _bars(h) for v in verdicts for h in v.histograms},
+        identity=id,
+        width=_WIDTH,
+        height=_HEIGHT,
+    )
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(html, encoding="utf-8", errors="backslashreplace")
+    return target
+
+
+def _visible(text: str) -> str:
+    """Control characters as signs, and what reverses the direction of text as its code: a page must not lie."""
+    shown = []
+    for character in text:
+        code = ord(character)
+        if code < 0x20:
+            shown.append(chr(0x2400 + code))
+        elif 0x7F <= code < 0xA0 or 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069 or 0xD800 <= code < 0xE000:
+            shown.append(f"[U+{code:04X}]")
+        else:
+            shown.append(character)
+    return "".join(shown)
+
+
+def _bars(histogram: Histogram) -> dict[str, Any]:
+    """Bars in the units of the drawing; heights by square root, so that rare values stay visible."""
+    top = max([*histogram.counts, *histogram.other, 1])
+    step = _WIDTH / max(len(histogram.counts), 1)
+
+    def drawn(counts: list[int]) -> list[tuple[float, float, float, int]]:
+        sizes = [_HEIGHT * (count / top) ** 0.5 for count in counts]
+        return [
+            (round(index * step, 1), round(_HEIGHT - size, 1), round(size, 1), count)
+            for index, (size, count) in enumerate(zip(sizes, counts, strict=True))
+        ]
+
+    return {
+        "own": drawn(histogram.counts),
+        "other": drawn(histogram.other),
+        "bar": round(step * 0.85, 1),
+        "low": f"{histogram.edges[0]:.3g}",
+        "high": f"{histogram.edges[-1]:.3g}",
+    }

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from hf_optical.errors import InputError
 
 LOSS_STATE = "loss_state.safetensors"
+_STATE = "trainer_state.json"
 # The student is saved as a model of its own, the teacher is frozen and belongs to whoever made it.
 _MODELS = {"model", "teacher"}
 
@@ -32,6 +35,41 @@ def _is_json(path: Path) -> bool:
     except ValueError:
         return False
     return True
+
+
+def check_checkpoint(folder: str | Path) -> None:
+    """Stop if a checkpoint lacks something, or holds damaged files: the hosts would go on without them, silently.
+
+    Args:
+        folder: The checkpoint that training is to go on from.
+
+    Raises:
+        InputError: No or damaged weights, optimizer, scheduler or random state; a state of another step.
+    """
+    folder = Path(folder)
+    remedy = f"remove {folder} to go on from an earlier checkpoint, or from the start"
+    state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+    step = state.get("global_step") if isinstance(state, dict) else None
+    if not isinstance(step, int) or str(step) != folder.name.rpartition("-")[2]:
+        problem = f"found {step!r:.40} where the folder's number is expected"
+        raise InputError(problem, remedy, path=folder / _STATE, field="global_step")
+    weights = [*folder.rglob("*.safetensors")]
+    if not any(path.name != LOSS_STATE for path in weights):
+        raise InputError("model.safetensors is missing", remedy, path=folder)
+    for pattern in ("optimizer.pt", "scheduler.pt", "rng_state*.pth"):
+        found = [*folder.glob(pattern)]
+        if not found:
+            raise InputError(f"{pattern} is missing", remedy, path=folder)
+        # torch.save writes zip files, whose directory is at the end: one that was cut short has none.
+        for path in found:
+            if not zipfile.is_zipfile(path):
+                raise InputError("the file is damaged", remedy, path=path)
+    for path in weights:
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except SafetensorError as error:
+            raise InputError(f"the file is damaged ({error})", remedy, path=path) from None
 
 
 def own_state(loss: nn.Module | dict[str, nn.Module]) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ import difflib
 import errno
 import logging
 import os
+import reprlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any, NoReturn, TypeVar, get_type_hints
 import yaml
 
 from hf_optical.conversion import CannotConvert, convert, describe, is_bool, is_list, nested_type
+from hf_optical.data.texts import excerpt
 from hf_optical.errors import HFOpticalError, InputError
 
 __all__ = ["help_text", "parse", "run"]
@@ -120,8 +122,8 @@ def _machine_fault(error: OSError) -> str:
         errno.EPERM: "choose a place that you may write, or ask for the rights",
     }
     place = f"{error.filename}: " if error.filename else ""
-    remedy = remedies.get(error.errno or 0)
-    return f"{place}{error.strerror or error}" + (f". Remedy: {remedy}" if remedy else "")
+    remedy = remedies.get(error.errno or 0, "check the path, and what is there")
+    return f"{place}{error.strerror or error}. Remedy: {remedy}"
 
 
 def help_text(dataclass_type: type) -> str:
@@ -214,9 +216,11 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         """Build a mapping whose keys are all different."""
         seen: set[str] = set()
         for key, _ in node.value:
-            if key.value in seen and isinstance(key.value, str):
+            if not isinstance(key.value, str):
+                raise yaml.MarkedYAMLError(problem="a key is no word", problem_mark=key.start_mark)
+            if key.value in seen:
                 raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} occurs twice", problem_mark=key.start_mark)
-            seen.add(str(key.value))
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
@@ -226,9 +230,9 @@ def _read_yaml(path: Path, options: dict[str, _Option]) -> dict[str, Any]:
     except OSError as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
         raise InputError(reason, "check the path given to --config", path=path) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # dates and numbers that are none are ValueErrors
         mark = getattr(error, "problem_mark", None)
-        problem = f"invalid YAML ({getattr(error, 'problem', None) or error})"
+        problem = f"invalid YAML ({getattr(error, 'problem', None) or str(error).splitlines()[0][:200]})"
         raise InputError(problem, "correct the file", path=path, row=mark.line + 1 if mark else None) from None
     if content is None:
         return {}
@@ -246,7 +250,9 @@ def _yaml_values(content: dict[Any, Any], prefix: str, options: dict[str, _Optio
             values.update(_yaml_values(value, f"{key}.", options, path))
             continue
         if nested:
-            raise InputError(f"found {value!r} where a mapping is expected", "write its fields", path=path, field=key)
+            raise InputError(
+                f"found {_shown(value)} where a mapping is expected", "write its fields", path=path, field=key
+            )
         _require_known(key if isinstance(name, str) else name, options, repr(key), flag=False, path=path)
         values[key] = _converted(value, options[key], origin=path)
     return values
@@ -262,11 +268,20 @@ def _converted(value: Any, option: _Option, origin: Path | None) -> Any:
     except CannotConvert as error:
         shown = option.key if origin else f"--{option.key}"
         raise InputError(
-            f"found {error.value!r} ({type(error.value).__name__}), expected {error.expected}",
+            f"found {_shown(error.value)} ({type(error.value).__name__}), expected {error.expected}",
             error.remedy,
             path=origin,
             field=shown,
         ) from None
+
+
+def _shown(value: Any) -> str:
+    """A short quotation, also of what a file of a few lines unfolds to gigabytes."""
+    if isinstance(value, str):
+        return excerpt(value, 200)
+    shortener = reprlib.Repr()
+    shortener.maxlevel, shortener.maxlist, shortener.maxdict, shortener.maxother = 3, 4, 4, 60
+    return shortener.repr(value)[:200]
 
 
 def _build(dataclass_type: type[T], values: dict[str, Any], prefix: str) -> T:

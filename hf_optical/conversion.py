@@ -26,7 +26,7 @@ class CannotConvert(Exception):
     """
 
     def __init__(self, value: Any, expected: str, remedy: str = _ITEM_REMEDY) -> None:
-        super().__init__(f"{value!r} is not {expected}")
+        super().__init__(f"not {expected}")
         self.value, self.expected, self.remedy = value, expected, remedy
 
 

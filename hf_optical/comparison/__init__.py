@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hf_optical.comparison.matrix import Cell, cells_of, run_cells
-from hf_optical.comparison.summary import markdown_table, summarise
+from hf_optical.comparison.collect import collect
+from hf_optical.comparison.matrix import Cell, cells_of
+from hf_optical.comparison.runs import run_cells
+from hf_optical.comparison.summary import summarise
 
-__all__ = ["Cell", "cells_of", "markdown_table", "run_cells", "summarise"]
+__all__ = ["Cell", "cells_of", "collect", "run_cells", "summarise"]

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from hf_optical.data.languages import normalize
-from hf_optical.errors import HFOpticalError, InputError
-from hf_optical.results import write_json
+from hf_optical.errors import InputError
+from hf_optical.results import plain
 
-_MARKER = "cell.json"
+MARKER = "cell.json"
+# What decides which student a run starts from; the objective only by whether the student reads English too.
+_OF_THE_STUDENT: tuple[str, ...] = (
+    "teacher",
+    "student",
+    "vocab_size",
+    "num_layers",
+    "row_init",
+    "bitext",
+    "max_pairs",
+    "interaction",
+)
+_OF_THE_STUDENT += ("source_field", "translation_field", "index", "pairs", "contexts", "query_prompt", "lexicon")
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Cell:
         seed: Seed of the run.
         folder: Where it writes.
         options: Options of the training recipe.
+        size: Sentence pairs it trains on; all of the bitext where ``None``.
     """
 
     arm: str
@@ -40,6 +46,7 @@ class Cell:
     seed: int
     folder: Path
     options: Mapping[str, Any]
+    size: int | None = None
 
     @property
     def flags(self) -> list[str]:
@@ -56,12 +63,23 @@ class Cell:
 
     def is_begun(self) -> bool:
         """Whether what lies in the folder is of a run with these very options."""
-        marker = self.folder / _MARKER
-        return marker.is_file() and json.loads(marker.read_text(encoding="utf-8")) == self.fingerprint()
+        marker = self.folder / MARKER
+        if not marker.is_file():
+            return False
+        begun = json.loads(marker.read_text(encoding="utf-8"))
+        begun.get("options", {}).pop("measure_start", None)
+        return bool(begun == json.loads(json.dumps(plain(self.fingerprint()))))  # as it was written: portable paths
 
     def fingerprint(self) -> dict[str, Any]:
-        """What must be the same for a finished run to count."""
-        return {"arm": self.arm, "language": self.language, "seed": self.seed, "options": dict(self.options)}
+        """What must be the same for a finished run to count; not whether it measured where it started."""
+        options = {name: value for name, value in self.options.items() if name != "measure_start"}
+        return {"arm": self.arm, "language": self.language, "seed": self.seed, "options": options}
+
+    def student(self) -> tuple[str, ...]:
+        """What decides the student that the run starts from: runs that agree in it start from the same one."""
+        options = [str(self.options.get(name)) for name in _OF_THE_STUDENT]
+        reads_english = any(term in str(self.options.get("objective")) for term in ("source", "self_nce"))
+        return (self.language, *options, str(reads_english))
 
 
 def cells_of(
@@ -70,6 +88,10 @@ def cells_of(
     languages: Mapping[str, Mapping[str, Any]],
     arms: Mapping[str, Mapping[str, Any]],
     seeds: Sequence[int],
+    *,
+    sizes: Sequence[int | str] = (),
+    pairs: Mapping[str, int] | None = None,
+    curve_arms: Sequence[str] = (),
 ) -> list[Cell]:
     """All runs, seeds outermost, so that an early stop leaves whole comparisons behind.
 
@@ -79,9 +101,12 @@ def cells_of(
         languages: Options by language (its bitext and retrieval sets).
         arms: Options by arm (what is compared).
         seeds: Seeds.
+        sizes: Numbers of sentence pairs for learning curves, besides all of them (``"all"`` may be named).
+        pairs: Sentence pairs by language; sizes that reach them are left out, for they would be the whole bitext.
+        curve_arms: Arms that are run at the sizes; all where empty.
 
     Raises:
-        InputError: No arm, language or seed, or an unknown language.
+        InputError: No arm, language or seed, an unknown language, or a size that is no number of pairs.
     """
     for name, found in (("arms", arms), ("languages", languages), ("seeds", seeds)):
         if not found:
@@ -91,64 +116,66 @@ def cells_of(
             raise InputError(
                 f"{arm!r} cannot name a folder", "use letters, digits, '+', '-', '_' and '.'", field="arms"
             )
-    known = {normalize(code): options for code, options in languages.items()}
-    return [
-        Cell(
-            arm,
-            code,
-            seed,
-            Path(output_dir) / "runs" / code / arm / str(seed),
-            # Where the runs start from is measured with the first seed only.
-            {"language": code, "measure_start": seed == seeds[0], **common, **options, **arm_options},
-        )
+    for name, given in (("common", {"": common}), ("languages", languages), ("arms", arms)):
+        _check_settings(name, given)
+    for arm in curve_arms:
+        if arm not in arms:
+            raise InputError(f"{arm!r} is no arm", f"use some of {', '.join(arms)}", field="curve_arms")
+    known = {codes(code): options for code, options in languages.items()}
+    counted = {codes(code): count for code, count in (pairs or {}).items()}
+    planned = [
+        (seed, size, code, arm)
         for seed in seeds
-        for code, options in known.items()
-        for arm, arm_options in arms.items()
+        for size in (None, *_sizes(sizes))
+        for code in known
+        for arm in arms
+        if size is None or (size < counted.get(code, size + 1) and arm in (curve_arms or arms))
     ]
+    measured: set[tuple[str, ...]] = set()
+    cells = []
+    for seed, size, code, arm in planned:
+        # Of several languages in one run the bitext says which file is whose (CODE=FILE).
+        named = {} if "+" in code else {"language": code}
+        settings: dict[str, Any] = {**named, **common, **known[code], **arms[arm]}
+        settings |= {} if size is None else {"max_pairs": size}
+        cell = Cell(arm, code, seed, _folder(Path(output_dir), code, arm, size, seed), settings, size)
+        # Where runs start from is measured once for each student, with the first seed.
+        start = seed == seeds[0] and cell.student() not in measured
+        measured.add(cell.student())
+        cells.append(replace(cell, options={"measure_start": start, **settings}))
+    return cells
 
 
-def run_cells(cells: Iterable[Cell], recipe: Path, *, jobs: int = 1, keep_models: bool = False) -> None:
-    """Run what is not done yet, several at a time, each in a process of its own.
+def codes(language: str) -> str:
+    """A language, or several that are taught in one run (``de+hi``), with FLORES codes.
 
-    Args:
-        cells: The runs.
-        recipe: ``recipes/train.py``.
-        jobs: Runs at a time; each gets its share of the processor's cores.
-        keep_models: Whether to keep the trained models; only the results are kept otherwise.
-
-    Raises:
-        HFOpticalError: A run failed; the others that had begun are finished, and a second call goes on from there.
+    Example:
+        >>> codes("de+hi")
+        'deu_Latn+hin_Deva'
     """
-    waiting = [cell for cell in cells if not cell.is_done()]
-    threads = str(max(1, (os.cpu_count() or 1) // jobs))
-    environment = {**os.environ, "OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
-    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(waiting), desc="runs", disable=not waiting) as bar:
-        futures = [pool.submit(_run, cell, recipe, environment, keep_models) for cell in waiting]
-        try:
-            for future in futures:
-                future.result()
-                bar.update()
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            raise
+    return "+".join(normalize(code) for code in language.split("+"))
 
 
-def _run(cell: Cell, recipe: Path, environment: Mapping[str, str], keep_models: bool) -> None:
-    if not cell.is_begun():  # of other options, or none: an interrupted run of these goes on from its checkpoint
-        shutil.rmtree(cell.folder, ignore_errors=True)
-        cell.folder.mkdir(parents=True)
-        write_json(cell.folder / _MARKER, cell.fingerprint())
-    log = cell.folder / "log.txt"
-    with log.open("a", encoding="utf-8") as stream:
-        command = [sys.executable, str(recipe), *cell.flags]
-        done = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, env=dict(environment), check=False)  # noqa: S603
-    if done.returncode != 0:
-        last = next((line for line in reversed(log.read_text(encoding="utf-8").splitlines()) if line.strip()), "")
-        raise HFOpticalError(
-            f"the run {cell.language}/{cell.arm}/{cell.seed} ended with code {done.returncode}: "
-            f"{last[-300:]} (log: {log})"
-        )
-    if not keep_models:
-        for name in ("model", "untrained"):
-            shutil.rmtree(cell.folder / name, ignore_errors=True)
+def _check_settings(name: str, settings: Mapping[str, Any]) -> None:
+    for key, options in settings.items():
+        if not isinstance(options, Mapping):
+            problem = f"found {options!r:.80} where options of train.py are expected"
+            raise InputError(problem, "write 'option: value' lines below it", field=f"{name}.{key}")
+        nested = [option for option, value in options.items() if isinstance(value, Mapping)]
+        if nested:
+            raise InputError("found a mapping", "options have plain values", field=f"{name}.{key}.{nested[0]}")
+
+
+def _folder(output_dir: Path, language: str, arm: str, size: int | None, seed: int) -> Path:
+    return output_dir / "runs" / language / (arm if size is None else f"{arm}@{size}") / str(seed)
+
+
+def _sizes(sizes: Sequence[int | str]) -> list[int]:
+    found = []
+    for size in sizes:
+        if str(size) == "all":
+            continue
+        if isinstance(size, bool) or not str(size).isdigit() or int(size) < 2:
+            raise InputError(f"found {size!r}", "give numbers of sentence pairs, or 'all'", field="sizes")
+        found.append(int(size))
+    return sorted(set(found))

@@ -1,126 +1,138 @@
-"""What a comparison's results say: means and spread over seeds, and paired tests between arms."""
+"""What a comparison's results say: means, spread over seeds, intervals, and paired tests between all systems."""
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from hf_optical.comparison.matrix import Cell
-from hf_optical.evaluation.retrieval import RetrievalScores
-from hf_optical.evaluation.scoring import mean_scores
-from hf_optical.evaluation.significance import compare_all
+from hf_optical.comparison.collect import Collected, Item
+from hf_optical.comparison.statistics import clustered, paired_tests, seed_aware_p
+from hf_optical.evaluation.significance import holm
 
-PerQuery = dict[str, dict[str, float]]
-_REFERENCES = ("raw", "before", "aligned", "ceiling")
+ALL = "all languages"
 
 
-def summarise(cells: Sequence[Cell], metric: str = "ndcg@10", baseline: str | None = None) -> list[dict[str, Any]]:
-    """One entry per retrieval set and language, from the finished runs.
+def summarise(found: Collected, *, resamples: int = 10_000) -> list[dict[str, Any]]:
+    """One entry for each retrieval set and language, and one for each set over its languages.
 
     Args:
-        cells: The runs; those that are not done are left out and counted.
-        metric: The measure.
-        baseline: Arm that the others are tested against, besides ``raw``; the first arm if not given.
+        found: What :func:`~hf_optical.comparison.collect.collect` read.
+        resamples: Of the bootstrap and of the randomisation tests.
 
     Returns:
-        Entries with ``set``, ``language``, ``n``, the references ``raw``, ``before``, ``ceiling``, and ``arms``: for
-        each the mean over seeds, the standard deviation over seeds, the values, and paired tests (randomisation over
-        queries of the scores averaged over seeds, Holm-corrected within the entry) against raw, the aligned start and
-        the baseline.
+        Entries with ``set``, ``language`` (or ``"all languages"``), ``languages``, ``n``, ``references``,
+        ``reference_intervals`` and ``arms``. Of each arm: ``mean`` and ``sd`` over seeds, ``values`` by seed, the
+        bootstrap ``interval`` over queries, and ``tests`` against every other arm and reference, on scores averaged
+        over the seeds:
+
+        - ``difference``, ``interval`` (bootstrap over queries), ``ratio`` of the means, ``effect_size``;
+        - ``p`` of the paired randomisation test; ``p_holm``, corrected over the languages of the set (in an entry over
+          languages: over the arms); ``p_holm_all``, over languages and arms;
+        - ``p_seeds``, where seeds are a sample too, ``p_seeds_holm`` corrected as ``p_holm``; ``seeds_ahead``, in how
+          many seeds the arm is ahead.
+
+        Over languages, each has the same weight, and a query that several languages share counts as one cluster;
+        ``ahead_in`` and ``significant_in`` (p_holm < .05) name the languages.
     """
-    done = [cell for cell in cells if cell.is_done()]
-    arms = list(dict.fromkeys(cell.arm for cell in cells))
-    baseline = baseline or arms[0]
-    collected: dict[str, dict[str, list[PerQuery]]] = defaultdict(lambda: defaultdict(list))
-    for cell in done:
-        per_query = json.loads((cell.folder / "per_query.json").read_text(encoding="utf-8"))
-        for name, rows in per_query.items():
-            collected[name][cell.arm].append(rows["after"])
-            for reference in _REFERENCES:
-                if reference in rows:
-                    collected[name].setdefault(_reference_name(reference, cell), [rows[reference]])
-    starts = {cell.arm: _reference_name("aligned", cell) for cell in cells}  # each arm against its own student
-    return [_entry(name, scores, starts, metric, baseline) for name, scores in collected.items()]
+    entries = [_entry(item.set, item.language, [item], found.arms, resamples) for item in found.items]
+    _correct(entries, lambda entry, arm, other: (entry["set"], arm, other), "p_holm", "p_seeds_holm")
+    _correct(entries, lambda entry, arm, other: (entry["set"], other), "p_holm_all")
+    overall = []
+    for name in dict.fromkeys(item.set for item in found.items):
+        items = [item for item in found.items if item.set == name]
+        if len(items) > 1:
+            entry = _entry(name, ALL, items, found.arms, resamples)
+            _count_languages(entry, [one for one in entries if one["set"] == name])
+            overall.append(entry)
+    _correct(overall, lambda entry, arm, other: (entry["set"], other), "p_holm", "p_seeds_holm")
+    _correct(overall, lambda entry, arm, other: (entry["set"], other), "p_holm_all")
+    return entries + overall
 
 
-def _reference_name(reference: str, cell: Cell) -> str:
-    """Raw and ceiling are the teacher's own; where a run starts from depends on its student."""
-    student = cell.options.get("student")
-    return f"{reference} {student}" if reference in ("before", "aligned") and student else reference
-
-
-def _entry(
-    name: str, scores: Mapping[str, list[PerQuery]], arms: Mapping[str, str], metric: str, baseline: str
-) -> dict[str, Any]:
-    set_name, _, language = name.rpartition("/")
-    averaged = {arm: _averaged(set_name, language, runs) for arm, runs in scores.items()}
-    present = [arm for arm in arms if arm in averaged]
-    pairs = [
-        (arm, other)
-        for arm in present
-        for other in dict.fromkeys(("raw", arms[arm], baseline))
-        if other in averaged and other != arm
-    ]
-    tests = compare_all([(averaged[arm], averaged[other]) for arm, other in pairs], metric) if pairs else []
-    entry: dict[str, Any] = {"set": set_name, "language": language, "metric": metric, "arms": {}, "references": {}}
-    entry["n"] = next(iter(averaged.values())).n
-    for reference in scores:
-        if reference not in arms:
-            entry["references"][reference] = averaged[reference].metrics[metric]
-    for arm in present:
-        values = [mean_scores(run)[metric] for run in scores[arm]]
-        entry["arms"][arm] = {
-            "mean": float(np.mean(values)),
-            "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-            "values": values,
-            "seeds": len(values),
-            "tests": {other: asdict(test) for (tested, other), test in zip(pairs, tests, strict=True) if tested == arm},
+def _entry(name: str, language: str, items: Sequence[Item], arms: Iterable[str], resamples: int) -> dict[str, Any]:
+    # Over languages, only what every language has.
+    shared = [system for system in items[0].systems if all(system in item.systems for item in items)]
+    scores = _over_languages(items, shared) if len(items) > 1 else {s: items[0].systems[s] for s in shared}
+    present = [arm for arm in arms if arm in scores]
+    references = [system for system in shared if system not in present]
+    pairs = [(arm, other) for arm in present for other in (*references, *present) if other != arm]
+    averaged = {system: rows.mean(axis=0) for system, rows in scores.items()}
+    columns = [averaged[arm] - averaged[other] for arm, other in pairs] + [averaged[system] for system in scores]
+    tests = paired_tests(np.stack(columns, axis=1), resamples=resamples)
+    intervals = dict(zip(scores, tests.interval[len(pairs) :].tolist(), strict=True))
+    entry: dict[str, Any] = {
+        "set": name,
+        "language": language,
+        "languages": [item.language for item in items],
+        "n": len(next(iter(scores.values()))[0]),
+        "references": {system: float(averaged[system].mean()) for system in references},
+        "reference_intervals": {system: intervals[system] for system in references},
+        "arms": {arm: {**_of_seeds(scores[arm]), "interval": intervals[arm], "tests": {}} for arm in present},
+    }
+    for column, (arm, other) in enumerate(pairs):
+        means = averaged[arm].mean(), averaged[other].mean()
+        effect = tests.effect_size[column]
+        entry["arms"][arm]["tests"][other] = {
+            "difference": float(tests.difference[column]),
+            "interval": tests.interval[column].tolist(),
+            "ratio": float(means[0] / means[1]) if means[1] > 0 else None,
+            "effect_size": float(effect) if np.isfinite(effect) else None,
+            "p": float(tests.p[column]),
+            "p_seeds": seed_aware_p(scores[arm], scores[other]),
+            **_seeds_ahead(scores[arm], scores[other]),
         }
     return entry
 
 
-def _averaged(set_name: str, language: str, runs: Sequence[PerQuery]) -> RetrievalScores:
-    """Every query's scores, averaged over the seeds: the paired tests then speak of queries, not of luck in seeds."""
-    per_query = {
-        query: {name: float(np.mean([run[query][name] for run in runs])) for name in first}
-        for query, first in runs[0].items()
+def _over_languages(items: Sequence[Item], systems: Sequence[str]) -> dict[str, np.ndarray]:
+    scores = {}
+    for system in systems:
+        seeds = min(len(item.systems[system]) for item in items)
+        by_language = [dict(zip(item.queries, item.systems[system][:seeds].T, strict=True)) for item in items]
+        scores[system] = clustered(by_language)[1].T
+    return scores
+
+
+def _of_seeds(rows: np.ndarray) -> dict[str, Any]:
+    values = rows.mean(axis=1)
+    return {
+        "mean": float(values.mean()),
+        "sd": float(values.std(ddof=1)) if len(values) > 1 else None,
+        "values": values.tolist(),
+        "seeds": len(values),
     }
-    return RetrievalScores(set_name, language, len(per_query), mean_scores(per_query), per_query)
 
 
-def markdown_table(summary: Sequence[Mapping[str, Any]], baseline: str) -> str:
-    """The summary as a Markdown table: mean ± spread.
-
-    ``*`` beats raw, ``°`` beats the aligned start, ``†`` beats the baseline (paired, Holm, p < .05).
-    """
-    arms = list(dict.fromkeys(arm for entry in summary for arm in entry["arms"]))
-    references = list(dict.fromkeys(name for entry in summary for name in entry["references"]))
-    lines = [
-        "| " + " | ".join(["set", "language", "n", *references, *arms]) + " |",
-        "| --- | --- | ---: |" + " ---: |" * (len(references) + len(arms)),
-    ]
-    for entry in summary:
-        cells = [entry["set"], entry["language"], str(entry["n"])]
-        cells += [_number(entry["references"].get(name)) for name in references]
-        cells += [_arm(entry["arms"].get(arm), baseline) for arm in arms]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def _seeds_ahead(a: np.ndarray, b: np.ndarray) -> dict[str, int]:
+    seeds = len(a) if 1 in (len(a), len(b)) else min(len(a), len(b))
+    return {"seeds_ahead": int((a[:seeds].mean(axis=1) > b[:seeds].mean(axis=1)).sum()), "seeds": seeds}
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}".lstrip("0")
+def _correct(entries: Sequence[dict[str, Any]], family: Any, name: str, seeds_name: str | None = None) -> None:
+    """Holm's correction within each family of tests, in place."""
+    families: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+    for entry in entries:
+        for arm, found in entry["arms"].items():
+            for other, test in found["tests"].items():
+                families[family(entry, arm, other)].append(test)
+    for tests in families.values():
+        for test, corrected in zip(tests, holm([test["p"] for test in tests]), strict=True):
+            test[name] = corrected
+        known = [test for test in tests if test["p_seeds"] is not None]
+        if seeds_name:
+            for test in tests:
+                test[seeds_name] = None
+            for test, corrected in zip(known, holm([test["p_seeds"] for test in known]), strict=True):
+                test[seeds_name] = corrected
 
 
-def _arm(arm: Mapping[str, Any] | None, baseline: str) -> str:
-    if arm is None:
-        return "–"
-    spread = f" ± {_number(arm['sd'])}" if arm["sd"] is not None else ""
-    beaten = {name for name, test in arm["tests"].items() if test["p_holm"] < 0.05 and test["difference"] > 0}
-    aligned = {name for name in arm["tests"] if name.startswith("aligned")}
-    marks = "*" * ("raw" in beaten) + "°" * bool(aligned and aligned <= beaten) + "†" * (baseline in beaten)
-    return f"{_number(arm['mean'])}{spread}{marks}"
+def _count_languages(entry: dict[str, Any], by_language: Sequence[dict[str, Any]]) -> None:
+    for arm, found in entry["arms"].items():
+        for other, test in found["tests"].items():
+            tests = {one["language"]: one["arms"][arm]["tests"][other] for one in by_language}
+            test["ahead_in"] = [name for name, one in tests.items() if one["difference"] > 0]
+            test["significant_in"] = [name for name in test["ahead_in"] if tests[name]["p_holm"] < 0.05]
+            test["behind_in"] = [name for name, one in tests.items() if one["difference"] < 0 and one["p_holm"] < 0.05]

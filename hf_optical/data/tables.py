@@ -25,6 +25,7 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hf_optical.data.json_objects import flattened, unique_fields
 from hf_optical.data.texts import excerpt
 from hf_optical.errors import InputError
 
@@ -166,43 +167,21 @@ def read_json_rows(path: Path) -> Iterator[Numbered]:
 
 def _array_rows(stream: BinaryIO, path: Path) -> Iterator[Numbered]:
     try:
-        items = json.loads(stream.read().decode("utf-8", "surrogateescape"), object_pairs_hook=_object)
+        items = json.loads(stream.read().decode("utf-8", "surrogateescape"), object_pairs_hook=unique_fields)
     except (ValueError, RecursionError) as error:
         raise InputError(f"invalid JSON ({error})", "write one JSON object a line (.jsonl)", path=path) from None
     for number, item in enumerate(items, start=1):
-        yield number, _flattened(item) if isinstance(item, dict) else Fault(f"found {excerpt(item)}, not a JSON object")
+        yield number, flattened(item) if isinstance(item, dict) else Fault(f"found {excerpt(item)}, not a JSON object")
 
 
 def _json_row(line: str | None) -> Row | Fault:
     if line is None:
         return Fault("the line is empty")
     try:
-        item = json.loads(line, object_pairs_hook=_object)
+        item = json.loads(line, object_pairs_hook=unique_fields)
     except (ValueError, RecursionError) as error:
         return Fault(f"invalid JSON ({getattr(error, 'msg', error)}), found {excerpt(line)}")
-    return _flattened(item) if isinstance(item, dict) else Fault(f"found {excerpt(item)}, not a JSON object")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> Row:
-    """A JSON object; of two fields with one name the parser would silently keep the last."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the field {twice!r} occurs twice")
-    return found
-
-
-def _flattened(item: Row) -> Row:
-    """One level of nesting becomes dotted names, as in the ``translation`` feature of Hub datasets."""
-    if not any(isinstance(value, dict) for value in item.values()):
-        return item
-    flat: Row = {}
-    for key, value in item.items():
-        flat.update(
-            {f"{key}.{inner}": part for inner, part in value.items()} if isinstance(value, dict) else {key: value}
-        )
-    return flat
+    return flattened(item) if isinstance(item, dict) else Fault(f"found {excerpt(item)}, not a JSON object")
 
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[int, str | None]]:
@@ -279,13 +258,27 @@ def _parquet_rows(path: Path) -> Iterator[Numbered]:
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=10_000):
-                for row in batch.to_pylist():
+                for row in _values(batch):
                     number += 1
-                    yield number, _flattened(row)
+                    yield number, row if isinstance(row, Fault) else flattened(row)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"not a readable Parquet file ({excerpt(str(error))})", "write the file again", path=path
         ) from None
+
+
+def _values(batch: pa.RecordBatch) -> Iterator[Row | Fault]:
+    """Rows of a batch; where a value cannot be one of Python's (damaged text, a date beyond time), a fault."""
+    try:
+        rows: list[Row | Fault] = batch.to_pylist()
+    except (ValueError, OverflowError):
+        rows = []
+        for index in range(batch.num_rows):
+            try:
+                rows += batch.slice(index, 1).to_pylist()
+            except (ValueError, OverflowError) as error:
+                rows.append(Fault(f"a value cannot be read ({error})"))
+    yield from rows
 
 
 def positions(count: int) -> list[str]:

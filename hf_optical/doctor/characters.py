@@ -23,7 +23,6 @@ __all__ = [
     "Characters",
     "characters",
     "class_table",
-    "main_script",
 ]
 
 WORD, ALPHA, DIGIT, VISIBLE, CONTROL, BROKEN, SOLO, ENGLISH_SCRIPT, OTHER_SCRIPT, MOJI_LEAD, MOJI_TAIL = (
@@ -120,25 +119,6 @@ def class_table(script: str | None = None) -> np.ndarray:
     tails = bytes(range(0x80, 0xC0)).decode("cp1252", "ignore")
     table[[ord(tail) for tail in tails]] |= MOJI_TAIL
     return table
-
-
-def main_script(texts: Sequence[str]) -> str | None:
-    """The FLORES script in which most letters of the texts are written, or None without letters.
-
-    Example:
-        >>> main_script(["नमस्ते", "ok"]), main_script(["1 2 3"])
-        ('Deva', None)
-    """
-    from hf_optical.data.languages import known_codes
-
-    codes = np.minimum(code_points("".join(texts)), _TOP)
-    found = {}
-    for script in sorted({code[4:] for code in known_codes()}):
-        bit = ENGLISH_SCRIPT if script == "Latn" else OTHER_SCRIPT
-        classes = class_table(None if script == "Latn" else script)[codes]
-        found[script] = int(np.count_nonzero((classes & bit != 0) & (classes & ALPHA != 0)))
-    best = max(found, key=lambda script: found[script])
-    return best if found[best] else None
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from hf_optical.doctor.characters import ALPHA, DIGIT, SOLO, WORD, characters, code_points, join
+from hf_optical.doctor.characters import ALPHA, SOLO, WORD, characters, code_points, join
 
 __all__ = ["Words", "mixed", "words_of"]
 
@@ -31,8 +31,6 @@ class Words:
     Attributes:
         hashes: uint64, ``(words,)``.
         stems: uint64 hashes of the first five characters, likewise.
-        lengths: Characters of each word, likewise.
-        numeric: Whether a word has a digit, likewise.
         ends: Words before the end of each text, ``(texts + 1,)``: text i has the words ``ends[i]:ends[i + 1]``.
         keys: uint64 hash of each text as its sequence of words, ``(texts,)``: equal for texts that differ in case,
             punctuation and spacing only.
@@ -40,8 +38,6 @@ class Words:
 
     hashes: np.ndarray
     stems: np.ndarray
-    lengths: np.ndarray
-    numeric: np.ndarray
     ends: np.ndarray
     keys: np.ndarray
 
@@ -84,11 +80,7 @@ def words_of(texts: Sequence[str]) -> Words:
     hashes = mixed((sums[stops] - base) * factor)
     stems = mixed((sums[np.minimum(starts + _STEM, stops)] - base) * factor)
     ends = np.concatenate([[0], np.searchsorted(starts, found.ends)])
-    numeric = np.zeros(len(starts), dtype=bool)
-    digits = np.flatnonzero(classes & DIGIT)
-    if len(digits):
-        numeric[np.searchsorted(starts, digits, side="right") - 1] = True
-    return Words(hashes, stems, stops - starts, numeric, ends, _keys(hashes, ends, texts))
+    return Words(hashes, stems, ends, _keys(hashes, ends, texts))
 
 
 def mixed(values: np.ndarray) -> np.ndarray:

@@ -47,12 +47,12 @@ class InBatchContrast(nn.Module):
         if not self.late_interaction:
             embeddings = [translation.sentence.float(), english.sentence.float()]
             return self._info_nce.compute_loss_from_embeddings(embeddings, labels=None)  # type: ignore[arg-type]
-        documents, mask, offset = english.tokens.float(), english.mask, 0
+        documents, mask, offset = _blank(english), english.mask, 0
         if self.gather_across_devices:
             documents, mask = all_gather_padded(documents, mask)
             offset = get_rank() * len(translation.tokens)
         scores = colbert_scores(
-            translation.tokens.float(),
+            _blank(translation),
             documents.unsqueeze(1),
             queries_mask=translation.mask,
             documents_mask=mask.unsqueeze(1),
@@ -60,3 +60,8 @@ class InBatchContrast(nn.Module):
         )
         target = torch.arange(len(scores), device=scores.device) + offset
         return functional.cross_entropy(scores / self.temperature, target)
+
+
+def _blank(view: TokenView) -> Tensor:
+    # The host multiplies by the mask, which keeps a NaN of the padding in the scores and in every gradient.
+    return view.tokens.float().masked_fill(~view.mask.unsqueeze(-1), 0)

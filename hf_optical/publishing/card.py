@@ -10,7 +10,8 @@ from typing import Any
 
 from hf_optical.data.languages import ENGLISH, iso_code, language_name, normalize
 from hf_optical.errors import InputError
-from hf_optical.publishing.card_tables import TASK_NAMES, bias_rows, english_rows, eval_results, score_tables
+from hf_optical.evaluation.tasks import TASK_NAMES
+from hf_optical.publishing.card_tables import bias_rows, english_rows, eval_results, score_tables
 from hf_optical.publishing.provenance import Teacher, bitext_of, non_commercial
 
 TEMPLATE = Path(__file__).with_name("card_template.md")

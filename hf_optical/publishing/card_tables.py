@@ -6,13 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hf_optical.data.languages import language_name
 from hf_optical.evaluation.multilingual import POOLED
 from hf_optical.evaluation.significance import bootstrap_interval
+from hf_optical.evaluation.tasks import row_name
 
 ROWS = ("raw", "before", "aligned", "injected", "after", "ceiling")
-TASK_NAMES = {"mono": "one language", "cross": "two languages", "multi": "all languages pooled"}
-"""What stands in place of a language where the student reads queries and documents in several."""
 _MODEL_INDEX = {"ndcg@10": "ndcg_at_10", "mrr@10": "mrr_at_10", "recall@10": "recall_at_10", "map": "map"}
 _RESAMPLES = 2_000
 
@@ -141,6 +139,4 @@ def _number(value: Any, digits: int = 3) -> str:
 
 
 def _language(code: str) -> str:
-    if code in TASK_NAMES:
-        return TASK_NAMES[code]
-    return language_name(code) if code else ""
+    return row_name(code) if code else ""

@@ -35,6 +35,7 @@ class EvaluationPanels:
             if config.reads_index_of == "teacher"
             for language in _taught(folder, languages)
         ]
+        self._sets += [read_retrieval_set(folder, ENGLISH) for folder in config.english_eval]
         asked = [ENGLISH, *languages]
         self._multilingual = [
             read_multilingual_set(

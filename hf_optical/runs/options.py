@@ -79,6 +79,9 @@ class TrainConfig:
     bitext_share: float = _option(0.5, "Share of bitext batches, where there are questions and passages too.")
     language_weights: str = _option("uniform", "How languages are drawn: uniform, size, or a power of the size.")
     eval: list[str] = _option([], "Folder(s) of retrieval sets: corpus, queries, qrels.")
+    english_eval: list[str] = _option(
+        [], "Folder(s) of retrieval sets with English queries, to see what English the student keeps."
+    )
     index: str | None = _option(
         None,
         "Who reads documents in the evaluation: 'teacher' (default), 'student' (default with --pairs, --contexts).",

@@ -11,7 +11,7 @@ from accelerate import PartialState
 from hf_optical.adapters import LanguageAdapters
 from hf_optical.adapters.files import load_all
 from hf_optical.checkpoints import check_checkpoint, last_whole_checkpoint
-from hf_optical.losses import parse_objective
+from hf_optical.losses import reads_english as reads_english_term
 from hf_optical.models import load_encoder, save_whole, set_dropout
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.options import TrainConfig
@@ -51,7 +51,7 @@ def student_of_run(
 
 def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: EvaluationPanels) -> Any:
     """Grown or loaded, its rows aligned in the bitext, its words injected; measured after each of these."""
-    reads_english = config.reads_index_of == "student" or "source" in parse_objective(config.objective)
+    reads_english = config.reads_index_of == "student" or reads_english_term(config.objective)
     student = starting_student(
         config.student,
         teacher,

@@ -67,7 +67,10 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
     panels = EvaluationPanels(config, data.languages)
     verdicts = _examine(config, data) if config.check_data and state.is_main_process else {}
     teacher: Any = load_encoder(config.teacher or "")
-    fingerprints = [*data.fingerprints, *(file_fingerprint(retrieval_folder(folder)) for folder in config.eval)]
+    fingerprints = [
+        *data.fingerprints,
+        *(file_fingerprint(retrieval_folder(folder)) for folder in (*config.eval, *config.english_eval)),
+    ]
     if state.is_main_process:
         decisive = {
             **config.decisive(),
@@ -141,7 +144,10 @@ def _finish(
     output, args = Path(config.output_dir), trainer.args
     # What was saved is what is measured; the trained object may still run under the trainer's autocast.
     saved, adapters = load(output / "model", adapters=config.adapter != "none")
-    panels.measure("after", saved, adapters.use if adapters else None)
+    # English, which has no adapter, is read by the base.
+    panels.measure(
+        "after", saved, (lambda code: adapters.use(code if code in adapters else None)) if adapters else None
+    )
     with adapters.use(data.languages[0]) if adapters else nullcontext():
         alignment = sample.measure_alignment(saved, teacher, data.languages[0]) if sample else None
         _draw(saved, teacher, data, output, sample)

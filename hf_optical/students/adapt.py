@@ -57,7 +57,7 @@ def adapt_student(model_name_or_path: str | Path, teacher: Encoder, seed: int = 
         check_model_folder(Path(name))
     try:
         with whole_weights(name):
-            found = _found(name, teacher)
+            found: Any = _found(name, teacher)
     except InputError:
         raise
     except LOAD_ERRORS as error:

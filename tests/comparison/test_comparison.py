@@ -4,100 +4,152 @@ import json
 
 import numpy as np
 import pytest
+from stub_comparison import run_stub, write_recipe
 
-from hf_optical.comparison import cells_of, markdown_table, run_cells, summarise
+from hf_optical.comparison import cells_of, collect, run_cells, summarise
 from hf_optical.errors import HFOpticalError, InputError
+from hf_optical.evaluation.significance import bootstrap_interval, holm, randomisation_test
 
-RECIPE = """
-import json, sys, pathlib, random
-flags = dict(zip(sys.argv[1::2], sys.argv[2::2]))
-out = pathlib.Path(flags["--output_dir"])
-out.mkdir(parents=True, exist_ok=True)
-(out / "model").mkdir(exist_ok=True)
-if flags["--objective"] == "broken":
-    sys.exit("no such objective")
-draw = random.Random(flags["--seed"])
-noise = [draw.random() * 0.2 for _ in range(40)]
-gain = float(flags["--gain"])
-rows = {
-    "raw": {str(i): {"ndcg@10": 0.3 + n} for i, n in enumerate(noise)},
-    "after": {str(i): {"ndcg@10": 0.3 + n + gain + draw.random() * 0.05} for i, n in enumerate(noise)},
-}
-(out / "per_query.json").write_text(json.dumps({"toy/swh_Latn": rows}))
-(out / "results.json").write_text(json.dumps({"flags": flags}))
-with open(out.parents[3] / "calls.txt", "a") as calls:
-    calls.write(out.as_posix() + chr(10))
-"""
+ARMS = {"base": {"objective": "nce", "gain": 0.0}, "better": {"objective": "ot", "gain": 0.06}}
+ARMS["same"] = {"objective": "mse", "gain": 0.0}
 
 
-@pytest.fixture
-def recipe(tmp_path):
-    file = tmp_path / "recipe.py"
-    file.write_text(RECIPE)
-    return file
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return run_stub(tmp_path_factory.mktemp("finished"), ARMS)
 
 
-def matrix(tmp_path, arms, seeds=(0, 1)):
-    return cells_of(tmp_path / "out", {"max_steps": 3}, {"sw": {"bitext": "b"}}, arms, seeds)
+@pytest.fixture(scope="module")
+def entries(finished):
+    return summarise(collect(finished, "ndcg@10"))
 
 
-def calls(tmp_path):
-    file = tmp_path / "out" / "calls.txt"
-    return file.read_text().splitlines() if file.exists() else []
+def scores_of(cells, arm, language):
+    rows = []
+    for cell in cells:
+        if (cell.arm, cell.language) == (arm, language):
+            found = json.loads((cell.folder / "per_query.json").read_text())[f"toy/{language}"]["after"]
+            rows.append([row["ndcg@10"] for row in found.values()])
+    return np.array(rows)
 
 
-def test_every_arm_language_and_seed_is_run_once_and_skipped_after(tmp_path, recipe):
-    cells = matrix(tmp_path, {"a": {"objective": "ot", "gain": 0.2}, "b": {"objective": "nce", "gain": 0.0}})
-    assert [(cell.seed, cell.arm, cell.language) for cell in cells[:2]] == [(0, "a", "swh_Latn"), (0, "b", "swh_Latn")]
-    run_cells(cells, recipe, jobs=2)
-    assert len(calls(tmp_path)) == 4 and all(cell.is_done() for cell in cells)
+def calls(cells):
+    return sum((cell.folder / "calls.txt").read_text().count("begun") for cell in cells)
+
+
+def test_every_arm_language_and_seed_is_run_once_and_skipped_after(tmp_path):
+    arms = {name: ARMS[name] for name in ("base", "better")}
+    cells = run_stub(tmp_path, arms, seeds=[0, 1])
+    assert [(c.seed, c.arm, c.language) for c in cells[:3]] == [
+        (0, "base", "swh_Latn"), (0, "better", "swh_Latn"), (0, "base", "som_Latn"),
+    ]  # fmt: skip
+    # Where a student starts from is measured once, with the first seed; the arms share the student.
+    assert [cell.options["measure_start"] for cell in cells] == [True, False, True, False, *[False] * 4]
+    assert calls(cells) == 8 and all(cell.is_done() for cell in cells)
     assert not (cells[0].folder / "model").exists()
-    run_cells(cells, recipe)
-    assert len(calls(tmp_path)) == 4
-    # A changed option is another run: the old result does not count for it.
-    changed = matrix(tmp_path, {"a": {"objective": "ot", "gain": 0.3}, "b": {"objective": "nce", "gain": 0.0}})
-    assert [cell.is_done() for cell in changed] == [False, True, False, True]
+    run_cells(cells, tmp_path / "train.py")
+    assert calls(cells) == 8
+    # A changed option is another run: the old result does not count for it. Who measures the start is no option.
+    changed = run_cells_of(tmp_path, {"better": {**ARMS["better"], "gain": 0.3}, "base": ARMS["base"]})
+    assert [cell.is_done() for cell in changed] == [False, True]
 
 
-def test_a_failing_run_names_itself_and_keeps_the_others(tmp_path, recipe):
-    cells = matrix(tmp_path, {"good": {"objective": "ot", "gain": 0.2}, "bad": {"objective": "broken", "gain": 0}}, [0])
+def run_cells_of(tmp_path, arms):
+    common = {"max_steps": 3, "batch_size": 2, "teacher": "t", "student": "extend"}
+    return cells_of(tmp_path / "out", common, {"sw": {"bitext": "b"}}, arms, [0])
+
+
+def test_other_students_measure_their_own_start(tmp_path):
+    arms = {"a": {"objective": "ot"}, "b": {"objective": "ot", "student": "copy"}, "c": {"objective": "ot+source"}}
+    assert [cell.options["measure_start"] for cell in run_cells_of(tmp_path, {**arms, "d": arms["a"]})] == [
+        True, True, True, False,
+    ]  # fmt: skip
+
+
+def test_a_failing_run_names_itself_and_keeps_the_others(tmp_path):
+    arms = {"good": ARMS["base"], "bad": {"objective": "broken", "gain": 0}}
+    cells = run_cells_of(tmp_path, arms)
     with pytest.raises(HFOpticalError, match=r"swh_Latn/bad/0 ended with code 1: no such objective"):
-        run_cells(cells, recipe)
+        run_cells(cells, write_recipe(tmp_path))
     assert [cell.is_done() for cell in cells] == [True, False]
 
 
-def test_the_summary_has_means_spread_and_tests(tmp_path, recipe):
-    cells = matrix(tmp_path, {"base": {"objective": "nce", "gain": 0.0}, "better": {"objective": "ot", "gain": 0.1}})
-    run_cells(cells, recipe)
-    (entry,) = summarise(cells, "ndcg@10", "base")
-    values = entry["arms"]["better"]["values"]
-    direct = [
-        np.mean(
-            [
-                row["ndcg@10"]
-                for row in json.loads((cell.folder / "per_query.json").read_text())["toy/swh_Latn"]["after"].values()
-            ]
-        )
-        for cell in cells
-        if cell.arm == "better"
-    ]
-    assert values == pytest.approx(direct)
-    assert entry["arms"]["better"]["mean"] == pytest.approx(np.mean(direct))
-    assert entry["arms"]["better"]["sd"] == pytest.approx(np.std(direct, ddof=1))
-    assert entry["arms"]["better"]["tests"]["base"]["p_holm"] < 0.01
-    assert entry["arms"]["better"]["tests"]["base"]["difference"] == pytest.approx(0.1, abs=0.02)
-    table = markdown_table([entry], "base")
-    assert table.count("\n") == 2 and "*†" in table
+def test_means_spread_intervals_and_tests_of_a_language(finished, entries):
+    entry = next(e for e in entries if e["language"] == "swh_Latn")
+    mine, base = scores_of(finished, "better", "swh_Latn"), scores_of(finished, "base", "swh_Latn")
+    arm = entry["arms"]["better"]
+    assert arm["values"] == pytest.approx(mine.mean(1))
+    assert (arm["mean"], arm["sd"]) == pytest.approx((mine.mean(), mine.mean(1).std(ddof=1)))
+    assert arm["interval"] == pytest.approx(bootstrap_interval(mine.mean(0)), abs=0.01)
+    test = arm["tests"]["base"]
+    differences = (mine - base).mean(0)
+    assert test["difference"] == pytest.approx(differences.mean())
+    assert test["ratio"] == pytest.approx(mine.mean() / base.mean())
+    assert test["effect_size"] == pytest.approx(differences.mean() / differences.std(ddof=1))
+    assert test["interval"] == pytest.approx(bootstrap_interval(differences), abs=0.003)
+    assert test["p"] == pytest.approx(randomisation_test(differences), abs=0.01) and test["seeds_ahead"] == 3
+    assert set(arm["tests"]) == {"raw", "before extend", "aligned extend", "ceiling", "base", "same"}
+    assert entry["references"]["raw"] < entry["references"]["ceiling"] and entry["n"] == 60
+
+
+def test_holm_is_over_the_languages_and_over_everything(entries):
+    by_language = [entry for entry in entries if len(entry["languages"]) == 1]
+    raw = [entry["arms"]["same"]["tests"]["base"] for entry in by_language]
+    assert [test["p_holm"] for test in raw] == pytest.approx(holm([test["p"] for test in raw]))
+    family = [entry["arms"][arm]["tests"]["base"] for entry in by_language for arm in ("better", "same")]
+    assert [test["p_holm_all"] for test in family] == pytest.approx(holm([test["p"] for test in family]))
+
+
+def test_over_languages_each_has_the_same_weight(finished, entries):
+    entry = entries[-1]
+    assert entry["language"] == "all languages" and entry["languages"] == ["swh_Latn", "som_Latn"]
+    mine = [scores_of(finished, "better", language).mean() for language in entry["languages"]]
+    assert entry["arms"]["better"]["mean"] == pytest.approx(np.mean(mine))
+    test = entry["arms"]["better"]["tests"]["base"]
+    assert test["ahead_in"] == test["significant_in"] == entry["languages"] and test["behind_in"] == []
+    assert test["p_holm"] < 0.01 < 0.05 < entry["arms"]["same"]["tests"]["base"]["p_holm"]
+
+
+def test_costs_english_and_bias_are_collected(finished):
+    found = collect(finished, "ndcg@10")
+    assert found.starts == dict.fromkeys(ARMS, "aligned extend") and (found.done, found.planned) == (18, 18)
+    assert len(found.costs["better"]["swh_Latn"]) == 3
+    cost = found.costs["better"]["swh_Latn"][0]
+    assert cost["model_mb"] == 2.0 and 8 <= cost["train_seconds"] < 9 and 900 <= cost["peak_memory_mb"] < 901
+    assert found.items[0].english["base"].shape == (3, 60)
+    assert len(found.bias["pool"]["base"]) == 6
+
+
+def test_runs_scored_on_other_queries_are_refused(tmp_path):
+    cells = run_stub(tmp_path, {"a": ARMS["base"]}, languages=["sw"], seeds=[0, 1])
+    file = cells[1].folder / "per_query.json"
+    content = json.loads(file.read_text())
+    del content["toy/swh_Latn"]["after"]["q3"]
+    file.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"1 queries of toy/swh_Latn were scored for some systems only.*'q3'"):
+        collect(cells, "ndcg@10")
+    with pytest.raises(InputError, match=r"'mrr@9' is not among \['ndcg@10'\]"):
+        collect(cells, "mrr@9")
 
 
 @pytest.mark.parametrize("field", ["arms", "languages", "seeds"])
 def test_an_empty_matrix_is_refused(tmp_path, field):
-    given = {
-        "common": {},
-        "languages": {"sw": {}},
-        "arms": {"a": {}},
-        "seeds": [0],
-        field: {} if field != "seeds" else [],
-    }
+    given = {"common": {}, "languages": {"sw": {}}, "arms": {"a": {}}, "seeds": [0]}
     with pytest.raises(InputError, match=field):
-        cells_of(tmp_path, **given)
+        cells_of(tmp_path, **{**given, field: {} if field != "seeds" else []})
+
+
+def test_sizes_are_runs_of_their_own_where_the_bitext_is_larger(tmp_path):
+    languages = {"sw": {"bitext": "b"}, "so": {"bitext": "c"}}
+    cells = cells_of(
+        tmp_path, {}, languages, {"a": {}, "b": {}}, [0],
+        sizes=["1000", 250, "all"], pairs={"sw": 5000, "so": 900}, curve_arms=["a"],
+    )  # fmt: skip
+    found = [(cell.language, cell.arm, cell.size, cell.options.get("max_pairs")) for cell in cells if cell.size]
+    assert found == [("swh_Latn", "a", 250, 250), ("som_Latn", "a", 250, 250), ("swh_Latn", "a", 1000, 1000)]
+    assert len(cells) == 7 and len({cell.folder for cell in cells}) == 7
+    for wrong in (["many"], [1], [True]):
+        with pytest.raises(InputError, match="sizes"):
+            cells_of(tmp_path, {}, languages, {"a": {}}, [0], sizes=wrong)
+    with pytest.raises(InputError, match="curve_arms"):
+        cells_of(tmp_path, {}, languages, {"a": {}}, [0], curve_arms=["z"])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_optical.doctor.characters import VISIBLE, characters, code_points, join, main_script
+from hf_optical.doctor.characters import OTHER_SCRIPT, VISIBLE, characters, code_points, join
 from hf_optical.doctor.encoding import encoding_fault
 from hf_optical.doctor.kinds import KINDS, bit_of, chosen_kinds, kinds_of
 from hf_optical.doctor.near import LEAST_EQUAL, SIGNATURE, near_duplicates, signatures
@@ -46,8 +46,13 @@ def test_hashes_do_not_collide_on_many_words() -> None:
     assert len(np.unique(words_of([" ".join(words)]).hashes)) == len(words)
 
 
-def test_scripts_are_recognised() -> None:
-    assert [main_script([text]) for text in ("hello", "привет", "ሰላም", "नमस्ते")] == ["Latn", "Cyrl", "Ethi", "Deva"]
+def test_scripts_are_told_apart() -> None:
+    texts = {"Cyrl": "привет", "Ethi": "ሰላም", "Deva": "नमस्ते", "Jpan": "日本語です", "Arab": "سلام"}
+    for script in texts:
+        found = {
+            name: int(characters(code_points(join([t])), script).count(OTHER_SCRIPT)[0]) for name, t in texts.items()
+        }
+        assert [name for name, count in found.items() if count] == [script]
 
 
 @pytest.mark.parametrize(

@@ -71,13 +71,16 @@ def call(recipe, flags, *more):
 
 
 def test_one_base_and_an_adapter_for_each_language(recipe, workplace, capsys):
-    assert call(recipe, {**workplace, "max_steps": "60", "learning_rate": "5e-2", "lora_r": "4"}) == 0
+    flags = {"max_steps": "60", "learning_rate": "5e-2", "lora_r": "4", "english_eval": workplace["eval"]}
+    assert call(recipe, {**workplace, **flags}) == 0
     out = Path(workplace["output_dir"])
     results = json.loads((out / "results.json").read_text())
     assert [size["language"] for size in results["adapters"]["sizes"]] == ["swh_Latn", "som_Latn"]
     assert results["seconds_per_step"] > 0
     # It is measured through the adapters: the base alone would score as before.
-    assert all(entry["after"] != entry["before"] for entry in results["evaluations"])
+    *taught, english = results["evaluations"]
+    assert all(entry["after"] != entry["before"] for entry in taught)
+    assert english["language"] == "eng_Latn" and english["after"] == english["before"]  # the base has not moved
     printed = capsys.readouterr().out
     assert "Peak memory of this run" in printed and "Queries in swh_Latn, routed" in printed
     assert sum(row["texts"] for row in results["adapters"]["routing"]["som_Latn"]) == 8

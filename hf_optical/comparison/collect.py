@@ -1,0 +1,222 @@
+"""Reading what the runs and the references of a comparison left: scores by query, costs, other panels."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hf_optical.comparison.matrix import Cell
+from hf_optical.comparison.runs import DISK_FILE
+from hf_optical.errors import InputError
+from hf_optical.results import PER_QUERY_FILE, RESULTS_FILE
+
+_OF_THE_TEACHER = ("raw", "ceiling")
+_OF_THE_START = ("before", "aligned")
+
+
+@dataclass
+class Item:
+    """Scores of every system on one retrieval set in one language.
+
+    Attributes:
+        set: Name of the set.
+        language: FLORES code of the queries.
+        queries: Their ids.
+        systems: Scores by arm or reference, (seeds, queries); one row for what has no seeds.
+        curve: By arm or untrained start, and by the number of sentence pairs: the same.
+        english: Scores of the trained student on the English queries, by arm: the same.
+    """
+
+    set: str
+    language: str
+    queries: list[str]
+    systems: dict[str, np.ndarray] = field(default_factory=dict)
+    curve: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
+    english: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass
+class Collected:
+    """All that a comparison has found so far.
+
+    Attributes:
+        items: One for each set and language.
+        arms: The arms, in the order of the configuration, that have results.
+        starts: For each arm the reference it started from: its student with aligned rows, or as it was made.
+        costs: Arm, then language: one mapping for each run.
+        bias: Language bias on sets with documents in several languages: set, then arm, one mapping for each run.
+        data: What was read, by path: rows and hash.
+        done: Finished runs.
+        planned: All runs.
+    """
+
+    items: list[Item]
+    arms: list[str]
+    starts: dict[str, str]
+    costs: dict[str, dict[str, list[dict[str, Any]]]]
+    bias: dict[str, dict[str, list[dict[str, Any]]]]
+    data: list[dict[str, Any]]
+    done: int
+    planned: int
+
+
+def collect(cells: Sequence[Cell], metric: str, references: Mapping[str, Sequence[Path]] | None = None) -> Collected:
+    """Read the finished runs, and what was computed without training.
+
+    Args:
+        cells: All runs; those that are not done are left out and counted.
+        metric: The measure.
+        references: Folders of :func:`hf_optical.comparison.references.compute_references`, by language.
+
+    Raises:
+        InputError: Two systems were scored on different queries, or without this measure.
+    """
+    done = [cell for cell in cells if cell.is_done()]
+    reader = _Reader(metric, cells, _student_names(done))
+    for language, folders in (references or {}).items():
+        for folder in folders:
+            reader.read_reference(folder, language)
+    for cell in done:
+        reader.read_run(cell)
+    return reader.finish(len(done))
+
+
+class _Reader:
+    """Gathers what the folders hold."""
+
+    def __init__(self, metric: str, cells: Sequence[Cell], names: Mapping[tuple[str, ...], str]) -> None:
+        self.metric, self.cells, self.names = metric, cells, names
+        self.items: dict[tuple[str, str], Item] = {}
+        self.runs: dict[Any, list[np.ndarray]] = defaultdict(list)
+        self.data: dict[str, dict[str, Any]] = {}
+        self.found = Collected([], [], {}, {}, {}, [], 0, len(cells))
+
+    def read_reference(self, folder: Path, language: str) -> None:
+        for name, rows in _read(folder / PER_QUERY_FILE).items():
+            for system, per_query in rows.items():
+                item = _item(self.items, name, language, per_query, self.metric)
+                item.systems[system] = _row(item, per_query, self.metric)
+
+    def read_run(self, cell: Cell) -> None:
+        results = _read(cell.folder / RESULTS_FILE)
+        size = cell.size or results.get("pairs")
+        for name, rows in _read(cell.folder / PER_QUERY_FILE).items():
+            item = _item(self.items, name, cell.language, rows["after"], self.metric)
+            after = self._seeds(item, cell, rows, "after")
+            if cell.size is None:
+                item.systems[cell.arm] = after
+                if "english_after" in rows:
+                    item.english[cell.arm] = self._seeds(item, cell, rows, "english_after")
+            if size:
+                item.curve.setdefault(cell.arm, {})[int(size)] = after
+            self._read_start(item, cell, rows, size)
+        if cell.size is None:
+            self._read_panels(cell, results)
+
+    def _seeds(self, item: Item, cell: Cell, rows: Mapping[str, Any], key: str) -> np.ndarray:
+        """The scores of all seeds read so far, this run's the last."""
+        runs = self.runs[item.set, item.language, cell.arm, cell.size, key]
+        runs.append(_row(item, rows[key], self.metric))
+        return np.concatenate(runs)
+
+    def _read_start(self, item: Item, cell: Cell, rows: Mapping[str, Any], size: int | None) -> None:
+        """Rows that a run measured besides its own outcome; what the references have computed themselves stays."""
+        if cell.size is None:
+            # Where arms differ in teacher or interaction, only the references tell whose these are.
+            teachers = _OF_THE_TEACHER if _space(cell) == _space(self.cells[0]) else ()
+            for name in (*teachers, *_OF_THE_START):
+                label = name if name in _OF_THE_TEACHER else f"{name} {self.names[cell.student()]}".strip()
+                if name in rows and label not in item.systems:
+                    item.systems[label] = _row(item, rows[name], self.metric)
+        if "aligned" in rows and size:
+            curve = item.curve.setdefault(f"aligned {cell.options.get('student', '')}".strip(), {})
+            curve.setdefault(int(size), _row(item, rows["aligned"], self.metric))
+
+    def _read_panels(self, cell: Cell, results: Mapping[str, Any]) -> None:
+        self.found.costs.setdefault(cell.arm, {}).setdefault(cell.language, []).append(_cost(cell, results))
+        for entry in results.get("evaluations") or []:
+            if "after" in (entry.get("bias") or {}):
+                self.found.bias.setdefault(entry["set"], {}).setdefault(cell.arm, []).append(entry["bias"]["after"])
+        self.data.update({str(entry.get("path")): dict(entry) for entry in results.get("data", [])})
+
+    def finish(self, done: int) -> Collected:
+        found = self.found
+        for cell in self.cells:
+            for kind in _OF_THE_START:  # the last that there is
+                name = f"{kind} {self.names.get(cell.student(), '')}".strip()
+                if cell.size is None and any(name in item.systems for item in self.items.values()):
+                    found.starts[cell.arm] = name
+        order = list(dict.fromkeys(cell.language for cell in self.cells))
+        sets = list(dict.fromkeys(item.set for item in self.items.values()))
+        found.items += sorted(self.items.values(), key=lambda item: (sets.index(item.set), order.index(item.language)))
+        for item in found.items:  # one size is no curve
+            item.curve = {name: sizes for name, sizes in item.curve.items() if len(sizes) > 1}
+        arms = dict.fromkeys(cell.arm for cell in self.cells)
+        found.arms += [arm for arm in arms if any(arm in item.systems for item in found.items)]
+        found.data += [self.data[path] for path in sorted(self.data)]
+        found.done = done
+        return found
+
+
+def _space(cell: Cell) -> tuple[Any, Any]:
+    return cell.options.get("teacher"), cell.options.get("interaction")
+
+
+def _item(
+    items: dict[tuple[str, str], Item], name: str, language: str, per_query: Mapping[str, Any], metric: str
+) -> Item:
+    set_name, _, last = name.rpartition("/")
+    # Sets with documents in several languages have a task (mono, cross, multi) in place of the language.
+    set_name = set_name if last == language else f"{set_name}, {last}"
+    known: Mapping[str, float] = next(iter(per_query.values()), {})
+    if metric not in known:
+        raise InputError(f"the measure {metric!r} is not among {sorted(known)}", "choose one of these", field="metric")
+    return items.setdefault((set_name, language), Item(set_name, language, list(per_query)))
+
+
+def _row(item: Item, per_query: Mapping[str, Mapping[str, float]], metric: str) -> np.ndarray:
+    if set(per_query) != set(item.queries):
+        alone = sorted(set(per_query) ^ set(item.queries))
+        raise InputError(
+            f"{len(alone)} queries of {item.set}/{item.language} were scored for some systems only, the first is "
+            f"{alone[0]!r}",
+            "the retrieval set has changed between runs: remove the older runs, or compare in another folder",
+        )
+    return np.array([[per_query[query][metric] for query in item.queries]])
+
+
+def _student_names(cells: Sequence[Cell]) -> dict[tuple[str, ...], str]:
+    """A short name for each different student: its kind, and what tells it from others of this kind."""
+    groups: dict[tuple[str, str], list[tuple[str, ...]]] = defaultdict(list)
+    for cell in cells:
+        group = groups[cell.language, str(cell.options.get("student", ""))]
+        if cell.size is None and cell.student() not in group:
+            group.append(cell.student())
+    names = {}
+    for (_, kind), group in groups.items():
+        for number, student in enumerate(group):
+            short = Path(kind).name if "/" in kind else kind
+            told = [Path(new).name for new, old in zip(student, group[0], strict=True) if new not in (old, "None")]
+            names[student] = short if number == 0 else f"{short} ({', '.join(told) or number + 1})".strip()
+    return names
+
+
+def _cost(cell: Cell, results: Mapping[str, Any]) -> dict[str, Any]:
+    disk = cell.folder / DISK_FILE
+    trained = [row["train_runtime"] for row in results.get("history") or [] if "train_runtime" in row]
+    return {
+        "seconds": results.get("seconds"),
+        "train_seconds": trained[-1] if trained else None,
+        "peak_memory_mb": results.get("peak_memory_mb"),
+        "model_mb": _read(disk)["model_mb"] if disk.is_file() else None,
+    }
+
+
+def _read(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))

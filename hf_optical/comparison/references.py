@@ -1,0 +1,192 @@
+"""What needs no training, computed once per language: the teacher on the raw query, BM25, translate-test, ceiling."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from hf_optical.comparison.matrix import Cell
+from hf_optical.data.fingerprint import file_fingerprint
+from hf_optical.data.languages import normalize
+from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set
+from hf_optical.errors import InputError
+from hf_optical.evaluation.bm25 import TOKENISATIONS, evaluate_bm25
+from hf_optical.evaluation.document_cache import DocumentCache
+from hf_optical.evaluation.retrieval import RetrievalScores, evaluate_retrieval, queries_to_score
+from hf_optical.models import load_encoder
+from hf_optical.results import RESULTS_FILE, plain, write_json, write_results
+
+REFERENCES = {
+    "raw": "the teacher reads the query as it is: what the user has today",
+    "bm25": "BM25 on the query as it is",
+    "translate": "a machine-translation model turns the query into English, the teacher reads that",
+    "ceiling": "the teacher reads the English query",
+}
+_MARKER = "reference.json"
+
+
+@dataclass(frozen=True)
+class _Space:
+    """Where vectors are compared: the teacher, and how."""
+
+    teacher: str
+    interaction: str | None
+    label: str
+
+
+def compute_references(
+    cells: Sequence[Cell],
+    output_dir: str | Path,
+    names: Sequence[str] = ("raw", "bm25", "ceiling"),
+    *,
+    translators: Mapping[str, str] | None = None,
+    bm25_tokenisation: str = "words",
+    show_progress: bool = False,
+) -> dict[str, list[Path]]:
+    """Score the references of every language; what is done, with the same settings and data, is kept.
+
+    Args:
+        cells: The runs, which say what teacher reads what sets, and how.
+        output_dir: Folder of the comparison; each reference writes a folder under ``references``.
+        names: Which of `REFERENCES`. ``translate`` is computed for the languages that have a translator.
+        translators: Folder or id of a translation model by language code; ``all`` for every language.
+        bm25_tokenisation: See :func:`~hf_optical.evaluation.bm25.evaluate_bm25`.
+        show_progress: Whether to show progress bars.
+
+    Returns:
+        The folders by language. Where arms differ in teacher or interaction, what a teacher does is computed for each,
+        under names such as ``raw (maxsim)``.
+
+    Raises:
+        InputError: An unknown reference, or ``translate`` without any translator.
+    """
+    for name in names:
+        if name not in REFERENCES:
+            raise InputError(f"{name!r} is no reference", f"use some of {', '.join(REFERENCES)}", field="references")
+    models = {code if code == "all" else normalize(code): model for code, model in (translators or {}).items()}
+    if "translate" in names and not models:
+        raise InputError(
+            "'translate' needs a translation model", "name its folder, by language or for 'all'", field="translators"
+        )
+    if "translate" not in names and models:
+        names = [*names, "translate"]
+    # A run of several languages is measured by its own rows; no reference reads all of them.
+    cells = [cell for cell in cells if "+" not in cell.language]
+    work = _Work(Path(output_dir) / "references", models, bm25_tokenisation, show_progress)
+    found: dict[str, list[Path]] = {}
+    jobs = [
+        (language, space, name)
+        for language, spaces in _spaces(cells).items()
+        for space in spaces
+        for name in names
+        if (name != "translate" or language in models or "all" in models)
+        and (name != "bm25" or space is spaces[0])  # it has no teacher
+    ]
+    sets = {cell.language: list(dict.fromkeys(_listed(cell.options.get("eval")))) for cell in cells}
+    for language, space, name in tqdm(jobs, desc="references", disable=not show_progress):
+        found.setdefault(language, []).append(work.folder(language, space, name, sets[language]))
+    return found
+
+
+class _Work:
+    """Computes one reference at a time; teachers, retrieval sets and document vectors are kept between them."""
+
+    def __init__(self, root: Path, translators: Mapping[str, str], tokenisation: str, show_progress: bool) -> None:
+        self.root, self.translators, self.tokenisation = root, translators, tokenisation
+        self.show_progress = show_progress
+        self.documents = DocumentCache()
+        self._teacher: tuple[str, Any] | None = None
+
+    def folder(self, language: str, space: _Space, name: str, sets: Sequence[str]) -> Path:
+        label = name if name == "bm25" else f"{name}{space.label}"
+        folder = self.root / language / label
+        translator = self.translators.get(language, self.translators.get("all")) if name == "translate" else None
+        settings = plain(
+            {
+                "reference": label,
+                "teacher": None if name == "bm25" else space.teacher,
+                "interaction": None if name == "bm25" else space.interaction,
+                "translator": translator,
+                "tokenisation": TOKENISATIONS[self.tokenisation][1] if name == "bm25" else None,
+                "data": [file_fingerprint(path) for path in sets],
+            }
+        )
+        marker = folder / _MARKER
+        if marker.is_file() and (folder / RESULTS_FILE).is_file():
+            if json.loads(marker.read_text(encoding="utf-8")) == json.loads(json.dumps(settings)):
+                return folder
+            (folder / RESULTS_FILE).unlink()  # of other settings: until the new one is there, there is none
+        started = time.time()
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(marker, settings)
+        items = [read_retrieval_set(path, language) for path in sets]
+        score = self._scorer(name, language, space, translator, folder)
+        scores = [found for item in items if (found := score(item)) is not None]
+        write_results(
+            folder,
+            evaluations=[{"set": s.set, "language": s.language, "n": s.n, "scores": s.metrics} for s in scores],
+            per_query={f"{s.set}/{s.language}": {label: s.per_query} for s in scores},
+            data=settings["data"],
+            started=started,
+            config=settings,
+        )
+        return folder
+
+    def _scorer(
+        self, name: str, language: str, space: _Space, translator: str | None, folder: Path
+    ) -> Callable[[RetrievalSet], RetrievalScores | None]:
+        if name == "bm25":
+            return lambda item: evaluate_bm25(item, tokenisation=self.tokenisation)
+        if name == "raw":
+            return lambda item: self._dense(space, item, None)
+        if name == "ceiling":
+            return lambda item: self._dense(space, item, item.english_queries) if item.english_queries else None
+        from hf_optical.evaluation.translate_test import Translator, translations
+
+        translate = Translator(str(translator), language)
+
+        def score(item: RetrievalSet) -> RetrievalScores:
+            english = translations(translate, queries_to_score(item), show_progress=self.show_progress)
+            write_json(folder / f"{item.name}.translations.json", english)
+            return self._dense(space, item, english)
+
+        return score
+
+    def _dense(self, space: _Space, item: RetrievalSet, queries: Mapping[str, str] | None) -> RetrievalScores:
+        if self._teacher is None or self._teacher[0] != space.teacher:
+            self._teacher = (space.teacher, load_encoder(space.teacher))
+        teacher: Any = self._teacher[1]
+        return evaluate_retrieval(
+            teacher,
+            item,
+            teacher,
+            queries=queries,
+            interaction=space.interaction,  # type: ignore[arg-type]
+            batch_size=64,
+            document_cache=self.documents,
+            show_progress=self.show_progress,
+        )
+
+
+def _spaces(cells: Sequence[Cell]) -> dict[str, list[_Space]]:
+    """The different teachers and interactions of each language, the first without a label."""
+    found: dict[str, dict[tuple[str, str | None], _Space]] = {}
+    for cell in cells:
+        teacher, interaction = str(cell.options.get("teacher")), cell.options.get("interaction")
+        spaces = found.setdefault(cell.language, {})
+        if (teacher, interaction) not in spaces:
+            told = [interaction or "own interaction"]
+            if any(other != teacher for other, _ in spaces):
+                told.append(Path(teacher).name)
+            spaces[teacher, interaction] = _Space(teacher, interaction, f" ({', '.join(told)})" if spaces else "")
+    return {language: list(spaces.values()) for language, spaces in found.items()}
+
+
+def _listed(value: Any) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, (list, tuple)) else [str(value)]

@@ -1,0 +1,127 @@
+"""Running what is missing of a comparison: several runs at a time, each in a process of its own, none twice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+from hf_optical.comparison.matrix import MARKER, Cell
+from hf_optical.errors import HFOpticalError
+from hf_optical.results import write_json
+
+DISK_FILE = "disk.json"
+_LOCK = ".lock"
+
+
+def run_cells(
+    cells: Iterable[Cell],
+    recipe: Path,
+    *,
+    jobs: int = 1,
+    keep_models: bool = False,
+    on_done: Callable[[Cell], None] | None = None,
+) -> None:
+    """Run what is not done yet, several at a time, each in a process of its own.
+
+    A run that an earlier, killed comparison left behind and that is still going on is waited for, not started again.
+
+    Args:
+        cells: The runs.
+        recipe: ``recipes/train.py``.
+        jobs: Runs at a time; each gets its share of the processor's cores.
+        keep_models: Whether to keep the trained models; only the results are kept otherwise.
+        on_done: Called after each run, while its models are still there.
+
+    Raises:
+        HFOpticalError: A run failed; the others that had begun are finished, and a second call goes on from there.
+    """
+    waiting = [cell for cell in cells if not cell.is_done()]
+    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+    environment = {**os.environ, "OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
+    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(waiting), desc="runs", disable=not waiting) as bar:
+
+        def run(cell: Cell) -> None:
+            _run(cell, recipe, environment, keep_models, on_done)
+            bar.set_postfix_str(f"{cell.language} {cell.arm} seed {cell.seed}", refresh=False)
+            bar.update()
+
+        futures = [pool.submit(run, cell) for cell in waiting]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
+
+
+def _run(
+    cell: Cell,
+    recipe: Path,
+    environment: Mapping[str, str],
+    keep_models: bool,
+    on_done: Callable[[Cell], None] | None,
+) -> None:
+    with _claimed(cell) as lock:
+        if not cell.is_done():
+            _start(cell, recipe, environment, lock)
+        model = cell.folder / "model"
+        if model.is_dir():
+            size = sum(file.stat().st_size for file in model.rglob("*") if file.is_file())
+            write_json(cell.folder / DISK_FILE, {"model_mb": round(size / 1e6, 1)})
+        if on_done is not None:
+            on_done(cell)
+        if not keep_models:
+            for name in ("model", "untrained"):
+                shutil.rmtree(cell.folder / name, ignore_errors=True)
+
+
+def _start(cell: Cell, recipe: Path, environment: Mapping[str, str], lock: int | None) -> None:
+    if not cell.is_begun():  # of other options, or none: an interrupted run of these goes on from its checkpoint
+        for path in cell.folder.iterdir():
+            if path.name != _LOCK:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        options = {**cell.fingerprint(), "options": dict(cell.options)}
+        write_json(cell.folder / MARKER, options)
+    log = cell.folder / "log.txt"
+    with log.open("a", encoding="utf-8") as stream:
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, str(recipe), *cell.flags],
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env=dict(environment),
+            check=False,
+            pass_fds=() if lock is None else (lock,),  # the run holds the lock too, and outlives us if we are killed
+        )
+    if done.returncode != 0:
+        last = next((line for line in reversed(log.read_text(encoding="utf-8").splitlines()) if line.strip()), "")
+        raise HFOpticalError(
+            f"the run {cell.language}/{cell.arm}/{cell.seed} ended with code {done.returncode}: "
+            f"{last[-300:]} (log: {log})"
+        )
+
+
+@contextmanager
+def _claimed(cell: Cell) -> Iterator[int | None]:
+    """The run's folder, for one process at a time; on systems without file locks, for whoever comes."""
+    cell.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield None
+        return
+    with (cell.folder / _LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tqdm.write(f"{cell.folder} is still being written by an earlier comparison's run; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()

@@ -1,0 +1,184 @@
+"""The tables of a report: the same rows for HTML, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hf_optical.comparison.summary import ALL
+from hf_optical.comparison.words import display, number, p_value
+from hf_optical.evaluation.tasks import row_name
+
+_ALPHA = 0.05
+MARKS = (
+    "* beats the teacher on the raw query; ° beats its own untrained student; † beats the baseline; "
+    "‡ beats the baseline also with the luck of the seeds counted (each p < .05 after Holm)"
+)
+_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_LATEX |= {character: f"\\{character}" for character in "&%$#_{}"}
+_LATEX |= {"*": r"$^{*}$", "°": r"$^{\circ}$", "†": r"$^{\dagger}$", "‡": r"$^{\ddagger}$", "±": r"$\pm$"}
+_LATEX |= {"−": r"$-$", "×": r"$\times$", "–": "--", "<": "$<$", ">": "$>$"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text.
+
+    Attributes:
+        caption: What it shows.
+        header: Names of the columns; the first is of the rows' names.
+        rows: Cells.
+        best: Rows (and columns) of the cells that are the best arm's.
+        rule: Number of rows before the arms, after which a line is drawn.
+    """
+
+    caption: str
+    header: list[str]
+    rows: list[list[str]]
+    best: frozenset[tuple[int, int]] = frozenset()
+    rule: int = 0
+
+
+def score_tables(
+    entries: Sequence[Mapping[str, Any]], baseline: str, metric: str, starts: Mapping[str, str]
+) -> list[Table]:
+    """For each set, systems by languages: mean ± standard deviation over seeds, and marks."""
+    tables = []
+    for name in dict.fromkeys(entry["set"] for entry in entries):
+        columns = [entry for entry in entries if entry["set"] == name]
+        references = list(dict.fromkeys(system for entry in columns for system in entry["references"]))
+        references.sort(key=_reference_order)
+        arms = list(dict.fromkeys(arm for entry in columns for arm in entry["arms"]))
+        heads = ["mean" if e["language"] == ALL else f"{row_name(e['language'])} ({e['n']})" for e in columns]
+        rows = [
+            [display(system), *(number(entry["references"].get(system)) for entry in columns)] for system in references
+        ]
+        for arm in arms:
+            rows.append([arm, *(_score(e["arms"].get(arm), baseline, starts.get(arm, "")) for e in columns)])
+        best = frozenset(
+            (len(references) + arms.index(max(entry["arms"], key=lambda arm: entry["arms"][arm]["mean"])), place + 1)
+            for place, entry in enumerate(columns)
+            if entry["arms"]
+        )
+        caption = f"{name}: {metric}, mean ± standard deviation over seeds (number of queries)"
+        tables.append(Table(caption, ["", *heads], rows, best, len(references)))
+    return tables
+
+
+def test_table(entry: Mapping[str, Any], other: str, caption: str) -> Table:
+    """Every arm against one other system, with all that is known of the difference."""
+    rows = []
+    for arm, found in entry["arms"].items():
+        test = found["tests"].get(other)
+        if test is None:
+            continue
+        low, high = test["interval"]
+        effect = test["effect_size"]
+        rows.append(
+            [
+                arm,
+                number(test["difference"], sign=True),
+                f"{number(low, sign=True)} to {number(high, sign=True)}",
+                "–" if test["ratio"] is None else f"× {test['ratio']:.2f}",
+                "–" if effect is None else f"{effect:+.2f}".replace("-", "−"),
+                *(p_value(test[name]) for name in ("p", "p_holm", "p_holm_all", "p_seeds")),
+                f"{test['seeds_ahead']}/{test['seeds']}",
+            ]
+        )
+    header = ["", "difference", "95 % interval", "ratio", "effect size d", "p", "p (Holm)", "p (Holm, all)"]
+    return Table(caption, [*header, "p (seeds)", "seeds ahead"], rows)
+
+
+test_table.__test__ = False  # type: ignore[attr-defined]  # no test of pytest's
+
+
+def pair_table(entry: Mapping[str, Any], caption: str) -> Table:
+    """Every arm (row) minus every other (column); an asterisk where it is beyond chance."""
+    arms = list(entry["arms"])
+    rows = []
+    for arm in arms:
+        cells = [arm]
+        for other in arms:
+            test = entry["arms"][arm]["tests"].get(other)
+            sure = "*" if test and test["p_holm"] < _ALPHA else ""
+            cells.append(f"{number(test['difference'], sign=True)}{sure}" if test else "")
+        rows.append(cells)
+    return Table(caption, ["", *arms], rows)
+
+
+def cost_table(costs: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Seconds, memory and disk of a run of each arm, mean over runs."""
+    columns = {"train_seconds": "training, s", "seconds": "whole run, s", "peak_memory_mb": "memory, MB"}
+    columns["model_mb"] = "model, MB"
+    rows = [
+        [arm, *("–" if cost[name] is None else f"{cost[name]:,.0f}" for name in columns)] for arm, cost in costs.items()
+    ]
+    return Table("Cost of a run, mean over languages and seeds", ["", *columns.values()], rows)
+
+
+def to_markdown(table: Table) -> str:
+    """A table for Markdown; what users named is escaped."""
+    lines = [table.header, ["---", *["---:"] * (len(table.header) - 1)], *table.rows]
+    shown = [[cell if row == 1 else _markdown(cell) for cell in line] for row, line in enumerate(lines)]
+    for row, column in table.best:
+        shown[row + 2][column] = f"**{shown[row + 2][column]}**"
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in shown)
+
+
+def to_latex(table: Table, label: str) -> str:
+    r"""A table for LaTeX, with ``booktabs``.
+
+    Example:
+        >>> print(to_latex(Table("nDCG & more", ["", "so"], [["ot_x", ".5 ± .1*"]]), "main"))
+        \begin{table}
+        \centering
+        \begin{tabular}{lr}
+        \toprule
+         & so \\
+        \midrule
+        ot\_x & .5 $\pm$ .1$^{*}$ \\
+        \bottomrule
+        \end{tabular}
+        \caption{nDCG \& more}
+        \label{tab:main}
+        \end{table}
+    """
+    rows = [[_latex(cell) for cell in cells] for cells in table.rows]
+    for row, column in table.best:
+        rows[row][column] = f"\\textbf{{{rows[row][column]}}}"
+    lines = ["\\begin{table}", "\\centering", f"\\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}", "\\toprule"]
+    lines += [" & ".join(map(_latex, table.header)) + r" \\", "\\midrule"]
+    for place, cells in enumerate(rows):
+        lines += ["\\midrule"] if place and place == table.rule else []
+        lines.append(" & ".join(cells) + r" \\")
+    lines += ["\\bottomrule", "\\end{tabular}", f"\\caption{{{_latex(table.caption)}}}", f"\\label{{tab:{label}}}"]
+    return "\n".join([*lines, "\\end{table}"])
+
+
+def _score(arm: Mapping[str, Any] | None, baseline: str, start: str) -> str:
+    if arm is None:
+        return "–"
+    spread = f" ± {number(arm['sd'])}" if arm["sd"] is not None else ""
+    tests = {name: test for name, test in arm["tests"].items() if test["difference"] > 0}
+    beaten = {name for name, test in tests.items() if test["p_holm"] < _ALPHA}
+    marks = "*" * ("raw" in beaten) + "°" * (start in beaten)
+    if baseline in beaten:
+        with_seeds = tests[baseline]["p_seeds_holm"]
+        marks += "‡" if with_seeds is not None and with_seeds < _ALPHA else "†"
+    return f"{number(arm['mean'])}{spread}{marks}"
+
+
+def _reference_order(system: str) -> int:
+    order = ("raw", "bm25", "translate", "before", "aligned", "ceiling")
+    name = system.split(" ")[0]
+    return order.index(name) if name in order else len(order)
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", text).replace("\n", " ")
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)

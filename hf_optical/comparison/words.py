@@ -1,0 +1,203 @@
+"""What a comparison found, in plain words: what won, by how much, how sure; and what did not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hf_optical.comparison.summary import ALL
+from hf_optical.evaluation.tasks import row_name
+
+_ALPHA = 0.05
+_METRICS = {"ndcg": "nDCG", "mrr": "MRR", "map": "MAP", "recall": "Recall"}
+
+
+def display(system: str) -> str:
+    """The name of an arm or reference for people.
+
+    Example:
+        >>> display("raw"), display("aligned extend"), display("ot+nce")
+        ('teacher, raw query', 'untrained student, aligned rows (extend)', 'ot+nce')
+    """
+    name, _, rest = system.partition(" ")
+    shown = {
+        "raw": "teacher, raw query",
+        "bm25": "BM25, raw query",
+        "translate": "translate-test",
+        "ceiling": "teacher, English query",
+        "before": "untouched student",
+        "aligned": "untrained student, aligned rows",
+    }.get(name)
+    if shown is None:
+        return system
+    rest = rest.strip()
+    return shown if not rest else f"{shown} {rest}" if rest.startswith("(") else f"{shown} ({rest})"
+
+
+def metric_name(metric: str) -> str:
+    """The usual spelling of a measure.
+
+    Example:
+        >>> metric_name("ndcg@10"), metric_name("map")
+        ('nDCG@10', 'MAP')
+    """
+    name, at, depth = metric.partition("@")
+    return f"{_METRICS.get(name, name)}{at}{depth}"
+
+
+def place_name(entry: Mapping[str, Any]) -> str:
+    """Set and language of an entry."""
+    if entry["language"] == ALL:
+        return f"{entry['set']}, mean of {len(entry['languages'])} languages"
+    return f"{entry['set']}, {row_name(entry['language'])}"
+
+
+def number(value: float | None, *, sign: bool = False) -> str:
+    """A score, or a difference of scores, without the leading zero.
+
+    Example:
+        >>> number(0.3149), number(-0.02, sign=True), number(None)
+        ('.315', '−.020', '–')
+    """
+    if value is None:
+        return "–"
+    text = re.sub(r"^([+-]?)0\.", r"\1.", f"{value:+.3f}" if sign else f"{value:.3f}")
+    return text.replace("-", "−")
+
+
+def p_value(p: float | None) -> str:
+    """A p-value.
+
+    Example:
+        >>> p_value(0.00001), p_value(0.0312), p_value(0.4), p_value(None)
+        ('< .001', '.031', '.40', '–')
+    """
+    if p is None:
+        return "–"
+    return "< .001" if p < 0.001 else f"{p:.3f}"[1:] if p < 0.1 else f"{p:.2f}".lstrip("0")
+
+
+def p_equals(p: float) -> str:
+    """A p-value with its sign, for sentences.
+
+    Example:
+        >>> p_equals(0.0001), p_equals(0.02)
+        ('< .001', '= .020')
+    """
+    return p_value(p) if p < 0.001 else f"= {p_value(p)}"
+
+
+def main_entries(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """For each set the entry over its languages, or that of its only language."""
+    sets = list(dict.fromkeys(entry["set"] for entry in entries))
+    return [next(entry for entry in reversed(entries) if entry["set"] == name) for name in sets]
+
+
+def sentences(
+    entries: Sequence[Mapping[str, Any]], baseline: str, metric: str, starts: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """What was found, set by set.
+
+    Args:
+        entries: From :func:`~hf_optical.comparison.summary.summarise`.
+        baseline: The arm that the others are held against.
+        metric: The measure.
+        starts: For each arm the untrained student that it started from.
+
+    Returns:
+        For each set ``place`` and ``sentences``.
+    """
+    found = []
+    for entry in main_entries(entries):
+        if not entry["arms"]:
+            continue
+        best = max(entry["arms"], key=lambda arm: entry["arms"][arm]["mean"])
+        said = [_headline(entry, best, baseline, metric), _others(entry, best)]
+        said += [_losers(entry, baseline), _training(entry, starts), _today(entry, best, metric)]
+        found.append({"place": place_name(entry), "sentences": [text for text in said if text]})
+    return found
+
+
+def _headline(entry: Mapping[str, Any], best: str, baseline: str, metric: str) -> str:
+    arm = entry["arms"][best]
+    score = f"{number(arm['mean'])}" + (f" ± {number(arm['sd'])}" if arm["sd"] is not None else "")
+    start = f"{best} has the highest {metric_name(metric)}, {score}"
+    if baseline not in entry["arms"]:
+        return f"{start}; the baseline {baseline} has no result here."
+    if best == baseline:
+        return f"{start}. It is the baseline: no other arm is ahead of it."
+    test = arm["tests"][baseline]
+    low, high = test["interval"]
+    text = f"{start}, against {number(entry['arms'][baseline]['mean'])} of the baseline, {baseline}: "
+    text += f"{number(test['difference'], sign=True)}"
+    text += f" (× {test['ratio']:.2f})" if test["ratio"] else ""
+    text += f", 95 % interval {number(low, sign=True)} to {number(high, sign=True)}. "
+    sure = test["p_holm_all"] < _ALPHA
+    text += "This is beyond chance" if sure else "This may be chance"
+    text += f": p {p_equals(test['p_holm_all'])} over queries, corrected for all arms"
+    text += " and languages" if len(entry["languages"]) == 1 else ""
+    if test["p_seeds"] is not None:
+        text += f"; p {p_equals(test['p_seeds'])} with the luck of the seeds counted too"
+        text += f", ahead in {test['seeds_ahead']} of {test['seeds']} seeds"
+    return f"{text}.{_by_language(test, entry)}"
+
+
+def _by_language(test: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+    if "ahead_in" not in test:
+        return ""
+    text = f" By language it is ahead in {len(test['ahead_in'])} of {len(entry['languages'])}"
+    sure = [row_name(code) for code in test["significant_in"]]
+    text += f", beyond chance in {len(sure)}" + (f" ({', '.join(sure)})" if sure else "")
+    worse = [row_name(code) for code in test["behind_in"]]
+    return text + (f", behind beyond chance in {', '.join(worse)}." if worse else ".")
+
+
+def _others(entry: Mapping[str, Any], best: str) -> str:
+    tests = {arm: entry["arms"][best]["tests"][arm] for arm in entry["arms"] if arm != best}
+    level = [arm for arm, test in tests.items() if test["p_holm_all"] >= _ALPHA]
+    if not tests:
+        return ""
+    if not level:
+        return f"Every other arm is behind {best} beyond chance."
+    return f"These queries do not tell {best} from {', '.join(level)}."
+
+
+def _losers(entry: Mapping[str, Any], baseline: str) -> str:
+    worse = []
+    for arm, found in entry["arms"].items():
+        test = found["tests"].get(baseline)
+        if test and test["difference"] < 0 and test["p_holm_all"] < _ALPHA:
+            worse.append(f"{arm} ({number(test['difference'], sign=True)})")
+    return f"Worse than the baseline beyond chance: {', '.join(worse)}." if worse else ""
+
+
+def _training(entry: Mapping[str, Any], starts: Mapping[str, str]) -> str:
+    idle = []
+    for arm, found in entry["arms"].items():
+        test = found["tests"].get(starts.get(arm, ""))
+        if test and not (test["difference"] > 0 and test["p_holm_all"] < _ALPHA):
+            idle.append(f"{arm} ({number(test['difference'], sign=True)})")
+    if not idle:
+        return ""
+    return f"Not better, beyond chance, than the student before any training: {', '.join(idle)}."
+
+
+def _today(entry: Mapping[str, Any], best: str, metric: str) -> str:
+    references, score = entry["references"], entry["arms"][best]["mean"]
+    free = [name for name in ("raw", "bm25", "translate") if name in references]
+    known = [f"{display(name)} {number(references[name])}" for name in free]
+    if not known:
+        return ""
+    text = f"Without training: {', '.join(known)}"
+    if "ceiling" in references:
+        text += f"; {display('ceiling')} (the ceiling) {number(references['ceiling'])}"
+        gap = references["ceiling"] - references.get("raw", references["ceiling"])
+        if gap > 0:
+            share = 100 * (score - references["raw"]) / gap
+            text += f". Of the way from the raw query to the ceiling {best} goes {share:.0f} %"
+    if "translate" in references:
+        test = entry["arms"][best]["tests"]["translate"]
+        sure = "beyond chance" if test["p_holm_all"] < _ALPHA else "perhaps by chance"
+        text += f". {best} is {number(test['difference'], sign=True)} from translate-test, {sure}"
+    return f"{text}."

@@ -1,0 +1,29 @@
+"""JSON objects as rows of a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["flattened", "unique_fields"]
+
+
+def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of two fields with one name the parser would silently keep the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the field {twice!r} occurs twice")
+    return found
+
+
+def flattened(item: dict[str, Any]) -> dict[str, Any]:
+    """One level of nesting becomes dotted names, as in the ``translation`` feature of Hub datasets."""
+    if not any(isinstance(value, dict) for value in item.values()):
+        return item
+    flat: dict[str, Any] = {}
+    for key, value in item.items():
+        flat.update(
+            {f"{key}.{inner}": part for inner, part in value.items()} if isinstance(value, dict) else {key: value}
+        )
+    return flat

@@ -1,0 +1,137 @@
+"""Twenty steps of every loss on tiny models; writes the weights. For ``test_equivalent_training.py``.
+
+Run by torchrun as ``equivalent_training.py FOLDER``; the models lie in FOLDER already. Imported for the single process.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from pathlib import Path
+
+import tiny_models
+import torch
+from datasets import Dataset
+
+from hf_optical import MultiVectorOTDistillationTrainer, OTDistillationTrainer, OTDistillationTrainingArguments
+from hf_optical.models import load_encoder
+from hf_optical.sampling import HybridBatchSampler
+
+BATCH, STEPS = 8, 20
+# Name: the kinds of data, the objective on bitext, late interaction.
+CASES: dict[str, tuple[tuple[str, ...], str, bool]] = {
+    "ot": (("bitext",), "ot", False),
+    "ot-late": (("bitext",), "ot", True),
+    "nce": (("bitext",), "nce", False),
+    "mse": (("bitext",), "mse", False),
+    "ot+nce+source": (("bitext",), "ot+0.5*nce+source", False),
+    "mono": (("mono",), "ot", False),
+    "cross": (("cross",), "ot", False),
+    "lexical": (("lexicon",), "ot", False),
+    "hybrid": (("mono", "cross", "bitext"), "ot+nce", False),
+}
+_NAMES = {
+    "bitext": "bitext/eng_Latn-swh_Latn",
+    "mono": "mono/swh_Latn",
+    "cross": "cross/swh_Latn-eng_Latn",
+    "lexicon": "lexicon/eng_Latn-swh_Latn",
+}
+
+
+def save_models(folder: Path) -> None:
+    """Teacher and student, dense and late; both read both word lists, as lexical injection wants."""
+    words = [*tiny_models.ENGLISH, *tiny_models.SWAHILI]
+    for late in (False, True):
+        make = tiny_models.late if late else tiny_models.dense
+        for name, seed in (("student", 1), ("teacher", 0)):
+            make(folder / "parts", words, seed=seed).save_pretrained(str(folder / f"{name}-{late}"))
+
+
+def rows_of(kind: str, rows: int) -> Dataset:
+    """Distinct rows: the samplers keep equal texts out of a batch, which would make two orders of one."""
+    pairs = tiny_models.bitext(rows, seed=3)
+    if kind == "bitext":
+        return pairs
+    if kind == "lexicon":
+        words = zip(tiny_models.ENGLISH * 2, tiny_models.SWAHILI, strict=False)
+        return Dataset.from_list([{"source": one, "translation": other} for one, other in words]).select(range(rows))
+    passages = tiny_models.bitext(rows, seed=4)
+    questions = pairs["translation"] if kind == "cross" else passages["source"]
+    return Dataset.from_dict(
+        {"query": [f"{text} {i}" for i, text in enumerate(questions)], "passage": passages["translation"]}
+    )
+
+
+def train(
+    folder: Path,
+    name: str,
+    *,
+    batch: int = BATCH,
+    processes: int = 1,
+    accumulate: int = 1,
+    rows: int | None = None,
+    **options: object,
+) -> dict[str, torch.Tensor]:
+    """The student's weights after twenty steps.
+
+    Args:
+        folder: Of the models.
+        name: The case.
+        batch: Rows of an optimizer step, over all processes and all accumulated batches.
+        processes: As many as share it.
+        accumulate: As many batches as it is cut into.
+        rows: Of each data set; as many as a step takes, so that their order does not count.
+        **options: Training arguments.
+    """
+    kinds, objective, late = CASES[name]
+    student, teacher = (load_encoder(str(folder / f"{who}-{late}"), device="cpu") for who in ("student", "teacher"))
+    if kinds in (("mono",), ("cross",)):
+        student.double()  # twenty steps of a contrast at this temperature blow rounding up, in float32 to 1e-5 and more
+    sets = {_NAMES[kind]: rows_of(kind, rows or (batch if len(kinds) == 1 else 3 * batch)) for kind in kinds}
+    settings: dict[str, object] = {
+        "max_steps": STEPS,
+        "learning_rate": 0.02,
+        "lr_scheduler_type": "constant",
+        "optim": "sgd",  # Adam divides by tiny gradients and would turn rounding into differences
+        "max_grad_norm": 0,
+        "weight_decay": 0.0,
+        "report_to": "none",
+        "save_strategy": "no",
+        "logging_strategy": "no",
+        "use_cpu": True,
+        "disable_tqdm": True,
+        "dataloader_drop_last": True,
+        "gather_across_devices": processes > 1,
+        "lexical_layer": 1,
+    }
+    if len(kinds) > 1:  # its order is the same for any number of processes: three sets, several steps an epoch
+        settings["multi_dataset_batch_sampler"] = HybridBatchSampler.with_policy(
+            alpha=0.5, bitext_share=0.3, names=list(sets), no_duplicates=False, gathered=True
+        )
+    args = OTDistillationTrainingArguments(
+        output_dir=str(folder / "out"),
+        objective=objective,
+        per_device_train_batch_size=batch // processes // accumulate,
+        gradient_accumulation_steps=accumulate,
+        **{**settings, **options},
+    )
+    kind = MultiVectorOTDistillationTrainer if late else OTDistillationTrainer
+    trainer = kind(model=student, teacher=teacher, args=args, train_dataset=sets)
+    trainer.train()
+    assert trainer.state.global_step == STEPS
+    return {key: value.detach().clone() for key, value in student.state_dict().items()}
+
+
+def main() -> None:
+    """All cases, on this rank."""
+    torch.set_num_threads(1)
+    folder = Path(sys.argv[1])
+    found = {name: train(folder, name, processes=2) for name in CASES}
+    torch.save(found, folder / f"rank{torch.distributed.get_rank()}.pt")
+    # Trainers first: see tests/sampling/sampling_run.py.
+    gc.collect()
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

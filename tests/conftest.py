@@ -15,6 +15,9 @@ import torch
 
 torch.set_num_threads(1)
 
+# Doctests are collected from modules; several of the name "conftest" could not be imported as such.
+collect_ignore_glob = ["conftest.py", "*/conftest.py"]
+
 _ROOT = Path(__file__).resolve().parents[1]
 
 

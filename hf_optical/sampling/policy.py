@@ -115,7 +115,8 @@ class HybridPolicy:
             power = 0.0 if self.language_weights == "uniform" else 1.0
         else:
             power = self.language_weights
-        scaled = np.power(np.asarray(rows, dtype=float) / max(rows), power)
+        base = max(rows) if power >= 0 else min(rows)  # no power of a ratio then overflows
+        scaled = np.power(np.asarray(rows, dtype=float) / base, power)
         return scaled / scaled.sum()
 
 

@@ -82,9 +82,12 @@ def transport_cost(plan: torch.Tensor, cost: torch.Tensor) -> torch.Tensor:
 
 
 def _unit_rows(tokens: torch.Tensor) -> torch.Tensor:
-    # Not `F.normalize`: its gradient at a zero vector is 1e12 times the incoming one.
+    # Not `F.normalize`: its gradient at a zero vector is 1e12 times the incoming one. Scaled first, because squares
+    # overflow where the vectors do not; a cosine has no gradient along the scale, which may therefore be detached.
+    largest = tokens.detach().abs().amax(dim=-1, keepdim=True)
+    long_enough = largest > torch.finfo(tokens.dtype).tiny ** 0.5
+    tokens = tokens / torch.where(long_enough, largest, 1.0)
     square = tokens.square().sum(dim=-1, keepdim=True)
-    long_enough = square > torch.finfo(square.dtype).tiny
     return tokens * torch.where(long_enough, torch.where(long_enough, square, 1.0).rsqrt(), 0.0)
 
 

@@ -1,6 +1,7 @@
 """What a batch that mixes languages costs beside a batch of one: the same texts, interleaved, in pairs.
 
     python benchmarks/adapters.py --model MODEL --output benchmarks/results/adapters.json
+    python benchmarks/adapters.py --model MODEL --late --output benchmarks/results/adapters_late.json
 
 Every round times each way once, in random order; the ratio is the median over rounds of (way / single) in that round.
 ``single``: all texts through one adapter, by the host alone (peft's active adapter). ``mixed``: three adapters and the
@@ -18,6 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from sentence_transformers import MultiVectorEncoder
+from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
+from sentence_transformers.sentence_transformer.modules import Dense, Normalize
 
 from hf_optical.adapters import LanguageAdapters
 from hf_optical.adapters.report import size_rows
@@ -101,6 +105,17 @@ def measure(adapters: LanguageAdapters, count: int, batch: int, rounds: int) -> 
     return result
 
 
+def late_interaction(dense) -> MultiVectorEncoder:
+    """The same transformer, its token vectors projected at random: what mixing costs does not depend on the weights."""
+    width = dense.get_sentence_embedding_dimension()
+    torch.manual_seed(0)
+    project = Dense(
+        width, 128, bias=False, activation_function=torch.nn.Identity(), module_input_name="token_embeddings"
+    )
+    normalize = Normalize(module_input_name="token_embeddings")
+    return MultiVectorEncoder(modules=[dense[0], project, normalize, MultiVectorMask()], device="cpu")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True)
@@ -108,9 +123,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--counts", type=int, nargs="+", default=[8, 32, 128])
     parser.add_argument("--r", type=int, default=16)
+    parser.add_argument("--late", action="store_true", help="as a late-interaction model: its token vectors, 128 wide")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    adapters = LanguageAdapters(load_encoder(arguments.model, device="cpu"))
+    model = load_encoder(arguments.model, device="cpu")
+    adapters = LanguageAdapters(late_interaction(model) if arguments.late else model)
     for language in LANGUAGES:
         adapters.add(language, r=arguments.r, init_lora_weights=False)
     results = {
@@ -118,6 +135,7 @@ def main() -> None:
         "threads": 1,
         "clock": "process CPU time",
         "r": arguments.r,
+        "interaction": "late" if arguments.late else "dense",
         "adapters": size_rows(adapters),
         "measurements": [],
     }

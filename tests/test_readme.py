@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import tiny_models
 
+from hf_optical.adapters import LanguageAdapters
+
 README = Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.S)
 
@@ -17,6 +19,10 @@ def workplace(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tiny_models.dense(tmp_path, tiny_models.ENGLISH).save_pretrained(str(tmp_path / "dense"))
     tiny_models.late(tmp_path, tiny_models.ENGLISH).save_pretrained(str(tmp_path / "late"))
+    adapters = LanguageAdapters(tiny_models.dense(tmp_path, tiny_models.ENGLISH))
+    for language in ("swh_Latn", "som_Latn"):
+        adapters.add(language, r=2)
+    adapters.save(tmp_path / "outputs" / "horn" / "model")
     rows = tiny_models.bitext(40)
     lines = [f"{row['source']}\t{row['translation']}" for row in rows]
     (tmp_path / "pairs.tsv").write_text("\n".join(["en\tsw", *lines]) + "\n", encoding="utf-8")

@@ -55,6 +55,7 @@ class _Batches:
         self.count = -(-len(order) // size)
         self.used: dict[int, set[int]] = {}
         self.open: set[int] = set()
+        self.twice: set[int] = set()  # rows drawn a second time, which no key tells from themselves
 
     def conflicting_places(self) -> list[int]:
         """Places whose row repeats a key of its batch; the first row with a key keeps it."""
@@ -76,11 +77,13 @@ class _Batches:
         here = self.used[batch]
         for other in self._near(batch):
             there = self.used.setdefault(other, set())
-            if not there.isdisjoint(keys):
+            if not there.isdisjoint(keys) or self._doubles(place, other):
                 continue
             for candidate in range(other * self.size, min((other + 1) * self.size, len(self.order))):
                 given = self.keys(candidate)
                 if candidate in self.open or self.order[candidate] < 0 or not here.isdisjoint(given):
+                    continue
+                if int(self.order[candidate]) in self.twice:
                     continue
                 self.order[place], self.order[candidate] = self.order[candidate], self.order[place]
                 there.difference_update(given)
@@ -103,6 +106,7 @@ class _Batches:
             keys = self.conflicts.keys(row)
             if row >= 0 and row not in present and here.isdisjoint(keys):
                 self.order[place] = row
+                self.twice.add(row)
                 here.update(keys)
                 return
         raise InputError(
@@ -110,6 +114,11 @@ class _Batches:
             "use a smaller batch_size, remove repeated texts, or set no_duplicates=False",
             field="batch_size",
         )
+
+    def _doubles(self, place: int, other: int) -> bool:
+        """Whether the row at ``place`` is in the other batch already, drawn a second time."""
+        row = int(self.order[place])
+        return row in self.twice and row in self.order[other * self.size : (other + 1) * self.size]
 
     def _near(self, batch: int) -> list[int]:
         around = (batch + sign * step for step in range(1, _NEIGHBOURS + 1) for sign in (1, -1))

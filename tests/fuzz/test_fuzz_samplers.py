@@ -99,3 +99,12 @@ def test_hybrid_batches(sets, size, alpha, share, seed, weights, ids, unique):
     for batch in batches:
         assert len(batch) == size and len({kinds[row] for row in batch}) == 1
         assert all(0 <= row < firsts[-1] for row in batch) and len(set(batch)) == size
+
+
+def test_a_row_drawn_a_second_time_does_not_meet_itself():
+    """What the fuzzing found: a later exchange brought the two places of one row into one batch."""
+    texts = [("b", "b"), ("a goat", "a goat"), ("b", "0"), ("c", "c"), ("a", "a"), ("a", "a"), ("a", "a")]
+    data = Dataset.from_dict({"source": [row[0] for row in texts], "translation": [row[1] for row in texts]})
+    for seed in range(40):
+        for batch in LengthGroupedBatchSampler(data, 5, False, seed=seed, mega_batches=1):
+            assert len(batch) == len(set(batch))

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -27,6 +31,19 @@ def last_whole_checkpoint(folder: str | Path) -> str | None:
     whole = [path.parent for path in Path(folder).glob("checkpoint-*/trainer_state.json") if _is_json(path)]
     numbered = [path for path in whole if path.name.rpartition("-")[2].isdigit()]
     return str(max(numbered, key=lambda path: int(path.name.rpartition("-")[2]))) if numbered else None
+
+
+@contextmanager
+def naming_the_last(folder: str | Path) -> Iterator[None]:
+    """Say, when a training is interrupted (Ctrl-C), from where its next start goes on; the interrupt passes."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if int(os.environ.get("RANK", "0")) == 0:  # once, however many processes were launched
+            last = last_whole_checkpoint(folder)
+            where = f"goes on from {last}" if last else "starts anew: no checkpoint was written yet"
+            sys.stderr.write(f"\nTraining stopped; the same command {where}\n")
+        raise
 
 
 def _is_json(path: Path) -> bool:

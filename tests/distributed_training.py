@@ -9,6 +9,7 @@ from pathlib import Path
 import tiny_models
 import torch
 from accelerate import PartialState
+from torchrun import PLAIN_STEPS
 
 from hf_optical import (
     MultiVectorOTDistillationTrainer,
@@ -34,16 +35,10 @@ def main(folder: Path, late: bool) -> None:
         max_steps=5,
         per_device_train_batch_size=8 // state.num_processes,
         learning_rate=1e-2,
-        optim="sgd",  # Adam divides by tiny gradients and would turn rounding into differences
-        max_grad_norm=0,
-        report_to="none",
-        save_strategy="no",
-        use_cpu=True,
-        disable_tqdm=True,
         objective="ot+nce",
         logging_steps=5,
         gather_across_devices=True,
-        lr_scheduler_type="constant",
+        **PLAIN_STEPS,
     )
     trainer = (MultiVectorOTDistillationTrainer if late else OTDistillationTrainer)(
         model=student,

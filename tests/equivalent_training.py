@@ -12,8 +12,10 @@ from pathlib import Path
 import tiny_models
 import torch
 from datasets import Dataset
+from torchrun import PLAIN_STEPS
 
 from hf_optical import MultiVectorOTDistillationTrainer, OTDistillationTrainer, OTDistillationTrainingArguments
+from hf_optical.adapters import LanguageAdapters
 from hf_optical.models import load_encoder
 from hf_optical.sampling import HybridBatchSampler
 
@@ -29,12 +31,17 @@ CASES: dict[str, tuple[tuple[str, ...], str, bool]] = {
     "cross": (("cross",), "ot", False),
     "lexical": (("lexicon",), "ot", False),
     "hybrid": (("mono", "cross", "bitext"), "ot+nce", False),
+    "adapters": (("mixed",), "ot+nce", False),
+    "adapters-late": (("mixed",), "ot+nce", True),
 }
+# Of the rows of a batch: one process of two never sees the last, and nobody the fourth adapter.
+LANGUAGES, UNUSED = ("swh_Latn", "som_Latn", "tgl_Latn"), "xho_Latn"
 _NAMES = {
     "bitext": "bitext/eng_Latn-swh_Latn",
     "mono": "mono/swh_Latn",
     "cross": "cross/swh_Latn-eng_Latn",
     "lexicon": "lexicon/eng_Latn-swh_Latn",
+    "mixed": "bitext/mixed",
 }
 
 
@@ -52,6 +59,9 @@ def rows_of(kind: str, rows: int) -> Dataset:
     pairs = tiny_models.bitext(rows, seed=3)
     if kind == "bitext":
         return pairs
+    if kind == "mixed":
+        swahili, somali, tagalog = LANGUAGES
+        return pairs.add_column("language", [swahili] * (rows // 2) + [somali] * (rows // 2 - 1) + [tagalog])
     if kind == "lexicon":
         words = zip(tiny_models.ENGLISH * 2, tiny_models.SWAHILI, strict=False)
         return Dataset.from_list([{"source": one, "translation": other} for one, other in words]).select(range(rows))
@@ -85,21 +95,23 @@ def train(
     """
     kinds, objective, late = CASES[name]
     student, teacher = (load_encoder(str(folder / f"{who}-{late}"), device="cpu") for who in ("student", "teacher"))
+    rate = 0.02
     if kinds in (("mono",), ("cross",)):
-        student.double()  # twenty steps of a contrast at this temperature blow rounding up, in float32 to 1e-5 and more
+        # A contrast at temperature .05 is steep: at .02, twenty steps make two hundred times as much of the last bit of
+        # float32, in two processes (1e-5) as in one that reads the rows in another order (5e-6).
+        rate = 0.002
+    if "mixed" in kinds:
+        rate = 0.5  # adapters begin at nothing
+        torch.manual_seed(5)
+        adapters = LanguageAdapters(student)
+        for language in (*LANGUAGES, UNUSED):
+            adapters.add(language, r=4)
     sets = {_NAMES[kind]: rows_of(kind, rows or (batch if len(kinds) == 1 else 3 * batch)) for kind in kinds}
     settings: dict[str, object] = {
+        **PLAIN_STEPS,
         "max_steps": STEPS,
-        "learning_rate": 0.02,
-        "lr_scheduler_type": "constant",
-        "optim": "sgd",  # Adam divides by tiny gradients and would turn rounding into differences
-        "max_grad_norm": 0,
-        "weight_decay": 0.0,
-        "report_to": "none",
-        "save_strategy": "no",
+        "learning_rate": rate,
         "logging_strategy": "no",
-        "use_cpu": True,
-        "disable_tqdm": True,
         "dataloader_drop_last": True,
         "gather_across_devices": processes > 1,
         "lexical_layer": 1,

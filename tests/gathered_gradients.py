@@ -12,6 +12,7 @@ from pathlib import Path
 import tiny_models
 import torch
 from datasets import Dataset
+from torchrun import PLAIN_STEPS
 
 from hf_optical import (
     MultiVectorOTDistillationTrainer,
@@ -61,17 +62,10 @@ def one_step(folder: Path, kind: str, late: bool, cached: bool, processes: int) 
         max_steps=1,
         per_device_train_batch_size=ROWS // processes,
         learning_rate=1.0,
-        lr_scheduler_type="constant",
-        optim="sgd",
-        max_grad_norm=0,
-        weight_decay=0.0,
-        report_to="none",
-        save_strategy="no",
         logging_strategy="no",
-        use_cpu=True,
-        disable_tqdm=True,
         objective="ot+nce",
         contrastive_mini_batch=2 if cached else None,
+        **PLAIN_STEPS,
     )
     trainer = (MultiVectorOTDistillationTrainer if late else OTDistillationTrainer)(
         model=student, teacher=teacher, args=args, train_dataset=rows_of(kind)

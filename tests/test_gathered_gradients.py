@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import gathered_gradients as script
 import pytest
 import torch
-
-SCRIPT = Path(script.__file__)
+from torchrun import ranks_of, torchrun
 
 
 @pytest.fixture(scope="module")
@@ -19,13 +13,8 @@ def two_processes(tmp_path_factory):
     """The folder of the models, and what both ranks found."""
     folder = tmp_path_factory.mktemp("gathered")
     script.save_models(folder)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--rdzv-backend=c10d"]
-    command += ["--rdzv-endpoint=localhost:0", str(SCRIPT), str(folder)]
-    places = os.pathsep.join([str(SCRIPT.parent), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "PYTHONPATH": places}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=540)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return folder, [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
+    torchrun(script.__file__, folder, timeout=540)
+    return folder, ranks_of(folder)
 
 
 @pytest.mark.slow

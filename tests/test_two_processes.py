@@ -1,24 +1,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from torchrun import ranks_of, torchrun
 
 SCRIPT = Path(__file__).with_name("distributed_training.py")
 
 
-def train(folder: Path, processes: int, late: bool) -> dict:
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_port", "0"]
-    command += ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", str(SCRIPT), str(folder), str(int(late))]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parent)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return {int(file.stem[-1]): torch.load(file, weights_only=True) for file in folder.glob("rank*.pt")}
+def train(folder: Path, processes: int, late: bool) -> list[dict]:
+    torchrun(SCRIPT, folder, int(late), processes=processes)
+    return ranks_of(folder, processes)
 
 
 @pytest.mark.slow

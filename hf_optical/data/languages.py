@@ -15,7 +15,16 @@ from importlib import resources
 
 from hf_optical.errors import InputError
 
-__all__ = ["ENGLISH", "UnknownLanguageError", "iso_code", "known_codes", "language_name", "normalize", "script_of"]
+__all__ = [
+    "ENGLISH",
+    "UnknownLanguageError",
+    "find_language",
+    "iso_code",
+    "known_codes",
+    "language_name",
+    "normalize",
+    "script_of",
+]
 
 ENGLISH = "eng_Latn"
 

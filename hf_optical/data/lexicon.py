@@ -8,9 +8,7 @@ import datasets
 
 from hf_optical.data.pairs import OnBadRows, Pair, PairReport, PairSource, pairs_of, to_dataset
 
-__all__ = ["LexiconReport", "read_lexicon"]
-
-LexiconReport = PairReport
+__all__ = ["read_lexicon"]
 
 
 def read_lexicon(
@@ -21,7 +19,7 @@ def read_lexicon(
     language: str | None = None,
     split: str | None = None,
     on_bad_rows: OnBadRows = "error",
-    report: LexiconReport | None = None,
+    report: PairReport | None = None,
 ) -> datasets.Dataset:
     """Read a lexicon into a dataset with two text columns, ``source`` (English) and ``translation``.
 
@@ -47,8 +45,8 @@ def read_lexicon(
         >>> read_lexicon([("water", "maji"), ("water ", "maji")]).num_rows
         1
     """
-    report = report if report is not None else LexiconReport()
-    before = (report.kept, report.duplicates, report.skipped)
+    report = report if report is not None else PairReport()
+    before = report.counts()
     pairs = pairs_of(
         source,
         source_field=source_field,
@@ -59,14 +57,15 @@ def read_lexicon(
         report=report,
     )
     dataset = to_dataset(_distinct(pairs, report))
+    found = report.counts() - before
     report.note(
-        f"lexicon: {report.kept - before[0]} pairs; {report.duplicates - before[1]} repeated and left out; "
-        f"{report.skipped - before[2]} bad rows left out"
+        f"lexicon: {found['kept']} pairs; {found['duplicates']} repeated and left out; "
+        f"{found['skipped']} bad rows left out"
     )
     return dataset
 
 
-def _distinct(pairs: Iterator[Pair], report: LexiconReport) -> Iterator[Pair]:
+def _distinct(pairs: Iterator[Pair], report: PairReport) -> Iterator[Pair]:
     seen: set[Pair] = set()
     for source, translation in pairs:
         pair = (source.strip(), translation.strip())

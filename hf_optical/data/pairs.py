@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,17 @@ from hf_optical.data.tables import FORMATS, Fault, Numbered, Records, positions,
 from hf_optical.data.texts import text_fault
 from hf_optical.errors import InputError
 
-__all__ = ["BadRow", "OnBadRows", "PairReport", "PairSource", "pairs_of", "to_dataset"]
+__all__ = [
+    "BadRow",
+    "OnBadRows",
+    "Pair",
+    "PairReport",
+    "PairSource",
+    "pairs_of",
+    "records_of",
+    "to_dataset",
+    "with_columns",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +80,10 @@ class PairReport:
         """How many rows were left out."""
         return len(self.bad_rows)
 
+    def counts(self) -> Counter[str]:
+        """Its figures by name; what has come since is the difference of two such counts."""
+        return Counter(kept=self.kept, duplicates=self.duplicates, copies=self.copies, skipped=self.skipped)
+
     def note(self, message: str) -> None:
         """Log a message and keep it."""
         logger.info(message)
@@ -95,8 +110,8 @@ def pairs_of(
     if on_bad_rows not in ("error", "skip"):
         raise InputError(f"on_bad_rows is {on_bad_rows!r}", "use 'error' or 'skip'")
     wanted = normalize(language) if language else None
-    name, records = _records_of(source, split)
-    records, columns = _with_columns(records, name, source_field, translation_field, wanted)
+    name, records = records_of(source, split)
+    records, columns = with_columns(records, name, source_field, translation_field, wanted)
     if columns.guessed:
         report.note(f"{name}: read {columns.source!r} as English and {columns.translation!r} as its translation")
     kept = 0
@@ -131,10 +146,10 @@ def _pair_fault(row: Mapping[str, Any], columns: Columns) -> Fault | None:
     return None
 
 
-def _with_columns(
+def with_columns(
     records: Records, name: str, source_field: str | None, translation_field: str | None, language: str | None
 ) -> tuple[Records, Columns]:
-    """Settle the header and the two columns."""
+    """Settle the header and the two columns: the rows with the header read, and which columns are the pair."""
     first = records.first
     options = {"source_field": source_field, "translation_field": translation_field, "language": language}
     if first is None:
@@ -163,7 +178,8 @@ def _require_two(columns: Sequence[str], name: str) -> None:
         )
 
 
-def _records_of(source: PairSource, split: str | None) -> tuple[str, Records]:
+def records_of(source: PairSource, split: str | None) -> tuple[str, Records]:
+    """The name and the rows of one source; a file is opened, a Hub id loaded."""
     if isinstance(source, datasets.Dataset):
         return "dataset", _dataset_records(source)
     if not isinstance(source, str | Path):

@@ -43,6 +43,7 @@ __all__ = [
 
 FORMATS = (".jsonl", ".ndjson", ".json", ".tsv", ".csv", ".parquet")
 
+_JSON = json.JSONDecoder(object_pairs_hook=unique_fields)  # json.loads would make one for each line
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
 
 
@@ -111,7 +112,7 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if packed else raw
-            buffered = io.BufferedReader(cast(io.RawIOBase, stream), 1 << 20)
+            buffered = io.BufferedReader(cast(io.RawIOBase, stream), 1 << 17)
             head = buffered.peek(4)[:4]
             if head in (b"", codecs.BOM_UTF8):
                 raise InputError("the file is empty", "give a file with at least one row", path=path)
@@ -178,7 +179,7 @@ def _json_row(line: str | None) -> Row | Fault:
     if line is None:
         return Fault("the line is empty")
     try:
-        item = json.loads(line, object_pairs_hook=unique_fields)
+        item = _JSON.decode(line)
     except (ValueError, RecursionError) as error:
         return Fault(f"invalid JSON ({getattr(error, 'msg', error)}), found {excerpt(line)}")
     return flattened(item) if isinstance(item, dict) else Fault(f"found {excerpt(item)}, not a JSON object")

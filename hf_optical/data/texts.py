@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["excerpt", "is_blank", "text_fault"]
+__all__ = ["BLANK_LETTERS", "excerpt", "is_blank", "text_fault"]
 
-# Letters and marks that Unicode calls visible but that show nothing: Hangul fillers and the blank Braille cell.
-_BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u180b\u180c\u180d\ufe00\ufe0f")
+BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u180b\u180c\u180d\ufe00\ufe0f")
+"""Letters and marks that Unicode calls visible but that show nothing: Hangul fillers and the blank Braille cell."""
 
 
 def excerpt(value: object, width: int = 60) -> str:
@@ -65,6 +65,6 @@ def is_blank(text: str) -> bool:
         (True, False)
     """
     # The first characters settle nearly every text, at the cost of one call each.
-    if any(character.isalnum() and character not in _BLANK for character in text[:16]):
+    if any(character.isalnum() and character not in BLANK_LETTERS for character in text[:16]):
         return False
-    return all(character in _BLANK or unicodedata.category(character)[0] in "CZ" for character in text)
+    return all(character in BLANK_LETTERS or unicodedata.category(character)[0] in "CZ" for character in text)

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from hf_optical.data.texts import _BLANK as BLANK_LETTERS
+from hf_optical.data.texts import BLANK_LETTERS
 
 __all__ = [
     "ALPHA",
@@ -61,8 +61,9 @@ class Characters:
         return self.rows_at(np.flatnonzero(self.classes & bits))
 
     def rows_at(self, positions: np.ndarray) -> np.ndarray:
-        """The numbers of the texts that hold the positions, each once."""
-        return np.unique(np.searchsorted(self.ends, positions))
+        """The numbers of the texts that hold the positions (ascending), each once."""
+        rows = np.searchsorted(self.ends, positions)
+        return rows[np.flatnonzero(np.diff(rows, prepend=-1))]
 
 
 def characters(joined: np.ndarray, script: str | None = None) -> Characters:

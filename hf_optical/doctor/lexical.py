@@ -68,8 +68,10 @@ def content(source: Stems, translation: Stems) -> tuple[np.ndarray, np.ndarray, 
         first = rank < _MOST
         used[side.buckets[chosen[first]]] = True
         kept.append((rows[first], rank[first], side.buckets[chosen[first]]))
-    number = np.cumsum(used, dtype=np.int32) - 1
-    none = int(used.sum())
+    numbered = np.flatnonzero(used)
+    none = len(numbered)
+    number = np.zeros(BUCKETS, dtype=np.int32)
+    number[numbered] = np.arange(none)
     tables = []
     for rows, rank, buckets in kept:
         table = np.full((texts, _MOST), none, dtype=np.int32)
@@ -80,10 +82,11 @@ def content(source: Stems, translation: Stems) -> tuple[np.ndarray, np.ndarray, 
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Expected alignments of the two models: index 0 targets given sources, 1 the reverse.
+    """Expected alignments of the two models: the first of targets given sources, the second the reverse.
 
     Attributes:
-        pairs: Of every couple of stems, float32 ``(2, couples)``: a power of two, in which couples may share a place.
+        pairs: Of every couple of stems, complex64 ``(couples,)``: a power of two, in which couples may share a place.
+            The real part is the first model's, the imaginary part the second's: memory is waited for once for both.
         totals: Of every given stem, float32 ``(2, none + 1)``.
         none: The number that pads the tables.
     """
@@ -105,56 +108,86 @@ class Lexicon:
         """
         found = np.full((len(source), 2), np.nan, dtype=np.float32)
         for rows, width, height in _blocks(source, translation, self.none):
-            found[rows] = _coverage(source[rows, :width], translation[rows, :height], self)
+            found[rows] = _coverage(_Cells.of(source, translation, rows, width, height, self), self)
         return found
 
 
-def _coverage(left: np.ndarray, right: np.ndarray, lexicon: Lexicon) -> np.ndarray:
-    couple, there = _couples(left, right, lexicon.none, lexicon.pairs.shape[1])
-    agreement = lexicon.pairs[0][couple] / (lexicon.totals[0][left] + _PRIOR)[:, :, None]
-    agreement *= lexicon.pairs[1][couple] / (lexicon.totals[1][right] + _PRIOR)[:, None, :]
-    best = np.log(np.sqrt(np.maximum(agreement, 0)) + _FLOOR) * there
-    sides = [np.where(there, best, np.log(_FLOOR)).max(axis=axis) * there.any(axis=axis) for axis in (2, 1)]
-    return np.column_stack(
-        [side.sum(axis=1) / there.any(axis=axis).sum(axis=1) for side, axis in zip(sides, (2, 1), strict=True)]
-    )
+@dataclass(frozen=True)
+class _Cells:
+    """Every source stem with every target stem of some texts; the texts are last, where arithmetic is fastest.
+
+    Attributes:
+        left: Source stems, ``(width, texts)``.
+        right: Target stems, ``(height, texts)``.
+        couple: Place of each couple in a table, ``(width, height, texts)``.
+        there: 1 where both stems are real, else 0, float32, likewise.
+    """
+
+    left: np.ndarray
+    right: np.ndarray
+    couple: np.ndarray
+    there: np.ndarray
+
+    @classmethod
+    def of(
+        cls, source: np.ndarray, translation: np.ndarray, rows: np.ndarray, width: int, height: int, lexicon: Lexicon
+    ) -> _Cells:
+        shown = source[rows, :width], translation[rows, :height]
+        left, right = (np.ascontiguousarray(side.T, dtype=np.intp) for side in shown)
+        mixed = (left.astype(np.uint32) * np.uint32(0x9E3779B1))[:, None] ^ (
+            right.astype(np.uint32) * np.uint32(0x85EBCA77)
+        )
+        mixed *= np.uint32(0xC2B2AE35)
+        mixed >>= np.uint32(33 - len(lexicon.pairs).bit_length())
+        there = (left != lexicon.none)[:, None] & (right != lexicon.none)
+        return cls(left, right, mixed.astype(np.intp), there.astype(np.float32))
+
+
+def _coverage(cells: _Cells, lexicon: Lexicon) -> np.ndarray:
+    known = lexicon.pairs[cells.couple]
+    agreement = known.real * cells.there
+    agreement /= (lexicon.totals[0] + _PRIOR)[cells.left][:, None]
+    agreement *= known.imag
+    agreement /= (lexicon.totals[1] + _PRIOR)[cells.right]
+    sides = []
+    for axis, stems in ((1, cells.left), (0, cells.right)):
+        real = stems != lexicon.none
+        best = np.log(np.sqrt(agreement.max(axis=axis)) + _FLOOR)
+        sides.append((best * real).sum(axis=0) / real.sum(axis=0))
+    return np.column_stack(sides)
 
 
 def learn(source: np.ndarray, translation: np.ndarray, none: int, rounds: int = 2) -> Lexicon:
     """Estimate both models from content tables of parallel texts, ``(n, 12)`` each, padded with ``none``."""
     blocks = _blocks(source, translation, none)
-    cells = sum(len(rows) * width * height for rows, width, height in blocks)
-    places = min(_MOST_COUPLES, max(1 << 14, 1 << int(2 * cells).bit_length()))
-    lexicon: Lexicon | None = None
-    for _ in range(rounds):
-        pairs = np.zeros((2, places), dtype=np.float32)
-        totals = np.zeros((2, none + 1), dtype=np.float32)
-        for rows, width, height in blocks:
-            left, right = source[rows, :width], translation[rows, :height]
-            couple, there = _couples(left, right, none, places)
-            for axis, given in ((0, left), (1, right)):
-                share = there.astype(np.float32)
-                if lexicon is not None:
-                    share *= lexicon.pairs[axis][couple]
-                    share /= np.expand_dims(lexicon.totals[axis][given] + _PRIOR, 2 - axis)
-                # Each target's cells sum to one over the sources (axis 0), or each source's over the targets.
-                share /= np.maximum(share.sum(axis=axis + 1, keepdims=True), _TINY)
-                np.add.at(pairs[axis], couple.ravel(), share.ravel())
-                np.add.at(totals[axis], given.ravel(), share.sum(axis=2 - axis).ravel())
-        lexicon = Lexicon(pairs, totals, none)
-    if lexicon is None:
-        raise ValueError("rounds must be at least 1")
+    size = sum(len(rows) * width * height for rows, width, height in blocks)
+    places = min(_MOST_COUPLES, max(1 << 14, 1 << int(2 * size).bit_length()))
+    lexicon = _nothing(places, none)
+    parts = [_Cells.of(source, translation, rows, width, height, lexicon) for rows, width, height in blocks]
+    for number in range(rounds):
+        counted = _nothing(places, none)
+        for cells in parts:
+            known = lexicon.pairs[cells.couple] if number else None
+            shares = np.empty(cells.couple.shape, dtype=np.complex64)
+            # Each target's cells sum to one over the sources (axis 0), or each source's over the targets.
+            for axis, given in ((0, cells.left), (1, cells.right)):
+                share = cells.there
+                if known is not None:
+                    share = share * (known.imag if axis else known.real)
+                    share /= np.expand_dims((lexicon.totals[axis] + _PRIOR)[given], 1 - axis)
+                share = share / np.maximum(share.sum(axis=axis, keepdims=True), _TINY)
+                np.add.at(counted.totals[axis], given.ravel(), share.sum(axis=1 - axis).ravel())
+                if axis:
+                    shares.imag = share
+                else:
+                    shares.real = share
+            np.add.at(counted.pairs, cells.couple.ravel(), shares.ravel())
+        lexicon = counted
     return lexicon
 
 
-def _couples(left: np.ndarray, right: np.ndarray, none: int, places: int) -> tuple[np.ndarray, np.ndarray]:
-    """The place of every (source stem, target stem) in a table, and whether both are real."""
-    mixed = (left.astype(np.uint32) * np.uint32(0x9E3779B1))[:, :, None] ^ (
-        right.astype(np.uint32) * np.uint32(0x85EBCA77)
-    )[:, None, :]
-    mixed *= np.uint32(0xC2B2AE35)
-    shift = np.uint32(33 - int(places).bit_length())
-    return (mixed >> shift).astype(np.int32), (left != none)[:, :, None] & (right != none)[:, None, :]
+def _nothing(places: int, none: int) -> Lexicon:
+    return Lexicon(np.zeros(places, dtype=np.complex64), np.zeros((2, none + 1), dtype=np.float32), none)
 
 
 def _blocks(source: np.ndarray, translation: np.ndarray, none: int) -> list[tuple[np.ndarray, int, int]]:

@@ -67,7 +67,7 @@ def fit_separator(given: np.ndarray, shuffled: np.ndarray, steps: int = 12) -> t
     Args:
         given: Features of pairs, ``(n, k)``.
         shuffled: Features of shuffled pairs, ``(m, k)``.
-        steps: Newton steps.
+        steps: Newton steps at most; fewer where the weights stand still.
 
     Returns:
         Centres ``(k,)`` and weights ``(k,)``: the score of features x is ``(x - centres) @ weights``.
@@ -81,5 +81,8 @@ def fit_separator(given: np.ndarray, shuffled: np.ndarray, steps: int = 12) -> t
         probability = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
         curvature = design * (probability * (1 - probability))[:, None]
         hessian = design.T @ curvature + np.eye(len(weights))
-        weights += np.linalg.solve(hessian, design.T @ (labels - probability) - weights)
+        step = np.linalg.solve(hessian, design.T @ (labels - probability) - weights)
+        weights += step
+        if np.abs(step).max() < 1e-9:
+            break
     return centre, weights[:-1] / spread

@@ -8,6 +8,7 @@ from collections import Counter
 __all__ = ["number_mismatch"]
 
 _NUMBER = re.compile(r"\d+(?:[.,\u066c\u00a0\u202f]\d{3})*(?!\d)")
+_SEPARATORS = re.compile(r"\D")
 
 
 def number_mismatch(source: str, translation: str) -> str | None:
@@ -22,18 +23,19 @@ def number_mismatch(source: str, translation: str) -> str | None:
         >>> number_mismatch("3 goats", "mbuzi watatu"), number_mismatch("४५ लोग", "45 people")
         (None, None)
     """
-    left, right = _numbers(source), _numbers(translation)
-    if left == right:
+    written = _NUMBER.findall(source), _NUMBER.findall(translation)
+    if written[0] == written[1]:
         return None
+    left, right = map(_values, written)
     only_left, only_right = left - right, right - left
     if not only_left or not only_right:
         return None
     return f"{_listed(only_left)} against {_listed(only_right)}"
 
 
-def _numbers(text: str) -> Counter[int]:
+def _values(written: list[str]) -> Counter[int]:
     # Twenty digits are an identifier; what is cut off changes nothing about a mismatch.
-    return Counter(int(re.sub(r"\D", "", found)[:20]) for found in _NUMBER.findall(text))
+    return Counter(int(_SEPARATORS.sub("", number)[:20]) for number in written)
 
 
 def _listed(numbers: Counter[int]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_optical.data.languages import ENGLISH, find_language, normalize
-from hf_optical.data.pairs import PairSource, _records_of, _with_columns
+from hf_optical.data.pairs import PairSource, records_of, with_columns
 from hf_optical.data.tables import Fault
 
 __all__ = ["Bitext", "Chunk", "open_bitext"]
@@ -51,8 +51,8 @@ class Bitext:
 
     def chunks(self) -> Iterator[Chunk]:
         """Read from the start."""
-        _, records = _records_of(self.origin, None)
-        records, columns = _with_columns(records, self.name, *self.columns, self.language)
+        _, records = records_of(self.origin, None)
+        records, columns = with_columns(records, self.name, *self.columns, self.language)
         rows = iter(records.rows)
         while True:
             chunk = Chunk([], [], [], {}, [])
@@ -84,9 +84,9 @@ def open_bitext(
     Raises:
         InputError: The file cannot be read at all, or its columns are unclear.
     """
-    name, records = _records_of(source, None)
+    name, records = records_of(source, None)
     wanted = normalize(language) if language else None
-    records, columns = _with_columns(records, name, source_field, translation_field, wanted)
+    records, columns = with_columns(records, name, source_field, translation_field, wanted)
     if wanted is None:
         first = next((row for _, row in itertools.islice(records.rows, 100) if not isinstance(row, Fault)), {})
         hints = [first.get("lang"), first.get("language"), columns.translation]

@@ -32,6 +32,7 @@ from hf_optical.doctor.words import Words, words_of
 __all__ = ["Limits", "RowFacts", "look"]
 
 _SIDES = ("source", "translation")
+_ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
@@ -152,10 +153,26 @@ def _copies(facts: RowFacts, limits: Limits) -> None:
     source, translation = facts.words
     for row in np.flatnonzero((source.keys == translation.keys) & (source.counts > 0)):
         facts.mark(int(row), "copy", "both sides are the same")
-    ours, theirs = (words.hashes + words.rows.astype(np.uint64) for words in (translation, source))
-    share = np.bincount(translation.rows, np.isin(ours, theirs), len(facts.flags)) / np.maximum(translation.counts, 1)
+    share = _shared(translation, source, limits.copied)
     for row in np.flatnonzero((share >= limits.copied) & (translation.counts >= 4)):
         facts.mark(int(row), "copy", f"{share[row]:.0%} of the translation's words are in the English text")
+
+
+def _shared(ours: Words, theirs: Words, least: float) -> np.ndarray:
+    """The share of the words of each text that its partner has too, ``(texts,)``; 0 where it is below the least."""
+    texts = len(ours.keys)
+    rows = [words.rows for words in (ours, theirs)]
+    mine, others = (
+        words.hashes + row.astype(np.uint64) * _ODD for words, row in zip((ours, theirs), rows, strict=True)
+    )
+    # A sieve of 2**20 places lets all through that are there, and few others: only these are looked at exactly.
+    sieve = np.zeros(1 << 20, dtype=bool)
+    sieve[others >> np.uint64(44)] = True
+    most = np.bincount(rows[0], sieve[mine >> np.uint64(44)], texts) / np.maximum(ours.counts, 1)
+    wanted = most >= least
+    kept = np.flatnonzero(wanted[rows[0]])
+    there = np.isin(mine[kept], others[wanted[rows[1]]])
+    return np.bincount(rows[0][kept], there, texts) / np.maximum(ours.counts, 1)
 
 
 def _numbers(facts: RowFacts, sides: list[Characters], chunk: Chunk, compare: Callable[[str, str], str | None]) -> None:

@@ -38,8 +38,8 @@ def sum_up(examination: Examination, checked: Callable[[str], bool]) -> None:
             wanted.setdefault(int(row), []).append(kind.name)
     place = 0
     for chunk in examination.chunks() if wanted else ():
-        for row in range(place, place + len(chunk)):
-            for name in wanted.get(row, ()):
+        for row in sorted(row for row in wanted if place <= row < place + len(chunk)):
+            for name in wanted[row]:
                 here = row - place
                 verdict.examples.setdefault(name, []).append(
                     Example(

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from hf_optical.doctor.characters import ALPHA, SOLO, WORD, characters, code_points, join
+from hf_optical.doctor.characters import ALPHA, SEPARATOR, SOLO, WORD, characters, code_points, join
 
 __all__ = ["Words", "mixed", "words_of"]
 
@@ -61,7 +61,7 @@ def words_of(texts: Sequence[str]) -> Words:
         ([2, 2, 2], True, False)
     """
     joined = join(texts)
-    folded = joined.lower() if joined.isascii() else unicodedata.normalize("NFKC", joined).casefold()
+    folded = joined.lower() if joined.isascii() else _normalised(joined).casefold()
     codes = code_points(folded)
     found = characters(codes)
     classes = found.classes
@@ -81,6 +81,11 @@ def words_of(texts: Sequence[str]) -> Words:
     stems = mixed((sums[np.minimum(starts + _STEM, stops)] - base) * factor)
     ends = np.concatenate([[0], np.searchsorted(starts, found.ends)])
     return Words(hashes, stems, ends, _keys(hashes, ends, texts))
+
+
+def _normalised(joined: str) -> str:
+    """Form NFKC, text by text: most are in it already, which is quick to see, and to get there is slow."""
+    return SEPARATOR.join([unicodedata.normalize("NFKC", text) for text in joined.split(SEPARATOR)])
 
 
 def mixed(values: np.ndarray) -> np.ndarray:

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_optical.data.bitext import BitextReport, read_bitext
+from hf_optical.data.bitext import read_bitext
+from hf_optical.data.pairs import PairReport
 from hf_optical.data.texts import is_blank
 from hf_optical.errors import InputError
 
@@ -92,7 +93,7 @@ def test_parquet_and_memory_and_datasets(tmp_path):
 
 
 def test_several_files_become_one(tmp_path):
-    report = BitextReport()
+    report = PairReport()
     files = [write(tmp_path, "a.tsv", TSV), str(write(tmp_path, "b.jsonl", NAMED))]
     assert pairs(read_bitext(files, report=report)) == PAIRS * 2
     assert (report.kept, report.duplicates) == (6, 3)
@@ -100,7 +101,7 @@ def test_several_files_become_one(tmp_path):
 
 def test_corpus_named_source_is_not_english(tmp_path):
     path = write(tmp_path, "a.jsonl", jsonl([{"id": "1", "lang": "sw", "en": "Hi", "xx": "Habari", "source": "tico"}]))
-    report = BitextReport()
+    report = PairReport()
     assert pairs(read_bitext(path, report=report)) == [("Hi", "Habari")]
     assert "read 'en' as English and 'xx' as its translation" in report.messages[0]
 
@@ -150,7 +151,7 @@ def test_the_first_bad_row_stops_with_its_place(tmp_path, name):
 @pytest.mark.parametrize("name", BAD)
 def test_bad_rows_are_left_out_on_request_and_listed(tmp_path, name):
     content, row, _, _ = BAD[name]
-    report = BitextReport()
+    report = PairReport()
     kept = pairs(read_bitext(write(tmp_path, name, content), on_bad_rows="skip", report=report))
     assert kept[0] == ("a", "b")
     assert report.kept == len(kept)
@@ -231,7 +232,7 @@ def test_a_hub_id_is_loaded_with_its_configuration_and_split(monkeypatch):
 
 
 def test_duplicates_and_copies_are_counted_and_kept():
-    report = BitextReport()
+    report = PairReport()
     rows = [("Hi", "Habari"), ("Hi", "Habari"), ("OK", " ok"), ("Hi", "Hujambo")]
     assert pairs(read_bitext(rows, report=report)) == rows
     assert (report.kept, report.duplicates, report.copies, report.skipped) == (4, 1, 1, 0)
@@ -314,7 +315,7 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, data, extension):
 @pytest.mark.real
 @pytest.mark.parametrize(("language", "rows"), [("tl", 5645), ("am", 1822)])
 def test_real_bitext(shared_data, language, rows):
-    report = BitextReport()
+    report = PairReport()
     dataset = read_bitext(shared_data / "bitext" / f"{language}.train.jsonl.gz", language=language, report=report)
     assert len(dataset) == report.kept == rows
     assert "read 'en' as English and 'xx'" in report.messages[0]

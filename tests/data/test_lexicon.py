@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from hf_optical.data.lexicon import LexiconReport, read_lexicon
+from hf_optical.data.lexicon import read_lexicon
+from hf_optical.data.pairs import PairReport
 from hf_optical.errors import InputError
 
 
 def test_repeated_pairs_are_left_out_and_counted(tmp_path):
     path = tmp_path / "a.tsv"
     path.write_text("water\tmaji\nwater \tmaji\nwater\tmvua\nsafari\tSafari\n", encoding="utf-8")
-    report = LexiconReport()
+    report = PairReport()
     entries = read_lexicon(path, report=report)
     assert entries.to_list() == [
         {"source": "water", "translation": "maji"},
@@ -25,7 +26,7 @@ def test_bad_rows_stop_or_are_listed(tmp_path):
     path.write_text("english,swahili\nwater,maji\nfire,\n", encoding="utf-8")
     with pytest.raises(InputError, match="row 3, field 'swahili': the text is empty"):
         read_lexicon(path)
-    report = LexiconReport()
+    report = PairReport()
     assert len(read_lexicon(path, on_bad_rows="skip", report=report)) == 1
     assert [(bad.row, bad.field) for bad in report.bad_rows] == [(3, "swahili")]
 

@@ -1,15 +1,14 @@
 from __future__ import annotations
 
-import importlib.util
 import json
 import random
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+from script_modules import ROOT, load_script
 
 from hf_optical.doctor import Checks, evaluation_index, examine, quick_check, write_clean
 from hf_optical.doctor.kinds import bit_of, kinds_of
@@ -18,16 +17,6 @@ from hf_optical.doctor.mixture import mixture
 from hf_optical.doctor.optional import LanguageCheck, check_with_model
 from hf_optical.doctor.page import write_page
 from hf_optical.errors import InputError
-
-_ROOT = Path(__file__).resolve().parents[2]
-
-
-def _benchmark(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", _ROOT / "benchmarks" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _toy(rows: int, seed: int = 0) -> list[tuple[str, str]]:
@@ -188,7 +177,7 @@ def test_quick_check_leaves_out_the_slow_checks() -> None:
 
 
 def test_planted_noise_is_deterministic_and_mostly_found() -> None:
-    plant = _benchmark("plant_noise")
+    plant = load_script(ROOT / "benchmarks" / "plant_noise.py")
     pairs = _toy(1000)
     noisy, planted = plant.plant_noise(pairs, 0.2, 7)
     assert (noisy, planted) == plant.plant_noise(pairs, 0.2, 7)
@@ -200,7 +189,7 @@ def test_planted_noise_is_deterministic_and_mostly_found() -> None:
 
 
 def test_planted_defects_are_found() -> None:
-    bench = _benchmark("doctor_planted")
+    bench = load_script(ROOT / "benchmarks" / "doctor_planted.py")
     found = {0: {"copy", "script"}, 1: {"script"}, 2: {"copy"}}
     row = bench.score("script", {0: "copy", 1: "script"}, found)
     assert (row["recall"], row["precision"]) == (1.0, 1.0)
@@ -215,7 +204,7 @@ def test_the_recipe_reads_examines_and_writes(tmp_path: Path) -> None:
     )
     command = [sys.executable, "recipes/doctor.py", str(path), "--write", str(tmp_path / "clean.jsonl")]
     command += ["--output_dir", str(tmp_path / "out")]
-    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Swahili" in done.stdout
     results = json.loads((tmp_path / "out" / "results.json").read_text())
@@ -223,7 +212,7 @@ def test_the_recipe_reads_examines_and_writes(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "report.html").is_file()
     assert len((tmp_path / "dropped.jsonl").read_text().splitlines()) == 1
     refused = subprocess.run(
-        [*command[:2], str(path), "--drop", "typo"], cwd=_ROOT, capture_output=True, text=True, check=False
+        [*command[:2], str(path), "--drop", "typo"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert refused.returncode == 2
     assert "unknown kind of defect 'typo'" in refused.stderr

@@ -23,17 +23,16 @@ def same_tokenization(student: BaseModel, teacher: BaseModel) -> bool:
     """Whether both models turn a text into the same token ids (vocabulary, rules and query prompt)."""
     if query_prompt(student) != query_prompt(teacher):
         return False
-    if student.tokenizer is teacher.tokenizer:
-        return True
-    parts = []
-    for model in (student, teacher):
-        backend = getattr(model.tokenizer, "backend_tokenizer", None)
-        if backend is None:  # a slow tokenizer: the vocabulary is all that can be compared
-            parts.append({"class": type(model.tokenizer).__name__, "vocab": model.tokenizer.get_vocab()})
-        else:
-            described = json.loads(backend.to_str())
-            parts.append({name: described.get(name) for name in _TOKENIZER_PARTS})
-    return parts[0] == parts[1]
+    return student.tokenizer is teacher.tokenizer or tokenizer_parts(student) == tokenizer_parts(teacher)
+
+
+def tokenizer_parts(model: BaseModel) -> dict[str, Any]:
+    """What decides how a model's tokenizer turns a text into token ids: vocabulary and rules, ready for JSON."""
+    backend = getattr(model.tokenizer, "backend_tokenizer", None)
+    if backend is None:  # a slow tokenizer: the vocabulary is all that can be compared
+        return {"class": type(model.tokenizer).__name__, "vocab": model.tokenizer.get_vocab()}
+    described = json.loads(backend.to_str())
+    return {name: described.get(name) for name in _TOKENIZER_PARTS}
 
 
 @dataclass
@@ -45,8 +44,11 @@ class OTDistillationDataCollator(BaseDataCollator):
     ``mirror`` the English as the student does. Rows of other kinds (``query``, ``passage``...) pass through the host's
     collator. Make it with :meth:`for_models`.
 
+    With a teacher cache the English is not tokenised: the batch holds the rows of the cache that stand for it, and the
+    token ids as kept there. A batch with a text that the cache lacks is made for the teacher itself, if there is one.
+
     Raises:
-        InputError: A text is missing, empty or no string.
+        InputError: A text is missing, empty or no string; or not in the cache, with no teacher to read it.
     """
 
     teacher_preprocess_fn: Callable | None = None
@@ -55,6 +57,7 @@ class OTDistillationDataCollator(BaseDataCollator):
     mirror: bool = False
     late_interaction: bool = False
     row_adapter: Callable[[dict[str, Any], str | None], str] | None = None
+    teacher_cache: Any = field(default=None, repr=False)
     _host: BaseDataCollator | None = field(default=None, init=False, repr=False)
 
     @classmethod
@@ -65,14 +68,18 @@ class OTDistillationDataCollator(BaseDataCollator):
 
         Args:
             student: Reads the translation.
-            teacher: Reads the English; ``None`` where there is no bitext.
+            teacher: Reads the English, or a :class:`~hf_optical.teacher_cache.CachedTeacher`; ``None`` where there is
+                no bitext.
             mirror: The student reads the English too (needed by the ``source`` term).
             options: Of the host's collator: ``prompts``, ``router_mapping``, ``max_length``...; ``row_adapter``, which
                 says through which language adapter of the student a row goes.
         """
+        cache = getattr(teacher, "reader", None)
+        reading: Any = teacher if cache is None else getattr(teacher, "online", None)
         return cls(
             preprocess_fn=student.preprocess,
-            teacher_preprocess_fn=teacher.preprocess if teacher is not None else None,
+            teacher_preprocess_fn=reading.preprocess if reading is not None else None,
+            teacher_cache=cache,
             student_prompt=query_prompt(student),
             teacher_prompt=query_prompt(teacher) if teacher is not None else None,
             mirror=mirror,
@@ -94,13 +101,17 @@ class OTDistillationDataCollator(BaseDataCollator):
         return {**batch, **{f"{column}_{ROW_KEY}": numbers for column in columns}}
 
     def _collate(self, features: list[dict[str, Any]]) -> dict[str, Any]:
-        if not features or not set(BITEXT_COLUMNS) <= set(features[0]) or self.teacher_preprocess_fn is None:
+        if not features or not set(BITEXT_COLUMNS) <= set(features[0]):
             return self._host_collator()(features)
         name = features[0].get("dataset_name")
+        # Words are compared at inner layers too, which no cache has.
+        cache = None if str(name).startswith("lexicon/") else self.teacher_cache
+        if self.teacher_preprocess_fn is None and cache is None:
+            return self._host_collator()(features)
         english = [self._text(row, "source", name) for row in features]
         translation = [self._text(row, "translation", name) for row in features]
         batch: dict[str, Any] = {} if name is None else {"dataset_name": name}
-        batch |= self._tokenize("source", english, self.teacher_preprocess_fn, self._prompt("source", batch))
+        batch |= self._english(english, self._prompt("source", batch), cache, name)
         batch["source_teacher_tokenized"] = True
         batch |= self._tokenize("translation", translation, self.preprocess_fn, self._prompt("translation", batch))
         if self.mirror:
@@ -108,6 +119,30 @@ class OTDistillationDataCollator(BaseDataCollator):
             batch |= self._tokenize("mirror", english, self.preprocess_fn, self._prompt("translation", batch))
             batch["mirror_mirror_of_source"] = True
         return batch
+
+    def _english(self, texts: list[str], prompt: str | None, cache: Any, name: str | None) -> dict[str, Any]:
+        """The English for the teacher: rows of its cache, or tokens."""
+        if cache is not None:
+            cache.check_reading(prompt, self._get_max_length_for_task("query"))
+            rows = cache.find(texts)
+            missing = (rows < 0).nonzero().flatten().tolist()
+            if not missing:
+                features = {**cache.features(rows), "cached_rows": rows}
+                return {f"source_{key}": value for key, value in features.items()}
+            if self.teacher_preprocess_fn is None:
+                raise InputError(
+                    f"{len(missing)} of {len(texts)} texts of a batch are not in the teacher cache {cache.folder}; the "
+                    f"first is {texts[missing[0]][:80]!r}, in row {missing[0] + 1} of the batch",
+                    "give the trainer the teacher itself too (teacher=, teacher_cache=), which reads them",
+                    path=name,
+                    field="source",
+                )
+        assert self.teacher_preprocess_fn is not None
+        return self._tokenize("source", texts, self.teacher_preprocess_fn, prompt)
+
+    def source_prompt(self, name: str | None) -> str | None:
+        """The prompt under which the teacher reads the English of a data set."""
+        return self._prompt("source", {} if name is None else {"dataset_name": name})
 
     def _prompt(self, column: str, batch: dict[str, Any]) -> str | None:
         """The prompt of the training arguments for this column, else the model's own for queries."""

@@ -31,13 +31,18 @@ def check_same_space(student: BaseModel, teacher: BaseModel) -> None:
         InputError: Other widths, or one model is late interaction and the other dense.
         NonFiniteError: The teacher answers with NaN or infinity (broken or half-loaded weights).
     """
-    if isinstance(student, MultiVectorEncoder) != isinstance(teacher, MultiVectorEncoder):
+    if _late(student) != _late(teacher):
         raise InputError(
-            f"the student is a {type(student).__name__} and the teacher a {type(teacher).__name__}",
+            f"the student is a {type(student).__name__} and the teacher a {type(teacher).__name__}"
+            + (" of the other kind" if type(teacher).__name__ == "CachedTeacher" else ""),
             "make both dense (SentenceTransformer) or both late interaction (MultiVectorEncoder)",
         )
     widths = {}
     for who, model in (("student", student), ("teacher", teacher)):
+        known = getattr(model, "vector_widths", None)
+        if known is not None:  # a cache, whose vectors were checked when they were written
+            widths[who] = known
+            continue
         training = model.training
         output = model.eval()(_on_device(model, model.preprocess(_PROBE)))
         model.train(training)
@@ -68,6 +73,10 @@ def query_prompt(model: BaseModel) -> str | None:
     if "query" in prompts:  # an empty one too: `encode_query` then does not fall back to the default prompt
         return prompts["query"] or None
     return prompts.get(model.default_prompt_name) if model.default_prompt_name else None
+
+
+def _late(model: BaseModel) -> bool:
+    return isinstance(model, MultiVectorEncoder) or getattr(model, "late_interaction", False) is True
 
 
 def _on_device(model: BaseModel, features: dict) -> dict:

@@ -17,7 +17,9 @@ TEACHER_TOKENIZED = "teacher_tokenized"
 """Key by which the collator marks features that the teacher's own tokenizer made."""
 MIRROR = "mirror_of_source"
 """Key by which it marks the English as the student tokenises it."""
-_OURS = {TEACHER_TOKENIZED, MIRROR, "task"}
+CACHED_ROWS = "cached_rows"
+"""Key of the rows of a teacher cache, (B,), which stand for the English: the loss asks the cache, not the teacher."""
+_OURS = {TEACHER_TOKENIZED, MIRROR, CACHED_ROWS, "task"}
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ def encode_tokens(
 
 def is_late_interaction(model: nn.Module) -> bool:
     """Whether the model scores token by token (``MultiVectorEncoder``)."""
-    return isinstance(model, MultiVectorEncoder)
+    # A cache that stands in for a teacher says itself what it was.
+    return isinstance(model, MultiVectorEncoder) or getattr(model, "late_interaction", False) is True
 
 
 def pools_one_token(model: nn.Module) -> bool:

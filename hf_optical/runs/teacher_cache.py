@@ -1,0 +1,67 @@
+"""Whether a run keeps the teacher's vectors, and where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+
+from hf_optical.runs.options import TrainConfig
+from hf_optical.runs.training_data import TrainingData
+from hf_optical.teacher_cache.cached_teacher import CachedTeacher
+from hf_optical.teacher_cache.identity import identity_of
+from hf_optical.teachers import query_prompt
+
+WORTH_IT = 2.0
+"""Times that a sentence must be read, on average: the first time costs what it costs without a cache, and a file."""
+FOLDER = "teacher_cache"
+
+
+def cache_folder(config: TrainConfig, data: TrainingData, teacher: Any) -> tuple[Path | None, str | None]:
+    """Where the cache of a run is, and the digest of its identity; nothing where there is none.
+
+    ``auto`` keeps the vectors where every English sentence is read twice or more, so that a short run pays for nothing:
+    in the folder that runs share, by identity, or in the run's own, until it is finished.
+
+    Args:
+        config: The options.
+        data: What is trained on.
+        teacher: With its weights.
+    """
+    if config.teacher_cache == "none" or not config.max_steps:
+        return None, None
+    if config.teacher_cache == "auto" and times_read(config, data) < WORTH_IT:
+        return None, None
+    identity = identity_of(
+        teacher, prompt=query_prompt(teacher), max_length=config.max_length, dtype=config.teacher_cache_dtype
+    )
+    if config.teacher_cache != "auto":
+        return Path(config.teacher_cache), identity.digest
+    if config.shared:
+        return Path(config.shared) / FOLDER / identity.digest, identity.digest
+    return Path(config.output_dir) / FOLDER, identity.digest
+
+
+def times_read(config: TrainConfig, data: TrainingData) -> float:
+    """How often the run reads an English sentence of its bitext, on average."""
+    texts = {text for rows in data.bitext.values() for text in rows["source"]}
+    drawn = config.max_steps * config.batch_size * config.gradient_accumulation_steps * PartialState().num_processes
+    share = config.bitext_share if data.retrieval else 1.0
+    return drawn * share / max(1, len(texts))
+
+
+def cache_report(trainer: Any) -> dict[str, Any] | None:
+    """What ``results.json`` says of the cache of a training."""
+    if not isinstance(trainer.teacher, CachedTeacher):
+        return None
+    manifest = trainer.teacher.manifest
+    return {
+        "digest": manifest.identity.digest,
+        "dtype": manifest.identity.dtype,
+        "texts": manifest.texts,
+        "tokens": manifest.tokens,
+        "bytes": manifest.bytes,
+        "smallest_cosine": manifest.cosine,
+        "seconds_to_fill": trainer.seconds_to_fill,
+    }

@@ -1,0 +1,31 @@
+"""The frozen teacher's token vectors, computed once per English text: made, read, published.
+
+``CachedTeacher`` stands in for the teacher in trainer and loss; ``build_dataset`` and ``publish`` make a Hub data set
+of a cache.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hf_optical.teacher_cache.cached_teacher import CachedTeacher
+    from hf_optical.teacher_cache.identity import CacheIdentity, identity_of
+    from hf_optical.teacher_cache.publication import build_dataset, publish
+
+__all__ = ["CacheIdentity", "CachedTeacher", "build_dataset", "identity_of", "publish"]
+_PLACES = {
+    "CachedTeacher": "cached_teacher",
+    "CacheIdentity": "identity",
+    "identity_of": "identity",
+    "build_dataset": "publication",
+    "publish": "publication",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)

@@ -1,0 +1,272 @@
+"""Fill a teacher cache: size said and disk checked first, then shard by shard, each whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sentence_transformers.base.model import BaseModel
+
+from hf_optical.errors import InputError, NonFiniteError
+from hf_optical.losses.tokens import boundary_token_ids, encode_tokens
+from hf_optical.teacher_cache.identity import KEY_BYTES, CacheIdentity, read_as_query, text_key
+from hf_optical.teacher_cache.manifest import MANIFEST_FILE, TOKENIZER_FOLDER, Manifest, read_manifest, write_manifest
+from hf_optical.teacher_cache.quantisation import compress, dequantise, token_bytes
+from hf_optical.teacher_cache.reading import CacheReader
+from hf_optical.teacher_cache.shards import Shard, id_dtype, write_shard
+
+logger = logging.getLogger(__name__)
+
+LOCK_FILE = ".lock"
+SHARD_BYTES = 64_000_000
+SPARE_BYTES = 1_000_000_000
+"""What must stay free on the disk: checkpoints have to go somewhere too."""
+GOOD_COSINE = 0.999
+_SAMPLE = 1_000
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def prepare(folder: Path, identity: CacheIdentity, teacher: BaseModel) -> Manifest:
+    """The manifest of the cache in a folder; an empty cache is made where there is none.
+
+    Raises:
+        InputError: The folder holds something else.
+    """
+    from filelock import FileLock
+
+    if (folder / MANIFEST_FILE).exists():
+        with FileLock(folder / LOCK_FILE):
+            return _forget_removed(folder)
+    if folder.exists() and (not folder.is_dir() or any(_ours(path) is False for path in folder.iterdir())):
+        raise InputError("holds something that is no teacher cache", "choose another folder", path=folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / LOCK_FILE):
+        if (folder / MANIFEST_FILE).exists():  # another process was first
+            return read_manifest(folder)
+        teacher.tokenizer.save_pretrained(folder / TOKENIZER_FOLDER)
+        name = getattr(getattr(teacher, "model_card_data", None), "base_model", None)
+        manifest = Manifest(identity, teacher_name=str(name) if name else None)
+        write_manifest(manifest, folder)
+    return manifest
+
+
+def room_for(folder: Path) -> bool:
+    """Whether a cache is there, or the disk has room to begin one; says so where it has not."""
+    if (folder / MANIFEST_FILE).exists():
+        return True
+    place = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    free = shutil.disk_usage(place).free
+    if free < SPARE_BYTES:
+        logger.warning(
+            "%s: the disk has %s free, of which %s must stay free: no teacher cache, the teacher reads the English in "
+            "every step (online)",
+            folder,
+            _human(free),
+            _human(SPARE_BYTES),
+        )
+    return free >= SPARE_BYTES
+
+
+def _forget_removed(folder: Path) -> Manifest:
+    """The manifest without shards whose files were removed: their texts are read again."""
+    found = read_manifest(folder)
+    there = found.without_missing(folder)
+    if there != found:
+        write_manifest(there, folder)
+    return there
+
+
+def _ours(path: Path) -> bool:
+    """Whether a file may lie in the folder of a cache that was begun and cut short."""
+    return path.name == TOKENIZER_FOLDER or path.name.startswith((".", "shard-"))
+
+
+def fill(
+    folder: Path,
+    teacher: BaseModel,
+    texts: Iterable[str],
+    *,
+    show_progress: bool = True,
+    batch_size: int = 64,
+    shard_bytes: int = SHARD_BYTES,
+) -> bool:
+    """Have the teacher read what the cache lacks; see :meth:`CachedTeacher.fill`.
+
+    Texts are cut into shards by length, the longest first, in an order that depends on the texts alone: a filling that
+    was interrupted goes on with the same batches, and gives the same bits as one that was not.
+    """
+    from filelock import FileLock
+
+    wanted = sorted(set(texts), key=lambda text: (-len(text), text))
+    with FileLock(folder / LOCK_FILE):
+        manifest = _forget_removed(folder)
+        for leftover in folder.glob(".writing-*"):
+            leftover.unlink()
+        reader = CacheReader(folder, verify=False)  # whoever opened the cache has compared its hashes
+        known = (reader.find(wanted) >= 0).numpy()
+        missing = int((~known).sum())
+        if not missing:
+            return True
+        each = _bytes_per_text(teacher, wanted, manifest.identity)
+        if not _announce(folder, manifest, missing, int(missing * each), show_progress):
+            return False
+        size = max(batch_size, int(shard_bytes / each) // batch_size * batch_size)
+        chunks = [
+            [text for text, there in zip(wanted[at : at + size], known[at : at + size], strict=True) if not there]
+            for at in range(0, len(wanted), size)
+        ]
+        manifest, whole = _write(folder, manifest, teacher, chunks, missing, batch_size, show_progress)
+    if manifest.cosine is not None and manifest.cosine < GOOD_COSINE:
+        logger.warning(
+            "%s: a token vector kept as %s has a cosine of only %.4f with what the teacher made; use float16",
+            folder,
+            manifest.identity.dtype,
+            manifest.cosine,
+        )
+    return whole
+
+
+def _write(
+    folder: Path,
+    manifest: Manifest,
+    teacher: BaseModel,
+    chunks: Sequence[list[str]],
+    total: int,
+    batch_size: int,
+    show_progress: bool,
+) -> tuple[Manifest, bool]:
+    from tqdm.auto import tqdm
+
+    with tqdm(total=total, desc="Teacher cache", unit=" texts", unit_scale=True, disable=not show_progress) as bar:
+        for chunk in chunks:
+            if not chunk:
+                continue
+            shard, cosine = encode_shard(teacher, chunk, manifest.identity, batch_size, bar.update)
+            try:
+                entry = write_shard(folder / manifest.next_file(), shard, manifest.identity.digest, cosine)
+                manifest = manifest.having(entry)
+                write_manifest(manifest, folder)
+            except OSError as error:
+                if error.errno not in _FULL and "No space left" not in str(error):
+                    raise
+                logger.warning(
+                    "%s: the disk is full after %d of %d texts; the teacher reads the others in every step (online)",
+                    folder,
+                    bar.n - len(chunk),
+                    total,
+                )
+                return read_manifest(folder), False
+    return manifest, True
+
+
+def encode_shard(
+    teacher: BaseModel, texts: Sequence[str], identity: CacheIdentity, batch_size: int, advance: Any = None
+) -> tuple[Shard, float]:
+    """Read texts and pack what comes out; with the smallest cosine between vectors as kept and as made.
+
+    Raises:
+        NonFiniteError: The teacher's vectors are not finite; names a text.
+        InputError: A text has no token at all.
+    """
+    parts: dict[str, list[torch.Tensor]] = {name: [] for name in ("lengths", "ids", "tokens", "scales", "sentences")}
+    cosine = 1.0
+    for some, ids, lengths, tokens, sentences in _read(teacher, texts, identity, batch_size):
+        if not (torch.isfinite(tokens).all() and torch.isfinite(sentences).all()):
+            raise NonFiniteError(f"the teacher's vectors are not finite, in one of {len(some)} texts: {some[0][:80]!r}")
+        if int(lengths.min()) < 1:
+            raise InputError(
+                f"the text {some[int(lengths.argmin())][:80]!r} has no token in the teacher's tokenizer",
+                "remove the row",
+                field="source",
+            )
+        kept, scales = compress(tokens, identity.dtype)
+        back = kept.float() if scales is None else dequantise(kept, scales)
+        # A zero vector, which has no direction, is kept exactly.
+        alike = torch.cosine_similarity(back, tokens, dim=-1)[tokens.abs().amax(dim=-1) > 0]
+        cosine = min(cosine, float(alike.min())) if len(alike) else cosine
+        parts["lengths"].append(lengths.to(torch.int32))
+        parts["ids"].append(ids)
+        parts["tokens"].append(kept)
+        if scales is not None:
+            parts["scales"].append(scales)
+        parts["sentences"].append(sentences)
+        if advance is not None:
+            advance(len(some))
+    keys = np.frombuffer(b"".join(text_key(text) for text in texts), dtype=np.uint8).reshape(-1, KEY_BYTES)
+    joined = {name: torch.cat(values) if values else None for name, values in parts.items()}
+    assert joined["ids"] is not None
+    assert joined["sentences"] is not None
+    joined["ids"] = joined["ids"].to(id_dtype(identity.vocabulary))
+    if identity.dtype == "int8":  # 32 bits a number would cost more than a tenth of what int8 saves
+        joined["sentences"] = joined["sentences"].half()
+    return Shard(keys=torch.from_numpy(keys.copy()), **joined), cosine  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def _read(
+    teacher: BaseModel, texts: Sequence[str], identity: CacheIdentity, batch_size: int
+) -> Iterator[tuple[Sequence[str], torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """Texts, ids, lengths, token vectors and sentence vectors of one batch after the other, packed, on the CPU."""
+    special = boundary_token_ids(teacher)
+    for start in range(0, len(texts), batch_size):
+        some = texts[start : start + batch_size]
+        features = read_as_query(teacher, list(some), identity.prompt, identity.max_length)
+        view = encode_tokens(teacher, features, special, late_interaction=identity.late_interaction)
+        kept = view.mask & view.text  # the prompt's own tokens take no part in any term
+        yield (
+            some,
+            view.input_ids[kept].cpu(),
+            kept.sum(1).cpu(),
+            view.tokens[kept].float().cpu(),
+            view.sentence.float().cpu(),
+        )
+
+
+def _bytes_per_text(teacher: BaseModel, texts: Sequence[str], identity: CacheIdentity) -> float:
+    """Estimated from a sample over all lengths."""
+    sample = list(texts[:: max(1, len(texts) // _SAMPLE)])
+    tokens = 0
+    for start in range(0, len(sample), 100):
+        features = read_as_query(teacher, sample[start : start + 100], identity.prompt, identity.max_length)
+        mask = features.get("attention_mask")
+        tokens += int(mask.sum()) if mask is not None else features["input_ids"].numel()
+    ids = id_dtype(identity.vocabulary).itemsize
+    sentence = identity.sentence_width * (2 if identity.dtype == "int8" else 4)
+    per_token = token_bytes(identity.width, identity.dtype) + ids
+    return tokens / len(sample) * per_token + sentence + KEY_BYTES + 4
+
+
+def _announce(folder: Path, manifest: Manifest, missing: int, size: int, show: bool) -> bool:
+    """Say how much will be written; whether the disk has room for it."""
+    free = shutil.disk_usage(folder).free
+    there = f", {manifest.texts:,} more are there" if manifest.texts else ""
+    if free - size < SPARE_BYTES:
+        logger.warning(
+            "%s: the teacher's vectors of %s texts would take about %s and the disk has %s free, of which %s must stay "
+            "free: nothing is kept, the teacher reads the English in every step (online). Make room, or use "
+            "--teacher_cache_dtype int8",
+            folder,
+            f"{missing:,}",
+            _human(size),
+            _human(free),
+            _human(SPARE_BYTES),
+        )
+        return False
+    if show:
+        from tqdm.auto import tqdm
+
+        tqdm.write(
+            f"Teacher cache: {missing:,} English texts, about {_human(size)} as {manifest.identity.dtype}{there} "
+            f"({_human(free)} free)"
+        )
+    return True
+
+
+def _human(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

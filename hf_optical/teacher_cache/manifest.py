@@ -1,0 +1,123 @@
+"""What is in the folder of a teacher cache: its identity, and its shards with their hashes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hf_optical.errors import InputError
+from hf_optical.teacher_cache.identity import CacheIdentity
+from hf_optical.teacher_cache.shards import ShardEntry
+
+MANIFEST_FILE = "manifest.json"
+TOKENIZER_FOLDER = "tokenizer"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The list of a cache's shards, in the order in which their rows are numbered.
+
+    Attributes:
+        identity: What the vectors are.
+        shards: The files that are whole.
+        teacher_name: Id or folder's name of the teacher, for people.
+    """
+
+    identity: CacheIdentity
+    shards: tuple[ShardEntry, ...] = ()
+    teacher_name: str | None = None
+
+    @property
+    def texts(self) -> int:
+        """Texts in all."""
+        return sum(shard.texts for shard in self.shards)
+
+    @property
+    def tokens(self) -> int:
+        """Token vectors in all."""
+        return sum(shard.tokens for shard in self.shards)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all shards."""
+        return sum(shard.bytes for shard in self.shards)
+
+    @property
+    def cosine(self) -> float | None:
+        """Smallest cosine between a token vector as kept and as made."""
+        return min((shard.cosine for shard in self.shards if shard.tokens), default=None)
+
+    def having(self, *more: ShardEntry) -> Manifest:
+        """With more shards."""
+        return replace(self, shards=(*self.shards, *more))
+
+    def without_missing(self, folder: Path) -> Manifest:
+        """Without the shards whose files were removed."""
+        return replace(self, shards=tuple(shard for shard in self.shards if (folder / shard.file).is_file()))
+
+    def next_file(self) -> str:
+        """Name of the shard to come."""
+        numbers = [int(shard.file.partition("-")[2].partition(".")[0]) for shard in self.shards]
+        return f"shard-{max(numbers, default=-1) + 1:05d}.safetensors"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "format": _FORMAT,
+            "digest": self.identity.digest,
+            "teacher_name": self.teacher_name,
+            "identity": asdict(self.identity),
+            "texts": self.texts,
+            "tokens": self.tokens,
+            "bytes": self.bytes,
+            "smallest_cosine": self.cosine,
+            "shards": [shard.as_dict() for shard in self.shards],
+        }
+
+
+def write_manifest(manifest: Manifest, folder: Path) -> None:
+    """Write it whole or not at all."""
+    from hf_optical.results import write_json
+
+    write_json(folder / MANIFEST_FILE, manifest.as_dict())
+
+
+def read_manifest(folder: str | Path) -> Manifest:
+    """Read it.
+
+    Raises:
+        InputError: There is none, it is damaged, or of a later version of the format.
+    """
+    path = Path(folder) / MANIFEST_FILE
+    if not path.is_file():
+        raise InputError("is no teacher cache: it has no manifest.json", "check the path", path=folder)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version = content["format"]
+        if version != _FORMAT:
+            raise InputError(
+                f"the cache has format {version}, this version of hf-optical reads {_FORMAT}",
+                "update hf-optical, or make the cache again in another folder",
+                path=path,
+            )
+        identity = CacheIdentity.from_dict(content["identity"])
+        manifest = Manifest(
+            identity, tuple(ShardEntry(**entry) for entry in content["shards"]), content.get("teacher_name")
+        )
+        names = [shard.file for shard in manifest.shards]
+        # Names from a file that may come from elsewhere: none may lead out of the folder.
+        sound = all(name.startswith("shard-") and Path(name).name == name for name in names)
+        if content["digest"] != identity.digest or len(set(names)) < len(names) or not sound:
+            raise ValueError("its parts do not fit together")
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"the manifest is damaged ({type(error).__name__}: {error})",
+            "remove the folder and let the teacher encode again, or get it again from where it was published",
+            path=path,
+        ) from None
+    return manifest

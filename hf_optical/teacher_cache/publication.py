@@ -1,0 +1,285 @@
+"""A teacher cache as a Hub data set: Parquet files and a card; and back, checked shard by shard."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from hf_optical.errors import InputError
+from hf_optical.teacher_cache.identity import KEY_BYTES
+from hf_optical.teacher_cache.manifest import (
+    MANIFEST_FILE,
+    TOKENIZER_FOLDER,
+    Manifest,
+    read_manifest,
+    write_manifest,
+)
+from hf_optical.teacher_cache.shards import Shard, ShardEntry, check_shard, id_dtype, open_shard, write_shard
+
+CARD_FILE = "README.md"
+_ROWS = 500
+"""Of a row group: some ten megabytes."""
+_TYPES = {"float16": torch.float16, "int8": torch.int8, "float32": torch.float32}
+
+
+def build_dataset(cache: str | Path, folder: str | Path, *, licence: str, repo_id: str | None = None) -> Path:
+    """Write a cache as a data set: one Parquet file a shard, the tokenizer, the manifest, a card. No pickle.
+
+    Args:
+        cache: The cache's folder.
+        folder: A new folder, or one that this function made before.
+        licence: Of the vectors and, with their token ids, of the texts: an id of the Hub, e.g. ``"cc-by-4.0"``.
+        repo_id: For the card's example.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: The cache is damaged or empty, or the folder holds something else.
+    """
+    from tqdm.auto import tqdm
+
+    cache, folder = Path(cache), Path(folder)
+    manifest = read_manifest(cache)
+    if not manifest.texts:
+        raise InputError("the cache has no texts yet", "fill it first", path=cache)
+    _make_empty(folder)
+    data = folder / "data"
+    data.mkdir(parents=True)
+    contents = {}
+    count = len(manifest.shards)
+    for number, entry in enumerate(tqdm(manifest.shards, desc="Writing Parquet", disable=manifest.bytes < 1e9)):
+        check_shard(cache, entry)
+        shard = open_shard(cache / entry.file)
+        contents[entry.file] = content_digest(shard)
+        _write_parquet(data / f"train-{number:05d}-of-{count:05d}.parquet", shard)
+    shutil.copytree(cache / TOKENIZER_FOLDER, folder / TOKENIZER_FOLDER)
+    from hf_optical.results import write_json
+    from hf_optical.teacher_cache.card import dataset_card
+
+    (folder / CARD_FILE).write_text(dataset_card(manifest, licence=licence, repo_id=repo_id), encoding="utf-8")
+    write_json(folder / MANIFEST_FILE, {**manifest.as_dict(), "contents": contents})
+    return folder
+
+
+def publish(folder: str | Path, repo_id: str, *, private: bool = True, revision: str | None = None) -> str:
+    """Bring a data set on the Hub to the state of a folder that :func:`build_dataset` made.
+
+    The token comes from the environment (``HF_TOKEN``) or the login. What has arrived is not sent again; Parquet files
+    of an earlier state are removed.
+
+    Args:
+        folder: The folder.
+        repo_id: ``owner/name``.
+        private: Of a new repository.
+        revision: An existing branch, in place of ``main``.
+
+    Returns:
+        The URL of the data set.
+
+    Raises:
+        InputError: No token, a wrong one, a folder of something else.
+        HFOpticalError: The Hub could not be reached, has no room, or the upload broke off: run again to go on.
+    """
+    from huggingface_hub import HfApi, get_token
+    from huggingface_hub.errors import LocalTokenNotFoundError
+
+    from hf_optical.publishing.hub_errors import hub_errors
+
+    folder = Path(folder)
+    if not (folder / CARD_FILE).is_file() or not (folder / "data").is_dir():
+        raise InputError("is no data set of a teacher cache", "make one with build_dataset", path=folder)
+    read_manifest(folder)
+    api = HfApi()
+    with hub_errors(repo_id, revision):
+        if get_token() is None:
+            raise LocalTokenNotFoundError("no token")
+        api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True)
+        api.upload_folder(
+            repo_id=repo_id,
+            repo_type="dataset",
+            folder_path=folder,
+            revision=revision,
+            commit_message="Publish a teacher cache with hf-optical",
+            delete_patterns=["data/*.parquet"],  # those that are not sent now
+        )
+    return f"{api.endpoint}/datasets/{repo_id}"
+
+
+def restore(source: str, folder: Path, *, revision: str | None = None) -> Path:
+    """Write a published cache back into a folder, shard by shard; one that was interrupted goes on.
+
+    Args:
+        source: Hub id, or a folder that :func:`build_dataset` made.
+        folder: Where the cache goes.
+        revision: Of the Hub's data set.
+
+    Raises:
+        InputError: It is no teacher cache, or what arrived is not what was published; names the shard.
+    """
+    from datasets import load_dataset
+    from filelock import FileLock
+
+    from hf_optical.publishing.hub_errors import hub_errors
+
+    local = Path(source).is_dir()
+    with hub_errors(source, revision):
+        described = Path(source) if local else _described(source, revision)
+        published = read_manifest(described)
+        contents = json.loads((described / MANIFEST_FILE).read_text(encoding="utf-8")).get("contents", {})
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            manifest = _begin(folder, published, described)
+            if manifest.texts == published.texts:
+                return folder
+            if local:  # by its files: by its name the host would give back what it read there an hour ago
+                files = sorted(str(path) for path in (described / "data").glob("*.parquet"))
+                if not files:
+                    raise InputError("has no Parquet files in data/", "build it again", path=source)
+                rows = load_dataset("parquet", data_files=files, split="train")
+            else:
+                rows = load_dataset(source, split="train", revision=revision)
+    if len(rows) != published.texts:
+        raise InputError(
+            f"the data set has {len(rows)} rows, its manifest says {published.texts}", "publish it again", path=source
+        )
+    with FileLock(folder / ".lock"):
+        first = 0
+        done = {entry.file for entry in manifest.shards}
+        for entry in published.shards:
+            if entry.file not in done:
+                shard = _read_rows(rows, first, entry, published)
+                if content_digest(shard) != contents.get(entry.file):
+                    raise InputError(
+                        f"the rows {first} to {first + entry.texts - 1}, which were {entry.file}, are not those that "
+                        "were published",
+                        "load the data set again without its local copy (remove it from the Hub's cache folder), or "
+                        "publish it again",
+                        path=source,
+                    )
+                manifest = manifest.having(
+                    write_shard(folder / entry.file, shard, published.identity.digest, entry.cosine)
+                )
+                write_manifest(manifest, folder)
+            first += entry.texts
+    return folder
+
+
+def content_digest(shard: Shard) -> str:
+    """Digest of a shard's tensors, whatever file they are in."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(shard.tensors().items()):
+        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _begin(folder: Path, published: Manifest, described: Path) -> Manifest:
+    if (folder / MANIFEST_FILE).exists():
+        found = read_manifest(folder).without_missing(folder)
+        if differences := found.identity.differences(published.identity):
+            raise InputError(
+                f"holds another teacher cache: {'; '.join(differences)}", "choose another folder", path=folder
+            )
+        return found
+    if not (folder / TOKENIZER_FOLDER).exists():
+        shutil.copytree(described / TOKENIZER_FOLDER, folder / TOKENIZER_FOLDER)
+    begun = replace(published, shards=())
+    write_manifest(begun, folder)
+    return begun
+
+
+def _described(source: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+
+    place = Path(
+        snapshot_download(
+            source, repo_type="dataset", revision=revision, allow_patterns=[MANIFEST_FILE, f"{TOKENIZER_FOLDER}/*"]
+        )
+    )
+    if not (place / MANIFEST_FILE).is_file():
+        raise InputError("the data set is no teacher cache: it has no manifest.json", "check the name", path=source)
+    return place
+
+
+def _write_parquet(path: Path, shard: Shard) -> None:
+    starts = (shard.lengths.to(torch.long).cumsum(0) - shard.lengths).tolist()
+    writer: pq.ParquetWriter | None = None
+    try:
+        for first in range(0, len(shard.lengths), _ROWS):
+            numbers = range(first, min(first + _ROWS, len(shard.lengths)))
+            table = _table(shard, numbers, starts)
+            if writer is None:
+                writer = pq.ParquetWriter(path, table.schema, compression="zstd", compression_level=1)
+            writer.write_table(table)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _table(shard: Shard, numbers: range, starts: list[int]) -> pa.Table:
+    lengths = shard.lengths.tolist()
+    cuts = [slice(starts[number], starts[number] + lengths[number]) for number in numbers]
+    columns: dict[str, Any] = {
+        "key": pa.array([bytes(shard.keys[number].numpy()).hex() for number in numbers], pa.string()),
+        "input_ids": pa.array([shard.ids[cut].to(torch.int32).numpy() for cut in cuts], pa.list_(pa.int32())),
+        "tokens": pa.array([_bytes(shard.tokens[cut]) for cut in cuts], pa.binary()),
+    }
+    if shard.scales is not None:
+        columns["scales"] = pa.array([shard.scales[cut].float().numpy() for cut in cuts], pa.list_(pa.float32()))
+    sentences = shard.sentences[numbers.start : numbers.stop].float().numpy()
+    columns["sentence"] = pa.array(list(sentences), pa.list_(pa.float32()))
+    return pa.table(columns)
+
+
+def _bytes(tensor: torch.Tensor) -> bytes:
+    return tensor.contiguous().numpy().tobytes()
+
+
+def _read_rows(rows: Any, first: int, entry: ShardEntry, manifest: Manifest) -> Shard:
+    identity = manifest.identity
+    parts: dict[str, list[Any]] = {name: [] for name in ("keys", "lengths", "ids", "tokens", "scales", "sentences")}
+    for batch in _batches(rows, first, entry.texts):
+        for place, key in enumerate(batch["key"]):
+            parts["keys"].append(np.frombuffer(bytes.fromhex(key), np.uint8))
+            ids = np.asarray(batch["input_ids"][place])
+            parts["lengths"].append(len(ids))
+            parts["ids"].append(ids)
+            parts["tokens"].append(np.frombuffer(batch["tokens"][place], identity.dtype).reshape(-1, identity.width))
+            if identity.dtype == "int8":
+                parts["scales"].append(np.asarray(batch["scales"][place], np.float16))
+            parts["sentences"].append(np.asarray(batch["sentence"][place], np.float32))
+    numbers = torch.from_numpy(np.concatenate(parts["ids"]).astype(np.int64))
+    sentences = torch.from_numpy(np.stack(parts["sentences"]))
+    return Shard(
+        keys=torch.from_numpy(np.stack(parts["keys"]).reshape(-1, KEY_BYTES)),
+        lengths=torch.tensor(parts["lengths"], dtype=torch.int32),
+        ids=numbers.to(id_dtype(identity.vocabulary)),
+        tokens=torch.from_numpy(np.concatenate(parts["tokens"])).to(_TYPES[identity.dtype]),
+        scales=torch.from_numpy(np.concatenate(parts["scales"])) if parts["scales"] else None,
+        sentences=sentences.half() if identity.dtype == "int8" else sentences,
+    )
+
+
+def _batches(rows: Any, first: int, count: int) -> Iterator[dict[str, list[Any]]]:
+    for start in range(first, first + count, _ROWS):
+        yield rows[start : min(start + _ROWS, first + count)]
+
+
+def _make_empty(folder: Path) -> None:
+    """A new folder; one that was made here before is emptied, any other refused."""
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / MANIFEST_FILE).is_file() or not (folder / "data").is_dir():
+            raise InputError("holds something that build_dataset did not write", "choose another folder", path=folder)
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,73 @@
+"""Token vectors in fewer bytes: float16, or int8 with a scale per token."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hf_optical.errors import NonFiniteError
+
+_LEVELS = 127
+_LARGEST_HALF = 65_504.0
+_SMALLEST_SCALE = 6.2e-5  # below it float16 has fewer digits
+
+
+def quantise(tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Round every vector to 255 levels between minus and plus its largest entry.
+
+    Args:
+        tokens: (T, d), float.
+
+    Returns:
+        (T, d), int8; and (T,), float16, the scale of each: ``tokens`` is about ``values * scale``. The values are
+        rounded under the scale as kept, so that its own rounding costs nothing.
+
+    Example:
+        >>> values, scale = quantise(torch.tensor([[1.0, -0.5, 0.0]]))
+        >>> values.tolist(), round(float(scale) * 127, 2)
+        ([[127, -63, 0]], 1.0)
+    """
+    tokens = tokens.float()
+    largest = tokens.abs().amax(dim=-1)
+    # A little more than needed: a scale that float16 rounds down would cut the largest entry off.
+    scale = (largest / _LEVELS * 1.0005).clamp_min(_SMALLEST_SCALE).half()
+    values = (tokens / scale.float().unsqueeze(-1)).round().clamp(-_LEVELS, _LEVELS).to(torch.int8)
+    return values, scale
+
+
+def dequantise(values: Tensor, scale: Tensor) -> Tensor:
+    """Back to float32.
+
+    Args:
+        values: (..., d), int8.
+        scale: (...).
+    """
+    return values.float() * scale.float().unsqueeze(-1)
+
+
+def compress(tokens: Tensor, dtype: str) -> tuple[Tensor, Tensor | None]:
+    """Token vectors as they are kept, and the scales that int8 needs.
+
+    Raises:
+        NonFiniteError: A value beyond the range of float16.
+    """
+    if dtype == "int8":
+        return quantise(tokens)
+    if dtype == "float16":
+        if tokens.numel() and float(tokens.abs().max()) > _LARGEST_HALF:
+            raise NonFiniteError(
+                f"the teacher has token values of {float(tokens.abs().max()):.3g}, beyond float16. Remedy: use "
+                "teacher_cache_dtype int8, which scales each token"
+            )
+        return tokens.half(), None
+    return tokens.float(), None
+
+
+def token_bytes(width: int, dtype: str) -> int:
+    """Bytes of one token's vector and scale.
+
+    Example:
+        >>> token_bytes(384, "int8"), token_bytes(384, "float16")
+        (386, 768)
+    """
+    return {"int8": width + 2, "float16": 2 * width, "float32": 4 * width}[dtype]

@@ -7,9 +7,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from hf_optical.transport import TransportSolver, cosine_cost, transport_cost, uniform_marginals, weighted_marginals
+from hf_optical.transport import TransportSolver, uniform_marginals, weighted_marginals
+from hf_optical.transport.aligned import aligned_cost
+from hf_optical.transport.ends import Ends
+from hf_optical.transport.fused import fused_fits, fused_transport
 
 SpecialTokens = Literal["match", "exclude", "transport"]
+Side = tuple[Tensor, Tensor, Tensor]
+"""Token vectors (B, n, d), which are real (B, n), which are special (B, n)."""
 
 
 def content_mask(mask: Tensor, special: Tensor, special_tokens: SpecialTokens) -> Tensor:
@@ -29,27 +34,9 @@ def content_mask(mask: Tensor, special: Tensor, special_tokens: SpecialTokens) -
     return torch.where(content.any(dim=1, keepdim=True), content, mask)
 
 
-def boundary_cost(cost: Tensor, student_special: Tensor, teacher_special: Tensor) -> tuple[Tensor, Tensor]:
-    """Cost of matching the first special token to the first and the last to the last.
-
-    Args:
-        cost: (B, n, m).
-        student_special: (B, n), bool.
-        teacher_special: (B, m), bool.
-
-    Returns:
-        The mean of the two costs, (B,), and whether both sides have special tokens at all, (B,), bool.
-    """
-    rows = torch.arange(cost.shape[0], device=cost.device)
-    first = cost[rows, first_special(student_special), first_special(teacher_special)]
-    last = cost[rows, last_special(student_special), last_special(teacher_special)]
-    both = student_special.any(1) & teacher_special.any(1)
-    return torch.where(both, (first + last) / 2, torch.zeros_like(first)), both
-
-
 def transport_loss(
-    student: tuple[Tensor, Tensor, Tensor],
-    teacher: tuple[Tensor, Tensor, Tensor],
+    student: Side,
+    teacher: Side,
     solver: TransportSolver,
     special_tokens: SpecialTokens = "match",
     weights: tuple[Tensor | None, Tensor | None] = (None, None),
@@ -67,18 +54,56 @@ def transport_loss(
     Returns:
         The loss per pair, (B,), and the plan, (B, n, m).
     """
-    (student_tokens, student_mask, student_special), (teacher_tokens, teacher_mask, teacher_special) = student, teacher
-    cost = cosine_cost(student_tokens, teacher_tokens, student_mask, teacher_mask)
-    a = _marginals(content_mask(student_mask, student_special, special_tokens), weights[0])
-    b = _marginals(content_mask(teacher_mask, teacher_special, special_tokens), weights[1])
-    plan = solver(cost, a, b)
-    loss = transport_cost(plan, cost)
-    if special_tokens == "match":
-        matched, both = boundary_cost(cost, student_special, teacher_special)
-        share = (_share(student_special, student_mask) + _share(teacher_special, teacher_mask)).to(cost.dtype) / 2
-        share = torch.where(both, share, torch.zeros_like(share))
-        loss = (1 - share) * loss + share * matched
-    return loss, plan
+    a, b = _masses(student, teacher, special_tokens, weights)
+    ends = boundary_ends(student, teacher) if special_tokens == "match" else None
+
+    def align(cost: Tensor) -> tuple[Tensor, Tensor]:
+        plan = solver(cost, a, b)
+        return plan if ends is None else ends.weigh(plan), plan
+
+    return aligned_cost(student[0], teacher[0], align, student[1], teacher[1])
+
+
+def transport_term(
+    student: Side,
+    teacher: Side,
+    solver: TransportSolver,
+    special_tokens: SpecialTokens = "match",
+    weights: tuple[Tensor | None, Tensor | None] = (None, None),
+) -> Tensor:
+    """The loss of :func:`transport_loss`, (B,), by the fused kernel where it fits.
+
+    On CUDA, for sentences of up to 128 tokens and the solvers ``IPOT`` and ``Sinkhorn``, one kernel makes cost, plan,
+    loss and gradient without leaving the chip; elsewhere the PyTorch form does. ``HF_OPTICAL_FUSED=0`` in the
+    environment switches the kernel off.
+    """
+    if not fused_fits(student[0], teacher[0], solver):
+        return transport_loss(student, teacher, solver, special_tokens, weights)[0]
+    a, b = _masses(student, teacher, special_tokens, weights)
+    ends = boundary_ends(student, teacher) if special_tokens == "match" else None
+    return fused_transport(student[0], teacher[0], a, b, solver, ends)
+
+
+def boundary_ends(student: Side, teacher: Side) -> Ends:
+    """Where the first and last special tokens are, and what share of the loss they have."""
+    (_, student_mask, student_special), (_, teacher_mask, teacher_special) = student, teacher
+    share = (_share(student_special, student_mask) + _share(teacher_special, teacher_mask)) / 2
+    both = student_special.any(1) & teacher_special.any(1)
+    places = [find(special) for find in (first_special, last_special) for special in (student_special, teacher_special)]
+    return Ends(torch.stack(places, dim=1), torch.where(both, share, torch.zeros_like(share)))
+
+
+def _masses(
+    student: Side,
+    teacher: Side,
+    special_tokens: SpecialTokens,
+    weights: tuple[Tensor | None, Tensor | None],
+) -> tuple[Tensor, Tensor]:
+    a, b = (
+        _marginals(content_mask(mask, special, special_tokens), weight)
+        for (_, mask, special), weight in zip((student, teacher), weights, strict=True)
+    )
+    return a, b
 
 
 def _marginals(mask: Tensor, weights: Tensor | None) -> Tensor:

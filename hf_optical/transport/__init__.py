@@ -6,8 +6,12 @@ with zeros on padding, a plan has the shape of the cost.
 
 from __future__ import annotations
 
+from hf_optical.transport.aligned import aligned_cost
 from hf_optical.transport.cost import cosine_cost, transport_cost
+from hf_optical.transport.duality import lower_bound
+from hf_optical.transport.ends import Ends
 from hf_optical.transport.exact import Exact
+from hf_optical.transport.fused import fused_fits, fused_transport
 from hf_optical.transport.ipot import IPOT
 from hf_optical.transport.marginals import (
     document_frequencies,
@@ -27,15 +31,20 @@ SOLVERS: dict[str, type[TransportSolver]] = {"ipot": IPOT, "sinkhorn": Sinkhorn,
 __all__ = [
     "IPOT",
     "SOLVERS",
+    "Ends",
     "Exact",
     "Sinkhorn",
     "Solution",
     "TransportSolver",
+    "aligned_cost",
     "cosine_cost",
     "document_frequencies",
+    "fused_fits",
+    "fused_transport",
     "idf_marginals",
     "idf_weights",
     "independent_plan",
+    "lower_bound",
     "marginal_violation",
     "transport_cost",
     "uniform_marginals",

@@ -42,12 +42,12 @@ def cosine_cost(
         tensor([[[0., 1., 2.],
                  [1., 1., 1.]]])
     """
-    _check_tokens(student_tokens, teacher_tokens)
+    check_tokens(student_tokens, teacher_tokens)
     double = torch.float64 in (student_tokens.dtype, teacher_tokens.dtype)
     dtype = torch.float64 if double else torch.float32
     with torch.autocast(device_type=student_tokens.device.type, enabled=False):
-        student = _unit_rows(_blank_padding(student_tokens.to(dtype), student_mask, "student_mask"))
-        teacher = _unit_rows(_blank_padding(teacher_tokens.to(dtype), teacher_mask, "teacher_mask"))
+        student = _unit_rows(keep_real(student_tokens.to(dtype), student_mask, "student_mask"))
+        teacher = _unit_rows(keep_real(teacher_tokens.to(dtype), teacher_mask, "teacher_mask"))
         return (1.0 - torch.bmm(student, teacher.transpose(1, 2))).clamp(0.0, 2.0)
 
 
@@ -91,7 +91,17 @@ def _unit_rows(tokens: torch.Tensor) -> torch.Tensor:
     return tokens * torch.where(long_enough, torch.where(long_enough, square, 1.0).rsqrt(), 0.0)
 
 
-def _blank_padding(tokens: torch.Tensor, mask: torch.Tensor | None, name: str) -> torch.Tensor:
+def keep_real(tokens: torch.Tensor, mask: torch.Tensor | None, name: str) -> torch.Tensor:
+    """Token vectors with zeros wherever the mask is false, whatever stood there.
+
+    Args:
+        tokens: ``(B, n, d)``.
+        mask: ``(B, n)``, true (or non-zero) on real tokens; with ``None`` the tokens are returned as they are.
+        name: What an error calls the mask.
+
+    Raises:
+        InputError: If the mask has another shape than the tokens.
+    """
     if mask is None:
         return tokens
     if mask.shape != tokens.shape[:2]:
@@ -104,7 +114,12 @@ def _blank_padding(tokens: torch.Tensor, mask: torch.Tensor | None, name: str) -
     return torch.where(mask.to(torch.bool).unsqueeze(-1), tokens, 0.0)
 
 
-def _check_tokens(student: torch.Tensor, teacher: torch.Tensor) -> None:
+def check_tokens(student: torch.Tensor, teacher: torch.Tensor) -> None:
+    """Stop unless both are token vectors of the same pairs in one space.
+
+    Raises:
+        InputError: If the shapes do not fit together, or the vectors are no floating point numbers.
+    """
     for name, tokens in (("student_tokens", student), ("teacher_tokens", teacher)):
         if tokens.dim() != 3 or not tokens.is_floating_point():
             raise InputError(

@@ -73,7 +73,10 @@ class TransportSolver(ABC):
 
     @abstractmethod
     def _plan(self, cost: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        """The plan for checked arguments of one type, with zeros in the cost wherever there is padding."""
+        """The plan for checked arguments of one type, with zeros in the cost wherever there is padding.
+
+        The cost may be the caller's own and must be left as it is.
+        """
 
     def _cost_limit(self) -> tuple[float, str]:
         """The largest absolute cost of a real pair of tokens, and what to do about a larger one."""
@@ -86,9 +89,12 @@ class TransportSolver(ABC):
         _check_shapes(name, cost, a, b)
         dtype = torch.float64 if cost.dtype == torch.float64 else torch.float32
         a, b = _check_mass(name, "a", a.to(dtype)), _check_mass(name, "b", b.to(dtype))
-        clean = torch.where((a > 0).unsqueeze(2) & (b > 0).unsqueeze(1), cost.detach().to(dtype), 0.0)
+        clean = cost.detach().to(dtype)
+        if cost.device.type != "cpu" or not bool((a > 0).all() & (b > 0).all()):
+            clean = torch.where((a > 0).unsqueeze(2) & (b > 0).unsqueeze(1), clean, 0.0)
         limit, remedy = self._cost_limit()
-        size = clean.abs().amax(dim=(1, 2))  # NaN where the pair holds a NaN, which fails both comparisons
+        # NaN where the pair holds a NaN, which fails both comparisons.
+        size = torch.linalg.vector_norm(clean, ord=math.inf, dim=(1, 2))
         require(
             (size <= limit) & (size < math.inf),
             f"{name} got a cost that is not finite"

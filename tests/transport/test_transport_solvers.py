@@ -11,6 +11,7 @@ from hf_optical.errors import InputError
 from hf_optical.transport import IPOT, Exact, Sinkhorn, transport_cost, uniform_marginals
 
 SOLVERS = [IPOT(), IPOT(beta=2.0, inner_iterations=2), Sinkhorn(), Sinkhorn(epsilon=0.01), Exact()]
+SOLVERS += [Sinkhorn(relaxation=1.7)]
 every_solver = pytest.mark.parametrize("solver", SOLVERS, ids=repr)
 seeds = st.integers(0, 2**31 - 1)
 a_few = settings(max_examples=8, deadline=None)
@@ -141,7 +142,10 @@ def test_equal_costs_give_any_plan_with_the_right_marginals(solver):
     assert solver.solve(torch.full((1, 4, 4), 0.5), a, b).violation.max() < 1e-6
 
 
-@pytest.mark.parametrize("solver", [s for s in SOLVERS if not isinstance(s, Exact)], ids=repr)
+WITH_TOLERANCE = [Sinkhorn(tolerance=1e-3, relaxation=1.5), Sinkhorn(0.01, tolerance=1e-3), IPOT(tolerance=1e-3)]
+
+
+@pytest.mark.parametrize("solver", [*(s for s in SOLVERS if not isinstance(s, Exact)), *WITH_TOLERANCE], ids=repr)
 def test_a_cuda_device_is_never_waited_for(solver):
     # A fake CUDA tensor has no values: whatever would read one on the host raises, with no GPU at hand.
     with FakeTensorMode():
@@ -151,7 +155,7 @@ def test_a_cuda_device_is_never_waited_for(solver):
         assert plan.shape == (2, 5, 5)
         assert plan.device.type == total.device.type == violation.device.type == "cuda"
         with pytest.raises(DataDependentOutputException):
-            Sinkhorn(tolerance=1e-3)(torch.rand(2, 5, 5, device="cuda"), a, a)
+            bool(plan.sum() > 0)
 
 
 HALF = torch.tensor([[0.5, 0.5]])
@@ -201,6 +205,8 @@ def test_the_pair_at_fault_is_named(make_batch):
         lambda: Sinkhorn(epsilon=-1.0),
         lambda: Sinkhorn(iterations=True),
         lambda: Sinkhorn(tolerance=0.0),
+        lambda: IPOT(tolerance=-1.0),
+        lambda: IPOT(gap=0.0),
         lambda: Exact(max_iterations=0),
     ],
 )

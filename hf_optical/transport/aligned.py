@@ -1,0 +1,120 @@
+"""The cosine cost of aligned tokens, with its gradient in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from hf_optical.transport.cost import check_tokens, keep_real
+
+Align = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""From a cost, (B, n, m), to the weight of every pair of tokens, (B, n, m), and the plan that it was made of."""
+
+
+def aligned_cost(
+    student_tokens: Tensor,
+    teacher_tokens: Tensor,
+    align: Align,
+    student_mask: Tensor | None = None,
+    teacher_mask: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """``<W, C>`` of each pair, where ``C`` is the cosine cost and the weights ``W`` are made from it and held fixed.
+
+    The same value and gradient as `cosine_cost` followed by a product with ``W``, in one step: with unit vectors
+    ``s_i`` and ``t_j``, the gradient of a student token is ``(s_i (s_i . v_i) - v_i) / |student token i|`` with
+    ``v_i = sum_j W_ij t_j``. Nothing of the size of the cost is kept for it but ``W``.
+
+    Args:
+        student_tokens: ``(B, n, d)`` floating point.
+        teacher_tokens: ``(B, m, d)`` floating point.
+        align: Called once, without gradient, with the cost in float32 (float64 for float64 tokens); returns weights
+            and plan.
+        student_mask: ``(B, n)``, true on real tokens; all are real by default. What masked tokens hold is not read.
+        teacher_mask: ``(B, m)``, likewise.
+
+    Returns:
+        The loss, ``(B,)``, and the plan, ``(B, n, m)``, without gradient.
+
+    Raises:
+        InputError: If the shapes do not fit together.
+
+    Example:
+        >>> student = torch.tensor([[[3.0, 4.0]]], requires_grad=True)
+        >>> loss, _ = aligned_cost(student, torch.tensor([[[1.0, 0.0]]]), lambda cost: (torch.ones_like(cost), cost))
+        >>> loss
+        tensor([0.4000], grad_fn=<_AlignedCostBackward>)
+        >>> torch.autograd.grad(loss, student)[0]
+        tensor([[[-0.1280,  0.0960]]])
+    """
+    check_tokens(student_tokens, teacher_tokens)
+    result: tuple[Tensor, Tensor] = _AlignedCost.apply(
+        student_tokens, teacher_tokens, student_mask, teacher_mask, align
+    )
+    return result
+
+
+class _AlignedCost(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        student_tokens: Tensor,
+        teacher_tokens: Tensor,
+        student_mask: Tensor | None,
+        teacher_mask: Tensor | None,
+        align: Align,
+    ) -> tuple[Tensor, Tensor]:
+        double = torch.float64 in (student_tokens.dtype, teacher_tokens.dtype)
+        dtype = torch.float64 if double else torch.float32
+        with torch.autocast(student_tokens.device.type, enabled=False):
+            student, student_scale = _units(student_tokens.to(dtype), student_mask, "student_mask")
+            teacher, teacher_scale = _units(teacher_tokens.to(dtype), teacher_mask, "teacher_mask")
+            cost = torch.baddbmm(cost_of_nothing(student), student, teacher.transpose(1, 2), alpha=-1.0)
+            cost.clamp_(0.0, 2.0)
+            weights, plan = align(cost)
+            loss = (weights * cost).sum(dim=(1, 2))
+        ctx.save_for_backward(student, student_scale, teacher, teacher_scale, weights)
+        ctx.dtypes = student_tokens.dtype, teacher_tokens.dtype
+        ctx.mark_non_differentiable(plan)
+        return loss, plan
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        student, student_scale, teacher, teacher_scale, weights = ctx.saved_tensors
+        weights = weights * -gradient[:, None, None]
+        found: list[Tensor | None] = [None, None]
+        with torch.autocast(student.device.type, enabled=False):
+            if ctx.needs_input_grad[0]:
+                found[0] = _tangent(torch.bmm(weights, teacher), student, student_scale).to(ctx.dtypes[0])
+            if ctx.needs_input_grad[1]:
+                pulled = torch.bmm(weights.transpose(1, 2), student)
+                found[1] = _tangent(pulled, teacher, teacher_scale).to(ctx.dtypes[1])
+        return (*found, None, None, None)
+
+
+def cost_of_nothing(tokens: Tensor) -> Tensor:
+    """The cost of a zero vector, as a tensor that broadcasts over every cost."""
+    return tokens.new_ones(1, 1, 1)
+
+
+def _units(tokens: Tensor, mask: Tensor | None, name: str) -> tuple[Tensor, Tensor]:
+    """Unit vectors, and one over the length of each vector, (B, n, 1): zero for a zero vector."""
+    tokens = keep_real(tokens, mask, name)
+    # Scaled first, because squares overflow where the vectors do not.
+    largest = torch.linalg.vector_norm(tokens, ord=torch.inf, dim=-1, keepdim=True)
+    long_enough = largest > torch.finfo(tokens.dtype).tiny ** 0.5
+    scale = torch.where(long_enough, largest, 1.0).reciprocal_()
+    tokens = tokens * scale
+    length = torch.linalg.vector_norm(tokens, dim=-1, keepdim=True)
+    shrink = torch.where(long_enough, length, 1.0).reciprocal_().mul_(long_enough)
+    return tokens.mul_(shrink), scale.mul_(shrink)
+
+
+def _tangent(pulled: Tensor, units: Tensor, scale: Tensor) -> Tensor:
+    """The part of a gradient with respect to unit vectors that turns them, over the lengths of the vectors."""
+    along = torch.linalg.vecdot(units, pulled).unsqueeze(-1)
+    return pulled.addcmul_(units, along, value=-1.0).mul_(scale)

@@ -1,0 +1,253 @@
+"""The transport term of one pair, from its token vectors to its gradient, in the on-chip memory of one multiprocessor.
+
+One program per pair. Its cost, kernel and scalings stay in registers from the first iteration to the last; device
+memory is read once for the tokens (a second reading, for the gradient, finds them in the cache) and written once.
+`hf_optical.transport.fused` calls it; the PyTorch solvers are what it must agree with.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+# Arguments of kernels are pointers and numbers of the device; conditions known at compile time stand alone.
+# ruff: noqa: ANN001, ANN201, ANN202, SIM102, D417
+
+
+@triton.jit
+def _products(
+    student, teacher, read_a, read_b, n_stride, m_stride,
+    width: tl.constexpr, block_d: tl.constexpr, precision: tl.constexpr,
+):  # fmt: skip
+    """Inner products of all tokens, and one over the lengths of each."""
+    block_n: tl.constexpr = read_a.shape[0]
+    block_m: tl.constexpr = read_b.shape[0]
+    rows, columns, offsets = tl.arange(0, block_n), tl.arange(0, block_m), tl.arange(0, block_d)
+    inner = tl.zeros((block_n, block_m), tl.float32)
+    square_s, square_t = tl.zeros((block_n,), tl.float32), tl.zeros((block_m,), tl.float32)
+    for start in range(0, width, block_d):
+        inside = (start + offsets < width)[None, :]
+        s = tl.load(student + rows[:, None] * n_stride + (start + offsets)[None, :], read_a[:, None] & inside, 0.0)
+        t = tl.load(teacher + columns[:, None] * m_stride + (start + offsets)[None, :], read_b[:, None] & inside, 0.0)
+        wide_s, wide_t = s.to(tl.float32), t.to(tl.float32)
+        square_s += tl.sum(wide_s * wide_s, 1)
+        square_t += tl.sum(wide_t * wide_t, 1)
+        if s.dtype == t.dtype:
+            inner = tl.dot(s, tl.trans(t), inner, input_precision=precision)
+        else:
+            inner = tl.dot(wide_s, tl.trans(wide_t), inner, input_precision=precision)
+    # A zero vector is at cost 1 from everything and gets no gradient.
+    scale_s = tl.where(square_s > 1e-38, tl.math.rsqrt(tl.where(square_s > 1e-38, square_s, 1.0)), 0.0)
+    scale_t = tl.where(square_t > 1e-38, tl.math.rsqrt(tl.where(square_t > 1e-38, square_t, 1.0)), 0.0)
+    return inner, scale_s, scale_t
+
+
+@triton.jit
+def _step(scaling, mass, reached, plain, relaxation, relaxes: tl.constexpr):
+    """A scaling that meets its marginal, or goes further in the same direction (`Sinkhorn.relaxation`)."""
+    met = mass / reached
+    if relaxes:
+        further = scaling * tl.exp(relaxation * tl.log(mass / (reached * scaling)))
+        met = tl.where(plain, met, further)
+    return met
+
+
+@triton.jit
+def _sinkhorn(
+    decay, mass_a, mass_b, pad_a, pad_b, tolerance, relaxation, iterations: tl.constexpr,
+    relaxes: tl.constexpr, unrelaxed: tl.constexpr, stops: tl.constexpr, every: tl.constexpr,
+):  # fmt: skip
+    """`hf_optical.transport.Sinkhorn` on the kernel ``decay``: the two scalings."""
+    row, column = mass_a * 0.0 + 1.0, mass_b * 0.0 + 1.0
+    if stops:
+        done = 0
+        going = 1
+        while (done < iterations) & (going > 0):
+            reached = tl.sum(decay * column[None, :], 1) + pad_a
+            if (done > 0) & (done % every == 0):
+                if tl.sum(tl.abs(row * reached - mass_a), 0) <= tolerance:
+                    going = 0
+            if going > 0:
+                row = _step(row, mass_a, reached, done < unrelaxed, relaxation, relaxes)
+                last = (done < unrelaxed) | ((done + 1) % every == 0) | (done + 1 == iterations)
+                reached_b = tl.sum(decay * row[:, None], 0) + pad_b
+                column = _step(column, mass_b, reached_b, last, relaxation, relaxes)
+            done += 1
+    else:
+        for done in range(0, iterations):
+            reached = tl.sum(decay * column[None, :], 1) + pad_a
+            row = _step(row, mass_a, reached, done < unrelaxed, relaxation, relaxes)
+            last = (done < unrelaxed) | ((done + 1) % every == 0) | (done + 1 == iterations)
+            reached_b = tl.sum(decay * row[:, None], 0) + pad_b
+            column = _step(column, mass_b, reached_b, last, relaxation, relaxes)
+    return row, column
+
+
+@triton.jit
+def _excess(decay, kernel, row, column, growth, mass_a, mass_b, pad_a, pad_b, softness):
+    """What the plan costs over a bound below which no plan can be (`duality.lower_bound`), as a share of the bound."""
+    cost = -softness * tl.log(tl.where(decay > 0, decay, 1.0))
+    far = tl.where(decay > 0, cost, 1e30)
+    f = tl.where(pad_a > 0, 0.0, softness * tl.log(growth))
+    g = tl.where(pad_b > 0, 0.0, tl.min(far - f[:, None], 0))
+    f = tl.where(pad_a > 0, 0.0, tl.min(far - g[None, :], 1))
+    bound = tl.sum(f * (mass_a - pad_a), 0) + tl.sum(g * (mass_b - pad_b), 0)
+    total = tl.sum(tl.sum(kernel * cost * column[None, :], 1) * row, 0)
+    return total - bound, bound
+
+
+@triton.jit
+def _ipot(
+    decay, mass_a, mass_b, pad_a, pad_b, softness, tolerance, gap,
+    iterations: tl.constexpr, inner: tl.constexpr, period: tl.constexpr, stops: tl.constexpr, every: tl.constexpr,
+    negligible: tl.constexpr,
+):  # fmt: skip
+    """`hf_optical.transport.IPOT` with decay ``exp(-C / beta)``: kernel and scalings of the last iteration."""
+    kernel = tl.where(decay > 0, 1.0, 0.0)
+    row, column = mass_a * 0.0 + 1.0, mass_b * 0.0 + 1.0
+    before, warm, folded = row, column, column
+    done = 0
+    going = 1
+    while (done < iterations) & (going > 0):
+        done += 1
+        kernel = kernel * decay
+        for sweep in tl.static_range(inner):
+            if sweep == 0:
+                row = mass_a / (tl.sum(kernel * warm[None, :], 1) + pad_a)
+            else:
+                row = mass_a / (tl.sum(kernel * column[None, :], 1) + pad_a)
+            column = mass_b / (tl.sum(kernel * row[:, None], 0) + pad_b)
+        if stops:
+            if done % every == 0:
+                reached = tl.sum(kernel * column[None, :], 1) + pad_a
+                missed = tl.sum(tl.abs(row * reached - mass_a), 0)
+                if missed <= tolerance:
+                    over, bound = _excess(
+                        decay, kernel, row, column, row / before, mass_a, mass_b, pad_a, pad_b, softness
+                    )
+                    if over <= gap * bound:
+                        going = 0
+        step = column / folded
+        if (done % period == 0) & (done < iterations) & (going > 0):
+            kernel = kernel * row[:, None] * column[None, :]
+            # Entries on their way to zero are dropped where the PyTorch form drops them.
+            kernel = tl.where(kernel <= negligible, 0.0, kernel)
+            warm = step
+            folded = mass_b * 0.0 + 1.0
+            before = mass_a * 0.0 + 1.0
+        else:
+            warm = column * step
+            folded = column
+            before = row
+    return kernel, row, column
+
+
+@triton.jit
+def transport_kernel(
+    student_ptr, teacher_ptr, a_ptr, b_ptr, places_ptr, share_ptr, loss_ptr, gradient_ptr, plan_ptr, relay_ptr,
+    n, m, student_batch, student_row, teacher_batch, teacher_row, softness, tolerance, gap, relaxation,
+    width: tl.constexpr, iterations: tl.constexpr,
+    proximal: tl.constexpr, relaxes: tl.constexpr, unrelaxed: tl.constexpr, inner: tl.constexpr,
+    period: tl.constexpr, stops: tl.constexpr, every: tl.constexpr,
+    negligible: tl.constexpr, matches: tl.constexpr, relays: tl.constexpr, writes_gradient: tl.constexpr,
+            writes_plan: tl.constexpr,
+    precision: tl.constexpr, gradient_precision: tl.constexpr,
+    block_n: tl.constexpr, block_m: tl.constexpr, block_d: tl.constexpr,
+):  # fmt: skip
+    """Loss of one pair, and its gradient with respect to the student's tokens.
+
+    Args:
+        student_ptr: ``(B, n, width)``, the last dimension contiguous; likewise ``teacher_ptr``, ``(B, m, width)``.
+        a_ptr: ``(B, n)`` and ``b_ptr`` ``(B, m)``: marginals, float32. Tokens without mass are not read.
+        places_ptr: ``(B, 4)`` int32 and ``share_ptr`` ``(B,)``: see `Ends`; places are -1 for a pair
+            without ends. Not read unless ``matches``.
+        loss_ptr: ``(B,)``; ``gradient_ptr`` ``(B, n, width)``; ``plan_ptr`` ``(B, n, m)``: written, float32.
+        softness: ``epsilon`` of Sinkhorn, ``beta`` of IPOT.
+        proximal: IPOT (or else Sinkhorn).
+        block_n: Power of two that holds ``n``; likewise ``block_m``. ``block_d`` of the width are read at a time.
+    """
+    pair = tl.program_id(0).to(tl.int64)
+    rows, columns = tl.arange(0, block_n), tl.arange(0, block_m)
+    a = tl.load(a_ptr + pair * n + rows, rows < n, 0.0)
+    b = tl.load(b_ptr + pair * m + columns, columns < m, 0.0)
+    read_a, read_b = a > 0, b > 0
+    share = 0.0
+    if matches:
+        share = tl.load(share_ptr + pair)
+        first_s, first_t = tl.load(places_ptr + pair * 4), tl.load(places_ptr + pair * 4 + 1)
+        last_s, last_t = tl.load(places_ptr + pair * 4 + 2), tl.load(places_ptr + pair * 4 + 3)
+        read_a = read_a | (rows == first_s) | (rows == last_s)
+        read_b = read_b | (columns == first_t) | (columns == last_t)
+    student, teacher = student_ptr + pair * student_batch, teacher_ptr + pair * teacher_batch
+    inner_products, scale_s, scale_t = _products(
+        student, teacher, read_a, read_b, student_row, teacher_row, width, block_d, precision
+    )
+    cost = 1.0 - inner_products * scale_s[:, None] * scale_t[None, :]
+    cost = tl.minimum(tl.maximum(cost, 0.0), 2.0)
+
+    real = (a > 0)[:, None] & (b > 0)[None, :]
+    decay = tl.where(real, tl.exp(cost / -softness), 0.0)  # above zero exactly where both tokens have mass
+    first_cost = 0.0
+    last_cost = 0.0
+    if matches:  # these are not in the transport problem, so their costs are taken before the cost is let go
+        at_first = (rows == first_s)[:, None] & (columns == first_t)[None, :]
+        at_last = (rows == last_s)[:, None] & (columns == last_t)[None, :]
+        first_cost = tl.sum(tl.sum(tl.where(at_first, cost, 0.0), 1), 0)
+        last_cost = tl.sum(tl.sum(tl.where(at_last, cost, 0.0), 1), 0)
+
+    if relays:
+        # After a matrix product a thread holds few rows and many columns, so that sums over rows need many exchanges
+        # between threads; what is read from memory is spread more evenly. The way there and back stays in the cache.
+        place = relay_ptr + pair * block_n * block_m + rows[:, None] * block_m + columns[None, :]
+        tl.store(place, decay)
+        tl.debug_barrier()
+        decay = tl.load(place)
+
+    # Padding gets numerator 1 and denominator 0 + 1: its scaling stays 1, meets a zero kernel, and needs no mask.
+    pad_a, pad_b = tl.where(a > 0, 0.0, 1.0), tl.where(b > 0, 0.0, 1.0)
+    mass_a, mass_b = a + pad_a, b + pad_b
+    if proximal:
+        kernel, row, column = _ipot(
+            decay, mass_a, mass_b, pad_a, pad_b, softness, tolerance, gap,
+            iterations, inner, period, stops, every, negligible,
+        )  # fmt: skip
+        plan = kernel * row[:, None] * column[None, :]
+    else:
+        row, column = _sinkhorn(
+            decay, mass_a, mass_b, pad_a, pad_b, tolerance, relaxation, iterations, relaxes, unrelaxed, stops, every
+        )
+        plan = decay * row[:, None] * column[None, :]
+
+    # The cost again, from the decay: to hold both through the iterations would cost half the registers.
+    cost = -softness * tl.log(tl.where(decay > 0, decay, 1.0))
+    loss = (1.0 - share) * tl.sum(tl.sum(plan * cost, 1), 0)
+    tl.store(loss_ptr + pair, loss + share * 0.5 * (first_cost + last_cost))
+    if writes_plan:
+        inside = (rows < n)[:, None] & (columns < m)[None, :]
+        tl.store(plan_ptr + pair * n * m + rows[:, None] * m + columns[None, :], plan, inside)
+    if writes_gradient:
+        weights = (1.0 - share) * plan
+        along = tl.sum(weights * (1.0 - cost), 1)  # s_i . sum_j W_ij t_j, known without the vectors
+        if matches:
+            half = 0.5 * share
+            weights += tl.where((rows == first_s)[:, None] & (columns == first_t)[None, :], half, 0.0)
+            weights += tl.where((rows == last_s)[:, None] & (columns == last_t)[None, :], half, 0.0)
+            along += tl.where(rows == first_s, half * (1.0 - first_cost), 0.0)
+            along += tl.where(rows == last_s, half * (1.0 - last_cost), 0.0)
+        weights = weights * scale_t[None, :]
+        offsets = tl.arange(0, block_d)
+        for start in range(0, width, block_d):
+            inside = (start + offsets < width)[None, :]
+            t = tl.load(
+                teacher + columns[:, None] * teacher_row + (start + offsets)[None, :], read_b[:, None] & inside, 0.0
+            )
+            s = tl.load(
+                student + rows[:, None] * student_row + (start + offsets)[None, :], read_a[:, None] & inside, 0.0
+            )
+            pulled = tl.dot(weights, t.to(tl.float32), input_precision=gradient_precision)
+            turn = (s.to(tl.float32) * (scale_s * along)[:, None] - pulled) * scale_s[:, None]
+            tl.store(
+                gradient_ptr + pair * n * width + rows[:, None] * width + (start + offsets)[None, :],
+                turn,
+                (rows < n)[:, None] & inside,
+            )

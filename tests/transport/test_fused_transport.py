@@ -1,0 +1,81 @@
+"""The fused kernel: run by Triton's interpreter where Triton is installed, and when it is chosen."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from hf_optical.errors import InputError
+from hf_optical.losses.alignment import transport_loss, transport_term
+from hf_optical.transport import IPOT, Sinkhorn, fused_fits, uniform_marginals
+from hf_optical.transport.fused import SWITCH, fused_transport, launch_for
+
+NO_TRITON = importlib.util.find_spec("triton") is None
+
+
+@pytest.mark.skipif(NO_TRITON, reason="needs Triton: pip install triton")
+@pytest.mark.timeout(600)
+def test_the_kernel_is_the_pytorch_form_under_the_interpreter():
+    script = Path(__file__).with_name("fused_on_cpu.py")
+    environment = os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "all good" in done.stdout
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("solver", [Sinkhorn(), IPOT()], ids=repr)
+def test_the_kernel_is_the_pytorch_form_on_a_device(solver, dtype):
+    student, teacher = (torch.randn(5, k, 96, device="cuda").to(dtype) + 0.5 for k in (50, 33))
+    masks = [torch.arange(k, device="cuda") < torch.randint(2, k + 1, (5, 1), device="cuda") for k in (50, 33)]
+    special = [torch.zeros_like(mask) for mask in masks]
+    student = student.masked_fill(~masks[0].unsqueeze(2), torch.nan)
+    mine, wide = student.clone().requires_grad_(), student.double().requires_grad_()
+    found = transport_term((mine, masks[0], special[0]), (teacher, masks[1], special[1]), solver)
+    wanted, _ = transport_loss((wide, masks[0], special[0]), (teacher.double(), masks[1], special[1]), solver)
+    for loss in (found, wanted):
+        loss.sum().backward()
+    assert type(found.grad_fn).__name__ == "_FusedBackward"
+    assert (mine.grad - wide.grad).norm() < (1e-3 if dtype != torch.bfloat16 else 5e-3) * wide.grad.norm()
+
+
+def test_without_a_device_the_pytorch_form_is_taken():
+    student, teacher = torch.randn(2, 4, 8).requires_grad_(), torch.randn(2, 5, 8)
+    masks = [torch.ones(2, k).bool() for k in (4, 5)]
+    sides = (student, masks[0], ~masks[0]), (teacher, masks[1], ~masks[1])
+    assert not fused_fits(student, teacher, IPOT())
+    assert torch.equal(transport_term(*sides, IPOT()), transport_loss(*sides, IPOT())[0])
+    with pytest.raises(InputError, match=r"cannot take IPOT.*on cpu"):
+        fused_transport(student, teacher, uniform_marginals(masks[0]), uniform_marginals(masks[1]), IPOT())
+
+
+def test_marginals_of_another_shape_are_refused():
+    with pytest.raises(InputError, match="one mass per token"):
+        fused_transport(torch.ones(1, 2, 3), torch.ones(1, 4, 3), torch.ones(1, 3), torch.ones(1, 4), IPOT())
+
+
+def test_the_switch_is_heard_before_anything_else(monkeypatch):
+    class Device:  # no tensor at all: whoever asks it something fails
+        pass
+
+    monkeypatch.setenv(SWITCH, "0")
+    assert not fused_fits(Device(), Device(), IPOT())
+    monkeypatch.setenv(SWITCH, "1")
+    with pytest.raises(AttributeError):
+        fused_fits(Device(), Device(), IPOT())
+
+
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 64, 65, 128])
+@pytest.mark.parametrize("proximal", [False, True])
+def test_blocks_hold_all_tokens_and_registers_hold_the_blocks(n, proximal):
+    launch = launch_for(n, 128 // n, proximal=proximal)
+    assert launch.block_n >= max(16, n)
+    assert launch.block_m >= 16
+    assert launch.block_n & (launch.block_n - 1) == 0
+    kept = launch.block_n * launch.block_m * (2 if proximal else 1)
+    assert kept / (32 * launch.warps) <= 64  # of at most 255 registers a thread

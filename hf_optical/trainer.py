@@ -25,10 +25,15 @@ from hf_optical.collation import OTDistillationDataCollator
 from hf_optical.data.kinds import check_training_sets, kind_of
 from hf_optical.errors import HFOpticalError, InputError, NonFiniteError
 from hf_optical.losses import LexicalInjectionLoss, OTDistillationLoss, reads_english
+from hf_optical.losses.teacher_bank import teacher_bank
 from hf_optical.losses.token_weights import MOST_TEXTS, token_idf
 from hf_optical.losses.words import comparable_layers
+from hf_optical.planning.out_of_memory import explained, training_remedies
 from hf_optical.progress import NamedLossProgress
 from hf_optical.sampling.epochs import EpochRelay
+from hf_optical.students.trained_rows import rows_in_training
+from hf_optical.teacher_cache.cached_teacher import CachedTeacher
+from hf_optical.teacher_cache.training import bitexts, check_checkpoint_cache, fill_for, note_in_checkpoint, open_cache
 from hf_optical.training_args import OTDistillationTrainingArguments
 from hf_optical.transport import SOLVERS
 
@@ -37,6 +42,7 @@ class _Distillation(BaseTrainer):
     """What both trainers add to their host: the teacher, data by kind, guards, the loss's own state."""
 
     training_args_class = OTDistillationTrainingArguments
+    bank_cache: Any = None  # a DocumentCache where several trainings share the vectors of a bank
 
     def __init__(
         self,
@@ -46,13 +52,20 @@ class _Distillation(BaseTrainer):
         eval_dataset: Any = None,
         loss: Any = None,
         *,
-        teacher: BaseModel | None = None,
+        teacher: BaseModel | CachedTeacher | None = None,
+        teacher_cache: str | Path | CachedTeacher | None = None,
+        teacher_cache_dtype: str = "float16",
         data_collator: Any = None,
         **options: Any,
     ) -> None:
         args = args if args is not None else self.training_args_class(output_dir="tmp_trainer")
         self.language_adapters = LanguageAdapters.of(model)
         keep = (LANGUAGE_COLUMN,) if self.language_adapters is not None else ()
+        teacher = open_cache(model, teacher, teacher_cache, args, train_dataset, teacher_cache_dtype)
+        self.teacher = teacher
+        # A cache that came with its teacher is filled when training begins; one that was made before is read.
+        self.seconds_to_fill: float | None = None
+        self._fills_cache = teacher_cache is not None and getattr(teacher, "online", None) is not None
         if loss is None:
             train_dataset = check_training_sets(train_dataset, keep=keep)
             eval_dataset = check_training_sets(eval_dataset, keep=keep)
@@ -85,6 +98,31 @@ class _Distillation(BaseTrainer):
             self.remove_callback(ProgressCallback)
             self.add_callback(NamedLossProgress())
 
+    def train(self, *args: Any, **options: Any) -> Any:
+        """The host's training; memory that runs out is told with what to change."""
+        if self._fills_cache and isinstance(self.teacher, CachedTeacher):
+            self.seconds_to_fill = fill_for(self, self.teacher)
+        self._fill_banks()
+        adapters = self.language_adapters is not None
+        with (
+            explained(
+                lambda: f"step {self.state.global_step + 1} of the training",
+                lambda: training_remedies(self.args, self.model, adapters=adapters),
+            ),
+            rows_in_training(self),
+        ):
+            return super().train(*args, **options)
+
+    def _fill_banks(self) -> None:
+        """Have the teacher read the sentences that a ranking term ranks, where the loss came without them."""
+        losses = self.loss.values() if isinstance(self.loss, dict) else [self.loss]
+        for loss in losses:
+            if isinstance(loss, OTDistillationLoss) and "ranking" in loss.weights and loss.bank is None:
+                texts = [text for _, _, rows in bitexts(self.train_dataset) for text in rows["source"]]
+                options: dict[str, Any] = {"size": self.args.bank_size, "seed": self.args.data_seed or self.args.seed}
+                options |= {"show_progress": not self.args.disable_tqdm, "cache": self.bank_cache}
+                loss.bank = teacher_bank(self.teacher, texts, **options)
+
     def _row_languages(self, *data: Any) -> RowLanguages | None:
         if self.language_adapters is None:
             return None
@@ -101,7 +139,7 @@ class _Distillation(BaseTrainer):
     def _losses_by_kind(
         self,
         model: BaseModel,
-        teacher: BaseModel | None,
+        teacher: Any,
         args: OTDistillationTrainingArguments,
         train_dataset: Any,
         eval_dataset: Any,
@@ -137,8 +175,10 @@ class _Distillation(BaseTrainer):
 
     @staticmethod
     def _lexical_injection(
-        model: BaseModel, teacher: BaseModel | None, args: OTDistillationTrainingArguments, train_dataset: Any
+        model: BaseModel, teacher: Any, args: OTDistillationTrainingArguments, train_dataset: Any
     ) -> nn.Module:
+        if isinstance(teacher, CachedTeacher):  # words are compared at inner layers, which no cache has
+            teacher = teacher.online
         lexicons = [rows for name, rows in train_dataset.items() if kind_of(name) == "lexicon"]
         return LexicalInjectionLoss(
             model,
@@ -223,9 +263,11 @@ class _Distillation(BaseTrainer):
             save_checkpoint(self.language_adapters, folder)
             torch.save(self.args, folder / TRAINING_ARGS_NAME)
         save_loss_state(self.loss, folder)
+        note_in_checkpoint(self.teacher, folder)
 
     def _load_from_checkpoint(self, checkpoint_path: str, model: nn.Module | None = None) -> None:
         # The host's trainer calls it with the path alone, transformers' FSDP road with the model too.
+        check_checkpoint_cache(self.teacher, checkpoint_path)
         if self.language_adapters is None:
             super()._load_from_checkpoint(checkpoint_path)
         else:
@@ -280,7 +322,10 @@ class OTDistillationTrainer(_Distillation, SentenceTransformerTrainer):
             :class:`~hf_optical.losses.LexicalInjectionLoss` for lexicons, InfoNCE for the others.
         eval_dataset: The same shapes.
         loss: A loss of yours in place of these.
-        teacher: The English retriever; frozen here.
+        teacher: The English retriever, frozen here; or a :class:`~hf_optical.teacher_cache.CachedTeacher`.
+        teacher_cache: A folder: the teacher's vectors of the English that will be read are computed once, kept there,
+            and read in every step. A folder that was filled before needs no ``teacher``.
+        teacher_cache_dtype: ``"float16"``, or ``"int8"`` for half the size.
         data_collator: A collator of yours; by default the one that tokenises for both models.
         options: Of the host trainer: ``evaluator``, ``callbacks``, ``optimizers``...
 

@@ -9,7 +9,9 @@ from sentence_transformers.sentence_transformer.training_args import SentenceTra
 
 from hf_optical.errors import InputError
 from hf_optical.losses.lexical_injection import LEXICAL_OBJECTIVES
+from hf_optical.losses.teacher_bank import BANK_SIZE
 from hf_optical.losses.terms import parse_objective
+from hf_optical.students.trained_rows import TRAINED_ROWS
 from hf_optical.transport import SOLVERS
 
 
@@ -23,9 +25,13 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
         special_tokens: ``"match"``, ``"exclude"`` or ``"transport"``.
         marginals: ``"uniform"``, or ``"idf"``: tokens weigh by their inverse document frequency in the bitext.
         temperature: Of the contrastive terms (cosine scores are divided by it).
+        bank_size: English sentences of the bitext that the term ``ranking`` ranks, at most.
         gather_across_devices: Contrast across all processes, so that two processes equal one.
         contrastive_mini_batch: Texts per forward pass of the contrastive loss on questions and passages (gradient
             caching: the same gradients in less memory and more time); ``None`` for one pass.
+        train_embeddings: Rows of the student's embedding table to train: ``"all"``, ``"used"`` (those that the training
+            data use; the same weights for less memory and time, see
+            :func:`~hf_optical.students.trained_rows.trained_rows`), or ``"none"``.
 
         lexical_objective: The loss on lexicons: ``"triplet"`` (hardest in-batch negative) or ``"nce"`` (InfoNCE).
         lexical_layer: Hidden state at which words are pulled together: 0 is the embedding layer, k the k-th
@@ -41,15 +47,20 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
         ('ot+nce', 'ipot')
     """
 
-    objective: str = field(default="ot+nce", metadata={"help": "Terms of the loss on bitext: ot, mse, cos, nce."})
+    objective: str = field(
+        default="ot+nce",
+        metadata={"help": "Terms of the loss on bitext: ot, mse, cos, nce, rank, greedy, nearest, self_nce, source."},
+    )
     solver: str = field(default="ipot", metadata={"help": f"Finds the plan: {', '.join(SOLVERS)}."})
     special_tokens: str = field(default="match", metadata={"help": "match, exclude or transport."})
     marginals: str = field(default="uniform", metadata={"help": "uniform or idf."})
     temperature: float = field(default=0.05, metadata={"help": "Temperature of the contrastive terms."})
+    bank_size: int = field(default=BANK_SIZE, metadata={"help": "English sentences that the ranking term ranks."})
     gather_across_devices: bool = field(default=True, metadata={"help": "Contrast across all processes."})
     contrastive_mini_batch: int | None = field(
         default=None, metadata={"help": "Texts per forward pass of the contrastive loss; one pass if not given."}
     )
+    train_embeddings: str = field(default="all", metadata={"help": "Embedding rows to train: all, used or none."})
     lexical_objective: str = field(default="triplet", metadata={"help": "The loss on lexicons: triplet or nce."})
     lexical_layer: int | None = field(default=2, metadata={"help": "Layer of lexical injection; none: output only."})
     lexical_output_weight: float = field(default=1.0, metadata={"help": "Weight of lexical injection at the output."})
@@ -66,12 +77,18 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
             )
         if not self.temperature > 0:
             raise InputError(f"is {self.temperature}", "give a positive number", field="temperature")
+        if self.bank_size < 2:
+            raise InputError(f"is {self.bank_size}", "give a number of sentences, 2 or more", field="bank_size")
         if self.contrastive_mini_batch is not None and self.contrastive_mini_batch < 1:
             raise InputError(
                 f"is {self.contrastive_mini_batch}", "give a number of texts, 1 or more", field="contrastive_mini_batch"
             )
         if self.marginals not in ("uniform", "idf"):
             raise InputError(f"there are no marginals {self.marginals!r}", "use 'uniform' or 'idf'", field="marginals")
+        if self.train_embeddings not in TRAINED_ROWS:
+            raise InputError(
+                f"is {self.train_embeddings!r}", f"use one of {', '.join(TRAINED_ROWS)}", field="train_embeddings"
+            )
         if self.lexical_objective not in LEXICAL_OBJECTIVES:
             raise InputError(
                 f"is {self.lexical_objective!r}",

@@ -6,6 +6,7 @@ where it stopped. Leaves ``results.json``, ``report.html``, ``report.md`` and ``
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from dataclasses import asdict, dataclass, field
@@ -14,6 +15,7 @@ from typing import Any
 
 from hf_optical.comparison import Cell, cells_of, collect, run_cells, summarise
 from hf_optical.comparison.learning_curve import fit_learning_curve
+from hf_optical.comparison.matrix import SHARED, check_options
 from hf_optical.comparison.panels import english_rows
 from hf_optical.comparison.plans import example_pairs, keep_plans
 from hf_optical.comparison.references import compute_references
@@ -57,6 +59,7 @@ class CompareConfig:
 def main(config: CompareConfig) -> None:
     """Run what is missing, then say what came out."""
     started = time.time()
+    check_options(common=config.common, languages=config.languages, arms=config.arms)
     baseline = config.baseline or next(iter(config.arms), "")
     cells = cells_of(
         config.output_dir,
@@ -86,6 +89,8 @@ def main(config: CompareConfig) -> None:
         recipe = Path(__file__).with_name("train.py")
         keep = config.keep_models
         run_cells(cells, recipe, jobs=config.jobs, keep_models=keep, on_done=lambda cell: _plans(cell, config))
+        if not keep:
+            shutil.rmtree(Path(config.output_dir) / SHARED, ignore_errors=True)
     _report(config, cells, references, baseline, started)
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from hf_optical.data.languages import normalize
 from hf_optical.errors import InputError
 from hf_optical.results import plain
+from hf_optical.runs.options import TrainConfig
 
 MARKER = "cell.json"
+SHARED = "shared"  # grown students and vectors of documents, which many runs need
+_OF_NO_CONSEQUENCE = ("measure_start", "shared")  # they say who does the work, not what comes out
 # What decides which student a run starts from; the objective only by whether the student reads English too.
 _OF_THE_STUDENT: tuple[str, ...] = (
     "teacher",
@@ -25,7 +29,16 @@ _OF_THE_STUDENT: tuple[str, ...] = (
     "max_pairs",
     "interaction",
 )
-_OF_THE_STUDENT += ("source_field", "translation_field", "index", "pairs", "contexts", "query_prompt", "lexicon")
+_OF_THE_STUDENT += (
+    "source_field",
+    "translation_field",
+    "index",
+    "pairs",
+    "contexts",
+    "query_prompt",
+    "lexicon",
+    "start_lexicon",
+)
 
 
 @dataclass(frozen=True)
@@ -67,12 +80,13 @@ class Cell:
         if not marker.is_file():
             return False
         begun = json.loads(marker.read_text(encoding="utf-8"))
-        begun.get("options", {}).pop("measure_start", None)
+        for name in _OF_NO_CONSEQUENCE:
+            begun.get("options", {}).pop(name, None)
         return bool(begun == json.loads(json.dumps(plain(self.fingerprint()))))  # as it was written: portable paths
 
     def fingerprint(self) -> dict[str, Any]:
         """What must be the same for a finished run to count; not whether it measured where it started."""
-        options = {name: value for name, value in self.options.items() if name != "measure_start"}
+        options = {name: value for name, value in self.options.items() if name not in _OF_NO_CONSEQUENCE}
         return {"arm": self.arm, "language": self.language, "seed": self.seed, "options": options}
 
     def student(self) -> tuple[str, ...]:
@@ -142,7 +156,8 @@ def cells_of(
         # Where runs start from is measured once for each student, with the first seed.
         start = seed == seeds[0] and cell.student() not in measured
         measured.add(cell.student())
-        cells.append(replace(cell, options={"measure_start": start, **settings}))
+        shared = str(Path(output_dir) / SHARED)
+        cells.append(replace(cell, options={"measure_start": start, "shared": shared, **settings}))
     return cells
 
 
@@ -164,6 +179,29 @@ def _check_settings(name: str, settings: Mapping[str, Any]) -> None:
         nested = [option for option, value in options.items() if isinstance(value, Mapping)]
         if nested:
             raise InputError("found a mapping", "options have plain values", field=f"{name}.{key}.{nested[0]}")
+
+
+def check_options(**given: Mapping[str, Any]) -> None:
+    """Find options that the training recipe does not have; it would say so too, but only when its turn comes.
+
+    Args:
+        given: By name (``common``, ``arms``, ``languages``) the options, or mappings of options.
+
+    Raises:
+        InputError: The first such option, with the nearest that exists.
+    """
+    known = [option.name for option in fields(TrainConfig)]
+    for name, options in given.items():
+        for option, value in options.items():
+            if name in ("arms", "languages"):
+                if isinstance(value, Mapping):  # else `cells_of` says so
+                    check_options(**{f"{name}.{option}": value})
+            elif isinstance(value, Mapping):  # a YAML alias may even lead back to where it stands
+                raise InputError("found a mapping", "options have plain values", field=f"{name}.{option}")
+            elif option not in known:
+                near = difflib.get_close_matches(str(option), known, 1)
+                hint = f"did you mean {near[0]!r}?" if near else "python recipes/train.py --help lists them"
+                raise InputError("is no option of train.py", hint, field=f"{name}.{option}")
 
 
 def _folder(output_dir: Path, language: str, arm: str, size: int | None, seed: int) -> Path:

@@ -10,8 +10,7 @@ import numpy as np
 import regex
 
 from hf_optical.errors import InputError
-from hf_optical.evaluation.retrieval import RetrievalScores, queries_to_score
-from hf_optical.evaluation.scoring import mean_scores, score_run
+from hf_optical.evaluation.retrieval import RetrievalScores, queries_to_score, scores_of_run
 
 if TYPE_CHECKING:
     from hf_optical.data.retrieval import RetrievalSet
@@ -89,14 +88,7 @@ def evaluate_bm25(
         scores = score(cut(text))
         order = np.argsort(-scores, kind="stable")[:top_k]
         run[query] = {ids[place]: float(scores[place]) for place in order if scores[place] > 0}
-    per_query = score_run(run, {query: retrieval_set.qrels[query] for query in texts})
-    return RetrievalScores(
-        set=retrieval_set.name,
-        language=retrieval_set.query_language,
-        n=len(per_query),
-        metrics=mean_scores(per_query),
-        per_query=per_query,
-    )
+    return scores_of_run(retrieval_set, run)
 
 
 def _index(documents: Sequence[list[str]], k1: float, b: float, name: str) -> Callable[[list[str]], np.ndarray]:

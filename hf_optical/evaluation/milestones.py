@@ -36,6 +36,7 @@ class Milestones:
         interaction: ``"dense"``, ``"maxsim"`` or ``None`` for the models' own.
         batch_size: Texts per forward pass.
         show_progress: Whether to show progress bars.
+        documents: Keeps the documents' vectors, for several runs perhaps; in memory where ``None``.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Milestones:
         interaction: Interaction | None = None,
         batch_size: int = 64,
         show_progress: bool = False,
+        documents: DocumentCache | None = None,
     ) -> None:
         self.sets = list(sets)
         self.teacher = teacher
@@ -54,11 +56,11 @@ class Milestones:
             "batch_size": batch_size,
             "show_progress": show_progress,
         }
-        self._documents = DocumentCache()
+        self._documents = documents if documents is not None else DocumentCache()
         self.scores: dict[str, dict[int, RetrievalScores]] = {row: {} for row in ROWS}
 
     def measure(self, row: str, model: Encoder, using: Using | None = None) -> None:
-        """Fill one row (``raw``, ``before`` or ``after``) with a model that reads the queries as they are.
+        """Fill one of `ROWS` with a model that reads the queries as they are.
 
         Args:
             row: The row.
@@ -76,7 +78,12 @@ class Milestones:
                 self.scores["ceiling"][index] = self._score(self.teacher, item, item.english_queries)
 
     def measure_english(self, row: str, model: Encoder) -> None:
-        """Fill ``english_before`` or ``english_after``: against the ceiling they say how much English is forgotten."""
+        """Fill ``english_before`` or ``english_after``: against the ceiling they say how much English is forgotten.
+
+        Args:
+            row: ``before`` or ``after``.
+            model: The query encoder.
+        """
         for index, item in enumerate(self.sets):
             if item.english_queries:
                 self.scores[f"english_{row}"][index] = self._score(model, item, item.english_queries)

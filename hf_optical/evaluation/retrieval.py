@@ -145,7 +145,17 @@ def evaluate_against_vectors(
     check_same_space(query_encoder, query_vectors, document_encoder, document_vectors)
     scores, indices = search(query_vectors, document_vectors, top_k, similarity)
     run = as_run(list(texts), list(retrieval_set.corpus), scores, indices)
-    per_query = score_run(run, {query: retrieval_set.qrels[query] for query in texts})
+    return scores_of_run(retrieval_set, run)
+
+
+def scores_of_run(retrieval_set: RetrievalSet, run: Mapping[str, Mapping[str, float]]) -> RetrievalScores:
+    """Score a ranking of the documents of a retrieval set.
+
+    Args:
+        retrieval_set: The judgements.
+        run: Scores of the documents found, by query; every query in it is judged.
+    """
+    per_query = score_run(run, {query: retrieval_set.qrels[query] for query in run})
     return RetrievalScores(
         set=retrieval_set.name,
         language=retrieval_set.query_language,

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from hf_optical.collation import same_tokenization
 from hf_optical.errors import InputError, NonFiniteError
+from hf_optical.losses.arguments import check_choice, check_positive
 from hf_optical.losses.false_negatives import Sets, false_negatives, translation_sets
 from hf_optical.losses.tokens import MIRROR, TEACHER_TOKENIZED, is_late_interaction
 from hf_optical.losses.word_contrast import hardest_triplet, info_nce
@@ -103,16 +104,15 @@ class LexicalInjectionLoss(nn.Module):
         gather_across_devices: bool = False,
     ) -> None:
         super().__init__()
-        if objective not in LEXICAL_OBJECTIVES:
-            raise InputError(f"is {objective!r}", f"use one of {', '.join(LEXICAL_OBJECTIVES)}", field="objective")
+        check_choice("objective", objective, LEXICAL_OBJECTIVES)
         if layer is not None:
             check_layer(model, layer)
         if not output_weight >= 0 or (layer is None and output_weight == 0):
             raise InputError(
                 f"is {output_weight}", "give 0 or more, and above 0 without a layer", field="output_weight"
             )
-        if not (margin > 0 and temperature > 0):
-            raise InputError("margin and temperature must be positive", f"found {margin} and {temperature}")
+        check_positive("margin", margin)
+        check_positive("temperature", temperature)
         if teacher is not None:
             check_same_space(model, teacher)
             if layer is not None and not comparable_layers(model, teacher):

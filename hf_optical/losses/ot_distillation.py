@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from sentence_transformers.base.model import BaseModel
@@ -12,13 +12,16 @@ from torch.nn import functional
 
 from hf_optical.collation import same_tokenization
 from hf_optical.errors import InputError, NonFiniteError
-from hf_optical.losses.alignment import SpecialTokens, transport_loss
+from hf_optical.losses.alignment import SpecialTokens, transport_term
+from hf_optical.losses.arguments import check_choice, check_positive
 from hf_optical.losses.contrast import InBatchContrast
 from hf_optical.losses.greedy import greedy_alignment
 from hf_optical.losses.nearest import nearest_alignment
+from hf_optical.losses.ranking import ranking_loss
 from hf_optical.losses.terms import parse_objective, reads_english
 from hf_optical.losses.token_mse import Alignment, token_mse
 from hf_optical.losses.tokens import (
+    CACHED_ROWS,
     MIRROR,
     TEACHER_TOKENIZED,
     TokenView,
@@ -43,7 +46,8 @@ class OTDistillationLoss(nn.Module):
     Args:
         model: The student: a ``SentenceTransformer`` or ``MultiVectorEncoder`` whose token vectors have the teacher's
             width (:func:`hf_optical.students.adapt_student` sees to that).
-        teacher: The English retriever. It is frozen here: never in the optimizer, never in training mode.
+        teacher: The English retriever. It is frozen here: never in the optimizer, never in training mode. Or a
+            :class:`~hf_optical.teacher_cache.CachedTeacher`.
         solver: ``IPOT()`` (default), ``Sinkhorn()`` or ``Exact()``.
         objective: Terms and weights: ``"ot"`` (default), ``"ot+nce"``, ``{"ot": 1.0, "contrastive": 0.5}``...
             See :data:`hf_optical.losses.terms.TERMS`.
@@ -52,6 +56,8 @@ class OTDistillationLoss(nn.Module):
         temperature: Of the contrastive term; cosine scores (mean MaxSim for multi-vector models) are divided by it.
         token_weights: Importance of every token id, for the student's and for the teacher's vocabulary (IDF, say,
             from :func:`hf_optical.transport.idf_weights`); uniform marginals where ``None``.
+        bank: The teacher's unit sentence vectors of the English side of the bitext, (N, d), for the term ``ranking``:
+            :func:`~hf_optical.losses.teacher_bank.teacher_bank`. Can be set later; the trainers make it.
         gather_across_devices: Contrast with the English of all processes (then two processes equal one).
         check_finite: Stop with :class:`~hf_optical.errors.NonFiniteError`, naming the rows, before a NaN can reach
             the optimizer. Costs one device synchronisation per step.
@@ -104,16 +110,13 @@ class OTDistillationLoss(nn.Module):
         special_tokens: SpecialTokens = "match",
         temperature: float = 0.05,
         token_weights: tuple[Tensor, Tensor] | None = None,
+        bank: Tensor | None = None,
         gather_across_devices: bool = False,
         check_finite: bool = True,
     ) -> None:
         super().__init__()
-        if special_tokens not in ("match", "exclude", "transport"):
-            raise InputError(
-                f"special_tokens is {special_tokens!r}", "use 'match', 'exclude' or 'transport'", field="special_tokens"
-            )
-        if not temperature > 0:
-            raise InputError(f"the temperature is {temperature}", "give a positive number", field="temperature")
+        check_choice("special_tokens", special_tokens, get_args(SpecialTokens))
+        check_positive("temperature", temperature)
         if teacher is model:
             raise InputError("teacher and student are the same object", "give the student a copy of its own")
         self.model = model
@@ -144,6 +147,14 @@ class OTDistillationLoss(nn.Module):
         student_weights, teacher_weights = token_weights if token_weights is not None else (None, None)
         self.register_buffer("student_token_weights", student_weights)
         self.register_buffer("teacher_token_weights", teacher_weights)
+        self.bank: Tensor | None
+        self.register_buffer("bank", bank, persistent=False)  # the teacher and the data say it again on resuming
+        if "ranking" in self.weights and self.late_interaction:
+            raise InputError(
+                "the term 'ranking' compares sentence vectors, which a late-interaction student has not",
+                "use 'nce', which compares by MaxSim",
+                field="objective",
+            )
 
     def train(self, mode: bool = True) -> OTDistillationLoss:
         """Training mode for everything but the teacher, whose dropout stays off."""
@@ -163,10 +174,7 @@ class OTDistillationLoss(nn.Module):
         """
         features = list(sentence_features)
         self._check_features(features)
-        with torch.no_grad():
-            teacher = encode_tokens(
-                self.teacher, features[0], self._boundary["teacher"], late_interaction=is_late_interaction(self.teacher)
-            )
+        teacher = self._read_teacher(features[0])
         views = {"student": self._read(features[1])}
         if reads_english(self.weights):
             views["student on the English"] = self._read(features[-1] if features[-1].get(MIRROR) else features[0])
@@ -196,6 +204,8 @@ class OTDistillationLoss(nn.Module):
                     value = 1 - torch.cosine_similarity(student.sentence.float(), teacher.sentence.float()).mean()
                 elif name == "contrastive":
                     value = self.contrast(student, teacher)
+                elif name == "ranking":
+                    value = self._rank(student, teacher)
                 elif name in _ALIGNMENTS:
                     align = _ALIGNMENTS[name]
                     value = token_mse(_parts(student), _parts(teacher), align, self.special_tokens)[0].mean()
@@ -204,8 +214,27 @@ class OTDistillationLoss(nn.Module):
                 terms[name] = weight * value
         return terms
 
+    def _read_teacher(self, features: Mapping[str, Any]) -> TokenView:
+        rows = features.get(CACHED_ROWS)
+        if rows is not None:
+            return self.teacher.token_view(rows)  # type: ignore[operator,no-any-return]
+        with torch.no_grad():
+            return encode_tokens(
+                self.teacher, features, self._boundary["teacher"], late_interaction=is_late_interaction(self.teacher)
+            )
+
     def _read(self, features: Mapping[str, Any]) -> TokenView:
         return encode_tokens(self.model, features, self._boundary["student"], late_interaction=self.late_interaction)
+
+    def _rank(self, student: TokenView, teacher: TokenView) -> Tensor:
+        if self.bank is None:
+            raise InputError(
+                "the term 'ranking' has no English sentences to rank",
+                "pass bank=teacher_bank(teacher, rows['source']), or use OTDistillationTrainer, which makes it",
+                field="objective",
+            )
+        bank = self.bank.to(student.sentence.device)
+        return ranking_loss(student.sentence, teacher.sentence, bank, self.temperature)
 
     def _transport(self, student: TokenView, teacher: TokenView) -> Tensor:
         weights = [
@@ -213,7 +242,7 @@ class OTDistillationLoss(nn.Module):
             for table, view in ((self.student_token_weights, student), (self.teacher_token_weights, teacher))
         ]
         mine, theirs = _parts(student), _parts(teacher)
-        return transport_loss(mine, theirs, self.solver, self.special_tokens, (weights[0], weights[1]))[0].mean()
+        return transport_term(mine, theirs, self.solver, self.special_tokens, (weights[0], weights[1])).mean()
 
     def _check_features(self, features: list[dict[str, Tensor]]) -> None:
         if len(features) < 2:
@@ -226,7 +255,7 @@ class OTDistillationLoss(nn.Module):
                 f"OTDistillationLoss got {len(features)} text columns",
                 "keep two, the English and its translation: rows.select_columns(['source', 'translation'])",
             )
-        if not self.needs_teacher_tokens:
+        if not self.needs_teacher_tokens and CACHED_ROWS not in features[0]:
             return
         if not features[0].get(TEACHER_TOKENIZED):
             raise InputError(

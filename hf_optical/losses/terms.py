@@ -14,10 +14,12 @@ TERMS: dict[str, str] = {
     "greedy": "squared distance of tokens aligned one to one, the most similar first",
     "nearest": "squared distance of each student token to its most similar teacher token",
     "contrastive": "InfoNCE of the student's vector against the frozen teacher's in-batch English vectors",
+    "ranking": "the student ranks the bitext's English sentences as the teacher does; needs sentence vectors",
     "self_nce": "InfoNCE of the student's vector against its own in-batch English vectors: standard fine-tuning",
     "source": "the student reads the English too; the other terms apply to that reading with this weight",
 }
-_SHORT = {"mse": "pooled_mse", "cos": "pooled_cosine", "nce": "contrastive", "pooled": "pooled_cosine"}
+_SHORT = {"mse": "pooled_mse", "cos": "pooled_cosine", "pooled": "pooled_cosine"}
+_SHORT |= {"nce": "contrastive", "rank": "ranking"}
 
 
 def parse_objective(objective: str | Mapping[str, float]) -> dict[str, float]:
@@ -25,7 +27,7 @@ def parse_objective(objective: str | Mapping[str, float]) -> dict[str, float]:
 
     Args:
         objective: ``"ot"``, ``"ot+nce"``, ``"ot+0.5*nce"``, or a mapping of names to weights. Names: those of `TERMS`;
-            short names: ``mse``, ``cos`` (or ``pooled``), ``nce``.
+            short names: ``mse``, ``cos`` (or ``pooled``), ``nce``, ``rank``.
 
     Returns:
         Weights by full name.

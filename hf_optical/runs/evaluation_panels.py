@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from hf_optical.data.languages import ENGLISH
-from hf_optical.data.retrieval import read_retrieval_set, retrieval_languages
+from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set, retrieval_languages
 from hf_optical.errors import InputError
 from hf_optical.evaluation.milestones import Milestones, Using
 from hf_optical.evaluation.multilingual_milestones import MultilingualMilestones
-from hf_optical.evaluation.multilingual_set import read_multilingual_set
+from hf_optical.evaluation.multilingual_set import MultilingualSet, read_multilingual_set
 from hf_optical.runs.options import TrainConfig
+from hf_optical.runs.shared_folder import SharedFolder
 
 
 class EvaluationPanels:
@@ -49,11 +50,22 @@ class EvaluationPanels:
         self._panels: list[Milestones | MultilingualMilestones] = []
         self._english = bool(config.measure_english)
 
+    @property
+    def sets(self) -> list[RetrievalSet]:
+        """The sets in the teacher's index."""
+        return list(self._sets)
+
+    @property
+    def multilingual(self) -> list[MultilingualSet]:
+        """The sets whose documents the student reads itself."""
+        return list(self._multilingual)
+
     def attach(self, teacher: Any, *, show_progress: bool = False) -> None:
         """Name the encoder of the index, once it is loaded."""
         options: dict[str, Any] = {"interaction": self._config.interaction, "show_progress": show_progress}
         if self._sets:
-            self._panels.append(Milestones(self._sets, teacher, **options))
+            documents = SharedFolder(self._config.shared).documents()
+            self._panels.append(Milestones(self._sets, teacher, documents=documents, **options))
         if self._multilingual:
             self._panels.append(MultilingualMilestones(self._multilingual, **options))
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
-
-import torch
-from accelerate import PartialState
-from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils import validate_repo_id
-from transformers.integrations import get_available_reporting_integrations
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from hf_optical.errors import InputError
-from hf_optical.students.start import ROW_INITS
-from hf_optical.training_args import OTDistillationTrainingArguments
 
-# Without being told, accelerate takes several processes on a machine without accelerator for as many single ones.
-CPU = not torch.accelerator.is_available()
+if TYPE_CHECKING:  # the hosts are imported where they are needed, so that --help answers at once
+    from hf_optical.training_args import OTDistillationTrainingArguments
+
 _OF_NO_CONSEQUENCE = {
     "config",
     "output_dir",
@@ -29,24 +23,27 @@ _OF_NO_CONSEQUENCE = {
     "save_steps",
     "measure_start",
     "check_data",
+    "shared",
+    "teacher_cache",  # what it holds counts, not where: its identity is compared
+    "teacher_cache_dtype",
+    "plan",
+    "on",
+    "memory_gb",
 }
-_COUNTS = (
-    "batch_size",
-    "gradient_accumulation_steps",
-    "save_steps",
-    "logging_steps",
-    "max_length",
-    "max_pairs",
-    "vocab_size",
-    "num_layers",
-    "contrastive_mini_batch",
-    "lexical_steps",
-    "lora_r",
-    "lora_alpha",
-)
-INDEXES = ("teacher", "student")
-ADAPTERS = ("none", "lora")
-LORA_INITS = ("default", "pissa", "olora")
+
+DENSE_OBJECTIVE, LATE_OBJECTIVE = "ot+rank", "ot+nce"
+
+
+def on_cpu() -> bool:
+    """Whether this machine has no accelerator; accelerate must be told, or it takes several processes for single ones.
+
+    Example:
+        >>> isinstance(on_cpu(), bool)
+        True
+    """
+    import torch
+
+    return not torch.accelerator.is_available()
 
 
 def _option(default: Any, text: str) -> Any:
@@ -88,11 +85,16 @@ class TrainConfig:
     )
     interaction: str | None = _option(None, "Score with 'dense' or 'maxsim'; by default as the models do.")
     output_dir: str = _option("outputs/train", "Where model, results and figures go.")
-    objective: str = _option("ot+nce", "Sum of ot, mse, cos, nce, e.g. 'ot+0.5*nce'.")
+    objective: str | None = _option(
+        None,
+        "Sum of ot, mse, cos, nce, rank, greedy, nearest, self_nce, source, e.g. 'ot+0.5*nce'; if not given 'ot+rank', "
+        "for late interaction 'ot+nce'.",
+    )
     solver: str = _option("ipot", "ipot, sinkhorn or exact.")
     special_tokens: str = _option("match", "match, exclude or transport.")
     marginals: str = _option("uniform", "Mass of the tokens in the transport: uniform or idf.")
     temperature: float = _option(0.05, "Temperature of the contrastive terms.")
+    bank_size: int = _option(16_384, "English sentences that the term 'rank' of the objective ranks, at most.")
     contrastive_mini_batch: int | None = _option(
         None, "Texts per forward pass of the contrastive loss of questions and passages, for batches beyond memory."
     )
@@ -103,6 +105,9 @@ class TrainConfig:
     vocab_size: int = _option(40_000, "Vocabulary of a grown student (extend, replace).")
     num_layers: int | None = _option(None, "Layers of a grown student; all of the teacher's if not given.")
     row_init: str = _option("bitext", "First rows of a grown student: aligned in the 'bitext', or by 'surface' form.")
+    start_lexicon: str | None = _option(
+        None, "Word pairs that help to give a grown student its first rows, besides the bitext (row_init bitext)."
+    )
     lexicon: str | None = _option(None, "Word pairs to inject into the student before the distillation.")
     lexical_steps: int = _option(300, "Steps of the lexical injection.")
     lexical_layer: int = _option(2, "Layer at which words are injected; recipes/probe.py recommends one.")
@@ -120,8 +125,20 @@ class TrainConfig:
     learning_rate: float = _option(1e-4, "Peak learning rate; linear warm-up over a tenth, then linear decay.")
     max_length: int = _option(128, "Tokens per text in training.")
     dropout: float = _option(0.0, "Dropout of the student in training.")
+    train_embeddings: str = _option(
+        "all", "Embedding rows to train: all; used: those of the training data, same result in less memory; none."
+    )
     bf16: bool = _option(False, "Train in bfloat16 (transport stays in float32).")
+    fp16: bool = _option(False, "Train in float16 with a loss scale, for GPUs without bfloat16 (T4, V100).")
     group_by_length: bool = _option(True, "Batches of similar length: much less padding.")
+    shared: str | None = _option(
+        None, "Folder in which several runs keep what they have in common: grown students, vectors of documents."
+    )
+    teacher_cache: str = _option(
+        "auto",
+        "Keep the teacher's vectors of the English, in a FOLDER; 'auto': where each sentence is read twice; 'none'.",
+    )
+    teacher_cache_dtype: str = _option("float16", "Of that cache: float16, or int8 for half the size.")
     measure_start: bool = _option(True, "Measure raw, before and ceiling; off where another run has.")
     measure_english: bool = _option(False, "Also measure the student on English queries, to see what it forgets.")
     check_data: bool = _option(True, "Have the doctor look at the bitext first; recipes/doctor.py looks closer.")
@@ -137,6 +154,11 @@ class TrainConfig:
     push_to_hub: str | None = _option(None, "Hub id to publish the model under (private); token from the environment.")
     report_to: str = _option("none", "Logging integrations: wandb, tensorboard...")
     seed: int = _option(0, "Of everything that is drawn.")
+    plan: bool = _option(
+        False, "Only estimate time, memory and disk, after three steps; nothing is written into output_dir."
+    )
+    on: str | None = _option(None, "Machine to plan for: t4, v100, l4, a100, h100; this one if not given.")
+    memory_gb: float | None = _option(None, "Memory to plan for, in GB of 10^9 bytes; the machine's if not given.")
 
     @property
     def trains_retrieval(self) -> bool:
@@ -163,77 +185,35 @@ class TrainConfig:
             options["init_lora_weights"] = self.lora_init
         return options
 
+    def policy_options(self) -> dict[str, Any]:
+        """The options of `HybridPolicy` that do not depend on the data."""
+        weights: str | float = self.language_weights
+        with suppress(ValueError):  # a name, which the policy checks
+            weights = float(weights)
+        return {"alpha": self.alpha, "bitext_share": self.bitext_share, "language_weights": weights}
+
     def check(self) -> None:
         """Find what is missing or out of range, before anything is read.
 
         Raises:
             InputError: The first such option.
         """
-        for name in ("teacher", "bitext", "eval"):
-            if not getattr(self, name):
-                raise InputError("is not given", f"add --{name}, or a --config that has it", field=name)
-        if not self.language and not all("=" in item for item in self.bitext):
-            raise InputError("is not given", "add --language, or a --config that has it", field="language")
-        for name, value, choices in (
-            ("row_init", self.row_init, ROW_INITS),
-            ("index", self.reads_index_of, INDEXES),
-            ("adapter", self.adapter, ADAPTERS),
-            ("lora_init", self.lora_init, LORA_INITS),
-            ("on_alarm", self.on_alarm, ("warn", "stop")),
-            ("interaction", self.interaction or "dense", ("dense", "maxsim")),
-        ):
-            if value not in choices:
-                raise InputError(f"is {value!r}", f"use one of {', '.join(choices)}", field=name)
-        self._check_numbers()
-        self._check_names()
-        if self.adapter != "none" and self.reads_index_of == "student":
-            raise InputError(
-                "language adapters read queries, and the documents here are read by the student too",
-                "train without adapters, or set index to teacher and leave out pairs and contexts",
-                field="adapter",
-            )
+        from hf_optical.runs.option_checks import check_options
 
-    def _check_names(self) -> None:
-        if not self.output_dir.strip():
-            raise InputError("is empty", "name a folder", field="output_dir")
-        if self.push_to_hub is not None:  # before the training: the Hub would refuse it after
-            try:
-                validate_repo_id(self.push_to_hub)
-            except HFValidationError as error:
-                problem = f"{self.push_to_hub!r} is no Hub id ({str(error).splitlines()[0][:200]})"
-                raise InputError(problem, "write owner/name", field="push_to_hub") from None
+        check_options(self)
 
-        installed = ("none", "all", *get_available_reporting_integrations())
-        if self.report_to not in installed:
-            raise InputError(
-                f"{self.report_to!r} is unknown or not installed",
-                f"use one of {', '.join(installed)}",
-                field="report_to",
-            )
+    def settled(self, teacher: Any) -> TrainConfig:
+        """These options, with the default objective where none is given: ``rank`` needs sentence vectors.
 
-    def _check_numbers(self) -> None:
-        for name in _COUNTS:
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"is {value}", "give a whole number of 1 or more", field=name)
-        for name in ("learning_rate", "temperature"):
-            value = getattr(self, name)
-            if not 0 < value < float("inf"):
-                raise InputError(f"is {value}", "give a positive, finite number", field=name)
-        if not 0 <= self.seed < 2**32:
-            raise InputError(f"is {self.seed}", "give a whole number from 0 to 4294967295", field="seed")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"is {self.dropout}", "give a number from 0 to below 1", field="dropout")
-        if self.lexicon and PartialState().num_processes > 1:
-            raise InputError(
-                "lexical injection runs on one process",
-                "run it alone with --max_steps 0, then give its model as --student",
-                field="lexicon",
-            )
-        if self.max_steps < 0:
-            raise InputError(f"is {self.max_steps}", "give a number of steps, 0 or more", field="max_steps")
-        if self.contexts == 1 or self.contexts < 0:
-            raise InputError(f"is {self.contexts}", "give 2 or more sentences per window, or 0", field="contexts")
+        Args:
+            teacher: Says which kind of model is trained.
+        """
+        if self.objective is not None:
+            return self
+        from sentence_transformers import MultiVectorEncoder
+
+        late = isinstance(teacher, MultiVectorEncoder)
+        return replace(self, objective=LATE_OBJECTIVE if late else DENSE_OBJECTIVE)
 
     def arguments(self) -> OTDistillationTrainingArguments:
         """The trainer's arguments; makes and checks them before anything is read.
@@ -241,15 +221,25 @@ class TrainConfig:
         Raises:
             InputError: As the arguments do; weights sharded over processes (FSDP, DeepSpeed).
         """
+        import torch
+        from accelerate import PartialState
+
+        from hf_optical.training_args import OTDistillationTrainingArguments
+
+        if self.fp16 and (self.bf16 or on_cpu()):
+            problem = "is given beside bf16" if self.bf16 else "needs a GPU, and there is none here"
+            raise InputError(problem, "leave it out", field="fp16")
         prompts = {"query": self.query_prompt, "passage": self.passage_prompt}
         args = OTDistillationTrainingArguments(
             output_dir=self.output_dir,
-            objective=self.objective,
+            objective=self.objective or DENSE_OBJECTIVE,
             solver=self.solver,
             special_tokens=self.special_tokens,
             marginals=self.marginals,
             temperature=self.temperature,
+            bank_size=self.bank_size,
             contrastive_mini_batch=self.contrastive_mini_batch,
+            train_embeddings=self.train_embeddings,
             max_length=self.max_length,
             max_steps=max(1, self.max_steps),  # the host takes 0 for "by epochs"; such a run does not train
             per_device_train_batch_size=self.batch_size,
@@ -257,7 +247,8 @@ class TrainConfig:
             learning_rate=self.learning_rate,
             warmup_steps=max(1, self.max_steps // 10),
             bf16=self.bf16,
-            use_cpu=CPU,
+            fp16=self.fp16,
+            use_cpu=on_cpu(),
             save_steps=self.save_steps,
             save_total_limit=2,
             logging_steps=self.logging_steps,

@@ -11,13 +11,20 @@ from accelerate import PartialState
 from hf_optical.adapters import LanguageAdapters
 from hf_optical.adapters.files import load_all
 from hf_optical.checkpoints import check_checkpoint, last_whole_checkpoint
+from hf_optical.evaluation.document_cache import fingerprint
 from hf_optical.losses import reads_english as reads_english_term
 from hf_optical.models import load_encoder, save_whole, set_dropout
+from hf_optical.results import versions
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.options import TrainConfig
+from hf_optical.runs.shared_folder import SharedFolder
 from hf_optical.runs.training_data import TrainingData
 from hf_optical.students import starting_student
+from hf_optical.students.grow import VOCABULARIES
 from hf_optical.students.lexical_stage import inject_lexicon
+
+_OF_THE_STUDENT = ("student", "row_init", "vocab_size", "num_layers", "bitext", "source_field", "translation_field")
+_OF_THE_STUDENT += ("max_pairs", "seed", "lexicon", "start_lexicon", "lexical_steps", "lexical_layer")
 
 
 def student_of_run(
@@ -51,11 +58,17 @@ def student_of_run(
 
 def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: EvaluationPanels) -> Any:
     """Grown or loaded, its rows aligned in the bitext, its words injected; measured after each of these."""
-    reads_english = config.reads_index_of == "student" or reads_english_term(config.objective)
+    reads_english = config.reads_index_of == "student" or reads_english_term(str(config.objective))
+    # A model named by id or folder has no content here to know it by; it is loaded, which is as quick.
+    shared = SharedFolder(config.shared if config.student in VOCABULARIES else None)
+    decisive = _decisive(config, teacher, data, reads_english)
+    kept = shared.student(decisive)
+    if kept is not None and not config.measure_start:  # the steps in between are measured on the way
+        return load_encoder(str(kept))
     student = starting_student(
         config.student,
         teacher,
-        data.all_bitext(),
+        data.for_growing(),
         row_init=config.row_init,
         vocab_size=config.vocab_size,
         num_layers=config.num_layers,
@@ -76,7 +89,20 @@ def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: Evalua
         )
         if config.measure_start:
             panels.measure("injected", student)
+    shared.keep_student(student, decisive)
     return student
+
+
+def _decisive(config: TrainConfig, teacher: Any, data: TrainingData, reads_english: bool) -> dict[str, Any]:
+    """Everything on which the student depends that training starts from."""
+    options = {name: getattr(config, name) for name in _OF_THE_STUDENT}
+    return {
+        **options,
+        "reads_english": reads_english,
+        "teacher_weights": fingerprint(teacher),
+        "data": [item["sha256"] for item in data.fingerprints],
+        "versions": versions(),
+    }
 
 
 def save(model: Any, folder: Path) -> None:

@@ -18,6 +18,7 @@ from hf_optical.data.lexicon import read_lexicon
 from hf_optical.data.query_passages import QueryPassages, read_query_passages
 from hf_optical.errors import InputError
 from hf_optical.runs.options import TrainConfig
+from hf_optical.sampling.policy import HybridPolicy
 
 
 @dataclass
@@ -28,12 +29,14 @@ class TrainingData:
         bitext: By FLORES code of the translations, the columns ``source`` and ``translation``.
         retrieval: By name (``mono/...``, ``cross/...``), questions and passages.
         lexicon: Word pairs to inject before, or None.
+        start_lexicon: Word pairs that help to grow the student, or None.
         fingerprints: Path, rows and hash of what was read.
     """
 
     bitext: dict[str, Dataset]
     retrieval: dict[str, QueryPassages] = field(default_factory=dict)
     lexicon: Dataset | None = None
+    start_lexicon: Dataset | None = None
     fingerprints: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -54,6 +57,13 @@ class TrainingData:
             else next(iter(self.bitext.values()))
         )
 
+    def for_growing(self) -> Dataset:
+        """What a grown student gets its vocabulary and first rows from: all bitext, and the words of a lexicon."""
+        if self.start_lexicon is None:
+            return self.all_bitext()
+        columns = ["source", "translation"]
+        return concatenate_datasets([rows.select_columns(columns) for rows in (self.all_bitext(), self.start_lexicon)])
+
     def sets(self, *, bitext: bool = True) -> dict[str, Dataset]:
         """The training sets by name, in the order in which the sampler knows them."""
         found = {f"bitext/{ENGLISH}-{language}": rows for language, rows in self.bitext.items()} if bitext else {}
@@ -68,7 +78,8 @@ def read_training_data(config: TrainConfig) -> TrainingData:
     """Read bitext, and questions and passages.
 
     Raises:
-        InputError: As the readers do; a language given twice, or a set of no known form.
+        InputError: As the readers do; a language given twice, a set of no known form, or none of a kind that the
+            options want batches of.
     """
     files = _by_language(config)
     data = TrainingData({code: _bitext(config, code, source) for code, source in files.items()})
@@ -77,6 +88,9 @@ def read_training_data(config: TrainConfig) -> TrainingData:
     if config.lexicon:
         data.lexicon = read_lexicon(config.lexicon, language=data.languages[0])
         data.fingerprints.append(_fingerprint(config.lexicon, data.lexicon))
+    if config.start_lexicon:
+        data.start_lexicon = read_lexicon(config.start_lexicon, language=data.languages[0])
+        data.fingerprints.append(_fingerprint(config.start_lexicon, data.start_lexicon))
     collected: dict[str, list[QueryPassages]] = defaultdict(list)
     for item in config.pairs:
         name, equals, path = item.partition("=")
@@ -94,6 +108,8 @@ def read_training_data(config: TrainConfig) -> TrainingData:
         for name, pairs in made.items():
             collected[name].append(pairs)
     data.retrieval = {name: _joined(parts) for name, parts in sorted(collected.items())}
+    if data.retrieval:
+        HybridPolicy(**config.policy_options()).check_kinds({name.partition("/")[0] for name in data.sets()})
     return data
 
 

@@ -15,6 +15,7 @@ from sentence_transformers import MultiVectorEncoder
 from transformers.utils.logging import disable_progress_bar
 
 from hf_optical.adapters import LanguageAdapters
+from hf_optical.checkpoints import naming_the_last
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.literature import retrieval_folder
 from hf_optical.doctor.overlap import evaluation_index
@@ -29,10 +30,12 @@ from hf_optical.results import versions, write_results
 from hf_optical.run_folder import claim, remove
 from hf_optical.runs.adapter_report import adapter_report
 from hf_optical.runs.evaluation_panels import EvaluationPanels
-from hf_optical.runs.options import CPU, TrainConfig
+from hf_optical.runs.options import TrainConfig, on_cpu
+from hf_optical.runs.shared_folder import SharedFolder
 from hf_optical.runs.student import load, save, student_of_run
+from hf_optical.runs.teacher_cache import FOLDER, cache_folder, cache_report
 from hf_optical.runs.training_data import TrainingData, read_training_data
-from hf_optical.sampling import HybridBatchSampler, LengthGroupedBatchSampler
+from hf_optical.sampling import HybridBatchSampler, LengthGroupedBatchSampler, TokenLengths
 from hf_optical.trainer import MultiVectorOTDistillationTrainer, OTDistillationTrainer
 from hf_optical.training_args import OTDistillationTrainingArguments
 from hf_optical.transport import SOLVERS
@@ -44,7 +47,7 @@ _WATCHED, _FEWEST_WATCHED = 64, 16
 def start() -> PartialState:
     """This process among those of the run."""
     # One process measures and grows the student while the others wait, perhaps longer than their default patience.
-    state = PartialState(cpu=CPU, timeout=timedelta(days=1))
+    state = PartialState(cpu=on_cpu(), timeout=timedelta(days=1))
     disable_progress_bar()  # of every weight file that is read; ours and the trainer's stay
     return state
 
@@ -67,15 +70,19 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
     panels = EvaluationPanels(config, data.languages)
     verdicts = _examine(config, data) if config.check_data and state.is_main_process else {}
     teacher: Any = load_encoder(config.teacher or "")
+    config = config.settled(teacher)
+    args.objective = str(config.objective)
     fingerprints = [
         *data.fingerprints,
         *(file_fingerprint(retrieval_folder(folder)) for folder in (*config.eval, *config.english_eval)),
     ]
+    cache, cache_identity = cache_folder(config, data, teacher)
     if state.is_main_process:
         decisive = {
             **config.decisive(),
             "data": fingerprints,
             "teacher_weights": fingerprint(teacher),
+            "teacher_cache": cache_identity,
             "versions": versions(),
         }
         claim(output, decisive, overwrite=config.overwrite, resume_anyway=config.resume_anyway)
@@ -89,11 +96,12 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
         languages = ", ".join(data.languages)
         print(f"\nBefore training ({languages}, {data.pairs} pairs, student: {config.student}):\n{panels.table()}\n")
     state.wait_for_everyone()
-    trainer = _trainer(config, args, student, teacher, data)
-    if watch := _watch(config, teacher, data, LanguageAdapters.of(student)):
+    trainer = trainer_for(config, args, student, teacher, data, cache)
+    if watch := watch_for(config, teacher, data, LanguageAdapters.of(student)):
         trainer.add_callback(watch)
     if config.max_steps:
-        trainer.train(resume_from_checkpoint=checkpoint)
+        with naming_the_last(output):
+            trainer.train(resume_from_checkpoint=checkpoint)
     agreeing = check_same_on_all_processes(student)
     if not state.is_main_process:
         return
@@ -169,10 +177,11 @@ def _finish(
         seconds_per_step=None if resumed else _seconds_per_step(trainer),
         adapters=adapted,
         doctor=verdicts,
+        **({"teacher_cache": report} if (report := cache_report(trainer)) else {}),
         **({"realised": drawn} if (drawn := realised_counts(trainer)) else {}),
     )
     if not config.keep_checkpoints:
-        remove(output, "checkpoint-*")
+        remove(output, "checkpoint-*", FOLDER)
     print(f"\nAfter {trainer.state.global_step} steps:\n{panels.table()}\n\n{panels.sentences()}\n")
     if alignment:
         shown = ", ".join(f"{name} {value:.3g}" for name, value in alignment.items())
@@ -185,26 +194,43 @@ def _finish(
         print(f"Published: {push(output / 'publication', config.push_to_hub)}")
 
 
-def _trainer(
-    config: TrainConfig, args: OTDistillationTrainingArguments, student: Any, teacher: Any, data: TrainingData
+def trainer_for(
+    config: TrainConfig,
+    args: OTDistillationTrainingArguments,
+    student: Any,
+    teacher: Any,
+    data: TrainingData,
+    cache: Path | None = None,
 ) -> OTDistillationTrainer | MultiVectorOTDistillationTrainer:
+    """The trainer of a run; ``cache`` is the folder of the teacher's cache."""
     sets = data.sets(bitext=not data.retrieval or config.bitext_share > 0)
     if data.retrieval:
         args.multi_dataset_batch_sampler = HybridBatchSampler.with_policy(
-            alpha=config.alpha,
-            bitext_share=config.bitext_share,
-            language_weights=_weights(config.language_weights),
+            **config.policy_options(),
             names=list(sets),
             ids=data.ids(),
             gathered=args.gather_across_devices,
         )
     elif config.group_by_length:
-        args.batch_sampler = LengthGroupedBatchSampler
+        args.batch_sampler = LengthGroupedBatchSampler.with_options(
+            # What the student reads is what costs: it goes forward and back, the teacher forward at most.
+            length_column="translation",
+            length_of=TokenLengths(student, config.max_length),
+        )
     kind = MultiVectorOTDistillationTrainer if isinstance(student, MultiVectorEncoder) else OTDistillationTrainer
-    return kind(model=student, teacher=teacher, args=args, train_dataset=sets)
+    trainer = kind(
+        model=student,
+        teacher=teacher,
+        args=args,
+        train_dataset=sets,
+        teacher_cache=cache,
+        teacher_cache_dtype=config.teacher_cache_dtype,
+    )
+    trainer.bank_cache = SharedFolder(config.shared).documents()
+    return trainer
 
 
-def _watch(
+def watch_for(
     config: TrainConfig, teacher: Any, data: TrainingData, adapters: LanguageAdapters | None
 ) -> TrainingWatch | None:
     """A watch over some pairs; none where there are too few to say anything."""
@@ -214,7 +240,7 @@ def _watch(
     if not config.watch or not config.max_steps or len(rows) < _FEWEST_WATCHED:
         return None
     drawn = rows.shuffle(seed=config.seed).select(range(min(_WATCHED, len(rows))))
-    transports = {"ot", "source"} & set(parse_objective(config.objective))
+    transports = {"ot", "source"} & set(parse_objective(str(config.objective)))
     return TrainingWatch(
         teacher,
         drawn["source"],
@@ -223,13 +249,6 @@ def _watch(
         using=partial(adapters.use, language) if adapters else nullcontext,
         on_alarm=config.on_alarm,  # type: ignore[arg-type]
     )
-
-
-def _weights(given: str) -> Any:
-    try:
-        return float(given)
-    except ValueError:
-        return given  # the policy checks the name
 
 
 def realised_counts(trainer: Any) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ flags = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 out = pathlib.Path(flags["--output_dir"])
 with open(os.environ.get("STUB_CALLS", out / "calls.txt"), "a") as calls:
     calls.write("begun " + out.as_posix() + chr(10))
-time.sleep(float(flags.get("--sleep", 0)))
+time.sleep(float(flags.get("--logging_steps", 0)))
 out.mkdir(parents=True, exist_ok=True)
 (out / "model").mkdir(exist_ok=True)
 (out / "model" / "weights").write_bytes(b"0" * 2_000_000)
@@ -23,7 +23,7 @@ draw = random.Random(flags["--seed"] + flags["--objective"])
 base = random.Random(flags["--language"])
 hard = [base.random() * 0.4 for _ in range(60)]
 pairs = int(flags.get("--max_pairs", 4000))
-gain = float(flags["--gain"]) + 0.1 - 1.5 * pairs ** -0.5
+gain = float(flags["--learning_rate"]) + 0.1 - 1.5 * pairs ** -0.5
 
 def scores(level, noise):
     return {f"q{i}": {"ndcg@10": min(1, max(0, level + h + draw.gauss(0, noise)))} for i, h in enumerate(hard)}

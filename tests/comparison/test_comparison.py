@@ -7,11 +7,12 @@ import pytest
 from stub_comparison import run_stub, write_recipe
 
 from hf_optical.comparison import cells_of, collect, run_cells, summarise
+from hf_optical.comparison.matrix import check_options
 from hf_optical.errors import HFOpticalError, InputError
 from hf_optical.evaluation.significance import bootstrap_interval, holm, randomisation_test
 
-ARMS = {"base": {"objective": "nce", "gain": 0.0}, "better": {"objective": "ot", "gain": 0.06}}
-ARMS["same"] = {"objective": "mse", "gain": 0.0}
+ARMS = {"base": {"objective": "nce", "learning_rate": 0.0}, "better": {"objective": "ot", "learning_rate": 0.06}}
+ARMS["same"] = {"objective": "mse", "learning_rate": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def test_every_arm_language_and_seed_is_run_once_and_skipped_after(tmp_path):
     run_cells(cells, tmp_path / "train.py")
     assert calls(cells) == 8
     # A changed option is another run: the old result does not count for it. Who measures the start is no option.
-    changed = run_cells_of(tmp_path, {"better": {**ARMS["better"], "gain": 0.3}, "base": ARMS["base"]})
+    changed = run_cells_of(tmp_path, {"better": {**ARMS["better"], "learning_rate": 0.3}, "base": ARMS["base"]})
     assert [cell.is_done() for cell in changed] == [False, True]
 
 
@@ -67,7 +68,7 @@ def test_other_students_measure_their_own_start(tmp_path):
 
 
 def test_a_failing_run_names_itself_and_keeps_the_others(tmp_path):
-    arms = {"good": ARMS["base"], "bad": {"objective": "broken", "gain": 0}}
+    arms = {"good": ARMS["base"], "bad": {"objective": "broken", "learning_rate": 0}}
     cells = run_cells_of(tmp_path, arms)
     with pytest.raises(HFOpticalError, match=r"swh_Latn/bad/0 ended with code 1: no such objective"):
         run_cells(cells, write_recipe(tmp_path))
@@ -153,3 +154,11 @@ def test_sizes_are_runs_of_their_own_where_the_bitext_is_larger(tmp_path):
             cells_of(tmp_path, {}, languages, {"a": {}}, [0], sizes=wrong)
     with pytest.raises(InputError, match="curve_arms"):
         cells_of(tmp_path, {}, languages, {"a": {}}, [0], curve_arms=["z"])
+
+
+def test_an_option_that_the_training_does_not_have_is_found_before_anything_runs():
+    check_options(common={"max_steps": 3}, languages={"sw": {"bitext": "f"}}, arms={"a": {"objective": "ot"}})
+    with pytest.raises(InputError, match=r"arms\.a\.objectiv'.*did you mean 'objective'"):
+        check_options(common={}, arms={"a": {"objectiv": "ot"}})
+    with pytest.raises(InputError, match=r"common\.max_stesp"):
+        check_options(common={"max_stesp": 3})

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
+from script_modules import RECIPES, load_script
 from stub_comparison import write_plans, write_recipe
 
 from hf_optical.comparison import cells_of
@@ -15,27 +14,20 @@ from hf_optical.comparison.tables import Table, to_latex, to_markdown
 from hf_optical.comparison.words import display, number, p_value
 from hf_optical.errors import InputError
 
-ROOT = Path(__file__).resolve().parents[2]
 ARMS = {
-    "contrastive": {"objective": "nce", "gain": 0.0},
-    "ot+contrastive": {"objective": "ot+nce", "gain": 0.06},
-    "worse": {"objective": "mse", "gain": -0.16},
-    "same": {"objective": "cos", "gain": 0.0},
+    "contrastive": {"objective": "nce", "learning_rate": 0.0},
+    "ot+contrastive": {"objective": "ot+nce", "learning_rate": 0.06},
+    "worse": {"objective": "mse", "learning_rate": -0.16},
+    "same": {"objective": "cos", "learning_rate": 0.0},
 }
 LANGUAGES = ("sw", "mr")
 
 
 def load_recipe(folder):
     """The real recipe, beside a stub of the training recipe."""
-    shutil.copy(ROOT / "recipes" / "compare.py", folder / "compare.py")
+    shutil.copy(RECIPES / "compare.py", folder / "compare.py")
     write_recipe(folder)
-    spec = importlib.util.spec_from_file_location("compare_recipe", folder / "compare.py")
-    module = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules["compare_recipe"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return load_script(folder / "compare.py")
 
 
 def options(folder, out="out"):

@@ -15,7 +15,7 @@ import pytest
 from stub_comparison import write_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
-ARMS = {name: {"objective": name, "gain": 0.0, "sleep": 0.0} for name in ("first", "second", "third")}
+ARMS = {name: {"objective": name, "learning_rate": 0.0, "logging_steps": 0.0} for name in ("first", "second", "third")}
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def counts(folder, word):
 
 @pytest.mark.parametrize("everything", [True, False])
 def test_a_killed_comparison_repeats_no_finished_arm(comparison, everything):
-    arms = {**ARMS, "second": {**ARMS["second"], "sleep": 6.0}}
+    arms = {**ARMS, "second": {**ARMS["second"], "logging_steps": 6.0}}
     process = start(comparison, arms)
     wait_for(comparison, "begun out/runs/swh_Latn/second")
     if everything:  # the machine goes down: the run with it

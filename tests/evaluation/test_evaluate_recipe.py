@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
+from script_modules import RECIPES, ROOT, load_recipe, results_of
 from tiny_models import ENGLISH, dense
+from tiny_sets import write_retrieval_set
 
-from hf_optical.configuration import parse
 from hf_optical.errors import InputError
-
-_FILE = Path(__file__).resolve().parents[2] / "recipes" / "evaluate.py"
 
 
 @pytest.fixture(scope="module")
 def recipe():
-    # Not under its own name: that is the name of a library.
-    spec = importlib.util.spec_from_file_location("evaluate_recipe", _FILE)
-    module = importlib.util.module_from_spec(spec)
-
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_recipe("evaluate")
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +26,12 @@ def model(tmp_path_factory):
 
 
 def _retrieval_folder(folder, documents, queries):
-    folder.mkdir()
     texts = [f"{first} {second}" for first, second in zip(ENGLISH, ENGLISH[3:], strict=False)][:12]
-    for kind, tags, count in (("corpus", documents, 12), ("queries", queries, 4)):
-        for tag in tags:
-            rows = [json.dumps({"id": f"{kind[0]}{index}", "text": texts[index]}) for index in range(count)]
-            (folder / f"{kind}.{tag}.jsonl".replace("..", ".")).write_text("\n".join(rows))
-    (folder / "qrels.all.trec").write_text("".join(f"q{index} 0 c{index} 1\n" for index in range(4)))
-    return folder
+    return write_retrieval_set(folder, dict.fromkeys(documents, texts), dict.fromkeys(queries, texts[:4]))
 
 
 def _run(recipe, output, *arguments):
-    recipe.main(parse(recipe.EvaluateConfig, [*map(str, arguments), "--output_dir", str(output)]))
-    return json.loads((output / "results.json").read_text())
+    return results_of(recipe, recipe.EvaluateConfig, output, *arguments)
 
 
 def test_one_document_language(recipe, model, tmp_path, capsys):
@@ -104,7 +87,7 @@ def test_a_language_that_the_folder_lacks(recipe, model, tmp_path):
 
 def test_nothing_that_a_recipe_runs_imports_the_library_of_the_recipes_name():
     # A script in recipes/ finds evaluate.py before the library; the metric modules are loaded by the library alone.
-    for path in [*_FILE.parent.rglob("*.py"), *(_FILE.parents[1] / "hf_optical").rglob("*.py")]:
+    for path in [*RECIPES.rglob("*.py"), *(ROOT / "hf_optical").rglob("*.py")]:
         if "metrics" in path.parts:
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

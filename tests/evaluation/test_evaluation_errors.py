@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
-import sys
-from pathlib import Path
 
 import pytest
 import torch
+from script_modules import load_recipe, results_of
 from tiny_models import ENGLISH, dense, late
+from tiny_sets import write_retrieval_set, write_rows
 
-from hf_optical.configuration import parse
 from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.models import load_encoder
 
-_FILE = Path(__file__).resolve().parents[2] / "recipes" / "evaluate.py"
 COUNT = 6
 
 
 @pytest.fixture(scope="module")
 def recipe():
-    spec = importlib.util.spec_from_file_location("evaluate_recipe_errors", _FILE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_recipe("evaluate")
 
 
 @pytest.fixture(scope="module", params=["dense", "late"])
@@ -36,22 +29,19 @@ def model(request, tmp_path_factory):
     return folder / "saved"
 
 
+@pytest.fixture(scope="module")
+def dense_model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dense")
+    dense(folder).save_pretrained(str(folder / "saved"))
+    return folder / "saved"
+
+
 @pytest.fixture(params=["one document language", "two document languages"])
 def folder(request, tmp_path):
     """A sound set; each text is a pair of words, so that a token can be broken on one side alone."""
-    place = tmp_path / "set"
-    place.mkdir()
     documents = ["en"] if request.param.startswith("one") else ["en", "sw"]
-    for kind, tags in (("corpus", documents), ("queries", ["en", "sw"])):
-        for tag in tags:
-            rows = [{"id": f"{kind[0]}{i}", "text": f"{ENGLISH[i]} {ENGLISH[i + 3]}"} for i in range(COUNT)]
-            write(place / f"{kind}.{tag}.jsonl", rows)
-    (place / "qrels.all.trec").write_text("".join(f"q{i} 0 c{i} 1\n" for i in range(COUNT)))
-    return place
-
-
-def write(path, rows):
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    texts = [f"{ENGLISH[i]} {ENGLISH[i + 3]}" for i in range(COUNT)]
+    return write_retrieval_set(tmp_path / "set", dict.fromkeys(documents, texts), dict.fromkeys(["en", "sw"], texts))
 
 
 def rows_of(path):
@@ -59,10 +49,8 @@ def rows_of(path):
 
 
 def run(recipe, model, folder, *more):
-    output = folder.parent / "out"
-    arguments = ["--model", model, "--eval", folder, "--output_dir", output, "--figures", "false", *more]
-    recipe.main(parse(recipe.EvaluateConfig, [str(argument) for argument in arguments]))
-    return json.loads((output / "results.json").read_text())
+    words = ("--model", model, "--eval", folder, "--figures", "false", *more)
+    return results_of(recipe, recipe.EvaluateConfig, folder.parent / "out", *words)
 
 
 def last_of(folder, kind):
@@ -77,38 +65,8 @@ def missing_document(folder):
 
 def document_missing_in_one_language(folder):
     path = last_of(folder, "corpus")
-    write(path, rows_of(path)[:-1])
+    write_rows(path, rows_of(path)[:-1])
     return r"'c5'"
-
-
-def duplicate_document(folder):
-    path = last_of(folder, "corpus")
-    write(path, [*rows_of(path), {"id": "c2", "text": "again"}])
-    return rf"{path.name}, row 7, field 'id': the identifier 'c2' is also that of row 3"
-
-
-def duplicate_query(folder):
-    path = last_of(folder, "queries")
-    write(path, [*rows_of(path), {"id": "q0", "text": "again"}])
-    return rf"{path.name}, row 7, field 'id': the identifier 'q0' is also that of row 1"
-
-
-def empty_query(folder):
-    path = last_of(folder, "queries")
-    write(path, [*rows_of(path), {"id": "q6", "text": " \u200b"}])
-    return rf"{path.name}: rows with an empty text: 'q6' \(row 7\)"
-
-
-def empty_document(folder):
-    path = last_of(folder, "corpus")
-    write(path, [*rows_of(path), {"id": "c6", "text": ""}])
-    return rf"{path.name}: rows with an empty text: 'c6' \(row 7\)"
-
-
-def query_without_judgement(folder):
-    path = last_of(folder, "queries")
-    write(path, [*rows_of(path), {"id": "q6", "text": "the goat"}])
-    return rf"{path.name}: queries without a positive judgement: 'q6'"
 
 
 def no_query_at_all(folder):
@@ -116,21 +74,38 @@ def no_query_at_all(folder):
     return r"queries.sw.jsonl: the file is empty"
 
 
-BREAKS = [
-    missing_document,
-    document_missing_in_one_language,
-    duplicate_document,
-    duplicate_query,
-    empty_query,
-    empty_document,
-    query_without_judgement,
-    no_query_at_all,
-]
+def add(kind, row, message):
+    """A row too many at the end of the last file of a kind."""
+
+    def damage(folder):
+        path = last_of(folder, kind)
+        write_rows(path, [*rows_of(path), row])
+        return path.name + message
+
+    return damage
 
 
-@pytest.mark.parametrize("damage", BREAKS, ids=lambda damage: damage.__name__)
+BREAKS = {
+    "missing document": missing_document,
+    "document missing in one language": document_missing_in_one_language,
+    "no query at all": no_query_at_all,
+    "duplicate document": add(
+        "corpus", {"id": "c2", "text": "again"}, ", row 7, field 'id': the identifier 'c2' is also that of row 3"
+    ),
+    "duplicate query": add(
+        "queries", {"id": "q0", "text": "again"}, ", row 7, field 'id': the identifier 'q0' is also that of row 1"
+    ),
+    "empty document": add("corpus", {"id": "c6", "text": ""}, r": rows with an empty text: 'c6' \(row 7\)"),
+    "empty query": add("queries", {"id": "q6", "text": " \u200b"}, r": rows with an empty text: 'q6' \(row 7\)"),
+    "query without judgement": add(
+        "queries", {"id": "q6", "text": "the goat"}, ": queries without a positive judgement: 'q6'"
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", BREAKS)
 def test_a_broken_set_stops_by_name_before_a_model_is_loaded(recipe, folder, damage):
-    match = damage(folder)
+    match = BREAKS[damage](folder)
     with pytest.raises(InputError, match=match):
         run(recipe, "no/such-model", folder)
     assert not (folder.parent / "out").exists()
@@ -141,17 +116,16 @@ def test_a_sound_set_is_scored(recipe, model, folder):
     assert {entry["n"] for entry in found["evaluations"]} == {COUNT}
 
 
-@pytest.mark.parametrize("damage", [missing_document, empty_query, query_without_judgement], ids=lambda d: d.__name__)
+@pytest.mark.parametrize("damage", ["missing document", "empty query", "query without judgement"])
 def test_on_request_what_is_left_out_is_named_and_the_scores_are_those_of_the_rest(
-    recipe, folder, tmp_path, damage, caplog
+    recipe, dense_model, folder, damage, caplog
 ):
-    if damage is missing_document and len(list(folder.glob("corpus.*"))) > 1:
+    if damage == "missing document" and len(list(folder.glob("corpus.*"))) > 1:
         pytest.skip("always stops with several document languages")
-    dense(tmp_path).save_pretrained(str(tmp_path / "saved"))
-    whole = run(recipe, tmp_path / "saved", folder)["evaluations"]
-    damage(folder)
+    whole = run(recipe, dense_model, folder)["evaluations"]
+    BREAKS[damage](folder)
     with caplog.at_level(logging.WARNING):
-        part = run(recipe, tmp_path / "saved", folder, "--on_problem", "warn")["evaluations"]
+        part = run(recipe, dense_model, folder, "--on_problem", "warn")["evaluations"]
     assert "left out" in caplog.text and ("c99" in caplog.text or "q6" in caplog.text)
     assert [(entry["n"], entry["scores"]) for entry in part] == [(entry["n"], entry["scores"]) for entry in whole]
 
@@ -161,22 +135,22 @@ def test_a_language_that_is_asked_for_and_has_no_queries(recipe, folder):
         run(recipe, "no/such-model", folder, "--languages", "so")
 
 
-def test_documents_in_a_language_without_queries_are_named(recipe, tmp_path, folder, caplog):
+def test_documents_in_a_language_without_queries_are_named(recipe, dense_model, folder, caplog):
     if len(list(folder.glob("corpus.*"))) == 1:
         pytest.skip("one document language: queries in others are the point")
     (folder / "queries.en.jsonl").unlink()
-    dense(tmp_path).save_pretrained(str(tmp_path / "saved"))
-    run(recipe, tmp_path / "saved", folder)
+    run(recipe, dense_model, folder)
     assert "documents in eng_Latn, but no queries" in caplog.text
 
 
-def test_judgements_of_sentences_without_queries_and_queries_without_them_are_named(recipe, tmp_path, folder, caplog):
+def test_judgements_of_sentences_without_queries_and_queries_without_them_are_named(
+    recipe, dense_model, folder, caplog
+):
     if len(list(folder.glob("corpus.*"))) == 1:
         pytest.skip("sentences are scored with several document languages")
-    write(folder / "sentences.en.jsonl", [{"id": "s0", "text": "the goat"}])
+    write_rows(folder / "sentences.en.jsonl", [{"id": "s0", "text": "the goat"}])
     (folder / "qrels_sentences.en.trec").write_text("q0 0 s0 1\nq77 0 s0 1\n")
-    dense(tmp_path).save_pretrained(str(tmp_path / "saved"))
-    run(recipe, tmp_path / "saved", folder)
+    run(recipe, dense_model, folder)
     assert "5 eng_Latn queries have no judged sentence, the first is 'q1'" in caplog.text
     assert "the first is 'q77'" in caplog.text
 
@@ -195,11 +169,11 @@ def broken_model(model):
 def test_vectors_that_are_not_finite_stop_with_the_text(recipe, model, folder, tmp_path, monkeypatch, side, cached):
     broken = broken_model(model)
     # Weights on disk are checked when they are loaded; vectors can also overflow in half precision.
-    monkeypatch.setattr(recipe, "load_encoder", lambda name: broken)
+    monkeypatch.setattr(recipe, "query_encoder", lambda *given: broken)
     path = last_of(folder, "queries" if side == "query" else "corpus")
     rows = rows_of(path)
     rows[2]["text"] = "red river"
-    write(path, rows)
+    write_rows(path, rows)
     more = ("--document_cache", tmp_path / "cache") if cached else ()
     with pytest.raises(NonFiniteError, match=rf"NaN or infinity for 1 of \d+ texts read as {side}: 'red river'"):
         run(recipe, model, folder, *more)

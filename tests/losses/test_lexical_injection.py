@@ -1,10 +1,6 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import tiny_models
@@ -18,6 +14,7 @@ from sentence_transformers import (
 )
 from sentence_transformers.base.trainer import BaseTrainer
 from torch.nn import functional
+from torchrun import TESTS, ranks_of, torchrun
 
 from hf_optical import MultiVectorOTDistillationTrainer, OTDistillationTrainer, OTDistillationTrainingArguments
 from hf_optical.collation import OTDistillationDataCollator
@@ -330,16 +327,11 @@ def test_the_arguments_refuse_what_is_no_option(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("output_weight", [0.0, 1.0], ids=["layer only", "layer and output"])
 def test_two_processes_train_like_one_with_the_same_batch(tmp_path, output_weight):
-    script = Path(__file__).parents[1] / "lexical_distributed.py"
     found = {}
     for processes in (1, 2):
         folder = tmp_path / str(processes)
-        command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
-        command += ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", str(script), str(folder), str(output_weight)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(script.parent)}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=280)
-        assert done.returncode == 0, done.stderr[-3000:]
-        found[processes] = [torch.load(file, weights_only=True) for file in sorted(folder.glob("rank*.pt"))]
+        torchrun(TESTS / "lexical_distributed.py", folder, output_weight, processes=processes)
+        found[processes] = ranks_of(folder, processes)
     start = torch.load(tmp_path / "1" / "start.pt", weights_only=True)
     for name, value in found[2][0].items():
         assert torch.equal(value, found[2][1][name]), f"the ranks disagree on {name}"

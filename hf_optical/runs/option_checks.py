@@ -1,0 +1,121 @@
+"""What of a run's options is missing or out of range, found before anything is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hf_optical.errors import InputError
+
+if TYPE_CHECKING:
+    from hf_optical.runs.options import TrainConfig
+
+_COUNTS = (
+    "batch_size",
+    "gradient_accumulation_steps",
+    "save_steps",
+    "logging_steps",
+    "max_length",
+    "max_pairs",
+    "vocab_size",
+    "num_layers",
+    "contrastive_mini_batch",
+    "lexical_steps",
+    "lora_r",
+    "lora_alpha",
+)
+INDEXES = ("teacher", "student")
+ADAPTERS = ("none", "lora")
+LORA_INITS = ("default", "pissa", "olora")
+
+
+def check_options(config: TrainConfig) -> None:
+    """Find what is missing or out of range, before anything is read.
+
+    Raises:
+        InputError: The first such option.
+    """
+    from hf_optical.sampling.policy import HybridPolicy
+    from hf_optical.students.start import ROW_INITS
+
+    for name in ("teacher", "bitext", "eval"):
+        if not getattr(config, name):
+            raise InputError("is not given", f"add --{name}, or a --config that has it", field=name)
+    if not config.language and not all("=" in item for item in config.bitext):
+        raise InputError("is not given", "add --language, or a --config that has it", field="language")
+    for name, value, choices in (
+        ("row_init", config.row_init, ROW_INITS),
+        ("index", config.reads_index_of, INDEXES),
+        ("adapter", config.adapter, ADAPTERS),
+        ("lora_init", config.lora_init, LORA_INITS),
+        ("on_alarm", config.on_alarm, ("warn", "stop")),
+        ("teacher_cache_dtype", config.teacher_cache_dtype, ("float16", "int8")),
+        ("interaction", config.interaction or "dense", ("dense", "maxsim")),
+    ):
+        if value not in choices:
+            raise InputError(f"is {value!r}", f"use one of {', '.join(choices)}", field=name)
+    _check_numbers(config)
+    _check_names(config)
+    HybridPolicy(**config.policy_options())  # it checks its options
+    if config.adapter != "none" and config.train_embeddings != "all":
+        raise InputError(
+            f"is {config.train_embeddings!r}, and with adapters the embeddings are frozen anyway",
+            "leave it out",
+            field="train_embeddings",
+        )
+    if config.adapter != "none" and config.reads_index_of == "student":
+        raise InputError(
+            "language adapters read queries, and the documents here are read by the student too",
+            "train without adapters, or set index to teacher and leave out pairs and contexts",
+            field="adapter",
+        )
+
+
+def _check_names(config: TrainConfig) -> None:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+    from transformers.integrations import get_available_reporting_integrations
+
+    for name in ("output_dir", "teacher_cache"):
+        if not getattr(config, name).strip():
+            raise InputError("is empty", "name a folder", field=name)
+    if config.push_to_hub is not None:  # before the training: the Hub would refuse it after
+        try:
+            validate_repo_id(config.push_to_hub)
+        except HFValidationError as error:
+            problem = f"{config.push_to_hub!r} is no Hub id ({str(error).splitlines()[0][:200]})"
+            raise InputError(problem, "write owner/name", field="push_to_hub") from None
+
+    installed = ("none", "all", *get_available_reporting_integrations())
+    if config.report_to not in installed:
+        raise InputError(
+            f"{config.report_to!r} is unknown or not installed",
+            f"use one of {', '.join(installed)}",
+            field="report_to",
+        )
+
+
+def _check_numbers(config: TrainConfig) -> None:
+    from accelerate import PartialState
+
+    for name in _COUNTS:
+        value = getattr(config, name)
+        if value is not None and value < 1:
+            raise InputError(f"is {value}", "give a whole number of 1 or more", field=name)
+    for name in ("learning_rate", "temperature"):
+        value = getattr(config, name)
+        if not 0 < value < float("inf"):
+            raise InputError(f"is {value}", "give a positive, finite number", field=name)
+    if not 0 <= config.seed < 2**32:
+        raise InputError(f"is {config.seed}", "give a whole number from 0 to 4294967295", field="seed")
+    if not 0 <= config.dropout < 1:
+        raise InputError(f"is {config.dropout}", "give a number from 0 to below 1", field="dropout")
+    if config.lexicon and PartialState().num_processes > 1:
+        raise InputError(
+            "lexical injection runs on one process",
+            "run it alone with --max_steps 0, then give its model as --student",
+            field="lexicon",
+        )
+    if config.max_steps < 0:
+        raise InputError(f"is {config.max_steps}", "give a number of steps, 0 or more", field="max_steps")
+    if config.contexts == 1 or config.contexts < 0:
+        raise InputError(f"is {config.contexts}", "give 2 or more sentences per window, or 0", field="contexts")

@@ -1,0 +1,98 @@
+"""The ranking term and its bank of English sentences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tiny_models
+import torch
+from datasets import Dataset
+
+from hf_optical.errors import InputError
+from hf_optical.losses import OTDistillationLoss
+from hf_optical.losses.ranking import ranking_loss
+from hf_optical.losses.teacher_bank import teacher_bank
+from hf_optical.trainer import OTDistillationTrainer
+from hf_optical.training_args import OTDistillationTrainingArguments
+
+ROWS = {
+    "source": ["the goat sleeps", "a child runs", "the teacher sees a dog", "a big tree"] * 2,
+    "translation": ["mbuzi analala", "mtoto anakimbia", "mwalimu anaona mbwa", "mti kubwa"] * 2,
+}
+
+
+def vectors(rows: int, seed: int) -> torch.Tensor:
+    return torch.randn(rows, 6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_the_loss_is_the_divergence_written_out():
+    student, teacher, bank = vectors(3, 0), vectors(3, 1), vectors(7, 2)
+    unit = [(x / x.norm(dim=1, keepdim=True)).numpy() for x in (student, teacher, bank)]
+    found, wanted = (np.exp(side @ unit[2].T / 0.2) for side in unit[:2])
+    found, wanted = (side / side.sum(1, keepdims=True) for side in (found, wanted))
+    expected = (wanted * np.log(wanted / found)).sum(1).mean()
+    assert float(ranking_loss(student, teacher, bank, 0.2)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_it_is_least_where_the_student_ranks_as_the_teacher_and_leads_there():
+    teacher, bank = vectors(4, 1), vectors(20, 2)
+    assert float(ranking_loss(3 * teacher, teacher, bank)) == pytest.approx(0, abs=1e-6)  # lengths do not count
+    student = vectors(4, 0).requires_grad_()
+    optimizer = torch.optim.Adam([student], lr=0.05)
+    for _ in range(300):
+        optimizer.zero_grad()
+        ranking_loss(student, teacher, bank, 0.5).backward()  # at .05 one sentence has all the mass
+        optimizer.step()
+    assert torch.cosine_similarity(student, teacher).min() > 0.99
+
+
+def test_sentences_that_mean_the_same_are_no_negatives_of_each_other():
+    # An InfoNCE with one right answer can never be below log 2 where the bank holds the answer twice.
+    teacher = vectors(2, 1)
+    assert float(ranking_loss(teacher, teacher, torch.cat([teacher, teacher]))) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_bank_holds_each_sentence_once_and_no_more_than_asked(tmp_path):
+    teacher = tiny_models.dense(tmp_path)
+    bank = teacher_bank(teacher, ROWS["source"])
+    expected = teacher.encode_query(ROWS["source"][:4], normalize_embeddings=True)
+    assert bank.shape == (4, 16)
+    assert np.allclose(bank.numpy(), expected, atol=1e-6)
+    drawn = [teacher_bank(teacher, ROWS["source"], size=2, seed=seed) for seed in (0, 0, 1, 2, 3)]
+    assert all(len(one) == 2 for one in drawn)
+    assert torch.equal(drawn[0], drawn[1])
+    assert not all(torch.equal(drawn[0], one) for one in drawn[2:])
+    with pytest.raises(InputError, match="no English text"):
+        teacher_bank(teacher, [])
+
+
+def test_it_needs_a_bank_and_sentence_vectors(tmp_path):
+    teacher = tiny_models.dense(tmp_path)
+    student = tiny_models.dense(tmp_path, tiny_models.SWAHILI, seed=1)
+    loss = OTDistillationLoss(student, teacher, objective="rank")
+    assert "bank" not in loss.state_dict()
+    features = [model.preprocess(["goat mbuzi"]) for model in (teacher, student)]
+    features[0]["teacher_tokenized"] = True
+    with pytest.raises(InputError, match="no English sentences to rank"):
+        loss(features)
+    late = tiny_models.late(tmp_path, tiny_models.SWAHILI, seed=1)
+    with pytest.raises(InputError, match="late-interaction student"):
+        OTDistillationLoss(late, tiny_models.late(tmp_path), objective="ot+rank")
+    with pytest.raises(InputError, match="late-interaction teacher"):
+        teacher_bank(tiny_models.late(tmp_path), ["the goat"])
+
+
+def test_the_trainer_makes_the_bank_and_the_loss_falls(tmp_path):
+    teacher = tiny_models.dense(tmp_path)
+    student = tiny_models.dense(tmp_path, tiny_models.SWAHILI, seed=1)
+    args = OTDistillationTrainingArguments(
+        output_dir=str(tmp_path / "out"), objective="ot+rank", max_steps=20, learning_rate=1e-2, logging_steps=1,
+        per_device_train_batch_size=4, use_cpu=True, report_to="none", disable_tqdm=True, bank_size=3,
+    )  # fmt: skip
+    trainer = OTDistillationTrainer(student, args, Dataset.from_dict(ROWS), teacher=teacher)
+    trainer.train()
+    assert len(trainer.loss.bank) == 3
+    ranked = [log["ranking"] for log in trainer.state.log_history if "ranking" in log]
+    assert ranked[-1] < 0.5 * ranked[0]
+    with pytest.raises(InputError, match="bank_size"):
+        OTDistillationTrainingArguments(output_dir="x", bank_size=1)

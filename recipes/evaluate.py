@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hf_optical.adapters.query_encoder import query_encoder
 from hf_optical.configuration import run
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.languages import ENGLISH
@@ -52,6 +53,7 @@ class EvaluateConfig:
     eval: list[str] = field(
         metadata={"help": "Folders of retrieval sets (corpus, queries, qrels); names, mteb:TASK, Hub ids."}
     )
+    adapter: str | None = _option(None, "Language of the adapter that reads, where the model has adapters.")
     document_model: str | None = _option(None, "Document encoder of the same space; the query encoder by default.")
     languages: list[str] = field(
         default_factory=list, metadata={"help": "Query languages; all that a folder has by default."}
@@ -85,13 +87,17 @@ def main(config: EvaluateConfig) -> None:
         raise InputError(
             f"the measure {config.metric!r} is unknown", f"use one of {', '.join(COLUMNS)}", field="metric"
         )
+    if config.adapter and not config.document_model:
+        raise InputError(
+            "an adapter reads queries, not documents", "give --document_model, the teacher", field="adapter"
+        )
     for name in ("top_k", "batch_size"):
         if getattr(config, name) < 1:
             raise InputError(f"is {getattr(config, name)}", "give a whole number of 1 or more", field=name)
     folders = [retrieval_folder(source) for source in config.eval]
     # All sets first: what is wrong with the last of them should not be found after hours of encoding.
     items = [item for folder in folders for item in _read(config, folder)]
-    queries = load_encoder(config.model)
+    queries = query_encoder(config.model, config.adapter)
     documents = load_encoder(config.document_model) if config.document_model else queries
     options: dict[str, Any] = {
         "interaction": config.interaction,

@@ -8,12 +8,12 @@ index is kept, and a second call only searches it. Documents are rows with ``id`
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from hf_optical.adapters.query_encoder import query_encoder
 from hf_optical.configuration import run
-from hf_optical.data.tables import Fault, read_records
-from hf_optical.data.texts import excerpt, text_fault
+from hf_optical.data.text_rows import read_text_rows
+from hf_optical.data.texts import excerpt
 from hf_optical.errors import InputError
 from hf_optical.models import load_encoder
 from hf_optical.search import DocumentIndex, MemoryIndex
@@ -29,7 +29,9 @@ class SearchConfig:
 
     teacher: str = field(metadata={"help": "Reads the documents, and queries of languages without an encoder."})
     documents: str | None = _option(None, "JSONL, TSV, CSV or Parquet with id and text; what is indexed is skipped.")
-    encoders: dict[str, str] = field(default_factory=dict, metadata={"help": "Query encoders: swh_Latn=FOLDER ..."})
+    encoders: dict[str, str] = field(
+        default_factory=dict, metadata={"help": "Query encoders (with their adapters): swh_Latn=FOLDER ..."}
+    )
     query: list[str] = field(default_factory=list, metadata={"help": "One query (its words), or none to index only."})
     queries: str | None = _option(None, "Table of queries with text, and language where they differ.")
     language: str | None = _option(None, "Language of the queries.")
@@ -58,7 +60,9 @@ def main(config: SearchConfig) -> None:
 
 def _index(config: SearchConfig) -> DocumentIndex:
     teacher = load_encoder(config.teacher)
-    encoders: dict[str | None, Any] = {code: load_encoder(name) for code, name in config.encoders.items()}
+    encoders: dict[str | None, Any] = {}
+    for code, name in config.encoders.items():  # through the language's adapter, where the folder has one
+        encoders[code] = query_encoder(name, code, required=False)
     encoders[None] = teacher
     if config.location is None:
         return MemoryIndex(teacher, encoders, batch_size=config.batch_size)
@@ -71,7 +75,7 @@ def _index(config: SearchConfig) -> DocumentIndex:
 def _queries(config: SearchConfig) -> tuple[list[str], list[str | None]]:
     texts = [" ".join(config.query)] if config.query else []
     languages: list[str | None] = [config.language] * len(texts)
-    for row in _rows(config.queries, ("text",)) if config.queries else []:
+    for _, row in read_text_rows(config.queries) if config.queries else []:
         texts.append(row["text"])
         languages.append(row.get("language") or config.language)
     return texts, languages
@@ -79,24 +83,10 @@ def _queries(config: SearchConfig) -> tuple[list[str], list[str | None]]:
 
 def _documents(path: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for number, row in enumerate(_rows(path, ("id", "text")), start=1):
+    for number, row in read_text_rows(path, others=["id"]):
         if str(row["id"]) in found:
             raise InputError(f"the id {row['id']!r} occurs twice", "give every document its own", path=path, row=number)
         found[str(row["id"])] = row["text"]
-    return found
-
-
-def _rows(path: str, fields: tuple[str, ...]) -> list[dict[str, Any]]:
-    records, found = read_records(Path(path)), []
-    if missing := [name for name in fields if name not in records.columns]:
-        problem = f"there is no such column; found {', '.join(records.columns)}"
-        raise InputError(problem, "add it", path=path, field=missing[0])
-    for number, row in records.rows:
-        if isinstance(row, Fault):
-            raise InputError(row.problem, "correct the row", path=path, row=number, field=row.field)
-        if fault := text_fault(row["text"]):
-            raise InputError(fault, "remove the row or fill it", path=path, row=number, field="text")
-        found.append(row)
     return found
 
 

@@ -94,8 +94,7 @@ class LanguageAdapters:
             config: A ``peft.LoraConfig``, in place of options.
             options: Of ``peft.LoraConfig``: ``r`` (default 16), ``lora_alpha`` (twice ``r``), ``target_modules`` (query
                 and value projections), ``use_rslora``, ``init_lora_weights`` (``True``, ``"pissa"``, ``"olora"``...),
-                ``layers_to_transform``, ``modules_to_save`` (linear layers and embeddings),
-                ``trainable_token_indices``...
+                ``layers_to_transform``, ``modules_to_save`` (linear layers, embeddings), ``trainable_token_indices``...
 
         Returns:
             The FLORES code, which is the adapter's name.
@@ -296,7 +295,6 @@ class LanguageAdapters:
     def _present(self, language: str) -> str:
         name = normalize(language)
         if name not in self.languages:
-            raise UnknownLanguageError(
-                f"there is no adapter for {name}; there are: {', '.join(self.languages) or 'none'}", "add or load it"
-            )
+            known = ", ".join(self.languages) or "none"
+            raise UnknownLanguageError(f"there is no adapter for {name}; there are: {known}", "add or load it")
         return name

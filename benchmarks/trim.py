@@ -3,6 +3,9 @@
 ``python benchmarks/trim.py --data ../shared/data``. The vocabulary is a real Unigram one, trained here on the data's
 texts in eleven languages and laid out as XLM-R's; the weights are random, because only rows and sizes matter. With
 ``--width 768 --layers 12`` the file is that of XLM-R base.
+
+``--model RUN/model --teacher T --languages sw --eval ../shared/data/eval/ntrex_passage`` trims a trained student
+instead, to its language and English, and reads the set's queries before and after. ``--min_count 1 2`` tries both.
 """
 
 from __future__ import annotations
@@ -24,8 +27,10 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 from transformers import XLMRobertaConfig, XLMRobertaModel, XLMRobertaTokenizer
 
 from hf_optical.configuration import run
+from hf_optical.data.retrieval import read_retrieval_set
 from hf_optical.models import load_encoder
 from hf_optical.publishing.trim import prove, trim
+from hf_optical.publishing.trim_proof import retrieval_before_and_after
 from hf_optical.results import write_json
 
 ROWS = 250_002
@@ -42,8 +47,10 @@ class TrimBenchmark:
     layers: int = field(default=2, metadata={"help": "Layers."})
     sample: int = field(default=6_000, metadata={"help": "Sentences of each language to choose the vocabulary by."})
     sentences: int = field(default=10_000, metadata={"help": "Covered sentences to compare."})
-    min_count: int = field(default=2, metadata={"help": "As in trim."})
+    min_count: list[int] = field(default_factory=lambda: [2], metadata={"help": "As in trim; one or several."})
     model: str | None = field(default=None, metadata={"help": "A model to trim in place of the random one."})
+    teacher: str | None = field(default=None, metadata={"help": "Reads the documents of --eval."})
+    eval: list[str] = field(default_factory=list, metadata={"help": "Retrieval sets, for nDCG@10 before and after."})
     vocabulary: str | None = field(default=None, metadata={"help": "Keep the trained tokenizer in this file."})
     output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file."})
 
@@ -62,19 +69,28 @@ def main(config: TrimBenchmark) -> None:
             random.Random(0).shuffle(texts)
             held_out += texts[:_HELD_OUT]
             chosen += texts[_HELD_OUT : _HELD_OUT + config.sample]
-        started = time.perf_counter()
-        trimmed = trim(model, chosen, min_count=config.min_count)
-        seconds = time.perf_counter() - started
-        results = {"model": config.model or f"random, {config.layers} layers, width {config.width}"}
-        results |= {"languages": [*config.languages, "en"], "sample": len(chosen), "seconds": round(seconds, 1)}
-        for name, texts in (("sample", chosen), ("held out", held_out)):
-            proof = prove(model, trimmed, texts, max_encoded=config.sentences).check()
-            print(f"{name}: {proof.sentence()}")
-            results[name] = proof.as_dict()
-        if not config.model:
-            results["xlm_roberta_base_weights_ratio"] = ratio = _base_ratio(len(trimmed.kept))
-            print(f"weights of XLM-R base (width 768, 12 layers) with these rows: {100 * ratio:.1f} % of before")
-        print(f"{seconds:.0f} s to trim by {len(chosen):,} sentences")
+        sets = [read_retrieval_set(place, language) for place in config.eval for language in config.languages]
+        name = Path(config.model).name if config.model else f"random, {config.layers} layers, width {config.width}"
+        results: dict[str, Any] = {"model": name, "languages": [*config.languages, "en"], "sample": len(chosen)}
+        for min_count in config.min_count:
+            started = time.process_time()
+            trimmed = trim(model, chosen, min_count=min_count)
+            seconds = time.process_time() - started
+            row: dict[str, Any] = {"seconds": round(seconds, 1)}
+            for kind, texts in (("sample", chosen), ("held out", held_out)):
+                proof = prove(model, trimmed, texts, max_encoded=config.sentences).check()
+                print(f"min_count {min_count}, {kind}: {proof.sentence()}", flush=True)
+                row[kind] = proof.as_dict()
+            if sets:
+                documents: Any = load_encoder(str(config.teacher), device="cpu")
+                row["retrieval"] = retrieval_before_and_after(model, trimmed.model, sets, documents)
+                for found in row["retrieval"]:
+                    print(f"{found['set']} {found['language']}: {found['verdict']}", flush=True)
+            if not config.model:
+                row["xlm_roberta_base_weights_ratio"] = ratio = _base_ratio(len(trimmed.kept))
+                print(f"weights of XLM-R base (width 768, 12 layers) with these rows: {100 * ratio:.1f} % of before")
+            print(f"{seconds:.0f} s to trim by {len(chosen):,} sentences")
+            results[f"min_count {min_count}"] = row
         if config.output:
             write_json(Path(config.output), results)
 

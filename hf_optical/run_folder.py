@@ -16,7 +16,8 @@ logger = logging.getLogger(__name__)
 
 MARKER = "run.json"
 _SHORT = 120
-_WRITTEN = (MARKER, RESULTS_FILE, "per_query.json", "model", "untrained", "figures", "publication", "checkpoint-*", "teacher_cache")
+_WRITTEN = (MARKER, RESULTS_FILE, "per_query.json", "model", "untrained", "figures", "publication", "checkpoint-*")
+_WRITTEN += ("teacher_cache",)
 
 
 def claim(

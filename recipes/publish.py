@@ -42,6 +42,8 @@ class PublishConfig:
     texts: str | None = _option(None, "Sentences of the language (.txt or a table): tokens per word go into the card.")
     text_fields: list[str] = _option(["text"], "Columns of text in --texts and --trim, where they are tables.")
     trim: list[str] = _option([], "Files of sentences of every language to keep: the vocabulary is trimmed to them.")
+    trim_min_count: int = _option(1, "A piece is kept if they have it at least so often; 2 makes a smaller file.")
+    trim_eval: list[str] = _option([], "Retrieval sets for a table of nDCG@10 before and after trimming.")
     limits: list[str] = _option([], "More limits for the card, one file of lines each.")
 
 
@@ -60,6 +62,8 @@ def main(config: PublishConfig) -> None:
         data=config.data,
         texts=_texts(config),
         trim_texts=[text for path in config.trim for text in read_sample(path, config.text_fields)],
+        trim_min_count=config.trim_min_count,
+        trim_evaluations=config.trim_eval,
         limits=[line for path in config.limits for line in read_sample(path)],
     )
     if config.dry_run:

@@ -11,7 +11,18 @@ from typing import Any
 from hf_optical.data.languages import ENGLISH, iso_code, language_name, normalize
 from hf_optical.errors import InputError
 from hf_optical.evaluation.tasks import TASK_NAMES
-from hf_optical.publishing.card_tables import bias_rows, english_rows, eval_results, score_tables
+from hf_optical.publishing.card_tables import bias_rows, english_rows, eval_results, score_tables, trimming_rows
+from hf_optical.publishing.card_text import (
+    bitext_limits,
+    cell,
+    command_line,
+    data_row,
+    english_limits,
+    measured_only,
+    pairs_used,
+    short_hash,
+    training,
+)
 from hf_optical.publishing.provenance import Teacher, bitext_of, non_commercial
 
 TEMPLATE = Path(__file__).with_name("card_template.md")
@@ -52,6 +63,7 @@ class CardFacts:
         data: What was read: ``path``, ``rows``, ``sha256``, and where known ``licences`` and ``origin`` with counts.
         fertility: Tokens per word: FLORES code to ``{"value", "words", "teacher"}``.
         trimming: The sentence of a :class:`~hf_optical.publishing.trim_proof.TrimProof`.
+        trimming_scores: What :func:`~hf_optical.publishing.trim_proof.retrieval_before_and_after` found.
         limits: More limits, in the publisher's words.
     """
 
@@ -69,6 +81,7 @@ class CardFacts:
     data: Sequence[Mapping[str, Any]] = ()
     fertility: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     trimming: str | None = None
+    trimming_scores: Sequence[Mapping[str, Any]] = ()
     limits: Sequence[str] = ()
 
     @property
@@ -164,6 +177,7 @@ def check_card(card: str) -> None:
 def _context(facts: CardFacts) -> dict[str, Any]:
     results = facts.results
     config = results.get("config") or {}
+    read = facts.data or results.get("data", ())
     names = [f"{language_name(code)} ({code})" for code in facts.languages]
     spoken = " and ".join(language_name(code) for code in facts.languages) or "its language"
     citation = _citation()
@@ -176,7 +190,7 @@ def _context(facts: CardFacts) -> dict[str, Any]:
         "spoken": spoken,
         "languages": names,
         "teacher": facts.teacher,
-        "student": _cell(_STUDENTS.get(str(config.get("student")), str(config.get("student") or "not stated"))),
+        "student": cell(_STUDENTS.get(str(config.get("student")), str(config.get("student") or "not stated"))),
         "vectors": _vectors(facts),
         "max_seq_length": facts.max_seq_length or "not stated",
         "vocabulary": f"{facts.vocabulary:,}" if facts.vocabulary else "not stated",
@@ -190,11 +204,12 @@ def _context(facts: CardFacts) -> dict[str, Any]:
             for code, entry in facts.fertility.items()
         ],
         "objective": config.get("objective") or "not stated",
-        "training": _training(results, config),
+        "training": training(results, config),
         "tables": score_tables(results, facts.per_query, facts.evaluations),
         "bias": bias_rows(facts.evaluations),
         "english": english_rows(results),
         "trimming": facts.trimming,
+        "trimming_scores": trimming_rows(facts.trimming_scores),
         "adapters": [
             {
                 "language": adapter.language,
@@ -205,12 +220,13 @@ def _context(facts: CardFacts) -> dict[str, Any]:
             }
             for adapter in facts.adapters
         ],
-        "data": [_data_row(row) for row in facts.data or results.get("data", ())],
-        "pairs": _pairs(results, config),
+        "data": [data_row(row) for row in read if not measured_only(row, results)],
+        "measured_on": ", ".join(f"{row['path']} (`{short_hash(row)}`)" for row in read if measured_only(row, results)),
+        "pairs": pairs_used(results, config),
         "non_commercial": non_commercial(facts.data),
-        "limits": _bitext_limits(results),
-        "extra_limits": list(facts.limits),
-        "command": results.get("command") or "not stated",
+        "limits": bitext_limits(results),
+        "extra_limits": [*english_limits(results), *facts.limits],
+        "command": command_line(results.get("command")),
         "seed": results.get("seed"),
         "seconds": f"{round(results['seconds'])} s" if results.get("seconds") else "Time not stated",
         "peak_memory": round(results["peak_memory_mb"]) if results.get("peak_memory_mb") else None,
@@ -234,53 +250,6 @@ def _vectors(facts: CardFacts) -> str:
     if facts.kind == "MultiVectorEncoder":
         return f"one of {width} numbers per token (late interaction, MaxSim)"
     return f"one of {width} numbers per text"
-
-
-def _training(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    if config.get("max_steps") is None:
-        return "not stated"
-    processes = results.get("processes") or 1
-    pairs = config.get("batch_size", "?")
-    text = f"{config['max_steps']:,} steps of {pairs} pairs, learning rate {config.get('learning_rate', '?')}"
-    text += f", {results['precision']}" if results.get("precision") else ""
-    return text + (f", {processes} processes" if processes > 1 else "")
-
-
-def _pairs(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    if results.get("pairs") is None:
-        return "The number of pairs used is not stated."
-    drawn = f", drawn from the file with seed {results.get('seed')}" if config.get("max_pairs") else ""
-    return f"Pairs used in training: {results['pairs']:,}{drawn}. No sentence of the data is in this repository."
-
-
-def _bitext_limits(results: Mapping[str, Any]) -> str:
-    pairs = results.get("pairs")
-    if pairs is None:
-        return "How much bitext it has seen is not stated."
-    return f"It has seen {pairs:,} sentence pairs; names, terms and turns of phrase outside them are read by parts."
-
-
-def _data_row(row: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        "path": _cell(str(row.get("path"))),
-        "rows": f"{row['rows']:,}" if row.get("rows") is not None else "",
-        "sha256": str(row.get("sha256", ""))[:16] + "…",
-        "licences": _counts(row.get("licences")),
-        "origin": _counts(row.get("origin")),
-    }
-
-
-def _counts(found: Mapping[str, int] | str | None) -> str:
-    if not found:
-        return "not stated"
-    if isinstance(found, str):
-        return _cell(found)
-    listed = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
-    return _cell(", ".join(f"{name} {count:,}" for name, count in listed))
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _citation() -> str:

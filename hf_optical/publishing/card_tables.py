@@ -71,6 +71,21 @@ def english_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def trimming_rows(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Retrieval of the whole and the trimmed model, as text."""
+    return [
+        {
+            "set": row["set"],
+            "language": _language(row["language"]),
+            "n": row["n"],
+            "before": _number(row["whole"]),
+            "after": _number(row["trimmed"]),
+            "difference": f"{row['difference']:+.3f} [{row['interval'][0]:+.3f}, {row['interval'][1]:+.3f}]",
+        }
+        for row in scores
+    ]
+
+
 def eval_results(results: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any]] = ()) -> list[Any]:
     """Scores of the published model as the Hub's evaluation results.
 

@@ -1,105 +1,139 @@
-"""Dense students for servers without PyTorch: ONNX, ONNX in int8, OpenVINO, through sentence-transformers' backends."""
+"""Dense students for servers without PyTorch: ONNX, ONNX in int8, OpenVINO, in the files that the hosts look for.
+
+The layout is that of sentence-transformers' backends: ``onnx/model.onnx``, ``onnx/model_qint8_<processor>.onnx``,
+``openvino/openvino_model.xml``, beside the model. The files are written with PyTorch's exporter and the runtimes' own
+tools: optimum, which those backends use, asks for an older transformers than this package (optimum-onnx 0.1: below
+4.58), and is needed only where the files are loaded through them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import inspect
+import logging
+import shutil
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-import numpy as np
+import torch
+from torch import nn
 
 from hf_optical.errors import HFOpticalError, InputError
+from hf_optical.publishing.layout import name_modules
 
 Backend = Literal["onnx", "openvino"]
 
-_EXTRAS = {"onnx": "sentence-transformers[onnx]", "openvino": "sentence-transformers[openvino]"}
-_NEEDED = {"onnx": ("onnxruntime", "optimum.onnxruntime"), "openvino": ("openvino", "optimum.intel")}
+ONNX_FILE = "onnx/model.onnx"
+OPENVINO_FILE = "openvino/openvino_model.xml"
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+OUTPUT = "last_hidden_state"
+
+_NEEDED = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino")}
+_ONE_FILE = 1_900_000_000  # bytes of weights; a protobuf ends at 2 GiB, and the rest goes into a file beside it
+
+# The weights' types are those of optimum's AutoQuantizationConfig, after which sentence-transformers names the files.
+# Second, whether weights give up a bit: without VNNI, pairs of products of signed ones overflow the 16 bits they get.
+_INT8 = {
+    "arm64": ("qint8", False),
+    "avx2": ("quint8", False),
+    "avx512": ("qint8", True),
+    "avx512_vnni": ("qint8", False),
+}
 
 
-@dataclass(frozen=True)
-class Parity:
-    """How far an exported model is from the one it was made of.
-
-    Attributes:
-        texts: How many were compared.
-        largest_difference: Of two numbers of a vector.
-        smallest_cosine: Of two vectors of one text.
-    """
-
-    texts: int
-    largest_difference: float
-    smallest_cosine: float
-
-    def check(self, tolerance: float = 1e-4) -> Parity:
-        """Return itself, or raise where a number differs by more than the tolerance.
-
-        Raises:
-            HFOpticalError: It does.
-        """
-        if not self.largest_difference <= tolerance:
-            raise HFOpticalError(
-                f"the exported model differs by {self.largest_difference:.2g} (allowed: {tolerance:g}). "
-                "Remedy: serve the model with PyTorch, and report the versions of optimum and of the runtime."
-            )
-        return self
-
-
-def export(folder: str | Path, target: str | Path, backend: Backend = "onnx", *, int8: str | None = None) -> Path:
-    """Write a dense model for another runtime.
+def export(
+    folder: str | Path,
+    target: str | Path,
+    backend: Backend | Sequence[Backend] = "onnx",
+    *,
+    int8: str | Sequence[str] | None = None,
+    adapter: str | Path | None = None,
+) -> Path:
+    """Write a dense model for other runtimes.
 
     Args:
-        folder: A dense sentence-transformers model. Language adapters are merged first: a server without LoRA reads one
-            file.
-        target: Folder for the exported model; ``SentenceTransformer(target, backend=...)`` loads it.
-        backend: ``"onnx"`` or ``"openvino"``.
-        int8: ONNX only: also write weights in int8 for a processor: ``"avx2"``, ``"avx512"``, ``"avx512_vnni"``,
-            ``"arm64"``.
+        folder: A dense sentence-transformers model.
+        target: Folder for the model with the exported files in it; the same as ``folder`` adds them there.
+        backend: ``"onnx"`` or ``"openvino"`` (extras ``onnx``, ``openvino``), or both.
+        int8: ONNX only: also write weights in int8 for a processor, or several: ``"avx2"``, ``"avx512"``,
+            ``"avx512_vnni"``, ``"arm64"``.
+        adapter: A language adapter to merge first: a code such as ``"swh_Latn"``, looked for in ``folder/adapters``, or
+            its folder. One file then reads one language; a server needs no LoRA.
 
     Returns:
-        The folder.
+        The target. ``SentenceTransformer(target, backend="onnx")`` loads it where optimum is installed,
+        :func:`~hf_optical.publishing.runtimes.load_exported` where it is not.
 
     Raises:
-        InputError: The runtime is not installed, the model is not dense, or int8 is asked of OpenVINO.
-    """
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.backend import export_dynamic_quantized_onnx_model
+        InputError: A runtime is not installed, the model is not dense or has adapters in its weights, an option is
+            unknown.
+        HFOpticalError: PyTorch could not export the model.
 
-    require_backend(backend)
-    if int8 and backend != "onnx":
-        raise InputError(f"int8 is written for ONNX only, and the backend is {backend}", "leave int8 out", field="int8")
+    Example:
+        .. code-block:: python
+
+            place = export("outputs/swahili/model", "exported", "onnx", int8="avx512_vnni")
+            compare("outputs/swahili/model", load_exported(place), queries).check(1e-4)
+            small = load_exported(place, int8_file("avx512_vnni"))
+    """
+    backends = [backend] if isinstance(backend, str) else list(backend)
+    for name in backends:
+        require_backend(name)
+    if int8 and "onnx" not in backends:
+        problem = f"int8 is written for ONNX only, and the backend is {', '.join(backends)}"
+        raise InputError(problem, "leave int8 out, or add onnx", field="int8")
+    processors = [int8] if isinstance(int8, str) else list(int8 or ())
+    files = {processor: int8_file(processor) for processor in processors}
     check_dense(folder)
-    options: dict[str, Any] = {"backend": backend, "model_kwargs": {"export": True}, "device": "cpu"}
-    model = SentenceTransformer(str(folder), **options)
-    model.save_pretrained(str(target))
-    if int8:
-        export_dynamic_quantized_onnx_model(model, int8, str(target))  # type: ignore[arg-type]
-    return Path(target)
+    target = Path(target)
+    _lay_model(Path(folder), target, adapter)
+    with TemporaryDirectory(dir=target, prefix=".exporting-") as hidden:
+        scratch = Path(hidden)
+        for part in ("onnx", "openvino"):
+            (scratch / part).mkdir()
+        _write_onnx(target, scratch / ONNX_FILE)
+        for processor, file in files.items():
+            _write_int8(scratch / ONNX_FILE, scratch / file, processor)
+        if "openvino" in backends:
+            _write_openvino(scratch / ONNX_FILE, scratch / OPENVINO_FILE)
+        for part in backends:
+            (target / part).mkdir(exist_ok=True)
+            for path in sorted((scratch / part).iterdir()):
+                path.replace(target / part / path.name)  # whole files only, also after a kill
+    return target
 
 
-def compare(folder: str | Path, exported: Any, texts: Sequence[str], *, batch_size: int = 32) -> Parity:
-    """Compare an exported model with the one it was made of.
+def _lay_model(folder: Path, target: Path, adapter: str | Path | None) -> None:
+    """The model itself, in the target: as it is, or with an adapter merged."""
+    same = target.resolve() == folder.resolve()
+    if adapter is not None:
+        if same:
+            raise InputError("the merged model would replace its base", "give another target", path=target)
+        merge_adapter(folder, adapter_folder(folder, adapter), target)
+    elif not same:
+        shutil.copytree(folder, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("adapters"))
+    name_modules(target)
+
+
+def int8_file(processor: str) -> str:
+    """The file that int8 weights for a processor are in, as sentence-transformers names it.
 
     Args:
-        folder: The PyTorch model.
-        exported: The exported one, loaded.
-        texts: Queries.
-        batch_size: Texts per forward pass.
-
-    Returns:
-        The comparison.
+        processor: ``"avx2"``, ``"avx512"``, ``"avx512_vnni"`` or ``"arm64"``.
 
     Raises:
-        InputError: There are no texts.
-    """
-    from sentence_transformers import SentenceTransformer
+        InputError: No such processor.
 
-    if not texts:
-        raise InputError("there are no texts to compare on", "give some queries", field="texts")
-    whole = SentenceTransformer(str(folder), device="cpu")
-    a, b = (np.asarray(model.encode_query(list(texts), batch_size=batch_size)) for model in (whole, exported))
-    cosines = (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
-    return Parity(len(texts), float(np.abs(a - b).max()), float(cosines.min()))
+    Example:
+        >>> int8_file("avx512_vnni"), int8_file("avx2")
+        ('onnx/model_qint8_avx512_vnni.onnx', 'onnx/model_quint8_avx2.onnx')
+    """
+    if processor not in _INT8:
+        raise InputError(f"is {processor!r}", f"use one of {', '.join(_INT8)}", field="int8")
+    return f"onnx/model_{_INT8[processor][0]}_{processor}.onnx"
 
 
 def require_backend(backend: str) -> None:
@@ -117,22 +151,31 @@ def require_backend(backend: str) -> None:
             import_module(module)
         except ImportError as error:
             raise InputError(
-                f"the {backend} backend of sentence-transformers is not installed ({error})",
-                f"in an environment of its own: pip install '{_EXTRAS[backend]}'; optimum may ask for an older "
-                "transformers than training does",
+                f"{module} is not installed, and {backend} needs it ({error})", f"pip install 'hf-optical[{backend}]'"
             ) from error
 
 
 def check_dense(folder: str | Path) -> None:
-    """Refuse what the backends cannot take.
+    """Refuse what the exported files cannot hold.
 
     Raises:
-        InputError: A late-interaction model.
+        InputError: A late-interaction model, or one whose weights are adapters of another.
     """
     from hf_optical.models import _is_late_interaction
 
     if _is_late_interaction(str(folder)):
         raise InputError("is a late-interaction model", "export dense models; serve this one with PyTorch", path=folder)
+    if (Path(folder) / "adapter_config.json").is_file():
+        raise InputError("its weights are adapters of another model", "merge them first (merge_adapter)", path=folder)
+
+
+def adapter_folder(folder: str | Path, adapter: str | Path) -> Path:
+    """The folder of a language adapter: by its code, or as it is given."""
+    from hf_optical.data.languages import normalize
+
+    if Path(adapter).is_dir():
+        return Path(adapter)
+    return Path(folder) / "adapters" / normalize(str(adapter))
 
 
 def merge_adapter(folder: str | Path, adapter: str | Path, target: str | Path) -> Path:
@@ -160,3 +203,87 @@ def merge_adapter(folder: str | Path, adapter: str | Path, target: str | Path) -
     model[0].model = merged
     save_whole(model, target)
     return Path(target)
+
+
+class _Body(nn.Module):
+    """A transformer with the inputs and the output that the runtimes' hosts expect, by name."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        token_type_ids: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        more = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        return self.model(input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **more)[OUTPUT]
+
+
+def _write_onnx(folder: Path, file: Path) -> None:
+    from hf_optical.models import load_encoder
+    from hf_optical.students.parts import tokenizer_of, transformer_of
+
+    module = transformer_of(load_encoder(str(folder), device="cpu"))  # type: ignore[arg-type]
+    known = set(inspect.signature(module.model.forward).parameters) & set(tokenizer_of(module).model_input_names)
+    names = [name for name in INPUTS if name in known]
+    body = _Body(module.model).eval()
+    # Two rows of different lengths, so that the exporter sees a mask that hides something.
+    made = tokenizer_of(module)(["a b c d", "a"], padding=True, return_tensors="pt")
+    arguments = tuple(made[name] for name in names)
+    batch, sequence = torch.export.Dim("batch_size"), torch.export.Dim("sequence_length")
+    size = sum(parameter.numel() * parameter.element_size() for parameter in body.parameters())
+    try:
+        with torch.no_grad(), _quiet():
+            torch.onnx.export(
+                body,
+                arguments,
+                str(file),
+                input_names=names,
+                output_names=[OUTPUT],
+                dynamic_shapes=[{0: batch, 1: sequence}] * len(names),  # type: ignore[arg-type]
+                dynamo=True,
+                external_data=size > _ONE_FILE,
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        raise HFOpticalError(
+            f"{folder}: PyTorch could not export this {type(module.model).__name__} to ONNX ({str(error)[:300]}). "
+            "Remedy: serve the model with PyTorch, or report the architecture."
+        ) from error
+
+
+def _write_int8(whole: Path, file: Path, processor: str) -> None:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    kind, reduce_range = _INT8[processor]
+    with _quiet():
+        quantize_dynamic(
+            whole,
+            file,
+            per_channel=True,
+            reduce_range=reduce_range,
+            weight_type=QuantType.QUInt8 if kind == "quint8" else QuantType.QInt8,
+        )
+
+
+def _write_openvino(whole: Path, file: Path) -> None:
+    import openvino
+
+    # The core reads ONNX itself: openvino.convert_model does the same and reports that it was called.
+    openvino.save_model(openvino.Core().read_model(str(whole)), str(file), compress_to_fp16=False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporters' advice to their own developers."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

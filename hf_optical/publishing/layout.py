@@ -21,6 +21,7 @@ ADAPTERS = "adapters"
 _SAFE = (".json", ".safetensors", ".txt", ".md", ".model", ".jsonl")
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz")
 _HOST = "sentence_transformers."
+_LASTING = ("Transformer", "Pooling", "Dense", "Normalize")  # known to every release as sentence_transformers.models.X
 
 
 @contextmanager
@@ -137,6 +138,25 @@ def write_provenance(
         if path.name != PROVENANCE_FILE
     }
     return write_json(folder / PROVENANCE_FILE, {"teacher": dict(teacher), "data": list(data), **extra, "files": files})
+
+
+def name_modules(folder: Path) -> None:
+    """Call a dense model's modules what every release of sentence-transformers since 5.4 calls them.
+
+    Release 6 moved some of them and writes the new places into ``modules.json``, where release 5 does not find them. It
+    reads the old names too, and so do the backends, which can only be installed beside release 5 so far.
+
+    Args:
+        folder: A model's folder; left alone where a module has no such name.
+    """
+    file = folder / "modules.json"
+    modules = json.loads(file.read_text(encoding="utf-8"))
+    names = [str(module["type"]).rpartition(".")[2] for module in modules]
+    if all(str(module["type"]).startswith(_HOST) for module in modules) and set(names) <= set(_LASTING):
+        write_json(
+            file,
+            [{**module, "type": f"{_HOST}models.{name}"} for module, name in zip(modules, names, strict=True)],
+        )
 
 
 def check_layout(folder: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hf_optical.data.retrieval import read_retrieval_set, retrieval_languages
 from hf_optical.errors import InputError
 from hf_optical.models import load_encoder
 from hf_optical.publishing.card import Adapter, CardFacts, render_card
@@ -18,12 +19,14 @@ from hf_optical.publishing.layout import (
     check_layout,
     copy_adapters,
     copy_model,
+    name_modules,
     read_results,
     whole_folder,
     write_provenance,
 )
 from hf_optical.publishing.provenance import bitext_of, data_provenance, find_teacher
 from hf_optical.publishing.trim import prove, trim
+from hf_optical.publishing.trim_proof import retrieval_before_and_after
 from hf_optical.results import RESULTS_FILE, write_json
 
 
@@ -41,6 +44,8 @@ class Publication:
         data: Where the training files are now, to count licences and origins; by default where the run read them.
         texts: Sentences of the language, to measure tokens per word.
         trim_texts: Sentences of every language to keep; the vocabulary is trimmed to them.
+        trim_min_count: A piece is kept if they have it at least so often.
+        trim_evaluations: Retrieval sets to read with the whole and the trimmed model, beside the teacher's documents.
         limits: More limits, in your words.
     """
 
@@ -53,6 +58,8 @@ class Publication:
     data: Sequence[str | Path] = ()
     texts: dict[str, list[str]] = field(default_factory=dict)
     trim_texts: Sequence[str] = ()
+    trim_min_count: int = 1
+    trim_evaluations: Sequence[str | Path] = ()
     limits: Sequence[str] = ()
 
 
@@ -84,9 +91,12 @@ def build(publication: Publication, folder: str | Path, *, show_progress: bool =
         copy_model(run / "model", scratch)
         model: Any = load_encoder(str(scratch), device="cpu")
         trimming = _trim(publication, scratch, model, show_progress) if publication.trim_texts else None
+        scores: list[dict[str, Any]] = []
         if trimming:
-            results = {**results, "trimming": trimming.as_dict()}
+            scores = _trimmed_scores(publication, model, scratch, results, show_progress)
+            results = {**results, "trimming": {**trimming.as_dict(), "retrieval": scores}}
             model = load_encoder(str(scratch), device="cpu")
+        name_modules(scratch)
         adapters = _adapters(run, scratch, publication, trimmed=trimming is not None)
         facts = CardFacts(
             repo_id=publication.repo_id,
@@ -103,6 +113,7 @@ def build(publication: Publication, folder: str | Path, *, show_progress: bool =
             data=data,
             fertility=_fertility(model, str(config.get("teacher") or ""), publication.texts),
             trimming=trimming.sentence() if trimming else None,
+            trimming_scores=scores,
             limits=publication.limits,
         )
         (scratch / CARD_FILE).write_text(render_card(facts), encoding="utf-8")
@@ -114,11 +125,29 @@ def build(publication: Publication, folder: str | Path, *, show_progress: bool =
 
 def _trim(publication: Publication, folder: Path, model: Any, show: bool) -> Any:
     """Replace the model in ``folder`` by its trimmed one, if the proof holds."""
-    trimmed = trim(model, publication.trim_texts, show_progress=show)
+    trimmed = trim(model, publication.trim_texts, min_count=publication.trim_min_count, show_progress=show)
     proof = prove(model, trimmed, publication.trim_texts, show_progress=show).check()
     shutil.rmtree(folder)
     trimmed.model.save_pretrained(str(folder), create_model_card=False)
     return proof
+
+
+def _trimmed_scores(
+    publication: Publication, model: Any, folder: Path, results: Mapping[str, Any], show: bool
+) -> list[dict[str, Any]]:
+    """Retrieval before and after, in every language that the run measured and the sets have."""
+    measured = dict.fromkeys(entry["language"] for entry in results.get("evaluations", ()))
+    sets: list[Any] = []
+    for place in publication.trim_evaluations:
+        languages = [code for code in retrieval_languages(place)["queries"] if code in measured]
+        if not languages:
+            raise InputError("has no language that the run was measured in", "leave the set out", path=place)
+        sets += [read_retrieval_set(place, code) for code in languages]
+    if not sets:
+        return []
+    teacher: Any = load_encoder(str((results.get("config") or {}).get("teacher")), device="cpu")
+    trimmed: Any = load_encoder(str(folder), device="cpu")
+    return retrieval_before_and_after(model, trimmed, sets, teacher, show_progress=show)
 
 
 def _adapters(run: Path, folder: Path, publication: Publication, *, trimmed: bool) -> list[Adapter]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hf_optical.data.tables import Fault, read_records
-from hf_optical.data.texts import text_fault
+from hf_optical.data.text_rows import read_text_rows
 from hf_optical.errors import InputError
 
 
@@ -30,15 +29,4 @@ def read_sample(path: str | Path, fields: Sequence[str] = ("text",)) -> list[str
             raise InputError("no such file", "check the path", path=path)
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
         return [line for line in lines if line]
-    records, found = read_records(path), []
-    if missing := [field for field in fields if field not in records.columns]:
-        problem = f"there is no such column; found {', '.join(records.columns)}"
-        raise InputError(problem, "name the columns of text", path=path, field=missing[0])
-    for number, row in records.rows:
-        if isinstance(row, Fault):
-            raise InputError(row.problem, "correct the row", path=path, row=number, field=row.field)
-        for field in fields:
-            if fault := text_fault(row.get(field)):
-                raise InputError(fault, "remove the row or fill it", path=path, row=number, field=field)
-            found.append(row[field])
-    return found
+    return [row[field] for _, row in read_text_rows(path, fields) for field in fields]

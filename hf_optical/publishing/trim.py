@@ -29,6 +29,7 @@ from hf_optical.students.parts import (
     embeddings_of,
     rebuilt_tokenizer,
     rebuilt_transformer,
+    settings_of,
     tokenizer_of,
     transformer_of,
 )
@@ -59,7 +60,9 @@ def trim(model: Model, texts: Iterable[str], *, min_count: int = 1, show_progres
         model: A dense or late-interaction encoder with a fast tokenizer (Unigram as in XLM-R, WordPiece as in BERT);
             it is not changed.
         texts: Sentences of *every* language that the model is to go on reading, English too if it reads it.
-        min_count: A piece is kept if the texts have it at least so often.
+        min_count: A piece is kept if the texts have it at least so often. 2 makes a smaller file and cuts more words of
+            other text into finer pieces: see what it costs with
+            :func:`~hf_optical.publishing.trim_proof.retrieval_before_and_after`.
         show_progress: Whether to show a bar.
 
     Returns:
@@ -214,14 +217,7 @@ def _with_kept_rows(model: Model, module: Transformer, spec: dict[str, Any], kep
         parts.append(copy.deepcopy(part))
         if ids := getattr(part, "keep_only_token_ids", None):
             parts[-1].keep_only_token_ids = [kept.index(number) for number in ids]  # type: ignore[assignment]
-    options: dict[str, Any] = {
-        "prompts": dict(model.prompts),
-        "default_prompt_name": model.default_prompt_name,
-        "similarity_fn_name": model.similarity_fn_name,
-    }
-    if getattr(model, "truncate_dim", None) is not None:
-        options["truncate_dim"] = model.truncate_dim
-    made = type(model)(modules=parts, device=str(model.device), **options)
+    made = type(model)(modules=parts, device=str(model.device), **settings_of(model))
     with TemporaryDirectory() as folder:
         made.save_pretrained(folder, create_model_card=False)
         dtype = next(module.model.parameters()).dtype

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from hf_optical.data.retrieval import RetrievalSet
 from hf_optical.errors import HFOpticalError
+from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.evaluation.encoding import Encoder
+from hf_optical.evaluation.retrieval import evaluate_retrieval
+from hf_optical.evaluation.significance import compare
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,43 @@ class TrimProof:
     def as_dict(self) -> dict[str, Any]:
         """For ``results.json``."""
         return {**asdict(self), "size_ratio": self.size_ratio}
+
+
+def retrieval_before_and_after(
+    model: Encoder, trimmed: Encoder, sets: Sequence[RetrievalSet], documents: Encoder, *, show_progress: bool = False
+) -> list[dict[str, Any]]:
+    """Retrieval of the whole and of the trimmed model, which differ on queries that are not covered.
+
+    Args:
+        model: The whole model.
+        trimmed: The trimmed one.
+        sets: Retrieval sets, one for each language of the queries.
+        documents: Reads the documents: the teacher.
+        show_progress: Whether to show bars.
+
+    Returns:
+        For each set: ``set``, ``language``, ``n``; nDCG@10 ``whole`` and ``trimmed``, their ``difference``, its 95 %
+        bootstrap ``interval`` over queries, and the ``verdict`` of the paired test.
+    """
+    cache = DocumentCache()
+    options: dict[str, Any] = {"document_cache": cache, "show_progress": show_progress}
+    found = []
+    for item in sets:
+        after, before = (evaluate_retrieval(each, item, documents, **options) for each in (trimmed, model))
+        result = compare(after, before)
+        found.append(
+            {
+                "set": result.set,
+                "language": result.language,
+                "n": result.n,
+                "whole": result.mean_b,
+                "trimmed": result.mean_a,
+                "difference": result.difference,
+                "interval": list(result.interval),
+                "verdict": result.verdict,
+            }
+        )
+    return found
 
 
 def folder_bytes(model: Encoder) -> int:

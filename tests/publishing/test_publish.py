@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import json
 import os
 import re
@@ -19,6 +18,7 @@ import tiny_models
 import torch
 from hub_server import TOKEN, Hub
 from safetensors.torch import load_file, save_file
+from script_modules import load_recipe
 from sentence_transformers import MultiVectorEncoder, SentenceTransformer
 
 from hf_optical.errors import HFOpticalError, InputError, NonFiniteError
@@ -112,6 +112,47 @@ def test_trimming_is_published_with_its_proof(tmp_path):
     np.testing.assert_array_equal(whole.encode(TEXTS), small.encode(TEXTS))
 
 
+def test_trimming_says_what_it_does_to_retrieval(tmp_path):
+    from hf_optical.data.retrieval import read_retrieval_set
+    from hf_optical.evaluation.retrieval import evaluate_retrieval
+
+    run = _run(tmp_path / "run", tiny_models.dense(tmp_path / "made"))
+    teacher = tmp_path / "teacher"
+    tiny_models.dense(tmp_path / "other").save_pretrained(str(teacher))
+    place = _retrieval_set(tmp_path / "s")
+    results = {**RESULTS, "config": {**RESULTS["config"], "teacher": str(teacher)}}
+    (run / "results.json").write_text(json.dumps(results))
+    options = {"trim_texts": TEXTS[:1], "trim_evaluations": [place], "teacher_id": "owner/english"}
+    folder = build(Publication(run, "me/tiny", **options), tmp_path / "out")
+    (row,) = json.loads((folder / "results.json").read_text())["trimming"]["retrieval"]
+    item = read_retrieval_set(place, "swh_Latn")
+    documents = SentenceTransformer(str(teacher), device="cpu")
+    for name, each in (("whole", run / "model"), ("trimmed", folder)):
+        scores = evaluate_retrieval(SentenceTransformer(str(each), device="cpu"), item, documents)
+        assert row[name] == pytest.approx(scores.metrics["ndcg@10"])
+    assert row["n"] == len(item.queries) and row["difference"] == pytest.approx(row["trimmed"] - row["whole"])
+    card = (folder / "README.md").read_text()
+    assert f"| s | Swahili | {row['n']} | {row['whole']:.3f} | {row['trimmed']:.3f} |" in card
+    for kind in ("queries.{}.jsonl", "qrels.{}.trec"):
+        (place / kind.format("sw")).rename(place / kind.format("so"))
+    with pytest.raises(InputError, match="no language that the run was measured in"):
+        build(Publication(run, "me/tiny", **options), tmp_path / "out")
+
+
+def _retrieval_set(place: Path) -> Path:
+    """Documents of one to three words, queries of which some have pieces that trimming removes."""
+    place.mkdir()
+    words = ["goat", "tree", "child", "house", "river", "dog"]
+    with (place / "corpus.en.jsonl").open("w") as stream:
+        for i, word in enumerate(words):
+            stream.write(json.dumps({"_id": f"d{i}", "text": f"the {word} {words[i - 1]}"}) + "\n")
+    with (place / "queries.sw.jsonl").open("w") as stream:
+        for i, word in enumerate(words):
+            stream.write(json.dumps({"_id": f"q{i}", "text": f"a {word}"}) + "\n")
+    (place / "qrels.sw.trec").write_text("".join(f"q{i} 0 d{i} 1\n" for i in range(len(words))))
+    return place
+
+
 def _broken(source: Path, target: Path) -> Path:
     shutil.copytree(source, target)
     return target
@@ -160,17 +201,8 @@ def test_a_full_disk_leaves_nothing_behind(dense_run, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def _recipe(name: str):
-    path = Path(__file__).resolve().parents[2] / "recipes" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"recipe_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_recipe_builds_and_sends_nothing(dense_run, tmp_path, capsys):
-    recipe = _recipe("publish")
+    recipe = load_recipe("publish")
     (tmp_path / "texts.txt").write_text("\n".join(TEXTS))
     texts = str(tmp_path / "texts.txt")
     recipe.main(recipe.PublishConfig(run=str(dense_run), dry_run=str(tmp_path / "out"), texts=texts, limits=[texts]))

@@ -1,0 +1,93 @@
+"""What a card says in words: training, data, limits, the command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hf_optical.data.languages import ENGLISH
+
+_LONG_COMMAND = 100  # characters; a longer one gets a line for each option
+
+
+def training(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """Steps, batch and learning rate."""
+    if config.get("max_steps") is None:
+        return "not stated"
+    processes = results.get("processes") or 1
+    pairs = config.get("batch_size", "?")
+    text = f"{config['max_steps']:,} steps of {pairs} pairs, learning rate {config.get('learning_rate', '?')}"
+    text += f", {results['precision']}" if results.get("precision") else ""
+    return text + (f", {processes} processes" if processes > 1 else "")
+
+
+def pairs_used(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """How many pairs were used."""
+    if results.get("pairs") is None:
+        return "The number of pairs used is not stated."
+    drawn = f", drawn from the file with seed {results.get('seed')}" if config.get("max_pairs") else ""
+    return f"Pairs used in training: {results['pairs']:,}{drawn}. No sentence of the data is in this repository."
+
+
+def bitext_limits(results: Mapping[str, Any]) -> str:
+    """What it has seen."""
+    pairs = results.get("pairs")
+    if pairs is None:
+        return "How much bitext it has seen is not stated."
+    return f"It has seen {pairs:,} sentence pairs; names, terms and turns of phrase outside them are read by parts."
+
+
+def english_limits(results: Mapping[str, Any]) -> list[str]:
+    """What English queries lose, where they were measured."""
+    return [
+        f"English queries lose {entry['raw']['ndcg@10'] - entry['after']['ndcg@10']:.3f} nDCG@10 against the teacher "
+        f"({entry['set']}, {entry['n']} queries): let the teacher read them."
+        for entry in results.get("evaluations", ())
+        if entry["language"] == ENGLISH
+        and entry.get("raw")
+        and entry.get("after")
+        and entry["raw"]["ndcg@10"] > entry["after"]["ndcg@10"]
+    ]
+
+
+def command_line(text: str | None) -> str:
+    """The command as one may type it, an option a line where it is long."""
+    if not text:
+        return "not stated"
+    text = f"python {text}" if text.startswith("recipes/") else text
+    return text if len(text) <= _LONG_COMMAND else text.replace(" --", " \\\n  --")
+
+
+def measured_only(row: Mapping[str, Any], results: Mapping[str, Any]) -> bool:
+    """Whether an entry of the data is a retrieval set, and no training file: those have no rows."""
+    return row.get("rows") is None and row.get("path") in {entry["set"] for entry in results.get("evaluations", ())}
+
+
+def short_hash(row: Mapping[str, Any]) -> str:
+    """The beginning of a SHA-256."""
+    return str(row.get("sha256", ""))[:16] + "…"
+
+
+def data_row(row: Mapping[str, Any]) -> dict[str, str]:
+    """A row of the table of training data."""
+    return {
+        "path": cell(str(row.get("path"))),
+        "rows": f"{row['rows']:,}" if row.get("rows") is not None else "",
+        "sha256": short_hash(row),
+        "licences": _counts(row.get("licences")),
+        "origin": _counts(row.get("origin")),
+    }
+
+
+def _counts(found: Mapping[str, int] | str | None) -> str:
+    if not found:
+        return "not stated"
+    if isinstance(found, str):
+        return cell(found)
+    listed = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
+    return cell(", ".join(f"{name} {count:,}" for name, count in listed))
+
+
+def cell(text: str) -> str:
+    """Text that does not break a table."""
+    return text.replace("|", "\\|").replace("\n", " ")

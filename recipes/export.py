@@ -1,0 +1,69 @@
+"""Write a dense student for servers without PyTorch: ONNX, ONNX in int8, OpenVINO; checked against PyTorch.
+
+``python recipes/export.py --model outputs/swahili/model --output_dir exported --backends onnx openvino --int8 avx2``.
+With ``--adapter swh_Latn`` one language's adapter is merged first. The folder is a whole model with the exported files
+in it: ``SentenceTransformer("exported", backend="onnx")`` loads it where optimum is installed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hf_optical.configuration import run
+from hf_optical.publishing.export import ONNX_FILE, OPENVINO_FILE, adapter_folder, export, int8_file, merge_adapter
+from hf_optical.publishing.runtimes import compare, load_exported
+from hf_optical.publishing.samples import read_sample
+
+_TEXTS = ["What is the capital?", "The goat sleeps under a tree near the river.", "one two three four five six seven"]
+
+
+def _option(default: Any, text: str) -> Any:
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata={"help": text})
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass
+class ExportConfig:
+    """Options of the recipe: in a YAML file, as flags, or both."""
+
+    model: str = field(metadata={"help": "Folder of a dense model."})
+    output_dir: str = field(metadata={"help": "Folder for the model with the exported files in it."})
+    backends: list[str] = _option(["onnx"], "onnx, openvino, or both.")
+    int8: list[str] = _option([], "Also int8 for these processors: avx2, avx512, avx512_vnni, arm64 (ONNX).")
+    adapter: str | None = _option(None, "Merge this language's adapter first: its code, or its folder.")
+    texts: str | None = _option(None, "Queries to compare on (.txt or a table); three sentences if not given.")
+    text_fields: list[str] = _option(["text"], "Columns of text in --texts, where it is a table.")
+    tolerance: float = _option(1e-4, "Largest difference from PyTorch allowed in a number of a vector; not of int8.")
+
+
+def main(config: ExportConfig) -> None:
+    """Export, compare, say where it is."""
+    place = export(
+        config.model,
+        config.output_dir,
+        config.backends,  # type: ignore[arg-type]
+        int8=config.int8,
+        adapter=config.adapter,
+    )
+    texts = read_sample(config.texts, config.text_fields) if config.texts else _TEXTS
+    whole = {name: file for name, file in (("onnx", ONNX_FILE), ("openvino", OPENVINO_FILE)) if name in config.backends}
+    with TemporaryDirectory() as scratch:
+        reference = Path(config.model)
+        if config.adapter is not None:
+            reference = merge_adapter(reference, adapter_folder(reference, config.adapter), Path(scratch) / "merged")
+        for file in [*whole.values(), *map(int8_file, config.int8)]:
+            parity = compare(reference, load_exported(place, file), texts)
+            if file in whole.values():
+                parity.check(config.tolerance)
+            print(
+                f"{place / file}: {(place / file).stat().st_size / 1e6:,.1f} MB; {parity.texts} texts, largest "
+                f"difference {parity.largest_difference:.1e}, smallest cosine {parity.smallest_cosine:.4f}"
+            )
+
+
+if __name__ == "__main__":
+    run(main, ExportConfig)

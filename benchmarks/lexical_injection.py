@@ -36,7 +36,7 @@ from hf_optical.figures.layer_probe import draw_layer_probe
 from hf_optical.models import load_encoder
 from hf_optical.results import versions, write_json
 from hf_optical.students import starting_student
-from hf_optical.students.lexical_stage import inject_lexicon
+from hf_optical.students.lexical_stage import LexicalStage, inject_lexicon
 
 # As in the paper: the student reads both sides, layer 2, nothing at the output, LoRA on query and value. Ours: the
 # teacher reads the English, the probed layer, an output term; by LoRA, or on the lower layers' own weights.
@@ -150,20 +150,9 @@ def measure(report: Report, teacher: Any, language: str, start: str) -> None:
     for arm, pairs, seed in wanted:
         clock, layer = time.process_time(), layer_of(arm, first)
         trained = deepcopy(student)
-        settings = {name: value for name, value in ARMS[arm].items() if name not in ("english", "layer")}
         english = teacher if ARMS[arm]["english"] == "teacher" else None
-        done = inject_lexicon(
-            trained,
-            as_rows(train),
-            teacher=english,
-            layer=layer,
-            steps=options.steps,
-            batch_size=options.batch_size,
-            shuffled=pairs == "shuffled",
-            seed=seed,
-            show_progress=False,
-            use_cpu=True,
-            **settings,
+        done = inject(
+            trained, train, options, arm=arm, teacher=english, layer=layer, shuffled=pairs != "true", seed=seed
         )
         probe, after = probe_layers(trained, control, teacher=english), retrieval.scores(trained)
         row = {"language": code, "start": start, "arm": arm, "pairs": pairs, "seed": seed, "layer": layer}
@@ -179,6 +168,15 @@ def measure(report: Report, teacher: Any, language: str, start: str) -> None:
     if options.figure and len(drawn) > 1:
         file = options.figure.with_name(f"{options.figure.stem}_{code}_{start}.png")
         draw_layer_probe(drawn, file, title=f"Control words, {code}, {start} start", mark=first["layer"])
+
+
+def inject(
+    student: Any, train: list[tuple[str, str]], options: argparse.Namespace, *, arm: str, **settings: Any
+) -> LexicalStage:
+    """One arm, on the student given."""
+    settings |= {name: value for name, value in ARMS[arm].items() if name not in ("english", "layer")}
+    settings |= {"steps": options.steps, "batch_size": options.batch_size, "show_progress": False, "use_cpu": True}
+    return inject_lexicon(student, as_rows(train), **settings)
 
 
 class Retrieval:

@@ -15,7 +15,8 @@ from typing import Any
 
 from hf_optical.configuration import run
 from hf_optical.data.fingerprint import file_fingerprint
-from hf_optical.data.lexicon import LexiconReport, read_lexicon
+from hf_optical.data.lexicon import read_lexicon
+from hf_optical.data.pairs import PairReport
 from hf_optical.data.tokenizer_report import read_texts, report_tokenizer, tokenizer_table
 from hf_optical.errors import InputError
 from hf_optical.evaluation.layer_probe import LayerProbe, probe_layers, without_copies
@@ -107,7 +108,7 @@ def _probe(config: ProbeConfig, model: Any, pairs: list[tuple[str, str]]) -> dic
 
 
 def _pairs(config: ProbeConfig) -> tuple[list[tuple[str, str]], int]:
-    report = LexiconReport()
+    report = PairReport()
     rows = read_lexicon(
         config.lexicon or "",
         source_field=config.source_field,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import os
 import random
 import signal
@@ -16,7 +15,6 @@ import sys
 import time
 from pathlib import Path
 
-RECIPE = Path(__file__).parents[1] / "recipes" / "train.py"
 STEPS, EVERY = 60, 3
 
 
@@ -64,11 +62,11 @@ def start(flags: list[str], output: Path) -> int:
         with open(output.with_suffix(".log"), "a", encoding="utf-8") as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
-            spec = importlib.util.spec_from_file_location("train_recipe", RECIPE)
-            recipe = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(recipe)
+            from script_modules import load_recipe
+
             from hf_optical.configuration import run
 
+            recipe = load_recipe("train")
             try:
                 run(recipe.main, recipe.TrainConfig, [*flags, "--output_dir", str(output)])
             except SystemExit as stop:

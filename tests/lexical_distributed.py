@@ -9,6 +9,7 @@ import tiny_models
 import torch
 from accelerate import PartialState
 from datasets import Dataset
+from torchrun import PLAIN_STEPS
 
 from hf_optical import OTDistillationTrainer, OTDistillationTrainingArguments
 from hf_optical.models import load_encoder
@@ -27,17 +28,11 @@ def main(folder: Path, output_weight: float) -> None:
         max_steps=5,
         per_device_train_batch_size=8 // state.num_processes,
         learning_rate=1e-1,
-        optim="sgd",  # Adam divides by tiny gradients and would turn rounding into differences
-        max_grad_norm=0,
-        report_to="none",
-        save_strategy="no",
-        use_cpu=True,
-        disable_tqdm=True,
         gather_across_devices=True,
-        lr_scheduler_type="constant",
         lexical_objective="nce",
         lexical_layer=2,
         lexical_output_weight=output_weight,
+        **PLAIN_STEPS,
     )
     # Words repeat, so that false negatives of one rank's words lie on the other.
     rows = {"source": tiny_models.ENGLISH[:6] + tiny_models.ENGLISH[:2], "translation": tiny_models.SWAHILI[:8]}

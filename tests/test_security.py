@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import logging
 import os
 import re
-import sys
-from pathlib import Path
 
 import pytest
 import tiny_models
+from script_modules import ROOT, call, load_recipe
 
-from hf_optical.configuration import parse, run
+from hf_optical.configuration import parse
 from hf_optical.errors import InputError
 
-ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*(ROOT / "hf_optical").rglob("*.py"), *(ROOT / "recipes").rglob("*.py")])
 UNPICKLING = re.compile(
     r"(c?[pP]ickle|dill|cloudpickle|joblib|marshal|shelve)(\.|$)|torch\.(load|hub)\b|(pd|pandas)\.read_pickle"
@@ -134,11 +131,7 @@ def test_pages_escape_what_users_wrote():
 
 @pytest.fixture
 def recipe():
-    spec = importlib.util.spec_from_file_location("train_recipe", ROOT / "recipes" / "train.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["train_recipe"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_recipe("train")
 
 
 TOKEN = "hf_" + "ThisIsNoTokenButLooksLikeOne0123"
@@ -159,13 +152,12 @@ def test_a_token_of_the_environment_occurs_nowhere(recipe, tmp_path, monkeypatch
     flags = {"teacher": "teacher", "student": "copy", "language": "sw", "bitext": "pairs.tsv", "eval": "eval"}
     flags |= {"output_dir": "out", "max_steps": "2", "save_steps": "1", "batch_size": "4", "keep_checkpoints": "true"}
     monkeypatch.chdir(tmp_path)
-    argv = [part for name, value in flags.items() for part in (f"--{name}", value)]
     # Nobody answers at this address: what is said of the failure is looked at too.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with caplog.at_level(logging.DEBUG), pytest.raises(SystemExit) as stop:
-        run(recipe.main, recipe.TrainConfig, [*argv, "--push_to_hub", "somebody/something"])
+    with caplog.at_level(logging.DEBUG):
+        code = call(recipe, flags, "--push_to_hub", "somebody/something")
     printed = capfd.readouterr()
-    assert stop.value.code == 2 and "somebody/something" in printed.err
+    assert code == 2 and "somebody/something" in printed.err
     said = [printed.out, printed.err, *(record.getMessage() for record in caplog.records)]
     assert not any(TOKEN in text for text in said)
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]

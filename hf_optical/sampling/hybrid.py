@@ -216,12 +216,8 @@ class HybridBatchSampler(MultiDatasetDefaultBatchSampler):
         return np.bincount(np.searchsorted(firsts, batch, side="right") - 1, minlength=len(firsts))
 
     def _check_sources(self, datasets: Sequence[Any]) -> None:
+        self.policy.check_kinds([kind for kind, members in self._of_kind.items() if members])
         for share, kind in zip(self._shares, KINDS, strict=True):
-            if share and not self._of_kind[kind]:
-                raise InputError(
-                    f"the policy gives {kind} batches a share of {share:.3g}, and no dataset is named {kind}/...",
-                    "add one, or change alpha or bitext_share",
-                )
             if self._of_kind[kind] and not share:
                 logger.warning("The policy draws no %s batches: those datasets are not trained on.", kind)
         columns = {tuple(datasets[i].column_names) for i in self._of_kind["cross"]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -96,6 +96,25 @@ class HybridPolicy:
         """Probabilities of a monolingual, a cross-lingual and a bitext batch, shape ``(3,)``."""
         rest = 1 - self.bitext_share
         return np.array([rest * self.alpha, rest * (1 - self.alpha), self.bitext_share])
+
+    def check_kinds(self, kinds: Collection[str]) -> None:
+        """Stop where batches of some kind would be drawn and there is nothing of it.
+
+        Args:
+            kinds: The kinds that there are.
+
+        Raises:
+            InputError: A kind with a share is missing.
+
+        Example:
+            >>> HybridPolicy(alpha=1.0).check_kinds(["mono"])
+        """
+        for share, kind in zip(self.shares(), KINDS, strict=True):
+            if share and kind not in kinds:
+                raise InputError(
+                    f"the policy gives {kind} batches a share of {share:.3g}, and no dataset is named {kind}/...",
+                    "add one, or change alpha or bitext_share",
+                )
 
     def weights(self, rows: Sequence[int]) -> np.ndarray:
         """Probabilities of the languages of one kind.

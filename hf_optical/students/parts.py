@@ -195,6 +195,18 @@ def rebuilt_transformer(
     return new
 
 
+def settings_of(model: Encoder) -> dict[str, Any]:
+    """What a model of the same class is given besides modules and device: prompts, similarity, truncation."""
+    settings: dict[str, Any] = {
+        "prompts": dict(model.prompts),
+        "default_prompt_name": model.default_prompt_name,
+        "similarity_fn_name": model.similarity_fn_name,
+    }
+    if getattr(model, "truncate_dim", None) is not None:
+        settings["truncate_dim"] = model.truncate_dim
+    return settings
+
+
 def assembled(teacher: Encoder, first: Iterable[nn.Module]) -> Encoder:
     """Return a model of the teacher's class: ``first``, then copies of the teacher's modules after its Transformer.
 
@@ -206,14 +218,7 @@ def assembled(teacher: Encoder, first: Iterable[nn.Module]) -> Encoder:
         A new model in single precision, all of whose parameters can be trained, in evaluation mode.
     """
     later: list[nn.Module] = [deepcopy(module) for module in list(teacher._modules.values())[1:]]
-    options: dict[str, Any] = {
-        "prompts": dict(teacher.prompts),
-        "default_prompt_name": teacher.default_prompt_name,
-        "similarity_fn_name": teacher.similarity_fn_name,
-    }
-    if getattr(teacher, "truncate_dim", None) is not None:
-        options["truncate_dim"] = teacher.truncate_dim
-    student = type(teacher)(modules=[*first, *later], device=str(teacher.device), **options)
+    student = type(teacher)(modules=[*first, *later], device=str(teacher.device), **settings_of(teacher))
     # A teacher that was frozen, or loaded in half precision, hands that on to its copies; a student is to be trained.
     student.requires_grad_(True).float()
     return student.eval()

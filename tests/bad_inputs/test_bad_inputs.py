@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import logging
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from make_bad_inputs import CASES, arguments, make, prepare
+from script_modules import load_recipe
 
 from hf_optical.configuration import run
-
-RECIPES = Path(__file__).parents[2] / "recipes"
 
 
 @dataclasses.dataclass
@@ -43,10 +40,7 @@ def _load_adapters(config):
 def recipes():
     found = {"lexicon": (_read_lexicon, LexiconConfig), "adapters": (_load_adapters, AdaptersConfig)}
     for name in ("train", "evaluate", "compare"):
-        spec = importlib.util.spec_from_file_location(f"{name}_recipe", RECIPES / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[f"{name}_recipe"] = module
-        spec.loader.exec_module(module)
+        module = load_recipe(name)
         found[name] = (module.main, getattr(module, f"{name.title()}Config"))
     return found
 

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 from fuzz_profiles import fuzz
 from hypothesis import strategies as st
 
-from hf_optical.data.bitext import BitextReport, read_bitext
+from hf_optical.data.bitext import read_bitext
 from hf_optical.data.lexicon import read_lexicon
+from hf_optical.data.pairs import PairReport
 from hf_optical.data.qrels import read_qrels
 from hf_optical.data.query_passages import read_query_passages
 from hf_optical.data.retrieval import read_retrieval_set
@@ -117,7 +118,7 @@ def check_texts(rows, columns) -> None:
 @fuzz(12, suffix=SUFFIXES, seed=st.integers(0), edits=st.integers(0, 6), bad=st.sampled_from(["error", "skip"]))
 def test_spoilt_bitext(suffix, seed, edits, bad):
     with written(f"pairs{suffix}", spoilt(sound(suffix), seed, edits)) as path, contextlib.suppress(InputError):
-        report = BitextReport()
+        report = PairReport()
         rows = read_bitext(path, on_bad_rows=bad, report=report)
         check_texts(rows, ("source", "translation"))
         assert report.kept == len(rows)

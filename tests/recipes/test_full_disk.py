@@ -11,10 +11,11 @@ from pathlib import Path
 
 import kill_resume
 import pytest
+from script_modules import RECIPES
 
 from hf_optical.checkpoints import last_whole_checkpoint
 
-RECIPE = Path(__file__).parents[2] / "recipes" / "train.py"
+RECIPE = RECIPES / "train.py"
 
 
 def in_namespace(commands, cwd):

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
 import tiny_models
+from script_modules import RECIPES, load_recipe, results_of
 
-from hf_optical.configuration import parse
 from hf_optical.errors import InputError
-
-_FILE = Path(__file__).resolve().parents[2] / "recipes" / "probe.py"
 
 
 @pytest.fixture(scope="module")
 def recipe():
-    spec = importlib.util.spec_from_file_location("probe_recipe", _FILE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_recipe("probe")
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +35,7 @@ def folder(tmp_path_factory):
 
 
 def run(recipe, output, *arguments):
-    recipe.main(parse(recipe.ProbeConfig, [*map(str, arguments), "--output_dir", str(output)]))
-    return json.loads((output / "results.json").read_text())
+    return results_of(recipe, recipe.ProbeConfig, output, *arguments)
 
 
 def test_before_and_after_with_texts(recipe, folder, tmp_path, capsys):
@@ -81,7 +71,7 @@ def test_what_is_missing_is_named(recipe, folder, tmp_path):
 
 @pytest.mark.slow
 def test_the_embedded_sample_without_arguments(recipe, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(_FILE.parent))
+    monkeypatch.syspath_prepend(str(RECIPES))
     found = run(recipe, tmp_path / "out")
     before, after = found["probes"]["before"], found["probes"]["after"]
     # Rows aligned in the bitext know the words; as grown from surface forms they do not.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -12,22 +11,13 @@ import numpy as np
 import pytest
 import tiny_models
 from safetensors.torch import load_file
+from script_modules import call
+from tiny_sets import write_retrieval_set, write_rows
 
 from hf_optical.adapters.files import load_all
-from hf_optical.configuration import run
 from hf_optical.publishing.publish import Publication, build
 
-RECIPE = Path(__file__).parents[2] / "recipes" / "train.py"
 TEXTS = ["mbuzi analala", "mtoto anakula katika nyumba", "the goat"]
-
-
-@pytest.fixture(scope="module")
-def recipe():
-    spec = importlib.util.spec_from_file_location("train_recipe", RECIPE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["train_recipe"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -36,21 +26,14 @@ def workplace(tmp_path):
     tiny_models.dense(tmp_path, words, layers=2).save_pretrained(str(tmp_path / "teacher"))
     for seed, tag in enumerate(("sw", "so")):
         rows = tiny_models.bitext(40, seed=seed)
-        lines = [json.dumps({"en": row["source"], "xx": row["translation"]}) for row in rows]
-        (tmp_path / f"{tag}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    folder = tmp_path / "eval"
-    folder.mkdir()
-    for tag, texts in (("en", tiny_models.ENGLISH), ("sw", tiny_models.SWAHILI), ("so", tiny_models.SWAHILI[::-1])):
-        for name, prefix in (("corpus", "d"), ("queries", "q")):
-            if name == "queries" or tag == "en":
-                lines = [json.dumps({"id": f"{prefix}{i}", "text": texts[i]}) for i in range(8)]
-                (folder / f"{name}.{tag}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (folder / "qrels.all.trec").write_text("".join(f"q{i} 0 d{i} 1\n" for i in range(8)))
+        write_rows(tmp_path / f"{tag}.jsonl", [{"en": row["source"], "xx": row["translation"]} for row in rows])
+    texts = {"en": tiny_models.ENGLISH[:8], "sw": tiny_models.SWAHILI[:8], "so": tiny_models.SWAHILI[:-9:-1]}
+    write_retrieval_set(tmp_path / "eval", {"en": texts["en"]}, texts)
     return {
         "teacher": str(tmp_path / "teacher"),
         "student": "copy",
         "bitext": [f"sw={tmp_path / 'sw.jsonl'}", f"so={tmp_path / 'so.jsonl'}"],
-        "eval": str(folder),
+        "eval": str(tmp_path / "eval"),
         "output_dir": str(tmp_path / "out"),
         "adapter": "lora",
         "lora_r": "2",
@@ -59,15 +42,6 @@ def workplace(tmp_path):
         "learning_rate": "1e-2",
         "save_steps": "2",
     }
-
-
-def call(recipe, flags, *more):
-    argv = []
-    for name, value in flags.items():
-        argv += [f"--{name}", *(value if isinstance(value, list) else [value])]
-    with pytest.raises(SystemExit) as stop:
-        run(recipe.main, recipe.TrainConfig, [*argv, *more])
-    return stop.value.code
 
 
 def test_one_base_and_an_adapter_for_each_language(recipe, workplace, capsys):
@@ -107,20 +81,10 @@ def test_one_base_and_an_adapter_for_each_language(recipe, workplace, capsys):
     assert np.abs(np.load(out / "vectors.npy") - vectors[1]).max() < 1e-6
 
 
-def test_an_interrupted_run_goes_on_and_ends_like_a_whole_one(recipe, workplace, tmp_path, monkeypatch):
-    from hf_optical.trainer import OTDistillationTrainer
-
-    step = OTDistillationTrainer.training_step
+def test_an_interrupted_run_goes_on_and_ends_like_a_whole_one(recipe, workplace, tmp_path, interrupted_after):
     assert call(recipe, {**workplace, "output_dir": str(tmp_path / "whole")}) == 0
-
-    def interrupted(self, *args, **options):
-        if self.state.global_step == 4:
-            raise KeyboardInterrupt
-        return step(self, *args, **options)
-
-    monkeypatch.setattr(OTDistillationTrainer, "training_step", interrupted)
-    assert call(recipe, workplace) == 130
-    monkeypatch.setattr(OTDistillationTrainer, "training_step", step)
+    with interrupted_after(4):
+        assert call(recipe, workplace) == 130
     assert call(recipe, workplace) == 0
     for code in ("swh_Latn", "som_Latn"):
         files = [

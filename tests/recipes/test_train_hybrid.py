@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import tiny_models
+from script_modules import call
 from sentence_transformers import SentenceTransformer
+from tiny_sets import write_retrieval_set, write_rows
 
-from hf_optical.configuration import run
-
-RECIPE = Path(__file__).parents[2] / "recipes" / "train.py"
-
-
-@pytest.fixture(scope="module")
-def recipe():
-    spec = importlib.util.spec_from_file_location("train_recipe", RECIPE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["train_recipe"] = module
-    spec.loader.exec_module(module)
-    return module
+from hf_optical.models import load_encoder
 
 
 @pytest.fixture
@@ -36,40 +25,26 @@ def workplace(tmp_path):
             {"id": f"{tag}{i}", "en": row["source"], "xx": row["translation"], "doc": f"{tag} {i // 8}"}
             for i, row in enumerate(rows)
         ]
-        (tmp_path / f"{tag}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        write_rows(tmp_path / f"{tag}.jsonl", lines)
     questions = [
         {"id": f"en{i}", "query": row["source"], "passage": f"{row['source']} {i}"}
         for i, row in enumerate(tiny_models.bitext(20, seed=5))
     ]
-    (tmp_path / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions), encoding="utf-8")
-    folder = tmp_path / "eval"
-    folder.mkdir()
-    for tag, texts in (("en", tiny_models.ENGLISH), ("sw", tiny_models.SWAHILI), ("so", tiny_models.SWAHILI[::-1])):
-        for name, prefix in (("corpus", "d"), ("queries", "q")):
-            lines = [json.dumps({"id": f"{prefix}{i}", "text": texts[i]}) for i in range(8)]
-            (folder / f"{name}.{tag}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (folder / "qrels.all.trec").write_text("".join(f"q{i} 0 d{i} 1\n" for i in range(8)))
+    write_rows(tmp_path / "questions.jsonl", questions)
+    texts = {"en": tiny_models.ENGLISH[:8], "sw": tiny_models.SWAHILI[:8], "so": tiny_models.SWAHILI[:-9:-1]}
+    write_retrieval_set(tmp_path / "eval", texts, texts)
     return {
         "teacher": str(tmp_path / "teacher"),
         "student": "copy",
         "bitext": [f"sw={tmp_path / 'sw.jsonl'}", f"so={tmp_path / 'so.jsonl'}"],
         "pairs": f"mono/en={tmp_path / 'questions.jsonl'}",
         "contexts": "4",
-        "eval": str(folder),
+        "eval": str(tmp_path / "eval"),
         "output_dir": str(tmp_path / "out"),
         "max_steps": "12",
         "batch_size": "4",
         "save_steps": "6",
     }
-
-
-def call(recipe, flags, *more):
-    argv = []
-    for name, value in flags.items():
-        argv += [f"--{name}", *(value if isinstance(value, list) else [value])]
-    with pytest.raises(SystemExit) as stop:
-        run(recipe.main, recipe.TrainConfig, [*argv, *more])
-    return stop.value.code
 
 
 def test_three_kinds_of_batches_in_one_run_and_what_was_drawn(recipe, workplace, capsys):
@@ -99,21 +74,10 @@ def test_one_kind_of_batches_alone(recipe, workplace, alpha, kind):
     assert [name for name, count in drawn["batches"].items() if count] == [kind]
 
 
-def test_an_interrupted_hybrid_run_goes_on_and_ends_like_a_whole_one(recipe, workplace, tmp_path, monkeypatch):
-    from hf_optical.models import load_encoder
-    from hf_optical.trainer import OTDistillationTrainer
-
-    step = OTDistillationTrainer.training_step
+def test_an_interrupted_hybrid_run_goes_on_and_ends_like_a_whole_one(recipe, workplace, tmp_path, interrupted_after):
     assert call(recipe, {**workplace, "output_dir": str(tmp_path / "whole")}) == 0
-
-    def interrupted(self, *args, **options):
-        if self.state.global_step == 8:
-            raise KeyboardInterrupt
-        return step(self, *args, **options)
-
-    monkeypatch.setattr(OTDistillationTrainer, "training_step", interrupted)
-    assert call(recipe, workplace) == 130
-    monkeypatch.setattr(OTDistillationTrainer, "training_step", step)
+    with interrupted_after(8):
+        assert call(recipe, workplace) == 130
     assert call(recipe, workplace) == 0
     states = [
         load_encoder(str(folder / "model"), device="cpu").state_dict()
@@ -131,8 +95,6 @@ def test_several_languages_on_bitext_alone_are_measured_in_the_teachers_index(re
 
 
 def test_the_cached_loss_takes_the_same_steps(recipe, workplace, tmp_path):
-    from hf_optical.models import load_encoder
-
     flags = ["--bitext_share", "0", "--measure_start", "false"]
     for name, more in (("whole", []), ("cached", ["--contrastive_mini_batch", "2"])):
         assert call(recipe, {**workplace, "output_dir": str(tmp_path / name)}, *flags, *more) == 0

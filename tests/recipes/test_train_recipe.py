@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -9,55 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_models
+from script_modules import RECIPES, call
+from tiny_runs import write_run
 
-from hf_optical.configuration import parse, run
+from hf_optical.configuration import parse
 from hf_optical.models import load_encoder
-
-RECIPE = Path(__file__).parents[2] / "recipes" / "train.py"
-
-
-@pytest.fixture(scope="module")
-def recipe():
-    spec = importlib.util.spec_from_file_location("train_recipe", RECIPE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["train_recipe"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
 def workplace(tmp_path):
     """A teacher, a bitext and a retrieval set, all tiny, and the flags that name them."""
-    tiny_models.dense(tmp_path, tiny_models.ENGLISH).save_pretrained(str(tmp_path / "teacher"))
-    rows = tiny_models.bitext(40)
-    with (tmp_path / "pairs.tsv").open("w", encoding="utf-8") as file:
-        file.write("en\tsw\n" + "".join(f"{row['source']}\t{row['translation']}\n" for row in rows))
-    folder = tmp_path / "eval"
-    folder.mkdir()
-    texts = list(dict.fromkeys(row["source"] for row in rows))[:30]
-    pairs = {row["source"]: row["translation"] for row in rows}
-    for name, values in (("corpus.en", texts), ("queries.sw", [pairs[text] for text in texts]), ("queries.en", texts)):
-        lines = [json.dumps({"id": f"{name[0]}{i}", "text": text}) for i, text in enumerate(values)]
-        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (folder / "qrels.all.trec").write_text("".join(f"q{i} 0 c{i} 1\n" for i in range(len(texts))))
-    return {
-        "teacher": str(tmp_path / "teacher"),
-        "student": "copy",
-        "language": "sw",
-        "bitext": str(tmp_path / "pairs.tsv"),
-        "eval": str(folder),
-        "output_dir": str(tmp_path / "out"),
-        "max_steps": "3",
-        "batch_size": "4",
-        "save_steps": "2",
-    }
-
-
-def call(recipe, flags, *more):
-    argv = [part for name, value in flags.items() for part in (f"--{name}", value)]
-    with pytest.raises(SystemExit) as stop:
-        run(recipe.main, recipe.TrainConfig, [*argv, *more])
-    return stop.value.code
+    return write_run(tmp_path)
 
 
 def test_a_run_leaves_results_model_figure_and_a_table(recipe, workplace, capsys):
@@ -111,23 +72,13 @@ def test_the_model_loads_without_this_package_and_gives_the_same_vectors(recipe,
     assert np.abs(mine - vectors(load_encoder(workplace["teacher"], device="cpu"))).max() > 1e-4
 
 
-def test_an_interrupted_run_goes_on_and_ends_like_a_whole_one(recipe, workplace, tmp_path, capsys, monkeypatch):
+def test_an_interrupted_run_goes_on_and_ends_like_a_whole_one(recipe, workplace, tmp_path, capsys, interrupted_after):
     assert call(recipe, {**workplace, "output_dir": str(tmp_path / "whole")}) == 0
-    from hf_optical.trainer import OTDistillationTrainer
-
-    step = OTDistillationTrainer.training_step
-
-    def interrupted(self, *args, **options):
-        if self.state.global_step == 2:
-            raise KeyboardInterrupt
-        return step(self, *args, **options)
-
-    monkeypatch.setattr(OTDistillationTrainer, "training_step", interrupted)
-    assert call(recipe, workplace) == 130
+    with interrupted_after(2):
+        assert call(recipe, workplace) == 130
     out = Path(workplace["output_dir"])
     assert not (out / "results.json").exists() and (out / "checkpoint-2").is_dir()
-    monkeypatch.setattr(OTDistillationTrainer, "training_step", step)
-    capsys.readouterr()
+    assert f"the same command goes on from {out / 'checkpoint-2'}" in capsys.readouterr().err
     assert call(recipe, workplace) == 0
     assert "Going on from" in capsys.readouterr().out
     states = [load_encoder(str(folder / "model"), device="cpu").state_dict() for folder in (tmp_path / "whole", out)]
@@ -219,7 +170,7 @@ def test_a_misspelt_student_is_named(recipe, workplace, capsys):
 
 @pytest.mark.parametrize("name", ["mono_only", "cross_only", "hybrid", "hybrid_ot"])
 def test_the_configurations_of_the_hybrid_paper_lack_data_only(recipe, name):
-    config = parse(recipe.TrainConfig, ["--config", str(RECIPE.parent / "configs" / f"{name}.yaml")])
+    config = parse(recipe.TrainConfig, ["--config", str(RECIPES / "configs" / f"{name}.yaml")])
     assert config.trains_retrieval and config.reads_index_of == "student"
     assert (config.alpha, config.bitext_share) == {
         "mono_only": (1.0, 0.0),
@@ -233,7 +184,7 @@ def test_the_configurations_of_the_hybrid_paper_lack_data_only(recipe, name):
 
 @pytest.mark.parametrize("name", ["swahili", "somali", "tagalog", "marathi", "sample"])
 def test_the_configurations_parse(recipe, name):
-    config = parse(recipe.TrainConfig, ["--config", str(RECIPE.parent / "configs" / f"{name}.yaml"), "--seed", "7"])
+    config = parse(recipe.TrainConfig, ["--config", str(RECIPES / "configs" / f"{name}.yaml"), "--seed", "7"])
     assert config.seed == 7 and config.student == "extend" and "_" in config.language
 
 
@@ -242,3 +193,39 @@ def test_a_word_level_teacher_cannot_be_extended_and_says_so(recipe, workplace, 
         call(recipe, {**workplace, "student": "extend", "vocab_size": "40"}) == 2
     )  # the tiny vocabulary is word-level
     assert "WordPiece" in capsys.readouterr().err
+
+
+def test_runs_that_share_a_folder_grow_one_student_and_come_to_the_same(recipe, workplace, tmp_path, monkeypatch):
+    import hf_optical.runs.student as growing
+
+    flags = workplace | {"student": "replace", "vocab_size": "60", "objective": "ot+rank"}
+    alone = flags | {"output_dir": str(tmp_path / "alone")}
+    first = flags | {"output_dir": str(tmp_path / "first"), "shared": str(tmp_path / "shared")}
+    second = first | {"output_dir": str(tmp_path / "second"), "measure_start": "false"}
+    grown = []
+    host = growing.starting_student
+    monkeypatch.setattr(growing, "starting_student", lambda *a, **k: grown.append(1) or host(*a, **k))
+    for run in (alone, first, second):
+        assert call(recipe, run) == 0
+    assert len(grown) == 2
+    after = [
+        json.loads((Path(run["output_dir"]) / "results.json").read_text())["evaluations"][0]["after"]
+        for run in (alone, first, second)
+    ]
+    assert after[0] == after[1] == after[2]
+    assert call(recipe, second | {"output_dir": str(tmp_path / "third"), "seed": "1"}) == 0
+    assert len(grown) == 3  # another seed draws another student
+
+
+def test_a_lexicon_gives_rows_to_words_that_no_sentence_has(recipe, workplace, tmp_path):
+    lexicon = tmp_path / "words.tsv"
+    lexicon.write_text("en\tsw\n" + "".join(f"river\tkijito {n}\n" for n in "abcdefgh"))
+    flags = workplace | {"student": "replace", "vocab_size": "200", "max_steps": "0"}
+    vectors = {}
+    for name, more in (("without", {}), ("with", {"start_lexicon": str(lexicon)})):
+        assert call(recipe, flags | more | {"output_dir": str(tmp_path / name)}) == 0
+        model = load_encoder(str(tmp_path / name / "model"))
+        assert (model.tokenizer.tokenize("kijito") == ["▁kijito"]) == bool(more)
+        vectors[name] = model.encode("kijito", normalize_embeddings=True)
+    river = load_encoder(workplace["teacher"]).encode("river", normalize_embeddings=True)
+    assert vectors["with"] @ river > vectors["without"] @ river

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from torchrun import torchrun
 
 RUN = Path(__file__).with_name("sampling_run.py")
 
@@ -54,12 +52,7 @@ def test_stock_trainer_with_lengths_grouped(run, tmp_path):
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("sampler", ["hybrid", "grouped"])
 def test_two_processes_share_the_epoch_and_resume_in_the_second(run, tmp_path, sampler):
-    # torchrun ends both processes when one of them fails; started by hand, the other would wait for it.
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
-    launcher += ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", str(RUN), str(tmp_path), sampler]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(launcher, env=environment, capture_output=True, text=True, timeout=540)
-    assert done.returncode == 0, done.stderr[-3000:]
+    torchrun(RUN, tmp_path, sampler, timeout=540)
     ranks = [json.loads((tmp_path / f"rank-{rank}" / "seen.json").read_text()) for rank in range(2)]
     epochs = []
     for seen in ranks:

@@ -23,6 +23,7 @@ import yaml
 from hf_optical.conversion import CannotConvert, convert, describe, is_bool, is_list, nested_type
 from hf_optical.data.texts import excerpt
 from hf_optical.errors import HFOpticalError, InputError
+from hf_optical.planning.out_of_memory import is_out_of_memory, message
 
 __all__ = ["help_text", "parse", "run"]
 
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _YAML_FLAG = "config"
+_SMALLER = "fewer pairs or documents at a time, a smaller vocabulary or model, or a machine with more memory"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,16 +94,23 @@ def run(main: Callable[[T], object], dataclass_type: type[T], argv: Sequence[str
         argv: As in :func:`parse`.
 
     Raises:
-        SystemExit: 0 after success; 2 after an :class:`HFOpticalError` or a fault of the machine (``OSError``), printed
-            as ``error: ...`` on standard error (its traceback is logged at level DEBUG); 130 after Ctrl-C. Any other
-            exception is a defect and passes.
+        SystemExit: 0 after success; 2 after an :class:`HFOpticalError`, a fault of the machine (``OSError``)
+            or memory that ran out, as ``error: ...`` on standard error (its traceback is logged at level DEBUG); 130
+            after Ctrl-C. Any other exception is a defect and passes.
     """
     try:
         code = main(parse(dataclass_type, argv))
     except HFOpticalError as error:
         logger.debug("traceback of the error below", exc_info=True)
-        if int(os.environ.get("RANK", "0")) == 0:  # once, however many processes were launched
+        # Once, however many processes were launched; but memory runs out on one of them alone.
+        if int(os.environ.get("RANK", "0")) == 0 or isinstance(error, MemoryError):
             sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(2) from None
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        logger.debug("traceback of the error below", exc_info=True)
+        sys.stderr.write(f"error: {message(error, 'outside the training', [_SMALLER])}\n")
         raise SystemExit(2) from None
     except OSError as error:  # of the machine, not of the program: a full disk, a folder that cannot be written
         logger.debug("traceback of the error below", exc_info=True)

@@ -1,0 +1,104 @@
+"""What training holds in memory, part by part, and how each part changes with the options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+# Autocast keeps some tensors for the backward pass in float32 (norms, softmax, the loss), the others in 2 bytes.
+_HALF_ACTIVATIONS = 0.65
+# Tensors that live only within an operator, and what the allocator cannot use.
+_SLACK = 1.1
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training, in numbers.
+
+    Attributes:
+        batch: Pairs per forward pass.
+        accumulation: Forward passes per step.
+        tokens: Length of the longest text in training, in tokens.
+        weights: Weights of the student.
+        table: Those of them in the embedding table.
+        trained: Those that are trained.
+        teacher: Weights of the teacher, which stay at hand beside a cache of its vectors.
+        activations: Bytes kept for the backward pass of the longest batch, in float32.
+        half: Whether it runs in float16 or bfloat16.
+        rest: Bytes of everything else: libraries, data, vectors of documents.
+        adapter: Weights of a LoRA adapter of this student, trained in place of the others.
+        layers: Layers of the student.
+        used: Numbers in the rows of the table that the training's texts use.
+    """
+
+    batch: int
+    accumulation: int
+    tokens: int
+    weights: int
+    table: int
+    trained: int
+    teacher: int
+    activations: float
+    half: bool = False
+    rest: float = 0.0
+    adapter: int = 0
+    layers: int = 1
+    used: int = 0
+
+    def parts(self) -> dict[str, float]:
+        """Bytes by part.
+
+        Example:
+            >>> parts = Training(32, 1, 64, 100, 40, 100, 50, 1000.0).parts()
+            >>> parts["gradients and optimizer"], parts["teacher"]
+            (1200.0, 200.0)
+        """
+        body = self.weights - self.table
+        return {
+            "libraries and data": self.rest,
+            "student": 4.0 * self.weights + (2.0 * body if self.half else 0.0),  # autocast keeps copies in 2 bytes
+            "gradients and optimizer": 12.0 * self.trained,  # a gradient and Adam's two moments, 4 bytes each
+            "teacher": (6.0 if self.half else 4.0) * self.teacher,
+            "activations of the longest batch": self.activations * (_HALF_ACTIVATIONS if self.half else 1.0) * _SLACK,
+        }
+
+    def total(self) -> float:
+        """Bytes in all."""
+        return sum(self.parts().values())
+
+    def with_batch(self, batch: int) -> Training:
+        """A smaller batch with as many pairs a step."""
+        accumulation = max(1, round(self.batch * self.accumulation / batch))
+        return replace(self, batch=batch, accumulation=accumulation, activations=self.activations * batch / self.batch)
+
+    def with_tokens(self, tokens: int) -> Training:
+        """Texts cut at fewer tokens."""
+        return replace(self, tokens=tokens, activations=self.activations * tokens / self.tokens)
+
+    def with_half(self) -> Training:
+        """Half precision."""
+        return replace(self, half=True)
+
+    def with_adapter(self) -> Training:
+        """A LoRA adapter; the student's own weights keep no gradients."""
+        return replace(self, trained=self.adapter, weights=self.weights + self.adapter)
+
+    def with_used_rows(self) -> Training:
+        """Of the embedding table only the rows that occur are trained."""
+        return replace(self, trained=self.trained - min(self.trained, self.table - self.used))
+
+    def with_frozen_table(self) -> Training:
+        """The embedding table is not trained."""
+        return replace(self, trained=self.trained - min(self.table, self.trained))
+
+    def with_layers(self, layers: int) -> Training:
+        """Fewer layers of a grown student."""
+        share = layers / self.layers
+        lost = round((self.weights - self.table) * (1 - share))
+        trained = self.trained - lost if self.trained >= self.weights else round(self.trained * share)
+        return replace(
+            self,
+            weights=self.weights - lost,
+            trained=max(0, trained),
+            activations=self.activations * share,
+            layers=layers,
+        )

@@ -5,5 +5,6 @@ from __future__ import annotations
 from hf_optical.sampling.hybrid import HybridBatchSampler
 from hf_optical.sampling.length_grouped import LengthGroupedBatchSampler
 from hf_optical.sampling.policy import HybridPolicy
+from hf_optical.sampling.token_lengths import TokenLengths
 
-__all__ = ["HybridBatchSampler", "HybridPolicy", "LengthGroupedBatchSampler"]
+__all__ = ["HybridBatchSampler", "HybridPolicy", "LengthGroupedBatchSampler", "TokenLengths"]

@@ -9,13 +9,14 @@ from unittest import mock
 
 import numpy as np
 import pytest
+import tiny_models
 from accelerate.data_loader import BatchSamplerShard
 from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_optical.errors import InputError
-from hf_optical.sampling import LengthGroupedBatchSampler
+from hf_optical.sampling import LengthGroupedBatchSampler, TokenLengths
 
 LENGTH = "hf_optical.sampling.length_grouped.world_size"
 
@@ -180,3 +181,22 @@ def test_the_epoch_reaches_the_sampler_through_the_dataset_and_copies_do_not_int
 def test_bad_input_is_named(columns, options, message):
     with pytest.raises(InputError, match=message):
         sampler_of(Dataset.from_dict(columns), 2, **options)
+
+
+def test_batches_are_similar_in_tokens_where_the_model_counts(tmp_path):
+    """Long words that are one token, and short ones that are many: characters say the opposite of tokens."""
+    model = tiny_models.dense(tmp_path, [*(f"{'x' * i}{i}" for i in range(40)), *"abcdefgh"])
+    few = [f"{'x' * i}{i}" for i in range(40)]
+    many = [" ".join("abcdefgh"[(i + k) % 8] for k in range(3 + i % 17)) for i in range(40)]
+    texts = [text for pair in zip(few, many, strict=True) for text in pair]
+    dataset = Dataset.from_dict({"source": texts[::-1], "translation": texts})
+    count = TokenLengths(model, max_length=12)
+    assert count(["a b", " ".join("abcdefgh" * 3)]) == [4, 12]
+    assert pickle.loads(pickle.dumps(count))._tokenizer is None
+
+    def padded(**options):
+        batches = sampler_of(dataset, length_column="translation", no_duplicates=False, **options)
+        return sum(max(count([texts[row] for row in batch])) * len(batch) for batch in batches)
+
+    real = sum(count(texts))
+    assert padded(length_of=count) < 1.15 * real < padded()

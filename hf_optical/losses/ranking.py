@@ -28,6 +28,7 @@ def ranking_loss(student: Tensor, teacher: Tensor, bank: Tensor, temperature: fl
           https://arxiv.org/abs/2101.04731, equations 1 to 3 (there with a queue, and between images).
 
     Example:
+        >>> import torch
         >>> bank = torch.eye(3)
         >>> round(float(ranking_loss(bank[:1], bank[:1], bank)), 6)
         0.0

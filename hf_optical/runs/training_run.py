@@ -30,7 +30,7 @@ from hf_optical.results import versions, write_results
 from hf_optical.run_folder import claim, remove
 from hf_optical.runs.adapter_report import adapter_report
 from hf_optical.runs.evaluation_panels import EvaluationPanels
-from hf_optical.runs.options import TrainConfig, on_cpu
+from hf_optical.runs.options import DENSE_OBJECTIVE, TrainConfig, on_cpu
 from hf_optical.runs.shared_folder import SharedFolder
 from hf_optical.runs.student import load, save, student_of_run
 from hf_optical.runs.teacher_cache import FOLDER, cache_folder, cache_report
@@ -240,7 +240,7 @@ def watch_for(
     if not config.watch or not config.max_steps or len(rows) < _FEWEST_WATCHED:
         return None
     drawn = rows.shuffle(seed=config.seed).select(range(min(_WATCHED, len(rows))))
-    transports = {"ot", "source"} & set(parse_objective(str(config.objective)))
+    transports = {"ot", "source"} & set(parse_objective(config.objective or DENSE_OBJECTIVE))
     return TrainingWatch(
         teacher,
         drawn["source"],

@@ -135,7 +135,7 @@ def test_an_interrupted_run_is_not_resumed_with_other_options(recipe, workplace,
     (out / "results.json").unlink()
     assert call(recipe, {**workplace, "seed": "3", "objective": "mse"}) == 2
     printed = capsys.readouterr().err
-    assert "objective (was ot+nce, now mse); seed (was 0, now 3)" in printed
+    assert "objective (was ot+rank, now mse); seed (was 0, now 3)" in printed
     assert "--resume_anyway" in printed
 
 

@@ -62,7 +62,7 @@ class OTDistillationDataCollator(BaseDataCollator):
 
     @classmethod
     def for_models(
-        cls, student: BaseModel, teacher: BaseModel | None, *, mirror: bool = False, **options: Any
+        cls, student: BaseModel, teacher: Any, *, mirror: bool = False, **options: Any
     ) -> OTDistillationDataCollator:
         """A collator for this student and teacher, with the prompts under which they read queries.
 

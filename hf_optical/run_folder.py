@@ -16,7 +16,16 @@ logger = logging.getLogger(__name__)
 
 MARKER = "run.json"
 _SHORT = 120
-_WRITTEN = (MARKER, RESULTS_FILE, "per_query.json", "model", "untrained", "figures", "publication", "checkpoint-*")
+_WRITTEN: tuple[str, ...] = (
+    MARKER,
+    RESULTS_FILE,
+    "per_query.json",
+    "model",
+    "untrained",
+    "figures",
+    "publication",
+    "checkpoint-*",
+)
 _WRITTEN += ("teacher_cache",)
 
 

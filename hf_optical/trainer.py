@@ -119,8 +119,9 @@ class _Distillation(BaseTrainer):
         for loss in losses:
             if isinstance(loss, OTDistillationLoss) and "ranking" in loss.weights and loss.bank is None:
                 texts = [text for _, _, rows in bitexts(self.train_dataset) for text in rows["source"]]
-                options: dict[str, Any] = {"size": self.args.bank_size, "seed": self.args.data_seed or self.args.seed}
-                options |= {"show_progress": not self.args.disable_tqdm, "cache": self.bank_cache}
+                args: Any = self.args
+                options: dict[str, Any] = {"size": args.bank_size, "seed": args.data_seed or args.seed}
+                options |= {"show_progress": not args.disable_tqdm, "cache": self.bank_cache}
                 loss.bank = teacher_bank(self.teacher, texts, **options)
 
     def _row_languages(self, *data: Any) -> RowLanguages | None:

@@ -23,7 +23,15 @@ from hf_optical.students import starting_student
 from hf_optical.students.grow import VOCABULARIES
 from hf_optical.students.lexical_stage import inject_lexicon
 
-_OF_THE_STUDENT = ("student", "row_init", "vocab_size", "num_layers", "bitext", "source_field", "translation_field")
+_OF_THE_STUDENT: tuple[str, ...] = (
+    "student",
+    "row_init",
+    "vocab_size",
+    "num_layers",
+    "bitext",
+    "source_field",
+    "translation_field",
+)
 _OF_THE_STUDENT += ("max_pairs", "seed", "lexicon", "start_lexicon", "lexical_steps", "lexical_layer")
 
 

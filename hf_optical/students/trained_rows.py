@@ -100,7 +100,8 @@ class UsedRows(nn.Embedding):
     def whole_embedding(self) -> nn.Embedding:
         """An ordinary embedding with the whole table, in memory."""
         whole = self.whole.clone().to(self.weight.device)
-        return nn.Embedding(*whole.shape, padding_idx=self.whole_padding_idx, _weight=whole)
+        rows, width = whole.shape
+        return nn.Embedding(rows, width, padding_idx=self.whole_padding_idx, _weight=whole)
 
     def extra_repr(self) -> str:
         """Rows trained and rows that there are."""
@@ -148,7 +149,7 @@ def used_rows(model: BaseModel, texts: Iterable[str], prompts: Iterable[str] = (
     Returns:
         The ids, those of special tokens (mask and padding too) among them.
     """
-    module = transformer_of(model)
+    module = transformer_of(model)  # type: ignore[arg-type]
     tokenizer = tokenizer_of(module)
     before = ["", *sorted({prompt for prompt in (*prompts, *model.prompts.values()) if prompt})]
     found = set(tokenizer.all_special_ids) | {number for prompt in before for number in _ids(module, [prompt])}
@@ -204,7 +205,7 @@ def trained_rows(
     if rows == "all":
         yield
         return
-    body: Any = transformer_of(model).model
+    body: Any = transformer_of(model).model  # type: ignore[arg-type]
     table = embeddings_of(body)
     if rows == "none":
         before = table.weight.requires_grad

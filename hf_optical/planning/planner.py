@@ -66,7 +66,7 @@ class Plan:
             more = ""
             if name == "training" and self.steps:
                 more = f"   {self.step[0]:.3g} s a step, {self.step[1]:.3g} s with the longest batch"
-            lines += [f"  {name:26}{shown_seconds(seconds):>10}{more}"] if seconds >= 0.05 else []
+            lines += [f"  {name:26}{shown_seconds(seconds):>10}{more}"] if seconds >= 0.05 or name == "training" else []
         lines += [
             "",
             f"{'memory':28}{shown_bytes(sum(self.memory.values())):>10}   of {self._has(self.machine.memory)}",

@@ -61,9 +61,17 @@ def test_the_recipe_plans_and_leaves_nothing(recipe, workplace, capsys):
         run(recipe.main, TrainConfig, argv(workplace, "--plan"))
     printed = capsys.readouterr().out
     assert stop.value.code == 0 and not Path(workplace["output_dir"]).exists()
-    for part in ("time", "training", "evaluation at the end", "memory", "disk", "checkpoints", "It fits.", "s a step"):
+    for part in ("time", "training", "memory", "disk", "checkpoints", "It fits.", "s a step"):
         assert part in printed
     assert "60 pairs, 6 steps" in printed
+
+
+def test_the_parts_that_take_time_are_told(workplace):
+    plan = plan_run(parse(TrainConfig, argv(workplace, "--plan")))
+    assert plan.seconds["evaluation at the end"] > 0 and plan.seconds["evaluation at the start"] > 0
+    told = replace(plan, seconds={"training": 0.01, "evaluation at the start": 0.01, "evaluation at the end": 2.0})
+    assert "evaluation at the end" in told.text() and "s a step" in told.text()
+    assert "evaluation at the start" not in told.text()  # too short to be told
 
 
 def test_a_plan_for_a_machine_that_is_elsewhere(workplace):

@@ -14,17 +14,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import gzip
 import json
 import math
 import multiprocessing
 import os
 import platform
-import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from growth_figure import PARTS, TIME, figure  # beside this file
+from growth_pairs import arrow, arrow_name, data, rows, words
 
 from hf_optical.adapters import LanguageAdapters
 from hf_optical.adapters.rows import ROW_KEY, row_numbers
@@ -46,47 +45,6 @@ from hf_optical.students import starting_student
 
 LENGTHS, ADAPTERS, BATCH = (8, 16, 32, 64, 128), (1, 4, 16, 64), 16
 Measured = dict[str, float]
-
-
-def words(seed: int) -> Callable[[int], str]:
-    """Makes a text of so many words; the words are of random syllables."""
-    rng = random.Random(seed)
-    syllables = [a + b for a in "bcdfghjklmnpqrstvwyz" for b in "aeiou"]
-    vocabulary = ["".join(rng.choices(syllables, k=rng.randint(1, 4))) for _ in range(30_000)]
-    weights = np.cumsum(1 / np.arange(1, len(vocabulary) + 1))
-    generator = np.random.default_rng(seed)
-    drawn: Iterator[int] = iter(())
-
-    def text(count: int) -> str:
-        nonlocal drawn
-        found = []
-        while len(found) < count:
-            for index in drawn:
-                found.append(vocabulary[index])
-                if len(found) == count:
-                    break
-            else:
-                drawn = iter(np.searchsorted(weights, generator.random(100_000) * weights[-1]).tolist())
-        return " ".join(found)
-
-    return text
-
-
-def rows(count: int, seed: int = 0) -> Iterator[dict[str, str]]:
-    """Synthetic pairs, one after the other."""
-    english, other, rng = words(seed), words(seed + 1), random.Random(seed)
-    for _ in range(count):
-        size = rng.randint(4, 24)
-        yield {"source": english(size), "translation": other(size)}
-
-
-def short_rows(count: int) -> Iterator[str]:
-    """Lines of JSONL for ten million pairs, made quickly: short, and nearly all different."""
-    text = words(0)
-    heads = [text(4) for _ in range(1000)]
-    tails = [text(3) for _ in range(997)]
-    for number in range(count):
-        yield f'{{"source": "{heads[number % 1000]} {number}", "translation": "{tails[number % 997]} {number}"}}\n'
 
 
 def measured(task: Callable[[], Any]) -> Measured:
@@ -120,49 +78,12 @@ def _memory(name: str) -> float:
     return float("nan")
 
 
-def data(folder: Path, count: int) -> Path:
-    """A JSONL.gz file of synthetic pairs; of short ones beyond a million."""
-    path = folder / f"{count}.jsonl.gz"
-    if not path.exists():
-        lines = short_rows(count) if count > 1_000_000 else (json.dumps(row) + "\n" for row in rows(count))
-        with gzip.open(path, "wt", encoding="utf-8", compresslevel=1) as stream:
-            stream.writelines(lines)
-    return path
-
-
 def read(path: Path) -> Measured:
     found = read_bitext(path)
     if found.cache_files:  # for the sampler: the reader removes its own name of the file
         with contextlib.suppress(OSError):
             os.link(found.cache_files[0]["filename"], arrow_name(path.parent, len(found)))
     return {"rows": float(len(found))}
-
-
-def arrow_name(folder: Path, count: int) -> Path:
-    return folder / f"{count}.arrow"
-
-
-def arrow(folder: Path, count: int) -> Path:
-    """The same pairs as an Arrow file, as the reader leaves them."""
-    target = arrow_name(folder, count)
-    if not target.exists():
-        process = multiprocessing.get_context("fork").Process(target=_keep, args=(data(folder, count), target))
-        process.start()
-        process.join()
-    return target
-
-
-def _keep(path: Path, target: Path) -> None:
-    import shutil
-
-    found = read_bitext(path)
-    if found.cache_files:
-        shutil.copy(found.cache_files[0]["filename"], target)
-        return
-    import pyarrow as pa
-
-    with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_stream(sink, found.data.table.schema) as writer:
-        writer.write_table(found.data.table)
 
 
 def sample(path: Path) -> Measured:

@@ -72,9 +72,9 @@ def test_without_a_device_the_gpu_benchmark_says_so(load, monkeypatch):
 
 
 def test_the_bound_is_the_larger_of_moving_and_adding(load):
-    gpu = load("gpu")
+    gpu_device = load("gpu_device")
     limits = {"bytes_per_second": 1e12, "fma_per_second": 1e13, "launch_seconds": 2e-6}
-    few, many = (gpu.bound(4096, 64, 768, iterations, limits) for iterations in (10, 1000))
+    few, many = (gpu_device.bound(4096, 64, 768, iterations, limits) for iterations in (10, 1000))
     moved = 4096 * (64 * 768 * (2 + 2 + 4) + 2 * 64 * 4 + 4)
     assert few["bound_by"] == "bytes"
     assert math.isclose(few["bound_seconds"], 2e-6 + moved / 1e12)

@@ -13,20 +13,20 @@ from sentence_transformers.base.model import BaseModel
 from sentence_transformers.multi_vector_encoder.data_collator import MultiVectorEncoderDataCollator
 
 from hf_optical.errors import InputError
-from hf_optical.teachers import query_prompt
+from hf_optical.teachers import Teacher, TeacherStandIn, query_prompt
 
 BITEXT_COLUMNS = ("source", "translation")
 _TOKENIZER_PARTS = ("normalizer", "pre_tokenizer", "post_processor", "model", "added_tokens")
 
 
-def same_tokenization(student: BaseModel, teacher: BaseModel) -> bool:
+def same_tokenization(student: BaseModel, teacher: Teacher) -> bool:
     """Whether both models turn a text into the same token ids (vocabulary, rules and query prompt)."""
     if query_prompt(student) != query_prompt(teacher):
         return False
     return student.tokenizer is teacher.tokenizer or tokenizer_parts(student) == tokenizer_parts(teacher)
 
 
-def tokenizer_parts(model: BaseModel) -> dict[str, Any]:
+def tokenizer_parts(model: Teacher) -> dict[str, Any]:
     """What decides how a model's tokenizer turns a text into token ids: vocabulary and rules, ready for JSON."""
     backend = getattr(model.tokenizer, "backend_tokenizer", None)
     if backend is None:  # a slow tokenizer: the vocabulary is all that can be compared
@@ -62,7 +62,7 @@ class OTDistillationDataCollator(BaseDataCollator):
 
     @classmethod
     def for_models(
-        cls, student: BaseModel, teacher: Any, *, mirror: bool = False, **options: Any
+        cls, student: BaseModel, teacher: Teacher | None, *, mirror: bool = False, **options: Any
     ) -> OTDistillationDataCollator:
         """A collator for this student and teacher, with the prompts under which they read queries.
 
@@ -74,8 +74,7 @@ class OTDistillationDataCollator(BaseDataCollator):
             options: Of the host's collator: ``prompts``, ``router_mapping``, ``max_length``...; ``row_adapter``, which
                 says through which language adapter of the student a row goes.
         """
-        cache = getattr(teacher, "reader", None)
-        reading: Any = teacher if cache is None else getattr(teacher, "online", None)
+        cache, reading = (teacher.reader, teacher.online) if isinstance(teacher, TeacherStandIn) else (None, teacher)
         return cls(
             preprocess_fn=student.preprocess,
             teacher_preprocess_fn=reading.preprocess if reading is not None else None,

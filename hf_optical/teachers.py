@@ -2,17 +2,68 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.model import BaseModel
+from torch import nn
 
 from hf_optical.errors import InputError, NonFiniteError
 
-Model = TypeVar("Model", bound=BaseModel)
+if TYPE_CHECKING:
+    from hf_optical.losses.tokens import TokenView
+
+Model = TypeVar("Model", bound=nn.Module)
 
 _PROBE = ["The goat sleeps under the tree."]
+
+
+class TeacherStandIn(nn.Module, ABC):
+    """What losses and collator ask of a module that knows a teacher's vectors without running the teacher.
+
+    Attributes:
+        online: The teacher itself, for texts that are not known; ``None`` where it is not at hand.
+        reader: Finds the rows of texts and makes their features; of its own, so that the processes that collate need no
+            teacher. See :class:`~hf_optical.teacher_cache.reading.CacheReader`.
+    """
+
+    online: BaseModel | None
+    reader: Any
+    default_prompt_name: str | None
+
+    @property
+    @abstractmethod
+    def tokenizer(self) -> Any:
+        """The teacher's tokenizer."""
+
+    @property
+    @abstractmethod
+    def prompts(self) -> dict[str, str]:
+        """The teacher's prompts, by name."""
+
+    @property
+    @abstractmethod
+    def late_interaction(self) -> bool:
+        """Whether the teacher scores token by token."""
+
+    @property
+    @abstractmethod
+    def vector_widths(self) -> dict[str, int]:
+        """Widths of what the teacher puts out, as it names them. The vectors are finite."""
+
+    @abstractmethod
+    def token_view(self, rows: torch.Tensor) -> TokenView:
+        """The teacher's view of texts, by the rows that ``reader`` found, (B,)."""
+
+
+Teacher = BaseModel | TeacherStandIn
+
+
+def is_late_interaction(model: nn.Module) -> bool:
+    """Whether the model scores token by token (``MultiVectorEncoder``)."""
+    return model.late_interaction if isinstance(model, TeacherStandIn) else isinstance(model, MultiVectorEncoder)
 
 
 def freeze(teacher: Model) -> Model:
@@ -24,24 +75,24 @@ def freeze(teacher: Model) -> Model:
 
 
 @torch.no_grad()
-def check_same_space(student: BaseModel, teacher: BaseModel) -> None:
+def check_same_space(student: BaseModel, teacher: Teacher) -> None:
     """Stop unless the student's vectors can be compared with the teacher's.
 
     Raises:
         InputError: Other widths, or one model is late interaction and the other dense.
         NonFiniteError: The teacher answers with NaN or infinity (broken or half-loaded weights).
     """
-    if _late(student) != _late(teacher):
+    if is_late_interaction(student) != is_late_interaction(teacher):
         raise InputError(
             f"the student is a {type(student).__name__} and the teacher a {type(teacher).__name__}"
-            + (" of the other kind" if type(teacher).__name__ == "CachedTeacher" else ""),
+            + (" of the other kind" if isinstance(teacher, TeacherStandIn) else ""),
             "make both dense (SentenceTransformer) or both late interaction (MultiVectorEncoder)",
         )
     widths = {}
+    model: Teacher
     for who, model in (("student", student), ("teacher", teacher)):
-        known = getattr(model, "vector_widths", None)
-        if known is not None:  # a cache, whose vectors were checked when they were written
-            widths[who] = known
+        if isinstance(model, TeacherStandIn):
+            widths[who] = model.vector_widths
             continue
         training = model.training
         output = model.eval()(_on_device(model, model.preprocess(_PROBE)))
@@ -64,7 +115,7 @@ def check_same_space(student: BaseModel, teacher: BaseModel) -> None:
         )
 
 
-def query_prompt(model: BaseModel) -> str | None:
+def query_prompt(model: Teacher) -> str | None:
     """The prompt under which a model reads queries, if it has one.
 
     Both sides of a bitext pair are read as queries, because that is what the student will read in use.
@@ -73,10 +124,6 @@ def query_prompt(model: BaseModel) -> str | None:
     if "query" in prompts:  # an empty one too: `encode_query` then does not fall back to the default prompt
         return prompts["query"] or None
     return prompts.get(model.default_prompt_name) if model.default_prompt_name else None
-
-
-def _late(model: BaseModel) -> bool:
-    return isinstance(model, MultiVectorEncoder) or getattr(model, "late_interaction", False) is True
 
 
 def _on_device(model: BaseModel, features: dict) -> dict:

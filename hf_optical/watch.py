@@ -16,7 +16,7 @@ from transformers import TrainerCallback
 from hf_optical.errors import HFOpticalError, InputError, NonFiniteError
 from hf_optical.evaluation.health import effective_rank, mean_off_diagonal_cosine, nearest_is_own, plan_information
 from hf_optical.figures.plan import sentence_plan
-from hf_optical.losses.tokens import is_late_interaction
+from hf_optical.teachers import is_late_interaction
 from hf_optical.transport import Sinkhorn, TransportSolver
 
 __all__ = ["Alarm", "TrainingAlarm", "TrainingWatch", "WatchLimits"]

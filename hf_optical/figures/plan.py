@@ -9,8 +9,8 @@ from sentence_transformers.base.model import BaseModel
 from torch import Tensor
 
 from hf_optical.losses.alignment import content_mask, transport_loss
-from hf_optical.losses.tokens import TokenView, boundary_token_ids, encode_tokens, is_late_interaction
-from hf_optical.teachers import query_prompt
+from hf_optical.losses.tokens import TokenView, boundary_token_ids, encode_tokens
+from hf_optical.teachers import is_late_interaction, query_prompt
 from hf_optical.transport import IPOT, TransportSolver
 
 

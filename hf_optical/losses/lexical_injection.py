@@ -15,7 +15,7 @@ from hf_optical.collation import same_tokenization
 from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.losses.arguments import check_choice, check_positive
 from hf_optical.losses.false_negatives import Sets, false_negatives, translation_sets
-from hf_optical.losses.tokens import MIRROR, TEACHER_TOKENIZED, is_late_interaction
+from hf_optical.losses.tokens import MIRROR, TEACHER_TOKENIZED
 from hf_optical.losses.word_contrast import hardest_triplet, info_nce
 from hf_optical.losses.words import (
     WordVectors,
@@ -25,7 +25,7 @@ from hf_optical.losses.words import (
     read_words,
     tokens_outside_words,
 )
-from hf_optical.teachers import check_same_space, freeze, query_prompt
+from hf_optical.teachers import check_same_space, freeze, is_late_interaction, query_prompt
 
 LexicalObjective = Literal["triplet", "nce"]
 LEXICAL_OBJECTIVES = ("triplet", "nce")

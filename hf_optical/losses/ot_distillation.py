@@ -27,10 +27,9 @@ from hf_optical.losses.tokens import (
     TokenView,
     boundary_token_ids,
     encode_tokens,
-    is_late_interaction,
     pools_one_token,
 )
-from hf_optical.teachers import check_same_space, freeze, query_prompt
+from hf_optical.teachers import Teacher, TeacherStandIn, check_same_space, freeze, is_late_interaction, query_prompt
 from hf_optical.transport import IPOT, TransportSolver
 
 _OF_TOKENS = {"ot", "greedy", "nearest", "source"}  # they train the special tokens only where those take part
@@ -103,7 +102,7 @@ class OTDistillationLoss(nn.Module):
     def __init__(
         self,
         model: BaseModel,
-        teacher: BaseModel,
+        teacher: Teacher,
         *,
         solver: TransportSolver | None = None,
         objective: str | Mapping[str, float] = "ot",
@@ -217,7 +216,8 @@ class OTDistillationLoss(nn.Module):
     def _read_teacher(self, features: Mapping[str, Any]) -> TokenView:
         rows = features.get(CACHED_ROWS)
         if rows is not None:
-            return self.teacher.token_view(rows)  # type: ignore[operator,no-any-return]
+            assert isinstance(self.teacher, TeacherStandIn)
+            return self.teacher.token_view(rows)
         with torch.no_grad():
             return encode_tokens(
                 self.teacher, features, self._boundary["teacher"], late_interaction=is_late_interaction(self.teacher)
@@ -233,8 +233,8 @@ class OTDistillationLoss(nn.Module):
                 "pass bank=teacher_bank(teacher, rows['source']), or use OTDistillationTrainer, which makes it",
                 field="objective",
             )
-        bank = self.bank.to(student.sentence.device)
-        return ranking_loss(student.sentence, teacher.sentence, bank, self.temperature)
+        self.bank = self.bank.to(student.sentence.device)  # once: it may have been set after the loss was moved
+        return ranking_loss(student.sentence, teacher.sentence, self.bank, self.temperature)
 
     def _transport(self, student: TokenView, teacher: TokenView) -> Tensor:
         weights = [

@@ -11,13 +11,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from hf_optical.errors import InputError
+from hf_optical.teachers import Teacher, TeacherStandIn, is_late_interaction
 
 BANK_SIZE = 16_384
 """Sentences of a bank by default: 25 MB at width 384, and some seconds for the teacher to read."""
+_CHUNK = 64  # texts whose token vectors a cache gives at once
 
 
 def teacher_bank(
-    teacher: Any,
+    teacher: Teacher,
     texts: Sequence[str],
     *,
     size: int = BANK_SIZE,
@@ -29,7 +31,8 @@ def teacher_bank(
 
     Args:
         teacher: A ``SentenceTransformer``, which reads the texts as queries, or a
-            :class:`~hf_optical.teacher_cache.CachedTeacher`; one without its weights gives what it has of them.
+            :class:`~hf_optical.teacher_cache.CachedTeacher`: a cache that has all texts is read; else the teacher
+            itself reads them, and where that is not at hand, the bank is of the texts that the cache has.
         texts: The English side of the bitext; equal texts are taken once.
         size: At most so many, drawn with ``seed``.
         seed: Of the draw.
@@ -42,8 +45,6 @@ def teacher_bank(
     Raises:
         InputError: There is no text, or the teacher has no sentence vectors (late interaction).
     """
-    from sentence_transformers import SentenceTransformer
-
     from hf_optical.evaluation.encoding import encode_texts
 
     distinct = list(dict.fromkeys(texts))
@@ -52,17 +53,19 @@ def teacher_bank(
     if len(distinct) > size:
         drawn = np.sort(np.random.default_rng(seed).permutation(len(distinct))[:size])
         distinct = [distinct[place] for place in drawn]
-    reader = getattr(teacher, "online", None) if hasattr(teacher, "reader") else teacher
-    if reader is None:
-        rows = teacher.reader.find(distinct)
-        vectors = teacher.token_view(rows[rows >= 0]).sentence
-    elif isinstance(reader, SentenceTransformer):
-        read = cache.vectors if cache is not None else encode_texts
-        vectors = torch.from_numpy(np.array(read(reader, distinct, "query", show_progress=show_progress)))
-    else:
+    if is_late_interaction(teacher):
         raise InputError(
             "the term 'ranking' compares sentence vectors, which a late-interaction teacher has not",
             "use 'nce', which compares by MaxSim",
             field="objective",
         )
+    if isinstance(teacher, TeacherStandIn):
+        rows = teacher.reader.find(distinct)
+        if teacher.online is None or bool((rows >= 0).all()):
+            # In parts: with its sentence vector a text brings those of all its tokens.
+            parts = rows[rows >= 0].split(_CHUNK)
+            return functional.normalize(torch.cat([teacher.token_view(part).sentence for part in parts]), dim=-1)
+        teacher = teacher.online
+    read: Any = cache.vectors if cache is not None else encode_texts
+    vectors = torch.from_numpy(np.array(read(teacher, distinct, "query", show_progress=show_progress)))
     return functional.normalize(vectors.float(), dim=-1)

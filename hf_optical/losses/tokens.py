@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from sentence_transformers import MultiVectorEncoder
-from sentence_transformers.base.model import BaseModel
 from sentence_transformers.sentence_transformer.modules import Pooling
 from sentence_transformers.util.tensor import repad_flattened_features
 from torch import Tensor, nn
+
+from hf_optical.teachers import Teacher
 
 TEACHER_TOKENIZED = "teacher_tokenized"
 """Key by which the collator marks features that the teacher's own tokenizer made."""
@@ -44,7 +44,7 @@ class TokenView:
     input_ids: Tensor
 
 
-def boundary_token_ids(model: BaseModel) -> Tensor:
+def boundary_token_ids(model: Teacher) -> Tensor:
     """Ids of the tokens that stand around a text: begin, end, class, separator, padding.
 
     ``[UNK]`` and ``[MASK]`` are *not* among them: an unknown word is a word, and late-interaction models
@@ -91,12 +91,6 @@ def encode_tokens(
     position = mask.cumsum(dim=1) - 1  # among the real tokens, whichever side is padded; 0 is the first special token
     text = mask & ~((position > 0) & (position < prompt_length))
     return TokenView(tokens, mask, text, special, sentence, input_ids)
-
-
-def is_late_interaction(model: nn.Module) -> bool:
-    """Whether the model scores token by token (``MultiVectorEncoder``)."""
-    # A cache that stands in for a teacher says itself what it was.
-    return isinstance(model, MultiVectorEncoder) or getattr(model, "late_interaction", False) is True
 
 
 def pools_one_token(model: nn.Module) -> bool:

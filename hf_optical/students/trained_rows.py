@@ -163,8 +163,6 @@ def used_rows(model: BaseModel, texts: Iterable[str], prompts: Iterable[str] = (
 
 
 def _ids(module: Transformer, texts: list[str]) -> set[int]:
-    if module.do_lower_case:
-        texts = [text.lower() for text in texts]
     read = tokenizer_of(module)(texts, truncation=False, padding=False, verbose=False)["input_ids"]
     return {number for line in read for number in line}  # type: ignore[union-attr]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from sentence_transformers.base.model import BaseModel
-from torch import Tensor, nn
+from torch import Tensor
 
 from hf_optical.errors import InputError
 from hf_optical.losses.tokens import TokenView
@@ -17,10 +17,10 @@ from hf_optical.teacher_cache.filling import fill, prepare
 from hf_optical.teacher_cache.identity import CacheIdentity, identity_of
 from hf_optical.teacher_cache.manifest import TOKENIZER_FOLDER, Manifest
 from hf_optical.teacher_cache.reading import CacheReader
-from hf_optical.teachers import query_prompt
+from hf_optical.teachers import TeacherStandIn, query_prompt
 
 
-class CachedTeacher(nn.Module):
+class CachedTeacher(TeacherStandIn):
     """The teacher as the losses and the collator see it, read from a cache.
 
     Give it to the trainer as ``teacher=``. A text that the cache does not have is read by ``online``, the whole batch

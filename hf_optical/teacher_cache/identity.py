@@ -99,7 +99,8 @@ def identity_of(
         InputError: Another dtype, or a model without token vectors.
     """
     from hf_optical.evaluation.document_cache import fingerprint
-    from hf_optical.losses.tokens import boundary_token_ids, encode_tokens, is_late_interaction
+    from hf_optical.losses.tokens import boundary_token_ids, encode_tokens
+    from hf_optical.teachers import is_late_interaction
 
     if dtype not in DTYPES:
         raise InputError(f"is {dtype!r}", f"use one of {', '.join(DTYPES)}", field="teacher_cache_dtype")
@@ -125,7 +126,7 @@ def identity_of(
 
 def read_as_query(teacher: Any, texts: list[str], prompt: str | None, max_length: int | None) -> dict[str, Any]:
     """Features of texts, as the collator makes them for the teacher, on its device."""
-    from hf_optical.losses.tokens import is_late_interaction
+    from hf_optical.teachers import is_late_interaction
 
     options: dict[str, Any] = {"prompt": prompt, "task": "query" if is_late_interaction(teacher) else None}
     if max_length is not None:

@@ -12,6 +12,7 @@ from hf_optical.errors import InputError
 from hf_optical.losses import OTDistillationLoss
 from hf_optical.losses.ranking import ranking_loss
 from hf_optical.losses.teacher_bank import teacher_bank
+from hf_optical.teacher_cache import CachedTeacher
 from hf_optical.trainer import OTDistillationTrainer
 from hf_optical.training_args import OTDistillationTrainingArguments
 
@@ -64,6 +65,18 @@ def test_the_bank_holds_each_sentence_once_and_no_more_than_asked(tmp_path):
     assert not all(torch.equal(drawn[0], one) for one in drawn[2:])
     with pytest.raises(InputError, match="no English text"):
         teacher_bank(teacher, [])
+
+
+def test_a_cache_that_has_all_texts_spares_the_teacher_the_reading(tmp_path, monkeypatch):
+    teacher = tiny_models.dense(tmp_path)
+    expected = teacher_bank(teacher, ROWS["source"])
+    cached = CachedTeacher.for_teacher(teacher, tmp_path / "cache")
+    cached.fill(ROWS["source"][:3], show_progress=False)
+    torch.testing.assert_close(teacher_bank(cached, ROWS["source"]), expected)
+    assert len(teacher_bank(CachedTeacher(tmp_path / "cache"), ROWS["source"])) == 3
+    cached.fill(ROWS["source"], show_progress=False)
+    monkeypatch.setattr(teacher, "encode_query", None)
+    torch.testing.assert_close(teacher_bank(cached, ROWS["source"]), expected, atol=1e-3, rtol=0)
 
 
 def test_it_needs_a_bank_and_sentence_vectors(tmp_path):

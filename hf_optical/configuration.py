@@ -18,14 +18,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, get_type_hints
 
-import yaml
-
 from hf_optical.conversion import CannotConvert, convert, describe, is_bool, is_list, nested_type
 from hf_optical.data.texts import excerpt
 from hf_optical.errors import HFOpticalError, InputError
 from hf_optical.planning.out_of_memory import is_out_of_memory, message
+from hf_optical.yaml_mapping import read_mapping
 
-__all__ = ["help_text", "parse", "run"]
+__all__ = ["help_text", "option", "parse", "run"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +41,21 @@ class _Option:
     annotation: Any
     default: str | None
     help: str
+
+
+def option(default: Any, text: str) -> Any:
+    """A field of a configuration: its default, which may be a list, and its help.
+
+    Example:
+        >>> @dataclasses.dataclass
+        ... class Options:
+        ...     eval: list[str] = option([], "Folders of retrieval sets.")
+        >>> parse(Options, [])
+        Options(eval=[])
+    """
+    if isinstance(default, list | dict):
+        return dataclasses.field(default_factory=lambda: type(default)(default), metadata={"help": text})
+    return dataclasses.field(default=default, metadata={"help": text})
 
 
 def parse(dataclass_type: type[T], argv: Sequence[str] | None = None) -> T:
@@ -79,7 +93,7 @@ def parse(dataclass_type: type[T], argv: Sequence[str] | None = None) -> T:
     files = flags.pop(_YAML_FLAG, [])
     if len(files) > 1:
         raise InputError(f"found {len(files)} configuration files", "give --config once", field="--config")
-    values = _read_yaml(Path(files[0]), options) if files else {}
+    values = _yaml_values(read_mapping(Path(files[0])), "", options, Path(files[0])) if files else {}
     for key, words in flags.items():
         values[key] = _converted(words, options[key], origin=None)
     return _build(dataclass_type, values, "")
@@ -147,6 +161,8 @@ def help_text(dataclass_type: type) -> str:
     lines = [(dataclass_type.__doc__ or "").strip().split("\n")[0], ""]
     lines += ["  --config FILE.yaml", "      Values for the fields below; flags win."]
     for option in _options(dataclass_type):
+        if option.key == _YAML_FLAG:  # a field of that name is the flag above
+            continue
         default = "required" if option.default is None else f"default: {option.default}"
         lines.append(f"  --{option.key}  {describe(option.annotation)}  ({default})")
         lines += [f"      {option.help}"] if option.help else []
@@ -216,38 +232,6 @@ def _require_known(key: Any, options: dict[str, _Option], shown: str, *, flag: b
     dashes = "--" if flag else ""
     remedy = f"did you mean {dashes}{near[0]}? --help lists all" if near else "leave it out: there are no options"
     raise InputError(f"unknown option {shown}", remedy, path=path)
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """The safe loader, but a key that occurs twice is an error; YAML would keep the last one silently."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build a mapping whose keys are all different."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key.value, str):
-                raise yaml.MarkedYAMLError(problem="a key is no word", problem_mark=key.start_mark)
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} occurs twice", problem_mark=key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def _read_yaml(path: Path, options: dict[str, _Option]) -> dict[str, Any]:
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
-    except OSError as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-        raise InputError(reason, "check the path given to --config", path=path) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # dates and numbers that are none are ValueErrors
-        mark = getattr(error, "problem_mark", None)
-        problem = f"invalid YAML ({getattr(error, 'problem', None) or str(error).splitlines()[0][:200]})"
-        raise InputError(problem, "correct the file", path=path, row=mark.line + 1 if mark else None) from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise InputError(f"found {type(content).__name__}, not a mapping", "write 'key: value' lines", path=path)
-    return _yaml_values(content, "", options, path)
 
 
 def _yaml_values(content: dict[Any, Any], prefix: str, options: dict[str, _Option], path: Path) -> dict[str, Any]:

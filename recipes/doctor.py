@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hf_optical.configuration import run
+from hf_optical.configuration import option, run
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.doctor import Checks, Examination, evaluation_index, examine, write_clean
 from hf_optical.doctor.page import write_page
@@ -22,30 +22,24 @@ from hf_optical.doctor.reading import open_bitext
 from hf_optical.results import write_results
 
 
-def _option(default: Any, text: str) -> Any:
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata={"help": text})
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass
 class DoctorConfig:
     """Options of the recipe: in a YAML file, as flags, or both."""
 
     files: list[str] = field(metadata={"help": "Sentence pairs: JSONL, TSV, CSV, Parquet (.gz too) or a Hub id."})
-    language: str | None = _option(None, "Language of the translations; else what the file says.")
-    source_field: str | None = _option(None, "Column of the English; guessed if not given.")
-    translation_field: str | None = _option(None, "Column of the translation; guessed if not given.")
-    against: list[str] = _option([], "Folder(s) of retrieval sets that the pairs must not hold.")
-    write: str | None = _option(None, "JSONL file for the sound rows; dropped.jsonl beside it lists the others.")
-    drop: list[str] = _option([], "Kinds of defects that --write leaves out: default choice, all, none, or names.")
-    identify: bool = _option(False, "Check the language of each side (slow: 0.15 ms a sentence).")
-    teacher: str | None = _option(None, "Encoder that reads both languages: Hub id or folder; checks similarity.")
-    max_words: int = _option(200, "Words of a side above which a row is overlong.")
-    near: bool = _option(True, "Look for near-duplicates.")
-    misaligned: bool = _option(True, "Look for misaligned pairs with a lexicon learnt from the file.")
-    batch_size: int = _option(64, "Texts per forward pass of the teacher.")
-    output_dir: str = _option("outputs/doctor", "Where results.json and report.html go.")
+    language: str | None = option(None, "Language of the translations; else what the file says.")
+    source_field: str | None = option(None, "Column of the English; guessed if not given.")
+    translation_field: str | None = option(None, "Column of the translation; guessed if not given.")
+    against: list[str] = option([], "Folder(s) of retrieval sets that the pairs must not hold.")
+    write: str | None = option(None, "JSONL file for the sound rows; dropped.jsonl beside it lists the others.")
+    drop: list[str] = option([], "Kinds of defects that --write leaves out: default choice, all, none, or names.")
+    identify: bool = option(False, "Check the language of each side (slow: 0.15 ms a sentence).")
+    teacher: str | None = option(None, "Encoder that reads both languages: Hub id or folder; checks similarity.")
+    max_words: int = option(200, "Words of a side above which a row is overlong.")
+    near: bool = option(True, "Look for near-duplicates.")
+    misaligned: bool = option(True, "Look for misaligned pairs with a lexicon learnt from the file.")
+    batch_size: int = option(64, "Texts per forward pass of the teacher.")
+    output_dir: str = option("outputs/doctor", "Where results.json and report.html go.")
 
 
 def main(config: DoctorConfig) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_optical.adapters.query_encoder import query_encoder
-from hf_optical.configuration import run
+from hf_optical.configuration import option, run
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.languages import ENGLISH
 from hf_optical.data.literature import retrieval_folder
@@ -41,10 +41,6 @@ from hf_optical.models import load_encoder
 from hf_optical.results import write_results
 
 
-def _option(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass
 class EvaluateConfig:
     """Options of the recipe: in a YAML file, as flags, or both."""
@@ -53,23 +49,19 @@ class EvaluateConfig:
     eval: list[str] = field(
         metadata={"help": "Folders of retrieval sets (corpus, queries, qrels); names, mteb:TASK, Hub ids."}
     )
-    adapter: str | None = _option(None, "Language of the adapter that reads, where the model has adapters.")
-    document_model: str | None = _option(None, "Document encoder of the same space; the query encoder by default.")
-    languages: list[str] = field(
-        default_factory=list, metadata={"help": "Query languages; all that a folder has by default."}
-    )
-    document_languages: list[str] = field(
-        default_factory=list, metadata={"help": "Document languages; all that a folder has by default."}
-    )
-    output_dir: str = _option("outputs/evaluate", "Where results.json, per_query.json and figures go.")
-    interaction: str | None = _option(None, "Score with 'dense' or 'maxsim'; by default as the document model does.")
-    metric: str = _option("ndcg@10", "Measure of the intervals and of the tables by language.")
-    on_problem: str = _option("error", "Of inconsistent sets: 'error' stops; 'warn' names what is left out.")
-    top_k: int = _option(1000, "Depth of the rankings.")
-    batch_size: int = _option(32, "Texts per forward pass.")
-    document_cache: str | None = _option(None, "Folder that keeps document vectors between runs.")
-    figures: bool = _option(True, "Draw the heat map of language pairs (needs matplotlib).")
-    seed: int = _option(0, "Of the bootstrap.")
+    adapter: str | None = option(None, "Language of the adapter that reads, where the model has adapters.")
+    document_model: str | None = option(None, "Document encoder of the same space; the query encoder by default.")
+    languages: list[str] = option([], "Query languages; all that a folder has by default.")
+    document_languages: list[str] = option([], "Document languages; all that a folder has by default.")
+    output_dir: str = option("outputs/evaluate", "Where results.json, per_query.json and figures go.")
+    interaction: str | None = option(None, "Score with 'dense' or 'maxsim'; by default as the document model does.")
+    metric: str = option("ndcg@10", "Measure of the intervals and of the tables by language.")
+    on_problem: str = option("error", "Of inconsistent sets: 'error' stops; 'warn' names what is left out.")
+    top_k: int = option(1000, "Depth of the rankings.")
+    batch_size: int = option(32, "Texts per forward pass.")
+    document_cache: str | None = option(None, "Folder that keeps document vectors between runs.")
+    figures: bool = option(True, "Draw the heat map of language pairs (needs matplotlib).")
+    seed: int = option(0, "Of the bootstrap.")
 
 
 @dataclass

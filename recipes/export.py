@@ -10,20 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from hf_optical.configuration import run
+from hf_optical.configuration import option, run
 from hf_optical.publishing.export import ONNX_FILE, OPENVINO_FILE, adapter_folder, export, int8_file, merge_adapter
 from hf_optical.publishing.runtimes import compare, load_exported
 from hf_optical.publishing.samples import read_sample
 
 _TEXTS = ["What is the capital?", "The goat sleeps under a tree near the river.", "one two three four five six seven"]
-
-
-def _option(default: Any, text: str) -> Any:
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata={"help": text})
-    return field(default=default, metadata={"help": text})
 
 
 @dataclass
@@ -32,12 +25,12 @@ class ExportConfig:
 
     model: str = field(metadata={"help": "Folder of a dense model."})
     output_dir: str = field(metadata={"help": "Folder for the model with the exported files in it."})
-    backends: list[str] = _option(["onnx"], "onnx, openvino, or both.")
-    int8: list[str] = _option([], "Also int8 for these processors: avx2, avx512, avx512_vnni, arm64 (ONNX).")
-    adapter: str | None = _option(None, "Merge this language's adapter first: its code, or its folder.")
-    texts: str | None = _option(None, "Queries to compare on (.txt or a table); three sentences if not given.")
-    text_fields: list[str] = _option(["text"], "Columns of text in --texts, where it is a table.")
-    tolerance: float = _option(1e-4, "Largest difference from PyTorch allowed in a number of a vector; not of int8.")
+    backends: list[str] = option(["onnx"], "onnx, openvino, or both.")
+    int8: list[str] = option([], "Also int8 for these processors: avx2, avx512, avx512_vnni, arm64 (ONNX).")
+    adapter: str | None = option(None, "Merge this language's adapter first: its code, or its folder.")
+    texts: str | None = option(None, "Queries to compare on (.txt or a table); three sentences if not given.")
+    text_fields: list[str] = option(["text"], "Columns of text in --texts, where it is a table.")
+    tolerance: float = option(1e-4, "Largest difference from PyTorch allowed in a number of a vector; not of int8.")
 
 
 def main(config: ExportConfig) -> None:

@@ -8,12 +8,12 @@ the student of the embedded sample, as grown and with its rows aligned in the bi
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hf_optical.configuration import run
+from hf_optical.configuration import option, run
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.lexicon import read_lexicon
 from hf_optical.data.pairs import PairReport
@@ -27,32 +27,26 @@ from hf_optical.results import write_results
 SPECIAL_TOKENS = ("exclude", "include", "first")
 
 
-def _option(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass
 class ProbeConfig:
     """Options of the recipe: in a YAML file, as flags, or both."""
 
-    model: str | None = _option(None, "Encoder to probe: Hub id or folder (sentence-transformers).")
-    after: str | None = _option(None, "The same encoder after training, drawn beside it.")
-    teacher: str | None = _option(None, "Reads the English, for a student grown from it; else the model reads both.")
-    lexicon: str | None = _option(None, "Words and translations: JSONL, TSV, CSV, Parquet (.gz too).")
-    language: str | None = _option(None, "Language of the translations, to tell its column among several.")
-    source_field: str | None = _option(None, "Column of the English; guessed if not given.")
-    translation_field: str | None = _option(None, "Column of the translation; guessed if not given.")
-    max_pairs: int = _option(4000, "Pairs probed, from the top of the file; all vectors are kept in memory.")
-    keep_copies: bool = _option(False, "Keep pairs whose two words are the same, which test nothing.")
-    special_tokens: str = _option("exclude", "exclude; or include, first: what special tokens do to such a probe.")
-    texts: list[str] = field(
-        default_factory=list, metadata={"help": "Texts for the tokenizer report: .txt, JSONL, TSV, CSV, Parquet."}
-    )
-    text_field: str | None = _option(None, "Column of the texts; guessed if not given.")
-    texts_language: str | None = _option(None, "Language of the texts; else the column lang, or unknown.")
-    batch_size: int = _option(64, "Words per forward pass.")
-    output_dir: str = _option("outputs/probe", "Where results.json and the figure go.")
-    seed: int = _option(0, "Of the embedded sample.")
+    model: str | None = option(None, "Encoder to probe: Hub id or folder (sentence-transformers).")
+    after: str | None = option(None, "The same encoder after training, drawn beside it.")
+    teacher: str | None = option(None, "Reads the English, for a student grown from it; else the model reads both.")
+    lexicon: str | None = option(None, "Words and translations: JSONL, TSV, CSV, Parquet (.gz too).")
+    language: str | None = option(None, "Language of the translations, to tell its column among several.")
+    source_field: str | None = option(None, "Column of the English; guessed if not given.")
+    translation_field: str | None = option(None, "Column of the translation; guessed if not given.")
+    max_pairs: int = option(4000, "Pairs probed, from the top of the file; all vectors are kept in memory.")
+    keep_copies: bool = option(False, "Keep pairs whose two words are the same, which test nothing.")
+    special_tokens: str = option("exclude", "exclude; or include, first: what special tokens do to such a probe.")
+    texts: list[str] = option([], "Texts for the tokenizer report: .txt, JSONL, TSV, CSV, Parquet.")
+    text_field: str | None = option(None, "Column of the texts; guessed if not given.")
+    texts_language: str | None = option(None, "Language of the texts; else the column lang, or unknown.")
+    batch_size: int = option(64, "Words per forward pass.")
+    output_dir: str = option("outputs/probe", "Where results.json and the figure go.")
+    seed: int = option(0, "Of the embedded sample.")
 
 
 def main(config: ProbeConfig) -> None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from hf_optical.configuration import run
+from hf_optical.configuration import option, run
 from hf_optical.data.languages import normalize
 from hf_optical.errors import InputError
 from hf_optical.publishing.hub import push
@@ -19,32 +18,26 @@ from hf_optical.publishing.publish import Publication, build
 from hf_optical.publishing.samples import read_sample
 
 
-def _option(default: Any, text: str) -> Any:
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata={"help": text})
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass
 class PublishConfig:
     """Options of the recipe: in a YAML file, as flags, or both."""
 
     run: str = field(metadata={"help": "Output folder of a finished run of train.py."})
-    repo_id: str | None = _option(None, "Publish on the Hub as owner/name; with --dry_run, only the name in the card.")
-    dry_run: str | None = _option(None, "Build the repository in this folder and send nothing.")
-    public: bool = _option(False, "Make a new repository public.")
-    revision: str | None = _option(None, "An existing branch of the repository, in place of main.")
-    teacher_id: str | None = _option(None, "Hub id of the teacher, where the run was given a folder.")
-    teacher_revision: str | None = _option(None, "Commit of the teacher; found in the local cache if not given.")
-    license: str | None = _option(None, "Licence of the model as the Hub writes it, such as apache-2.0.")
-    evaluations: list[str] = _option([], "Output folders of evaluate.py whose scores and bias the card shows too.")
-    data: list[str] = _option([], "Where the training files are now, to count licences; where the run read them.")
-    texts: str | None = _option(None, "Sentences of the language (.txt or a table): tokens per word go into the card.")
-    text_fields: list[str] = _option(["text"], "Columns of text in --texts and --trim, where they are tables.")
-    trim: list[str] = _option([], "Files of sentences of every language to keep: the vocabulary is trimmed to them.")
-    trim_min_count: int = _option(1, "A piece is kept if they have it at least so often; 2 makes a smaller file.")
-    trim_eval: list[str] = _option([], "Retrieval sets for a table of nDCG@10 before and after trimming.")
-    limits: list[str] = _option([], "More limits for the card, one file of lines each.")
+    repo_id: str | None = option(None, "Publish on the Hub as owner/name; with --dry_run, only the name in the card.")
+    dry_run: str | None = option(None, "Build the repository in this folder and send nothing.")
+    public: bool = option(False, "Make a new repository public.")
+    revision: str | None = option(None, "An existing branch of the repository, in place of main.")
+    teacher_id: str | None = option(None, "Hub id of the teacher, where the run was given a folder.")
+    teacher_revision: str | None = option(None, "Commit of the teacher; found in the local cache if not given.")
+    license: str | None = option(None, "Licence of the model as the Hub writes it, such as apache-2.0.")
+    evaluations: list[str] = option([], "Output folders of evaluate.py whose scores and bias the card shows too.")
+    data: list[str] = option([], "Where the training files are now, to count licences; where the run read them.")
+    texts: str | None = option(None, "Sentences of the language (.txt or a table): tokens per word go into the card.")
+    text_fields: list[str] = option(["text"], "Columns of text in --texts and --trim, where they are tables.")
+    trim: list[str] = option([], "Files of sentences of every language to keep: the vocabulary is trimmed to them.")
+    trim_min_count: int = option(1, "A piece is kept if they have it at least so often; 2 makes a smaller file.")
+    trim_eval: list[str] = option([], "Retrieval sets for a table of nDCG@10 before and after trimming.")
+    limits: list[str] = option([], "More limits for the card, one file of lines each.")
 
 
 def main(config: PublishConfig) -> None:

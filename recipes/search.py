@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hf_optical.adapters.query_encoder import query_encoder
-from hf_optical.configuration import run
+from hf_optical.configuration import option, run
 from hf_optical.data.text_rows import read_text_rows
 from hf_optical.data.texts import excerpt
 from hf_optical.errors import InputError
@@ -19,26 +19,20 @@ from hf_optical.models import load_encoder
 from hf_optical.search import DocumentIndex, MemoryIndex
 
 
-def _option(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass
 class SearchConfig:
     """Options of the recipe: in a YAML file, as flags, or both."""
 
     teacher: str = field(metadata={"help": "Reads the documents, and queries of languages without an encoder."})
-    documents: str | None = _option(None, "JSONL, TSV, CSV or Parquet with id and text; what is indexed is skipped.")
-    encoders: dict[str, str] = field(
-        default_factory=dict, metadata={"help": "Query encoders (with their adapters): swh_Latn=FOLDER ..."}
-    )
-    query: list[str] = field(default_factory=list, metadata={"help": "One query (its words), or none to index only."})
-    queries: str | None = _option(None, "Table of queries with text, and language where they differ.")
-    language: str | None = _option(None, "Language of the queries.")
-    location: str | None = _option(None, "Folder or URL of a Qdrant index; in memory if not given.")
-    collection: str = _option("documents", "Collection in it.")
-    top_k: int = _option(10, "Documents per query.")
-    batch_size: int = _option(32, "Texts per forward pass.")
+    documents: str | None = option(None, "JSONL, TSV, CSV or Parquet with id and text; what is indexed is skipped.")
+    encoders: dict[str, str] = option({}, "Query encoders (with their adapters): swh_Latn=FOLDER ...")
+    query: list[str] = option([], "One query (its words), or none to index only.")
+    queries: str | None = option(None, "Table of queries with text, and language where they differ.")
+    language: str | None = option(None, "Language of the queries.")
+    location: str | None = option(None, "Folder or URL of a Qdrant index; in memory if not given.")
+    collection: str = option("documents", "Collection in it.")
+    top_k: int = option(10, "Documents per query.")
+    batch_size: int = option(32, "Texts per forward pass.")
 
 
 def main(config: SearchConfig) -> None:

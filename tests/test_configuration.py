@@ -192,6 +192,12 @@ def test_help_prints_every_field(capsys):
     assert "--teacher  text  (required)" in help_text(Needs)
 
 
+def test_a_field_named_config_is_not_told_twice():
+    from hf_optical.runs.options import TrainConfig
+
+    assert help_text(TrainConfig).count("--config ") == 1
+
+
 def test_run_turns_errors_into_exit_codes(capsys):
     def fail(options):
         raise InputError("it is bad", "do better")

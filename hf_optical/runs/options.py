@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from hf_optical.configuration import option
 from hf_optical.errors import InputError
 
 if TYPE_CHECKING:  # the hosts are imported where they are needed, so that --help answers at once
@@ -46,119 +47,111 @@ def on_cpu() -> bool:
     return not torch.accelerator.is_available()
 
 
-def _option(default: Any, text: str) -> Any:
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata={"help": text})
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass
 class TrainConfig:
     """Options of the recipe: in a YAML file, as flags, or both."""
 
-    config: str | None = _option(None, "YAML file with any of these options; flags override it.")
-    teacher: str | None = _option(None, "English retriever: Hub id or folder (sentence-transformers).")
-    student: str = _option("extend", "'copy', 'extend' or 'replace' (grown from the teacher), or an id or folder.")
-    language: str | None = _option(None, "Language of the queries: swh_Latn, swh, sw...")
-    bitext: list[str] = _option(
+    config: str | None = option(None, "YAML file with any of these options; flags override it.")
+    teacher: str | None = option(None, "English retriever: Hub id or folder (sentence-transformers).")
+    student: str = option("extend", "'copy', 'extend' or 'replace' (grown from the teacher), or an id or folder.")
+    language: str | None = option(None, "Language of the queries: swh_Latn, swh, sw...")
+    bitext: list[str] = option(
         [], "Sentence pairs: JSONL, TSV, CSV, Parquet (.gz too) or a Hub id; CODE=FILE for several languages."
     )
-    source_field: str | None = _option(None, "Column of the English; guessed if not given.")
-    translation_field: str | None = _option(None, "Column of the translation; guessed if not given.")
-    max_pairs: int | None = _option(None, "Use only this many pairs of each bitext, drawn with the seed.")
-    pairs: list[str] = _option(
+    source_field: str | None = option(None, "Column of the English; guessed if not given.")
+    translation_field: str | None = option(None, "Column of the translation; guessed if not given.")
+    max_pairs: int | None = option(None, "Use only this many pairs of each bitext, drawn with the seed.")
+    pairs: list[str] = option(
         [], "Questions and passages to train retrieval on: mono/eng_Latn=FILE, cross/swh_Latn-eng_Latn=FILE."
     )
-    contexts: int = _option(
+    contexts: int = option(
         0, "Also make retrieval pairs of bitext that comes in documents: sentences per window; 0 for none."
     )
-    alpha: float = _option(0.5, "Share of monolingual batches among those of questions and passages.")
-    bitext_share: float = _option(0.5, "Share of bitext batches, where there are questions and passages too.")
-    language_weights: str = _option("uniform", "How languages are drawn: uniform, size, or a power of the size.")
-    eval: list[str] = _option([], "Folder(s) of retrieval sets: corpus, queries, qrels.")
-    english_eval: list[str] = _option(
+    alpha: float = option(0.5, "Share of monolingual batches among those of questions and passages.")
+    bitext_share: float = option(0.5, "Share of bitext batches, where there are questions and passages too.")
+    language_weights: str = option("uniform", "How languages are drawn: uniform, size, or a power of the size.")
+    eval: list[str] = option([], "Folder(s) of retrieval sets: corpus, queries, qrels.")
+    english_eval: list[str] = option(
         [], "Folder(s) of retrieval sets with English queries, to see what English the student keeps."
     )
-    index: str | None = _option(
+    index: str | None = option(
         None,
         "Who reads documents in the evaluation: 'teacher' (default), 'student' (default with --pairs, --contexts).",
     )
-    interaction: str | None = _option(None, "Score with 'dense' or 'maxsim'; by default as the models do.")
-    output_dir: str = _option("outputs/train", "Where model, results and figures go.")
-    objective: str | None = _option(
+    interaction: str | None = option(None, "Score with 'dense' or 'maxsim'; by default as the models do.")
+    output_dir: str = option("outputs/train", "Where model, results and figures go.")
+    objective: str | None = option(
         None,
         "Sum of ot, mse, cos, nce, rank, greedy, nearest, self_nce, source, e.g. 'ot+0.5*nce'; if not given 'ot+rank', "
         "for late interaction 'ot+nce'.",
     )
-    solver: str = _option("ipot", "ipot, sinkhorn or exact.")
-    special_tokens: str = _option("match", "match, exclude or transport.")
-    marginals: str = _option("uniform", "Mass of the tokens in the transport: uniform or idf.")
-    temperature: float = _option(0.05, "Temperature of the contrastive terms.")
-    bank_size: int = _option(16_384, "English sentences that the term 'rank' of the objective ranks, at most.")
-    contrastive_mini_batch: int | None = _option(
+    solver: str = option("ipot", "ipot, sinkhorn or exact.")
+    special_tokens: str = option("match", "match, exclude or transport.")
+    marginals: str = option("uniform", "Mass of the tokens in the transport: uniform or idf.")
+    temperature: float = option(0.05, "Temperature of the contrastive terms.")
+    bank_size: int = option(16_384, "English sentences that the term 'rank' of the objective ranks, at most.")
+    contrastive_mini_batch: int | None = option(
         None, "Texts per forward pass of the contrastive loss of questions and passages, for batches beyond memory."
     )
-    query_prompt: str | None = _option(
+    query_prompt: str | None = option(
         None, "Put before every query, and saved with the model; the student's own if not given."
     )
-    passage_prompt: str | None = _option(None, "Put before every passage, likewise.")
-    vocab_size: int = _option(40_000, "Vocabulary of a grown student (extend, replace).")
-    num_layers: int | None = _option(None, "Layers of a grown student; all of the teacher's if not given.")
-    row_init: str = _option("bitext", "First rows of a grown student: aligned in the 'bitext', or by 'surface' form.")
-    start_lexicon: str | None = _option(
+    passage_prompt: str | None = option(None, "Put before every passage, likewise.")
+    vocab_size: int = option(40_000, "Vocabulary of a grown student (extend, replace).")
+    num_layers: int | None = option(None, "Layers of a grown student; all of the teacher's if not given.")
+    row_init: str = option("bitext", "First rows of a grown student: aligned in the 'bitext', or by 'surface' form.")
+    start_lexicon: str | None = option(
         None, "Word pairs that help to give a grown student its first rows, besides the bitext (row_init bitext)."
     )
-    lexicon: str | None = _option(None, "Word pairs to inject into the student before the distillation.")
-    lexical_steps: int = _option(300, "Steps of the lexical injection.")
-    lexical_layer: int = _option(2, "Layer at which words are injected; recipes/probe.py recommends one.")
-    adapter: str = _option(
+    lexicon: str | None = option(None, "Word pairs to inject into the student before the distillation.")
+    lexical_steps: int = option(300, "Steps of the lexical injection.")
+    lexical_layer: int = option(2, "Layer at which words are injected; recipes/probe.py recommends one.")
+    adapter: str = option(
         "none", "'lora': train a small adapter per language on the untouched student; 'none': all of it."
     )
-    lora_r: int = _option(16, "Rank of the adapters.")
-    lora_alpha: int | None = _option(None, "Scale of the adapters; twice the rank if not given.")
-    lora_init: str = _option("default", "First weights of the adapters: default, pissa or olora.")
-    lora_targets: list[str] = _option([], "Modules under the adapters: query, value...; both of these if not given.")
-    rslora: bool = _option(False, "Divide the scale by the root of the rank (rsLoRA).")
-    max_steps: int = _option(1000, "Optimizer steps; 0 grows and measures the student only.")
-    batch_size: int = _option(32, "Pairs per device and step.")
-    gradient_accumulation_steps: int = _option(1, "Steps whose gradients are added up.")
-    learning_rate: float = _option(1e-4, "Peak learning rate; linear warm-up over a tenth, then linear decay.")
-    max_length: int = _option(128, "Tokens per text in training.")
-    dropout: float = _option(0.0, "Dropout of the student in training.")
-    train_embeddings: str = _option(
+    lora_r: int = option(16, "Rank of the adapters.")
+    lora_alpha: int | None = option(None, "Scale of the adapters; twice the rank if not given.")
+    lora_init: str = option("default", "First weights of the adapters: default, pissa or olora.")
+    lora_targets: list[str] = option([], "Modules under the adapters: query, value...; both of these if not given.")
+    rslora: bool = option(False, "Divide the scale by the root of the rank (rsLoRA).")
+    max_steps: int = option(1000, "Optimizer steps; 0 grows and measures the student only.")
+    batch_size: int = option(32, "Pairs per device and step.")
+    gradient_accumulation_steps: int = option(1, "Steps whose gradients are added up.")
+    learning_rate: float = option(1e-4, "Peak learning rate; linear warm-up over a tenth, then linear decay.")
+    max_length: int = option(128, "Tokens per text in training.")
+    dropout: float = option(0.0, "Dropout of the student in training.")
+    train_embeddings: str = option(
         "all", "Embedding rows to train: all; used: those of the training data, same result in less memory; none."
     )
-    bf16: bool = _option(False, "Train in bfloat16 (transport stays in float32).")
-    fp16: bool = _option(False, "Train in float16 with a loss scale, for GPUs without bfloat16 (T4, V100).")
-    group_by_length: bool = _option(True, "Batches of similar length: much less padding.")
-    shared: str | None = _option(
+    bf16: bool = option(False, "Train in bfloat16 (transport stays in float32).")
+    fp16: bool = option(False, "Train in float16 with a loss scale, for GPUs without bfloat16 (T4, V100).")
+    group_by_length: bool = option(True, "Batches of similar length: much less padding.")
+    shared: str | None = option(
         None, "Folder in which several runs keep what they have in common: grown students, vectors of documents."
     )
-    teacher_cache: str = _option(
+    teacher_cache: str = option(
         "auto",
         "Keep the teacher's vectors of the English, in a FOLDER; 'auto': where each sentence is read twice; 'none'.",
     )
-    teacher_cache_dtype: str = _option("float16", "Of that cache: float16, or int8 for half the size.")
-    measure_start: bool = _option(True, "Measure raw, before and ceiling; off where another run has.")
-    measure_english: bool = _option(False, "Also measure the student on English queries, to see what it forgets.")
-    check_data: bool = _option(True, "Have the doctor look at the bitext first; recipes/doctor.py looks closer.")
-    watch: bool = _option(True, "Look for collapse, empty plans and falling retrieval whenever losses are logged.")
-    on_alarm: str = _option("warn", "What an alarm of the watch does: warn or stop.")
-    save_steps: int = _option(500, "Steps between checkpoints; an interrupted run resumes from the last.")
-    logging_steps: int = _option(20, "Steps between logged losses.")
-    resume_anyway: bool = _option(
-        False, "Go on with an interrupted run although options, data, teacher or code differ."
-    )
-    overwrite: bool = _option(False, "Replace a finished run in output_dir.")
-    keep_checkpoints: bool = _option(False, "Keep the checkpoints of a finished run.")
-    push_to_hub: str | None = _option(None, "Hub id to publish the model under (private); token from the environment.")
-    report_to: str = _option("none", "Logging integrations: wandb, tensorboard...")
-    seed: int = _option(0, "Of everything that is drawn.")
-    plan: bool = _option(
+    teacher_cache_dtype: str = option("float16", "Of that cache: float16, or int8 for half the size.")
+    measure_start: bool = option(True, "Measure raw, before and ceiling; off where another run has.")
+    measure_english: bool = option(False, "Also measure the student on English queries, to see what it forgets.")
+    check_data: bool = option(True, "Have the doctor look at the bitext first; recipes/doctor.py looks closer.")
+    watch: bool = option(True, "Look for collapse, empty plans and falling retrieval whenever losses are logged.")
+    on_alarm: str = option("warn", "What an alarm of the watch does: warn or stop.")
+    save_steps: int = option(500, "Steps between checkpoints; an interrupted run resumes from the last.")
+    logging_steps: int = option(20, "Steps between logged losses.")
+    resume_anyway: bool = option(False, "Go on with an interrupted run although options, data, teacher or code differ.")
+    overwrite: bool = option(False, "Replace a finished run in output_dir.")
+    keep_checkpoints: bool = option(False, "Keep the checkpoints of a finished run.")
+    push_to_hub: str | None = option(None, "Hub id to publish the model under (private); token from the environment.")
+    report_to: str = option("none", "Logging integrations: wandb, tensorboard...")
+    seed: int = option(0, "Of everything that is drawn.")
+    plan: bool = option(
         False, "Only estimate time, memory and disk, after three steps; nothing is written into output_dir."
     )
-    on: str | None = _option(None, "Machine to plan for: t4, v100, l4, a100, h100; this one if not given.")
-    memory_gb: float | None = _option(None, "Memory to plan for, in GB of 10^9 bytes; the machine's if not given.")
+    on: str | None = option(None, "Machine to plan for: t4, v100, l4, a100, h100; this one if not given.")
+    memory_gb: float | None = option(None, "Memory to plan for, in GB of 10^9 bytes; the machine's if not given.")
 
     @property
     def trains_retrieval(self) -> bool:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
 from safetensors import SafetensorError
 from sentence_transformers import MultiVectorEncoderTrainer, SentenceTransformerTrainer
 from sentence_transformers.base.model import BaseModel
@@ -22,20 +20,16 @@ from hf_optical.adapters import LanguageAdapters
 from hf_optical.adapters.training import LANGUAGE_COLUMN, RowLanguages, load_checkpoint, save_checkpoint
 from hf_optical.checkpoints import last_whole_checkpoint, load_loss_state, save_loss_state
 from hf_optical.collation import OTDistillationDataCollator
-from hf_optical.data.kinds import check_training_sets, kind_of
+from hf_optical.data.kinds import check_training_sets
 from hf_optical.errors import HFOpticalError, InputError, NonFiniteError
-from hf_optical.losses import LexicalInjectionLoss, OTDistillationLoss, reads_english
-from hf_optical.losses.teacher_bank import teacher_bank
-from hf_optical.losses.token_weights import MOST_TEXTS, token_idf
-from hf_optical.losses.words import comparable_layers
 from hf_optical.planning.out_of_memory import explained, training_remedies
 from hf_optical.progress import NamedLossProgress
 from hf_optical.sampling.epochs import EpochRelay
 from hf_optical.students.trained_rows import rows_in_training
 from hf_optical.teacher_cache.cached_teacher import CachedTeacher
-from hf_optical.teacher_cache.training import bitexts, check_checkpoint_cache, fill_for, note_in_checkpoint, open_cache
+from hf_optical.teacher_cache.training import check_checkpoint_cache, fill_for, note_in_checkpoint, open_cache
 from hf_optical.training_args import OTDistillationTrainingArguments
-from hf_optical.transport import SOLVERS
+from hf_optical.training_losses import fill_banks, losses_by_kind, student_reads_english
 
 
 class _Distillation(BaseTrainer):
@@ -65,7 +59,9 @@ class _Distillation(BaseTrainer):
         self.teacher = teacher
         # A cache that came with its teacher is filled when training begins; one that was made before is read.
         self.seconds_to_fill: float | None = None
-        self._fills_cache = teacher_cache is not None and getattr(teacher, "online", None) is not None
+        self._cache_to_fill: CachedTeacher | None = None
+        if teacher_cache is not None and isinstance(teacher, CachedTeacher) and teacher.online is not None:
+            self._cache_to_fill = teacher
         if loss is None:
             train_dataset = check_training_sets(train_dataset, keep=keep)
             eval_dataset = check_training_sets(eval_dataset, keep=keep)
@@ -73,12 +69,14 @@ class _Distillation(BaseTrainer):
                 raise InputError(
                     "a trainer with model_init chooses no loss by itself", "pass loss=, a callable of the model"
                 )
-            loss = self._losses_by_kind(model, teacher, args, train_dataset, eval_dataset)
+            loss = losses_by_kind(
+                model, teacher, args, train_dataset, eval_dataset, lambda: self.contrastive_loss(model, args)
+            )
         if model is not None and data_collator is None and (teacher is not None or self.language_adapters is not None):
             data_collator = OTDistillationDataCollator.for_models(
                 model,
                 teacher,
-                mirror=reads_english(args.objective) or _student_reads_english_words(loss),
+                mirror=student_reads_english(args.objective, loss),
                 router_mapping=args.router_mapping,
                 prompts=args.prompts,
                 max_length=args.max_length,
@@ -100,9 +98,9 @@ class _Distillation(BaseTrainer):
 
     def train(self, *args: Any, **options: Any) -> Any:
         """The host's training; memory that runs out is told with what to change."""
-        if self._fills_cache and isinstance(self.teacher, CachedTeacher):
-            self.seconds_to_fill = fill_for(self, self.teacher)
-        self._fill_banks()
+        if self._cache_to_fill is not None:
+            self.seconds_to_fill = fill_for(self, self._cache_to_fill)
+        fill_banks(self.loss, self.train_dataset, self.args, self.bank_cache)
         adapters = self.language_adapters is not None
         with (
             explained(
@@ -112,17 +110,6 @@ class _Distillation(BaseTrainer):
             rows_in_training(self),
         ):
             return super().train(*args, **options)
-
-    def _fill_banks(self) -> None:
-        """Have the teacher read the sentences that a ranking term ranks, where the loss came without them."""
-        losses = self.loss.values() if isinstance(self.loss, dict) else [self.loss]
-        for loss in losses:
-            if isinstance(loss, OTDistillationLoss) and "ranking" in loss.weights and loss.bank is None:
-                texts = [text for _, _, rows in bitexts(self.train_dataset) for text in rows["source"]]
-                args: Any = self.args
-                options: dict[str, Any] = {"size": args.bank_size, "seed": args.data_seed or args.seed}
-                options |= {"show_progress": not args.disable_tqdm, "cache": self.bank_cache}
-                loss.bank = teacher_bank(self.teacher, texts, **options)
 
     def _row_languages(self, *data: Any) -> RowLanguages | None:
         if self.language_adapters is None:
@@ -136,65 +123,6 @@ class _Distillation(BaseTrainer):
         """As the host has it; for language adapters always, because the name says the language."""
         named = self.language_adapters is not None and isinstance(dataset, dict)
         return named or super().should_dataset_name_column_be_added(dataset, *args, **options)
-
-    def _losses_by_kind(
-        self,
-        model: BaseModel,
-        teacher: Any,
-        args: OTDistillationTrainingArguments,
-        train_dataset: Any,
-        eval_dataset: Any,
-    ) -> nn.Module | dict[str, nn.Module]:
-        def distillation() -> nn.Module:
-            if teacher is None:
-                raise InputError(
-                    f"{type(self).__name__} has bitext to train on and no teacher", "pass teacher= (or a loss of yours)"
-                )
-            return OTDistillationLoss(
-                model,
-                teacher,
-                solver=SOLVERS[args.solver](),
-                objective=args.objective,
-                special_tokens=args.special_tokens,  # type: ignore[arg-type]
-                temperature=args.temperature,
-                token_weights=_idf(model, teacher, train_dataset) if args.marginals == "idf" else None,
-                gather_across_devices=args.gather_across_devices,
-            )
-
-        if not isinstance(train_dataset, dict):  # one loss for all, as the host has it
-            return distillation()
-        names = [*train_dataset, *(eval_dataset if isinstance(eval_dataset, dict) else ())]
-        makers: dict[str, Callable[[], nn.Module]] = {
-            "bitext": distillation,
-            "mono": lambda: self.contrastive_loss(model, args),
-            "cross": lambda: self.contrastive_loss(model, args),
-            "lexicon": lambda: self._lexical_injection(model, teacher, args, train_dataset),
-        }
-        kinds = {name: kind_of(name) for name in names}
-        made = {kind: makers[kind]() for kind in sorted(set(kinds.values()))}
-        return {name: made[kind] for name, kind in kinds.items()}
-
-    @staticmethod
-    def _lexical_injection(
-        model: BaseModel, teacher: Any, args: OTDistillationTrainingArguments, train_dataset: Any
-    ) -> nn.Module:
-        if isinstance(teacher, CachedTeacher):  # words are compared at inner layers, which no cache has
-            teacher = teacher.online
-        lexicons = [rows for name, rows in train_dataset.items() if kind_of(name) == "lexicon"]
-        return LexicalInjectionLoss(
-            model,
-            # A student of another body has no layer that could be compared with the teacher's; it reads both sides.
-            teacher if teacher is not None and comparable_layers(model, teacher) else None,
-            objective=args.lexical_objective,  # type: ignore[arg-type]
-            layer=args.lexical_layer,
-            output_weight=args.lexical_output_weight,
-            margin=args.lexical_margin,
-            temperature=args.temperature,
-            lexicon=[
-                (row["source"], row["translation"]) for rows in lexicons if isinstance(rows, Dataset) for row in rows
-            ],
-            gather_across_devices=args.gather_across_devices,
-        )
 
     def contrastive_loss(self, model: Any, args: OTDistillationTrainingArguments) -> nn.Module:
         """The host's InfoNCE, for query-passage sets (kinds ``mono`` and ``cross``)."""
@@ -281,28 +209,6 @@ class _Distillation(BaseTrainer):
             super()._load_best_model()
         else:  # the host would log a failure and go on with the last weights
             self._load_from_checkpoint(best)
-
-
-def _student_reads_english_words(loss: Any) -> bool:
-    losses = loss.values() if isinstance(loss, dict) else [loss]
-    return any(isinstance(one, LexicalInjectionLoss) and one.teacher is None for one in losses)
-
-
-def _idf(student: Any, teacher: Any, data: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    sets = data.items() if isinstance(data, dict) else [("bitext", data)]
-    bitext = [rows for name, rows in sets if kind_of(name) == "bitext"]
-    if not all(isinstance(rows, Dataset) for rows in bitext):
-        raise InputError(
-            "idf marginals count words in the training data, which is missing or a stream",
-            "use a Dataset, or marginals='uniform'",
-            field="marginals",
-        )
-    share = MOST_TEXTS // max(1, len(bitext))
-
-    def texts(column: str) -> list[str]:
-        return [text for rows in bitext for text in rows.select(range(min(share, len(rows))))[column]]
-
-    return token_idf(student, texts("translation")), token_idf(teacher, texts("source"))
 
 
 class OTDistillationTrainer(_Distillation, SentenceTransformerTrainer):

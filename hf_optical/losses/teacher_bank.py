@@ -49,7 +49,11 @@ def teacher_bank(
 
     distinct = list(dict.fromkeys(texts))
     if not distinct:
-        raise InputError("there is no English text for the bank of the ranking term", "give bitext", field="objective")
+        raise InputError(
+            "there is no English text for the bank of the ranking term",
+            "give bitext, as a Dataset: a stream is not read beforehand",
+            field="objective",
+        )
     if len(distinct) > size:
         drawn = np.sort(np.random.default_rng(seed).permutation(len(distinct))[:size])
         distinct = [distinct[place] for place in drawn]

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from sentence_transformers.base.model import BaseModel
 from torch import Tensor
 
+from hf_optical.teachers import Teacher
 from hf_optical.transport import idf_weights
 
 _CHUNK = 1000
 MOST_TEXTS = 50_000
 
 
-def token_idf(model: BaseModel, texts: Sequence[str]) -> Tensor:
+def token_idf(model: Teacher, texts: Sequence[str]) -> Tensor:
     """Weights of every token id, for marginals that give function words and punctuation less mass.
 
     Args:

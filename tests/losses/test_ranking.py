@@ -8,6 +8,7 @@ import tiny_models
 import torch
 from datasets import Dataset
 
+from hf_optical.collation import OTDistillationDataCollator
 from hf_optical.errors import InputError
 from hf_optical.losses import OTDistillationLoss
 from hf_optical.losses.ranking import ranking_loss
@@ -109,3 +110,18 @@ def test_the_trainer_makes_the_bank_and_the_loss_falls(tmp_path):
     assert ranked[-1] < 0.5 * ranked[0]
     with pytest.raises(InputError, match="bank_size"):
         OTDistillationTrainingArguments(output_dir="x", bank_size=1)
+
+
+def test_a_loss_that_is_given_gets_its_bank_from_its_own_teacher(tmp_path):
+    teacher = tiny_models.dense(tmp_path)
+    student = tiny_models.dense(tmp_path, tiny_models.SWAHILI, seed=1)
+    args = OTDistillationTrainingArguments(
+        output_dir=str(tmp_path / "out"), max_steps=1, use_cpu=True, report_to="none", disable_tqdm=True,
+        per_device_train_batch_size=4, gather_across_devices=False,
+    )  # fmt: skip
+    loss = OTDistillationLoss(student, teacher, objective="rank+0.5*source")
+    collator = OTDistillationDataCollator.for_models(student, teacher, mirror=True)
+    OTDistillationTrainer(student, args, Dataset.from_dict(ROWS), loss=loss, data_collator=collator).train()
+    torch.testing.assert_close(loss.bank, teacher_bank(teacher, ROWS["source"]))
+    made = OTDistillationTrainer(student, args, Dataset.from_dict(ROWS), loss=loss, teacher=teacher)
+    assert made.data_collator.mirror  # as the loss asks, whatever the arguments' own objective

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 MANIFEST = "adapters.json"
 FOLDER = "adapters"
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
 @dataclass(frozen=True)
@@ -238,10 +236,15 @@ def _base(repository: Repository, device: str | None) -> BaseModel:
 
 def _check_hub_id(base: Any) -> None:
     # A pointer is read on other machines: a path would lead elsewhere there.
-    if not isinstance(base, str) or not _HUB_ID.fullmatch(base) or ".." in base:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(base if isinstance(base, str) else "")  # None and False would pass
+    except HFValidationError:
         raise InputError(
             f"{base!r} is no Hub id", "give an id such as 'sentence-transformers/all-MiniLM-L6-v2'", field="base"
-        )
+        ) from None
 
 
 def _fetch(source: str, languages: Sequence[str] | None, base: bool, revision: str | None) -> Path:

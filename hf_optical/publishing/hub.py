@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import glob
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hf_optical.errors import InputError
 from hf_optical.publishing.hub_errors import hub_errors
 from hf_optical.publishing.layout import PROVENANCE_FILE, check_layout
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 
 def push(folder: str | Path, repo_id: str, *, private: bool = True, revision: str | None = None) -> str:
@@ -32,18 +37,11 @@ def push(folder: str | Path, repo_id: str, *, private: bool = True, revision: st
         InputError: No token, a wrong one, no such revision, a folder of something else.
         HFOpticalError: The Hub could not be reached, has no room, or the upload broke off: run again to go on.
     """
-    from huggingface_hub import HfApi, get_token
-    from huggingface_hub.errors import LocalTokenNotFoundError
-
     folder = Path(folder)
     if not (folder / PROVENANCE_FILE).is_file():
         raise InputError("is no folder that was built for publication", "build it first (--dry_run)", path=folder)
     check_layout(folder)
-    api = HfApi()
-    with hub_errors(repo_id, revision):
-        if get_token() is None:
-            raise LocalTokenNotFoundError("no token")
-        api.create_repo(repo_id, private=private, exist_ok=True)
+    with repository(repo_id, private=private, revision=revision) as api:
         stale = _stale(api, repo_id, revision, folder)
         api.upload_folder(
             repo_id=repo_id,
@@ -53,6 +51,33 @@ def push(folder: str | Path, repo_id: str, *, private: bool = True, revision: st
             delete_patterns=[glob.escape(name) for name in stale] or None,
         )
     return f"{api.endpoint}/{repo_id}"
+
+
+@contextmanager
+def repository(
+    repo_id: str, *, kind: str = "model", private: bool = True, revision: str | None = None
+) -> Iterator[HfApi]:
+    """The Hub's client, for a repository that exists now; what it raises becomes an error that says what to do.
+
+    Args:
+        repo_id: ``owner/name``.
+        kind: ``"model"`` or ``"dataset"``.
+        private: Of a new repository; one that exists stays as it is.
+        revision: For the messages.
+
+    Raises:
+        InputError: No token, a wrong one, no such revision.
+        HFOpticalError: The Hub could not be reached, or has no room.
+    """
+    from huggingface_hub import HfApi, get_token
+    from huggingface_hub.errors import LocalTokenNotFoundError
+
+    with hub_errors(repo_id, revision):
+        if get_token() is None:
+            raise LocalTokenNotFoundError("no token")
+        api = HfApi()
+        api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True)
+        yield api
 
 
 def _stale(api: Any, repo_id: str, revision: str | None, folder: Path) -> list[str]:

@@ -91,20 +91,13 @@ def publish(folder: str | Path, repo_id: str, *, private: bool = True, revision:
         InputError: No token, a wrong one, a folder of something else.
         HFOpticalError: The Hub could not be reached, has no room, or the upload broke off: run again to go on.
     """
-    from huggingface_hub import HfApi, get_token
-    from huggingface_hub.errors import LocalTokenNotFoundError
-
-    from hf_optical.publishing.hub_errors import hub_errors
+    from hf_optical.publishing.hub import repository
 
     folder = Path(folder)
     if not (folder / CARD_FILE).is_file() or not (folder / "data").is_dir():
         raise InputError("is no data set of a teacher cache", "make one with build_dataset", path=folder)
     read_manifest(folder)
-    api = HfApi()
-    with hub_errors(repo_id, revision):
-        if get_token() is None:
-            raise LocalTokenNotFoundError("no token")
-        api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True)
+    with repository(repo_id, kind="dataset", private=private, revision=revision) as api:
         api.upload_folder(
             repo_id=repo_id,
             repo_type="dataset",

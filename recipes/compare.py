@@ -9,20 +9,21 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from hf_optical.comparison import Cell, cells_of, collect, run_cells, summarise
+from hf_optical.comparison.bitexts import count_pairs, example_pairs
 from hf_optical.comparison.learning_curve import fit_learning_curve
-from hf_optical.comparison.matrix import SHARED, check_options
-from hf_optical.comparison.panels import english_rows
-from hf_optical.comparison.plans import example_pairs, keep_plans
-from hf_optical.comparison.references import compute_references
-from hf_optical.comparison.report import build_report, found_references, mean_costs, write_report
+from hf_optical.comparison.matrix import SHARED
+from hf_optical.comparison.option_checks import check_options
+from hf_optical.comparison.panels import english_rows, mean_costs
+from hf_optical.comparison.plans import keep_plans
+from hf_optical.comparison.references import compute_references, found_references
+from hf_optical.comparison.report import build_report, write_report
 from hf_optical.comparison.tables import to_markdown
-from hf_optical.configuration import run
-from hf_optical.data.bitext import read_bitext
+from hf_optical.configuration import option, run
 from hf_optical.errors import InputError
 from hf_optical.evaluation.milestones import COLUMNS
 from hf_optical.results import portable, write_results
@@ -32,34 +33,31 @@ from hf_optical.results import portable, write_results
 class CompareConfig:
     """Options of the comparison."""
 
-    config: str | None = field(default=None, metadata={"help": "YAML file with these options."})
-    output_dir: str = field(default="outputs/compare", metadata={"help": "Where runs, results and report go."})
-    common: dict[str, Any] = field(default_factory=dict, metadata={"help": "Options of every run (see train.py)."})
-    languages: dict[str, Any] = field(default_factory=dict, metadata={"help": "By language: bitext, eval."})
-    arms: dict[str, Any] = field(default_factory=dict, metadata={"help": "By arm: what it changes."})
-    seeds: list[int] = field(default_factory=lambda: [0, 1, 2], metadata={"help": "Seeds."})
-    baseline: str | None = field(default=None, metadata={"help": "Arm to test against; the first if not given."})
-    metric: str = field(default="ndcg@10", metadata={"help": "The measure compared."})
-    references: list[str] = field(
-        default_factory=lambda: ["raw", "bm25", "ceiling"],
-        metadata={"help": "Computed once per language: raw, bm25, translate, ceiling."},
+    config: str | None = option(None, "YAML file with these options.")
+    output_dir: str = option("outputs/compare", "Where runs, results and report go.")
+    common: dict[str, Any] = option({}, "Options of every run (see train.py).")
+    languages: dict[str, Any] = option({}, "By language: bitext, eval.")
+    arms: dict[str, Any] = option({}, "By arm: what it changes.")
+    seeds: list[int] = option([0, 1, 2], "Seeds.")
+    baseline: str | None = option(None, "Arm to test against; the first if not given.")
+    metric: str = option("ndcg@10", "The measure compared.")
+    references: list[str] = option(
+        ["raw", "bm25", "ceiling"], "Computed once per language: raw, bm25, translate, ceiling."
     )
-    translators: dict[str, Any] = field(
-        default_factory=dict, metadata={"help": "Translation models (folders or ids) by language, or for 'all'."}
-    )
-    bm25_tokenisation: str = field(default="words", metadata={"help": "words or 4-grams."})
-    sizes: list[Any] = field(default_factory=list, metadata={"help": "Sentence pairs for learning curves: 250 1000."})
-    curve_arms: list[str] = field(default_factory=list, metadata={"help": "Arms run at these sizes; all if not given."})
-    plans: int = field(default=1, metadata={"help": "Sentences per language whose transport plan is drawn."})
-    jobs: int = field(default=1, metadata={"help": "Runs at a time."})
-    keep_models: bool = field(default=False, metadata={"help": "Keep the trained models."})
-    report_only: bool = field(default=False, metadata={"help": "Run nothing; report what is done."})
+    translators: dict[str, Any] = option({}, "Translation models (folders or ids) by language, or for 'all'.")
+    bm25_tokenisation: str = option("words", "words or 4-grams.")
+    sizes: list[Any] = option([], "Sentence pairs for learning curves: 250 1000.")
+    curve_arms: list[str] = option([], "Arms run at these sizes; all if not given.")
+    plans: int = option(1, "Sentences per language whose transport plan is drawn.")
+    jobs: int = option(1, "Runs at a time.")
+    keep_models: bool = option(False, "Keep the trained models.")
+    report_only: bool = option(False, "Run nothing; report what is done.")
 
 
 def main(config: CompareConfig) -> None:
     """Run what is missing, then say what came out."""
     started = time.time()
-    check_options(common=config.common, languages=config.languages, arms=config.arms)
+    check_options(config.common, config.languages, config.arms)
     baseline = config.baseline or next(iter(config.arms), "")
     cells = cells_of(
         config.output_dir,
@@ -68,7 +66,7 @@ def main(config: CompareConfig) -> None:
         config.arms,
         config.seeds,
         sizes=config.sizes,
-        pairs=_count_pairs(config) if config.sizes else {},
+        pairs=count_pairs(config.common, config.languages) if config.sizes else {},
         curve_arms=config.curve_arms,
     )
     if baseline not in config.arms:
@@ -108,8 +106,17 @@ def _report(
     }
     command = " ".join(["python", *(portable(argument) for argument in sys.argv)])
     settings = {name: value for name, value in vars(config).items() if name != "config"}
+    english = english_rows(found)
     report = build_report(
-        found, entries, curves, cells, settings=settings, command=command, baseline=baseline, metric=config.metric
+        found,
+        entries,
+        curves,
+        cells,
+        english=english,
+        settings=settings,
+        command=command,
+        baseline=baseline,
+        metric=config.metric,
     )
     place = write_report(report, config.output_dir)
     write_results(
@@ -127,7 +134,7 @@ def _report(
             for method, curve in of_methods.items()
         ],
         doubling=report.all_doubling,
-        english=english_rows(found),
+        english=english,
         bias=found.bias,
         cost=mean_costs(found),
     )
@@ -139,19 +146,8 @@ def _report(
     print("\n".join([*report.doubling, f"Report: {place}"]))
 
 
-def _count_pairs(config: CompareConfig) -> dict[str, int]:
-    found = {}
-    for language, options in config.languages.items():
-        merged = {**config.common, **options}
-        files = merged.get("bitext") or []
-        fields: dict[str, Any] = {name: merged.get(name) for name in ("source_field", "translation_field")}
-        files = files if isinstance(files, list) else [files]
-        found[language] = sum(len(read_bitext(str(file).rpartition("=")[2], **fields)) for file in files)
-    return found
-
-
 def _plans(cell: Cell, config: CompareConfig) -> None:
-    if config.plans and cell.size is None and cell.seed == config.seeds[0]:
+    if config.plans > 0 and cell.size is None and cell.seed == config.seeds[0]:
         keep_plans(cell, example_pairs(cell, config.plans))
 
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hf_optical.comparison.option_checks import check_options
 from hf_optical.data.languages import normalize
 from hf_optical.errors import InputError
-from hf_optical.results import plain
-from hf_optical.runs.options import TrainConfig
+from hf_optical.results import RESULTS_FILE, plain
 
 MARKER = "cell.json"
 SHARED = "shared"  # grown students and vectors of documents, which many runs need
 _OF_NO_CONSEQUENCE = ("measure_start", "shared")  # they say who does the work, not what comes out
 # What decides which student a run starts from; the objective only by whether the student reads English too.
-_OF_THE_STUDENT: tuple[str, ...] = (
+_OF_THE_STUDENT = (
     "teacher",
     "student",
     "vocab_size",
@@ -28,8 +27,6 @@ _OF_THE_STUDENT: tuple[str, ...] = (
     "bitext",
     "max_pairs",
     "interaction",
-)
-_OF_THE_STUDENT += (
     "source_field",
     "translation_field",
     "index",
@@ -66,13 +63,13 @@ class Cell:
         """The options as flags of the recipe."""
         flags: list[str] = []
         for name, value in {**self.options, "seed": self.seed, "output_dir": str(self.folder)}.items():
-            for item in value if isinstance(value, (list, tuple)) else [value]:
-                flags += [f"--{name}", str(item)]
+            for item in listed(value):
+                flags += [f"--{name}", item]
         return flags
 
     def is_done(self) -> bool:
         """Whether the run has finished, with these very options (a run writes its results last)."""
-        return (self.folder / "results.json").is_file() and self.is_begun()
+        return (self.folder / RESULTS_FILE).is_file() and self.is_begun()
 
     def is_begun(self) -> bool:
         """Whether what lies in the folder is of a run with these very options."""
@@ -120,7 +117,7 @@ def cells_of(
         curve_arms: Arms that are run at the sizes; all where empty.
 
     Raises:
-        InputError: No arm, language or seed, an unknown language, or a size that is no number of pairs.
+        InputError: No arm, language or seed, an unknown language or option, or a size that is no number of pairs.
     """
     for name, found in (("arms", arms), ("languages", languages), ("seeds", seeds)):
         if not found:
@@ -130,8 +127,7 @@ def cells_of(
             raise InputError(
                 f"{arm!r} cannot name a folder", "use letters, digits, '+', '-', '_' and '.'", field="arms"
             )
-    for name, given in (("common", {"": common}), ("languages", languages), ("arms", arms)):
-        _check_settings(name, given)
+    check_options(common, languages, arms)
     for arm in curve_arms:
         if arm not in arms:
             raise InputError(f"{arm!r} is no arm", f"use some of {', '.join(arms)}", field="curve_arms")
@@ -171,37 +167,14 @@ def codes(language: str) -> str:
     return "+".join(normalize(code) for code in language.split("+"))
 
 
-def _check_settings(name: str, settings: Mapping[str, Any]) -> None:
-    for key, options in settings.items():
-        if not isinstance(options, Mapping):
-            problem = f"found {options!r:.80} where options of train.py are expected"
-            raise InputError(problem, "write 'option: value' lines below it", field=f"{name}.{key}")
-        nested = [option for option, value in options.items() if isinstance(value, Mapping)]
-        if nested:
-            raise InputError("found a mapping", "options have plain values", field=f"{name}.{key}.{nested[0]}")
+def listed(value: Any) -> list[str]:
+    """One value or several, as they stand in a configuration, each as text.
 
-
-def check_options(**given: Mapping[str, Any]) -> None:
-    """Find options that the training recipe does not have; it would say so too, but only when its turn comes.
-
-    Args:
-        given: By name (``common``, ``arms``, ``languages``) the options, or mappings of options.
-
-    Raises:
-        InputError: The first such option, with the nearest that exists.
+    Example:
+        >>> listed("a.tsv"), listed(["a.tsv", "b.tsv"]), listed(3)
+        (['a.tsv'], ['a.tsv', 'b.tsv'], ['3'])
     """
-    known = [option.name for option in fields(TrainConfig)]
-    for name, options in given.items():
-        for option, value in options.items():
-            if name in ("arms", "languages"):
-                if isinstance(value, Mapping):  # else `cells_of` says so
-                    check_options(**{f"{name}.{option}": value})
-            elif isinstance(value, Mapping):  # a YAML alias may even lead back to where it stands
-                raise InputError("found a mapping", "options have plain values", field=f"{name}.{option}")
-            elif option not in known:
-                near = difflib.get_close_matches(str(option), known, 1)
-                hint = f"did you mean {near[0]!r}?" if near else "python recipes/train.py --help lists them"
-                raise InputError("is no option of train.py", hint, field=f"{name}.{option}")
+    return [str(item) for item in value] if isinstance(value, (list, tuple)) else [str(value)]
 
 
 def _folder(output_dir: Path, language: str, arm: str, size: int | None, seed: int) -> Path:

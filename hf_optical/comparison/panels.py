@@ -1,14 +1,15 @@
-"""Side panels of a report: what the students forget of English, and their bias between languages."""
+"""Side panels of a report: what the students forget of English, their bias between languages, what they cost."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from hf_optical.comparison.collect import Collected
 from hf_optical.comparison.statistics import paired_tests
-from hf_optical.comparison.tables import Table
+from hf_optical.comparison.tables import COSTS, Table
 from hf_optical.comparison.words import number, p_value
 from hf_optical.evaluation.significance import holm
 from hf_optical.evaluation.tasks import row_name
@@ -46,8 +47,8 @@ def english_rows(found: Collected) -> list[dict[str, Any]]:
     return rows
 
 
-def english_table(found: Collected, metric: str) -> Table | None:
-    """The same as a table; none where no run measured it."""
+def english_table(found: Sequence[Mapping[str, Any]], metric: str) -> Table | None:
+    """What :func:`english_rows` found, as a table; none where no run measured it."""
     rows = [
         [
             f"{row['arm']}, {row_name(row['language'])}, {row['set']}",
@@ -57,27 +58,37 @@ def english_table(found: Collected, metric: str) -> Table | None:
             f"{number(row['interval'][0], sign=True)} to {number(row['interval'][1], sign=True)}",
             p_value(row["p_holm"]),
         ]
-        for row in english_rows(found)
+        for row in found
     ]
     header = ["", "student", "teacher", "difference", "95 % interval", "p (Holm)"]
     return Table(f"English queries: {metric} of the trained student and of its teacher", header, rows) if rows else None
 
 
-def bias_table(found: Collected) -> list[Table]:
+def bias_tables(bias: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]) -> list[Table]:
     """Language bias of the pooled ranking, for each set with documents in several languages: mean over runs."""
+    header = ["", "rank distance (lower is better)", "rank correlation", "worst query language"]
     tables = []
-    for name, arms in found.bias.items():
+    for name, arms in bias.items():
         rows = []
         for arm, runs in arms.items():
-            distance = [run["rank_distance"] for run in runs if run.get("rank_distance") is not None]
-            correlation = [run["mean_rank_correlation"] for run in runs if run.get("mean_rank_correlation") is not None]
-            worst = [run["worst_score"] for run in runs if run.get("worst_score") is not None]
-            cells = (
-                f"{np.mean(distance):.1f}" if distance else "–",
-                number(float(np.mean(correlation)) if correlation else None),
-                number(float(np.mean(worst)) if worst else None),
-            )
-            rows.append([arm, *cells])
-        header = ["", "rank distance (lower is better)", "rank correlation", "worst query language"]
+            distance = mean_of_known(run.get("rank_distance") for run in runs)
+            correlation = mean_of_known(run.get("mean_rank_correlation") for run in runs)
+            worst = mean_of_known(run.get("worst_score") for run in runs)
+            rows.append([arm, "–" if distance is None else f"{distance:.1f}", number(correlation), number(worst)])
         tables.append(Table(f"{name}: language bias", header, rows))
     return tables
+
+
+def mean_costs(found: Collected) -> dict[str, dict[str, float | None]]:
+    """Cost of a run of each arm, mean over languages and seeds."""
+    means: dict[str, dict[str, float | None]] = {}
+    for arm, by_language in found.costs.items():
+        runs = [run for of_language in by_language.values() for run in of_language]
+        means[arm] = {name: mean_of_known(run[name] for run in runs) for name in COSTS}
+    return means
+
+
+def mean_of_known(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that there are; None where there are none."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from hf_optical.comparison.matrix import Cell
+from hf_optical.comparison.matrix import Cell, listed
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.languages import normalize
 from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set
@@ -88,10 +88,19 @@ def compute_references(
         if (name != "translate" or language in models or "all" in models)
         and (name != "bm25" or space is spaces[0])  # it has no teacher
     ]
-    sets = {cell.language: list(dict.fromkeys(_listed(cell.options.get("eval")))) for cell in cells}
+    sets = {cell.language: list(dict.fromkeys(listed(cell.options.get("eval") or []))) for cell in cells}
     for language, space, name in tqdm(jobs, desc="references", disable=not show_progress):
         found.setdefault(language, []).append(work.folder(language, space, name, sets[language]))
     return found
+
+
+def found_references(cells: Sequence[Cell], output_dir: str | Path) -> dict[str, list[Path]]:
+    """Folders of references that an earlier call has computed, by language."""
+    root = Path(output_dir) / "references"
+    languages = dict.fromkeys(cell.language for cell in cells)
+    return {
+        language: sorted(file.parent for file in (root / language).glob(f"*/{RESULTS_FILE}")) for language in languages
+    }
 
 
 class _Work:
@@ -186,7 +195,3 @@ def _spaces(cells: Sequence[Cell]) -> dict[str, list[_Space]]:
                 told.append(Path(teacher).name)
             spaces[teacher, interaction] = _Space(teacher, interaction, f" ({', '.join(told)})" if spaces else "")
     return {language: list(spaces.values()) for language, spaces in found.items()}
-
-
-def _listed(value: Any) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, (list, tuple)) else [str(value)]

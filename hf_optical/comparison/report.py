@@ -2,50 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hf_optical.comparison.collect import Collected
+from hf_optical.comparison.drawings import Figure, cost_figures, curve_figures, forest_figures, plan_figures
 from hf_optical.comparison.learning_curve import LearningCurve, doubling_sentence
 from hf_optical.comparison.matrix import Cell
-from hf_optical.comparison.panels import bias_table, english_table
-from hf_optical.comparison.plans import PLAN_FILE
+from hf_optical.comparison.panels import bias_tables, english_table, mean_costs
 from hf_optical.comparison.tables import (
     MARKS,
     Table,
     cost_table,
+    difference_table,
+    escape_markdown,
     pair_table,
     score_tables,
-    test_table,
     to_latex,
     to_markdown,
 )
 from hf_optical.comparison.words import display, main_entries, metric_name, place_name, sentences
 from hf_optical.evaluation.tasks import row_name
-from hf_optical.figures.svg import Svg
-from hf_optical.results import RESULTS_FILE, plain, versions
-
-_MOST_CURVES = 8
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A picture with its file name and what is said below it."""
-
-    name: str
-    picture: Svg
-    caption: str = ""
-
-    @property
-    def svg(self) -> str:
-        """The picture as text, for the page."""
-        return self.picture.render()
+from hf_optical.results import plain, versions
 
 
 @dataclass
@@ -70,10 +51,10 @@ class Report:
     english: Table | None
     bias: list[Table]
     data: list[dict[str, Any]]
-    forest: list[Figure] = field(default_factory=list)
-    curves: list[Figure] = field(default_factory=list)
-    bars: list[Figure] = field(default_factory=list)
-    plans: list[Figure] = field(default_factory=list)
+    forest: list[Figure]
+    curves: list[Figure]
+    bars: list[Figure]
+    plans: list[Figure]
     marks: str = MARKS
     versions: dict[str, str | None] = field(default_factory=versions)
 
@@ -89,6 +70,7 @@ def build_report(
     curves: Mapping[tuple[str, str], Mapping[str, LearningCurve]],
     cells: Sequence[Cell],
     *,
+    english: Sequence[Mapping[str, Any]],
     settings: Mapping[str, Any],
     command: str,
     baseline: str,
@@ -101,6 +83,7 @@ def build_report(
         entries: From :func:`~hf_optical.comparison.summary.summarise`.
         curves: Learning curves by (set, language), then by method.
         cells: All runs.
+        english: From :func:`~hf_optical.comparison.panels.english_rows`.
         settings: Options of the comparison.
         command: That reproduces it.
         baseline: The arm that the others are held against.
@@ -115,8 +98,10 @@ def build_report(
         for place, of_methods in curves.items()
         for method, curve in of_methods.items()
     }
-    report = Report(
-        title=f"{len(found.arms)} ways to teach a retriever {_languages(found)}",
+    tests = [difference_table(entry, baseline, f"{place_name(entry)}: against {baseline}") for entry in entries]
+    pairs = [pair_table(entry, f"{place_name(entry)}: row minus column") for entry in mains]
+    return Report(
+        title=f"{_count(len(found.arms), 'way')} to teach a retriever {_languages(found)}",
         settings=plain(dict(settings)),
         command=command,
         metric=shown,
@@ -128,17 +113,17 @@ def build_report(
         doubling=[text for (place, method), text in doubling.items() if method in (best.get(place), baseline)],
         all_doubling=list(doubling.values()),
         scores=score_tables(entries, baseline, shown, found.starts),
-        tests=[test_table(entry, baseline, f"{place_name(entry)}: against {baseline}") for entry in entries],
-        pairs=[pair_table(entry, f"{place_name(entry)}: row minus column") for entry in mains],
+        tests=[table for table in tests if table.rows],
+        pairs=[table for table in pairs if len(table.rows) > 1],
         costs=cost_table(costs) if costs else None,
-        english=english_table(found, shown),
-        bias=bias_table(found),
+        english=english_table(english, shown),
+        bias=bias_tables(found.bias),
         data=found.data,
+        forest=forest_figures(entries, baseline),
+        curves=curve_figures(curves, shown),
+        bars=cost_figures(costs),
+        plans=plan_figures(cells),
     )
-    report.tests = [table for table in report.tests if table.rows]
-    report.pairs = [table for table in report.pairs if len(table.rows) > 1]
-    _draw(report, entries, curves, costs, cells)
-    return report
 
 
 def write_report(report: Report, output_dir: str | Path) -> Path:
@@ -172,97 +157,25 @@ def to_markdown_report(report: Report) -> str:
     parts = [f"# {report.title}", f"{report.done} of {report.planned} runs are done. {report.budget}"]
     parts += ["## What was found"]
     for finding in report.findings:
-        parts.append(f"**{finding['place']}.** " + " ".join(finding["sentences"]))
-    parts += ["\n".join(f"- {text}" for text in report.all_doubling)] if report.all_doubling else []
+        parts.append(f"**{escape_markdown(finding['place'])}.** " + escape_markdown(" ".join(finding["sentences"])))
+    parts += ["\n".join(f"- {escape_markdown(text)}" for text in report.all_doubling)] if report.all_doubling else []
     parts += ["## Scores", report.marks + f". The baseline is {report.baseline}."]
     tables = [*report.scores, *report.tests, *report.pairs, *report.bias]
     for table in [*tables, *(table for table in (report.english, report.costs) if table)]:
-        parts += [f"**{table.caption}**", to_markdown(table)]
-    parts += ["## Figures", "\n".join(f"- [{f.picture.title}](figures/{f.name}.svg)" for f in report.figures)]
+        parts += [f"**{escape_markdown(table.caption)}**", to_markdown(table)]
+    links = [f"- [{escape_markdown(figure.picture.title)}](figures/{figure.name}.svg)" for figure in report.figures]
+    parts += ["## Figures", "\n".join(links)]
     parts += ["## How to reproduce", f"```\n{report.command}\n```", f"```yaml\n{_as_yaml(report.settings)}```"]
-    parts += ["\n".join(f"- {entry['path']}: sha256 `{entry['sha256']}`" for entry in report.data)]
+    parts += [
+        "\n".join(f"- {escape_markdown(str(entry['path']))}: sha256 `{entry['sha256']}`" for entry in report.data)
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def mean_costs(found: Collected) -> dict[str, dict[str, float | None]]:
-    """Cost of a run of each arm, mean over languages and seeds."""
-    means: dict[str, dict[str, float | None]] = {}
-    for arm, by_language in found.costs.items():
-        runs = [run for of_language in by_language.values() for run in of_language]
-        means[arm] = {
-            name: float(np.mean(known)) if (known := [run[name] for run in runs if run[name] is not None]) else None
-            for name in ("train_seconds", "seconds", "peak_memory_mb", "model_mb")
-        }
-    return means
-
-
-def _draw(
-    report: Report,
-    entries: Sequence[dict[str, Any]],
-    curves: Mapping[tuple[str, str], Mapping[str, LearningCurve]],
-    costs: Mapping[str, Mapping[str, float | None]],
-    cells: Sequence[Cell],
-) -> None:
-    from hf_optical.figures.bars import bar_chart
-    from hf_optical.figures.curves import learning_curves
-    from hf_optical.figures.forest import Effect, forest_bounds, forest_plot
-
-    for set_name in dict.fromkeys(entry["set"] for entry in entries):
-        panels = []
-        for entry in (entry for entry in entries if entry["set"] == set_name):
-            tests = {arm: found["tests"].get(report.baseline) for arm, found in entry["arms"].items()}
-            effects = [
-                Effect(arm, test["difference"], tuple(test["interval"]), test["p_holm"] < 0.05)
-                for arm, test in tests.items()
-                if test
-            ]
-            if effects:
-                panels.append((entry, effects))
-        if panels:
-            bounds = forest_bounds([effect for _, effects in panels for effect in effects])
-            for entry, effects in panels:
-                name = f"forest-{_file(set_name)}-{_file(entry['language'])}"
-                title = place_name(entry)
-                plot = forest_plot(effects, title=title, baseline=report.baseline, bounds=bounds)
-                report.forest.append(Figure(name, plot))
-    for (set_name, language), found in curves.items():
-        kept = {display(name): curve for name, curve in list(found.items())[:_MOST_CURVES]}
-        picture = learning_curves(kept, title=f"{set_name}, {row_name(language)}", metric=report.metric)
-        report.curves.append(Figure(f"curve-{_file(set_name)}-{language}", picture))
-    for column, title, unit in (
-        ("train_seconds", "Seconds of training", "s"),
-        ("peak_memory_mb", "Largest memory of a run", "MB"),
-    ):
-        values = {arm: float(cost[column] or 0) for arm, cost in costs.items() if cost[column] is not None}
-        if values:
-            report.bars.append(Figure(f"cost-{column}", bar_chart(values, title=title, unit=unit)))
-    report.plans += _plans(cells)
-
-
-def _plans(cells: Sequence[Cell]) -> list[Figure]:
-    from hf_optical.figures.word_plan import draw_word_plan
-
-    figures = []
-    for cell in cells:
-        file = cell.folder / PLAN_FILE
-        if cell.size is not None or not cell.is_done() or not file.is_file():
-            continue
-        for number, entry in enumerate(json.loads(file.read_text(encoding="utf-8"))):
-            for moment in ("before", "after"):
-                if moment not in entry:
-                    continue
-                plan = entry[moment]
-                title = f"{row_name(cell.language)}, {cell.arm}: {moment} training"
-                picture = draw_word_plan(plan["rows"], plan["columns"], plan["plan"], title=title)
-                name = f"plan-{cell.language}-{_file(cell.arm)}-{number}-{moment}"
-                caption = "" if plan["words"] else "Pieces are shown: a tokenizer does not say which word they are of."
-                figures.append(Figure(name, picture, caption))
-    return figures
 
 
 def _budget(cells: Sequence[Cell], found: Collected) -> str:
     arms, seeds = len(found.arms), len({cell.seed for cell in cells})
-    text = f"{arms} arms, {len({cell.language for cell in cells})} languages, {seeds} seeds"
+    languages = len({cell.language for cell in cells})
+    text = f"{_count(arms, 'arm')}, {_count(languages, 'language')}, {_count(seeds, 'seed')}"
     steps = {(cell.options.get("max_steps"), cell.options.get("batch_size")) for cell in cells}
     if len(steps) == 1 and None not in next(iter(steps)):
         text += "; every run takes {} steps of {} pairs".format(*next(iter(steps)))
@@ -273,25 +186,16 @@ def _best(entry: Mapping[str, Any]) -> str:
     return max(entry["arms"], key=lambda arm: float(entry["arms"][arm]["mean"]))
 
 
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
 def _languages(found: Collected) -> str:
     names = list(dict.fromkeys(row_name(item.language) for item in found.items))
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "a language"
-
-
-def _file(name: str) -> str:
-    return "".join(character if character.isalnum() or character in "-_.+" else "_" for character in name)
 
 
 def _as_yaml(settings: Mapping[str, Any]) -> str:
     import yaml
 
     return yaml.safe_dump(dict(settings), allow_unicode=True, sort_keys=False, width=100)
-
-
-def found_references(cells: Sequence[Cell], output_dir: str | Path) -> dict[str, list[Path]]:
-    """Folders of references that an earlier call has computed, by language."""
-    root = Path(output_dir) / "references"
-    languages = dict.fromkeys(cell.language for cell in cells)
-    return {
-        language: sorted(file.parent for file in (root / language).glob(f"*/{RESULTS_FILE}")) for language in languages
-    }

@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from hf_optical.comparison.matrix import MARKER, Cell
-from hf_optical.errors import HFOpticalError
+from hf_optical.errors import HFOpticalError, InputError
 from hf_optical.results import write_json
 
 DISK_FILE = "disk.json"
@@ -41,8 +41,11 @@ def run_cells(
         on_done: Called after each run, while its models are still there.
 
     Raises:
+        InputError: ``jobs`` is less than 1.
         HFOpticalError: A run failed; the others that had begun are finished, and a second call goes on from there.
     """
+    if jobs < 1:
+        raise InputError(f"is {jobs}", "run at least one at a time", field="jobs")
     waiting = [cell for cell in cells if not cell.is_done()]
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     environment = {**os.environ, "OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
@@ -58,8 +61,7 @@ def run_cells(
             for future in futures:
                 future.result()
         except BaseException:
-            for future in futures:
-                future.cancel()
+            pool.shutdown(cancel_futures=True)
             raise
 
 

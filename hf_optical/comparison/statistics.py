@@ -13,6 +13,8 @@ import numpy as np
 
 from hf_optical.errors import InputError
 
+ALPHA = 0.05
+"""A p-value below this is called beyond chance."""
 _ROWS = 1000  # resamples held at once
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hf_optical.comparison.collect import Collected, Item
-from hf_optical.comparison.statistics import clustered, paired_tests, seed_aware_p
+from hf_optical.comparison.statistics import ALPHA, clustered, paired_tests, seed_aware_p
 from hf_optical.evaluation.significance import holm
 
 ALL = "all languages"
@@ -34,8 +34,9 @@ def summarise(found: Collected, *, resamples: int = 10_000) -> list[dict[str, An
         - ``p_seeds``, where seeds are a sample too, ``p_seeds_holm`` corrected as ``p_holm``; ``seeds_ahead``, in how
           many seeds the arm is ahead.
 
-        Over languages, each has the same weight, and a query that several languages share counts as one cluster;
-        ``ahead_in`` and ``significant_in`` (p_holm < .05) name the languages.
+        Over languages, which must have an arm or a reference in common, each has the same weight, and a query that
+        several languages share counts as one cluster; ``ahead_in``, ``significant_in`` (ahead, p_holm < .05) and
+        ``behind_in`` (behind, p_holm < .05) name the languages.
     """
     entries = [_entry(item.set, item.language, [item], found.arms, resamples) for item in found.items]
     _correct(entries, lambda entry, arm, other: (entry["set"], arm, other), "p_holm", "p_seeds_holm")
@@ -43,7 +44,7 @@ def summarise(found: Collected, *, resamples: int = 10_000) -> list[dict[str, An
     overall = []
     for name in dict.fromkeys(item.set for item in found.items):
         items = [item for item in found.items if item.set == name]
-        if len(items) > 1:
+        if len(items) > 1 and set.intersection(*(set(item.systems) for item in items)):
             entry = _entry(name, ALL, items, found.arms, resamples)
             _count_languages(entry, [one for one in entries if one["set"] == name])
             overall.append(entry)
@@ -55,7 +56,7 @@ def summarise(found: Collected, *, resamples: int = 10_000) -> list[dict[str, An
 def _entry(name: str, language: str, items: Sequence[Item], arms: Iterable[str], resamples: int) -> dict[str, Any]:
     # Over languages, only what every language has.
     shared = [system for system in items[0].systems if all(system in item.systems for item in items)]
-    scores = _over_languages(items, shared) if len(items) > 1 else {s: items[0].systems[s] for s in shared}
+    scores = _over_languages(items, shared) if len(items) > 1 else items[0].systems
     present = [arm for arm in arms if arm in scores]
     references = [system for system in shared if system not in present]
     pairs = [(arm, other) for arm in present for other in (*references, *present) if other != arm]
@@ -134,5 +135,5 @@ def _count_languages(entry: dict[str, Any], by_language: Sequence[dict[str, Any]
         for other, test in found["tests"].items():
             tests = {one["language"]: one["arms"][arm]["tests"][other] for one in by_language}
             test["ahead_in"] = [name for name, one in tests.items() if one["difference"] > 0]
-            test["significant_in"] = [name for name in test["ahead_in"] if tests[name]["p_holm"] < 0.05]
-            test["behind_in"] = [name for name, one in tests.items() if one["difference"] < 0 and one["p_holm"] < 0.05]
+            test["significant_in"] = [name for name in test["ahead_in"] if tests[name]["p_holm"] < ALPHA]
+            test["behind_in"] = [name for name, one in tests.items() if one["difference"] < 0 and one["p_holm"] < ALPHA]

@@ -7,15 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hf_optical.comparison.statistics import ALPHA
 from hf_optical.comparison.summary import ALL
 from hf_optical.comparison.words import display, number, p_value
 from hf_optical.evaluation.tasks import row_name
 
-_ALPHA = 0.05
 MARKS = (
     "* beats the teacher on the raw query; ° beats its own untrained student; † beats the baseline; "
     "‡ beats the baseline also with the luck of the seeds counted (each p < .05 after Holm)"
 )
+COSTS = {
+    "train_seconds": "training, s",
+    "seconds": "whole run, s",
+    "peak_memory_mb": "memory, MB",
+    "model_mb": "model, MB",
+}
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _LATEX |= {character: f"\\{character}" for character in "&%$#_{}"}
 _LATEX |= {"*": r"$^{*}$", "°": r"$^{\circ}$", "†": r"$^{\dagger}$", "‡": r"$^{\ddagger}$", "±": r"$\pm$"}
@@ -67,7 +73,7 @@ def score_tables(
     return tables
 
 
-def test_table(entry: Mapping[str, Any], other: str, caption: str) -> Table:
+def difference_table(entry: Mapping[str, Any], other: str, caption: str) -> Table:
     """Every arm against one other system, with all that is known of the difference."""
     rows = []
     for arm, found in entry["arms"].items():
@@ -91,9 +97,6 @@ def test_table(entry: Mapping[str, Any], other: str, caption: str) -> Table:
     return Table(caption, [*header, "p (seeds)", "seeds ahead"], rows)
 
 
-test_table.__test__ = False  # type: ignore[attr-defined]  # no test of pytest's
-
-
 def pair_table(entry: Mapping[str, Any], caption: str) -> Table:
     """Every arm (row) minus every other (column); an asterisk where it is beyond chance."""
     arms = list(entry["arms"])
@@ -102,7 +105,7 @@ def pair_table(entry: Mapping[str, Any], caption: str) -> Table:
         cells = [arm]
         for other in arms:
             test = entry["arms"][arm]["tests"].get(other)
-            sure = "*" if test and test["p_holm"] < _ALPHA else ""
+            sure = "*" if test and test["p_holm"] < ALPHA else ""
             cells.append(f"{number(test['difference'], sign=True)}{sure}" if test else "")
         rows.append(cells)
     return Table(caption, ["", *arms], rows)
@@ -110,21 +113,29 @@ def pair_table(entry: Mapping[str, Any], caption: str) -> Table:
 
 def cost_table(costs: Mapping[str, Mapping[str, Any]]) -> Table:
     """Seconds, memory and disk of a run of each arm, mean over runs."""
-    columns = {"train_seconds": "training, s", "seconds": "whole run, s", "peak_memory_mb": "memory, MB"}
-    columns["model_mb"] = "model, MB"
     rows = [
-        [arm, *("–" if cost[name] is None else f"{cost[name]:,.0f}" for name in columns)] for arm, cost in costs.items()
+        [arm, *("–" if cost[name] is None else f"{cost[name]:,.0f}" for name in COSTS)] for arm, cost in costs.items()
     ]
-    return Table("Cost of a run, mean over languages and seeds", ["", *columns.values()], rows)
+    return Table("Cost of a run, mean over languages and seeds", ["", *COSTS.values()], rows)
 
 
 def to_markdown(table: Table) -> str:
     """A table for Markdown; what users named is escaped."""
     lines = [table.header, ["---", *["---:"] * (len(table.header) - 1)], *table.rows]
-    shown = [[cell if row == 1 else _markdown(cell) for cell in line] for row, line in enumerate(lines)]
+    shown = [[cell if row == 1 else escape_markdown(cell) for cell in line] for row, line in enumerate(lines)]
     for row, column in table.best:
         shown[row + 2][column] = f"**{shown[row + 2][column]}**"
     return "\n".join("| " + " | ".join(cells) + " |" for cells in shown)
+
+
+def escape_markdown(text: str) -> str:
+    r"""Text on one line that Markdown shows as it is.
+
+    Example:
+        >>> print(escape_markdown("<b> a_b"))
+        \<b\> a\_b
+    """
+    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", text).replace("\n", " ")
 
 
 def to_latex(table: Table, label: str) -> str:
@@ -162,11 +173,11 @@ def _score(arm: Mapping[str, Any] | None, baseline: str, start: str) -> str:
         return "–"
     spread = f" ± {number(arm['sd'])}" if arm["sd"] is not None else ""
     tests = {name: test for name, test in arm["tests"].items() if test["difference"] > 0}
-    beaten = {name for name, test in tests.items() if test["p_holm"] < _ALPHA}
+    beaten = {name for name, test in tests.items() if test["p_holm"] < ALPHA}
     marks = "*" * ("raw" in beaten) + "°" * (start in beaten)
     if baseline in beaten:
         with_seeds = tests[baseline]["p_seeds_holm"]
-        marks += "‡" if with_seeds is not None and with_seeds < _ALPHA else "†"
+        marks += "‡" if with_seeds is not None and with_seeds < ALPHA else "†"
     return f"{number(arm['mean'])}{spread}{marks}"
 
 
@@ -174,10 +185,6 @@ def _reference_order(system: str) -> int:
     order = ("raw", "bm25", "translate", "before", "aligned", "ceiling")
     name = system.split(" ")[0]
     return order.index(name) if name in order else len(order)
-
-
-def _markdown(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", text).replace("\n", " ")
 
 
 def _latex(text: str) -> str:

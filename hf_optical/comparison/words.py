@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hf_optical.comparison.statistics import ALPHA
 from hf_optical.comparison.summary import ALL
 from hf_optical.evaluation.tasks import row_name
 
-_ALPHA = 0.05
 _METRICS = {"ndcg": "nDCG", "mrr": "MRR", "map": "MAP", "recall": "Recall"}
 
 
@@ -133,7 +133,7 @@ def _headline(entry: Mapping[str, Any], best: str, baseline: str, metric: str) -
     text += f"{number(test['difference'], sign=True)}"
     text += f" (× {test['ratio']:.2f})" if test["ratio"] else ""
     text += f", 95 % interval {number(low, sign=True)} to {number(high, sign=True)}. "
-    sure = test["p_holm_all"] < _ALPHA
+    sure = test["p_holm_all"] < ALPHA
     text += "This is beyond chance" if sure else "This may be chance"
     text += f": p {p_equals(test['p_holm_all'])} over queries, corrected for all arms"
     text += " and languages" if len(entry["languages"]) == 1 else ""
@@ -155,7 +155,7 @@ def _by_language(test: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
 
 def _others(entry: Mapping[str, Any], best: str) -> str:
     tests = {arm: entry["arms"][best]["tests"][arm] for arm in entry["arms"] if arm != best}
-    level = [arm for arm, test in tests.items() if test["p_holm_all"] >= _ALPHA]
+    level = [arm for arm, test in tests.items() if test["p_holm_all"] >= ALPHA]
     if not tests:
         return ""
     if not level:
@@ -167,7 +167,7 @@ def _losers(entry: Mapping[str, Any], baseline: str) -> str:
     worse = []
     for arm, found in entry["arms"].items():
         test = found["tests"].get(baseline)
-        if test and test["difference"] < 0 and test["p_holm_all"] < _ALPHA:
+        if test and test["difference"] < 0 and test["p_holm_all"] < ALPHA:
             worse.append(f"{arm} ({number(test['difference'], sign=True)})")
     return f"Worse than the baseline beyond chance: {', '.join(worse)}." if worse else ""
 
@@ -176,7 +176,7 @@ def _training(entry: Mapping[str, Any], starts: Mapping[str, str]) -> str:
     idle = []
     for arm, found in entry["arms"].items():
         test = found["tests"].get(starts.get(arm, ""))
-        if test and not (test["difference"] > 0 and test["p_holm_all"] < _ALPHA):
+        if test and not (test["difference"] > 0 and test["p_holm_all"] < ALPHA):
             idle.append(f"{arm} ({number(test['difference'], sign=True)})")
     if not idle:
         return ""
@@ -198,6 +198,6 @@ def _today(entry: Mapping[str, Any], best: str, metric: str) -> str:
             text += f". Of the way from the raw query to the ceiling {best} goes {share:.0f} %"
     if "translate" in references:
         test = entry["arms"][best]["tests"]["translate"]
-        sure = "beyond chance" if test["p_holm_all"] < _ALPHA else "perhaps by chance"
+        sure = "beyond chance" if test["p_holm_all"] < ALPHA else "perhaps by chance"
         text += f". {best} is {number(test['difference'], sign=True)} from translate-test, {sure}"
     return f"{text}."

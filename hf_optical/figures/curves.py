@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from hf_optical.comparison.learning_curve import LearningCurve
 from hf_optical.figures.svg import PALETTE, Svg, ticks
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 348, 28, 208
 _DASHES = ("", "6 3", "2 3")
 
 
-def learning_curves(curves: Mapping[str, LearningCurve], *, title: str, metric: str) -> Svg:
-    """Draw measured scores as dots and fitted curves as lines, up to twice the largest size.
+@dataclass(frozen=True)
+class Curve:
+    """What is drawn of one method; points are a number of sentence pairs and a score.
+
+    Attributes:
+        dots: What was measured, sizes rising.
+        line: What was fitted to it.
+    """
+
+    dots: Sequence[tuple[float, float]]
+    line: Sequence[tuple[float, float]]
+
+
+def learning_curves(curves: Mapping[str, Curve], *, title: str, metric: str) -> Svg:
+    """Draw measured scores as dots and fitted curves as lines.
 
     Args:
         curves: By method.
@@ -22,15 +35,14 @@ def learning_curves(curves: Mapping[str, LearningCurve], *, title: str, metric: 
         metric: Name of the measure.
 
     Example:
-        >>> curve = LearningCurve((250, 1000), (0.5, 0.6), "logarithm", 0.1, 0.05, 0.0, 0.05, (0.03, 0.07))
+        >>> curve = Curve([(250, 0.5), (1000, 0.6)], [(250, 0.5), (2000, 0.65)])
         >>> "<circle" in learning_curves({"ot": curve}, title="Swahili", metric="nDCG@10").render()
         True
     """
-    sizes = sorted({size for curve in curves.values() for size in curve.sizes})
-    left, right = np.log(sizes[0]) - 0.2, np.log(2 * sizes[-1]) + 0.1
-    values = [value for curve in curves.values() for value in curve.means]
-    values += [float(curve.at(2.0 * curve.sizes[-1])) for curve in curves.values()]
-    low, high = min(values) - 0.02, max(values) + 0.02
+    sizes = sorted({size for curve in curves.values() for size, _ in curve.dots})
+    points = [point for curve in curves.values() for point in (*curve.dots, *curve.line)]
+    left, right = np.log(min(n for n, _ in points)) - 0.2, np.log(max(n for n, _ in points)) + 0.1
+    low, high = min(score for _, score in points) - 0.02, max(score for _, score in points) + 0.02
     rows = (len(curves) + 1) // 2
     picture = Svg(360, _BOTTOM + 44 + 18 * rows, f"{title}: {metric} against sentence pairs")
     picture.text(4, 15, title, size=13, most=50)
@@ -53,15 +65,14 @@ def learning_curves(curves: Mapping[str, LearningCurve], *, title: str, metric: 
     picture.text((_LEFT + _RIGHT) / 2, _BOTTOM + 31, "sentence pairs (logarithmic)", anchor="middle", size=11)
     for number, (name, curve) in enumerate(curves.items()):
         colour, dash = PALETTE[number % len(PALETTE)], _DASHES[number // len(PALETTE) % len(_DASHES)]
-        grid = np.geomspace(curve.sizes[0], 2 * curve.sizes[-1], 50)
-        picture.path([at(n, score) for n, score in zip(grid, curve.at(grid), strict=True)], colour, dash=dash)
-        for size, mean in zip(curve.sizes, curve.means, strict=True):
-            picture.circle(*at(size, mean), 3, colour, tip=f"{name}: {mean:.3f} with {size:,} pairs")
+        picture.path([at(n, score) for n, score in curve.line], colour, dash=dash)
+        for size, score in curve.dots:
+            picture.circle(*at(size, score), 3, colour, tip=f"{name}: {score:.3f} with {size:,} pairs")
         x, y = 12 + 176 * (number % 2), _BOTTOM + 50 + 18 * (number // 2)
         picture.path([(x, y - 4), (x + 18, y - 4)], colour, 2.5, dash)
         picture.text(x + 24, y, name, size=11, most=24)
     return picture
 
 
-def _short(size: int) -> str:
-    return f"{size / 1000:.3g}k" if size >= 1000 else str(size)
+def _short(size: float) -> str:
+    return f"{size / 1000:.3g}k" if size >= 1000 else f"{size:g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 from pathlib import Path
 
@@ -88,7 +89,7 @@ class Svg:
         """The whole picture, to stand in a page or in a file of its own."""
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} {self.height:g}" role="img" '
-            f'style="font-family:system-ui,sans-serif;--w:{self.width:g}"><title>{escape(self.title)}</title>'
+            f'style="font-family:system-ui,sans-serif"><title>{escape(self.title)}</title>'
             + "".join(self._parts)
             + "</svg>"
         )
@@ -108,11 +109,9 @@ def ticks(low: float, high: float, about: int = 4) -> list[float]:
         >>> ticks(-0.013, 0.052)
         [0.0, 0.02, 0.04]
     """
-    import math
-
     span = max(high - low, 1e-9)
     step = 10 ** math.floor(math.log10(span / about))
-    step *= min((factor for factor in (1, 2, 5, 10)), key=lambda factor: abs(span / (step * factor) - about))
+    step *= min((1, 2, 5, 10), key=lambda factor: abs(span / (step * factor) - about))
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     return [round(number * step, 10) + 0.0 for number in range(first, last + 1)]

@@ -18,14 +18,7 @@ from hf_optical.transport import TransportSolver
 def word_plan(
     student: BaseModel, teacher: BaseModel, source: str, translation: str, solver: TransportSolver | None = None
 ) -> dict[str, Any]:
-    """The plan of one pair, with the mass of each word's pieces added up.
-
-    Args:
-        student: Reads the translation.
-        teacher: Reads the English.
-        source: The English sentence.
-        translation: Its translation.
-        solver: ``IPOT()`` if not given.
+    """The plan of :func:`~hf_optical.figures.plan.sentence_plan` with the mass of each word's pieces added up.
 
     Returns:
         ``rows`` (words of the translation), ``columns`` (English words), ``plan`` (rows by columns, sums to 1), and

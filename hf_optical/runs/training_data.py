@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ def read_training_data(config: TrainConfig) -> TrainingData:
         InputError: As the readers do; a language given twice, a set of no known form, or none of a kind that the
             options want batches of.
     """
-    files = _by_language(config)
+    files = bitext_by_language(config.bitext, config.language)
     data = TrainingData({code: _bitext(config, code, source) for code, source in files.items()})
     for code, source in files.items():
         data.fingerprints.append(_fingerprint(source, data.bitext[code]))
@@ -113,13 +113,21 @@ def read_training_data(config: TrainConfig) -> TrainingData:
     return data
 
 
-def _by_language(config: TrainConfig) -> Mapping[str, str]:
-    """The bitext of each language: ``FILE`` for ``--language``, or ``CODE=FILE``."""
+def bitext_by_language(items: Sequence[str], alone: str | None) -> dict[str, str]:
+    """The bitext of each language.
+
+    Args:
+        items: ``CODE=FILE``, or ``FILE``.
+        alone: Whose a ``FILE`` without a code is.
+
+    Raises:
+        InputError: A language is unknown, English, or has two files.
+    """
     files: dict[str, str] = {}
-    for item in config.bitext:
+    for item in items:
         code, equals, path = item.partition("=")
         if not equals or Path(item).exists():
-            code, path = config.language or "", item
+            code, path = alone or "", item
         language = normalize(code)
         if language == ENGLISH:
             raise InputError("is English", "name the other language of the pairs", field="language")

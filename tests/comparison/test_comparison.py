@@ -7,7 +7,8 @@ import pytest
 from stub_comparison import run_stub, write_recipe
 
 from hf_optical.comparison import cells_of, collect, run_cells, summarise
-from hf_optical.comparison.matrix import check_options
+from hf_optical.comparison.bitexts import count_pairs, example_pairs
+from hf_optical.comparison.option_checks import check_options
 from hf_optical.errors import HFOpticalError, InputError
 from hf_optical.evaluation.significance import bootstrap_interval, holm, randomisation_test
 
@@ -157,8 +158,37 @@ def test_sizes_are_runs_of_their_own_where_the_bitext_is_larger(tmp_path):
 
 
 def test_an_option_that_the_training_does_not_have_is_found_before_anything_runs():
-    check_options(common={"max_steps": 3}, languages={"sw": {"bitext": "f"}}, arms={"a": {"objective": "ot"}})
+    check_options({"max_steps": 3}, {"sw": {"bitext": "f"}}, {"a": {"objective": "ot"}})
     with pytest.raises(InputError, match=r"arms\.a\.objectiv'.*did you mean 'objective'"):
-        check_options(common={}, arms={"a": {"objectiv": "ot"}})
+        check_options({}, arms={"a": {"objectiv": "ot"}})
     with pytest.raises(InputError, match=r"common\.max_stesp"):
-        check_options(common={"max_stesp": 3})
+        check_options({"max_stesp": 3})
+
+
+def test_pairs_are_counted_and_shown_whatever_the_languages_of_a_run(tmp_path):
+    files = {code: tmp_path / f"{code}=pairs.tsv" for code in ("sw", "so")}
+    for code, file in files.items():
+        rows = "".join(f"w{i} b c d\tw x y z\ng{i} h i j k\t{code}{i} l m n o\n" for i in range(9))
+        file.write_text(f"en\t{code}\n{rows}")
+    languages = {
+        "sw": {"bitext": str(files["sw"])},
+        "so": {"bitext": [str(files["so"])], "max_pairs": 5},
+        "sw+so": {"bitext": [f"{code}={file}" for code, file in files.items()]},
+    }
+    assert count_pairs({}, languages) == {"sw": 18, "so": 5, "sw+so": 36}
+    cells = cells_of(tmp_path, {}, languages, {"a": {}}, [0])
+    assert [example_pairs(cell)[0][1] for cell in cells] == ["sw0 l m n o", "so0 l m n o", "sw0 l m n o"]
+    assert len(example_pairs(cells[0], 3)) == 3 and len(example_pairs(cells[2], 99)) == 18
+
+
+def test_no_run_at_a_time_is_refused(tmp_path):
+    with pytest.raises(InputError, match="field 'jobs'"):
+        run_cells(run_cells_of(tmp_path, {"base": ARMS["base"]}), write_recipe(tmp_path), jobs=0)
+
+
+def test_languages_that_have_nothing_in_common_yet_have_no_mean(finished):
+    done = [cell for cell in finished if (cell.arm, cell.language) in {("base", "swh_Latn"), ("same", "som_Latn")}]
+    found = collect(done, "ndcg@10")
+    for item in found.items:
+        item.systems = {name: rows for name, rows in item.systems.items() if name in ARMS}
+    assert [entry["language"] for entry in summarise(found, resamples=10)] == ["swh_Latn", "som_Latn"]

@@ -1,0 +1,43 @@
+"""What a comparison asks of the training recipe, checked before anything runs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from hf_optical.errors import InputError
+from hf_optical.runs.options import TrainConfig
+
+
+def check_options(
+    common: Mapping[str, Any],
+    languages: Mapping[str, Mapping[str, Any]] | None = None,
+    arms: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
+    """Find options that the training recipe does not have; it would say so too, but only when its turn comes.
+
+    Args:
+        common: Options of every run.
+        languages: Options by language.
+        arms: Options by arm.
+
+    Raises:
+        InputError: The first such option, with the nearest that exists; or something that is no option with its value.
+    """
+    known = [option.name for option in fields(TrainConfig)]
+    given: dict[str, Any] = {"common": common}
+    for name, parts in (("languages", languages), ("arms", arms)):
+        given |= {f"{name}.{key}": options for key, options in (parts or {}).items()}
+    for place, options in given.items():
+        if not isinstance(options, Mapping):
+            problem = f"found {options!r:.80} where options of train.py are expected"
+            raise InputError(problem, "write 'option: value' lines below it", field=place)
+        for option, value in options.items():
+            if isinstance(value, Mapping):  # a YAML alias may even lead back to where it stands
+                raise InputError("found a mapping", "options have plain values", field=f"{place}.{option}")
+            if option not in known:
+                near = difflib.get_close_matches(str(option), known, 1)
+                hint = f"did you mean {near[0]!r}?" if near else "python recipes/train.py --help lists them"
+                raise InputError("is no option of train.py", hint, field=f"{place}.{option}")

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import get_args
 
 from sentence_transformers.multi_vector_encoder.training_args import MultiVectorEncoderTrainingArguments
 from sentence_transformers.sentence_transformer.training_args import SentenceTransformerTrainingArguments
 
+from hf_optical.arguments import check_choice, check_positive
 from hf_optical.errors import InputError
+from hf_optical.losses.alignment import SpecialTokens
 from hf_optical.losses.lexical_injection import LEXICAL_OBJECTIVES
 from hf_optical.losses.teacher_bank import BANK_SIZE
 from hf_optical.losses.terms import parse_objective
 from hf_optical.students.trained_rows import TRAINED_ROWS
 from hf_optical.transport import SOLVERS
+
+MARGINALS = ("uniform", "idf")
 
 
 @dataclass
@@ -32,7 +37,6 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
         train_embeddings: Rows of the student's embedding table to train: ``"all"``, ``"used"`` (those that the training
             data use; the same weights for less memory and time, see
             :func:`~hf_optical.students.trained_rows.trained_rows`), or ``"none"``.
-
         lexical_objective: The loss on lexicons: ``"triplet"`` (hardest in-batch negative) or ``"nce"`` (InfoNCE).
         lexical_layer: Hidden state at which words are pulled together: 0 is the embedding layer, k the k-th
             transformer layer; ``None``: the output only. The layer probe recommends one.
@@ -69,32 +73,17 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
     def __post_init__(self) -> None:
         """Check what the distillation adds, then what the hosts have."""
         parse_objective(self.objective)
-        if self.solver not in SOLVERS:
-            raise InputError(f"there is no solver {self.solver!r}", f"use one of: {', '.join(SOLVERS)}", field="solver")
-        if self.special_tokens not in ("match", "exclude", "transport"):
-            raise InputError(
-                f"is {self.special_tokens!r}", "use 'match', 'exclude' or 'transport'", field="special_tokens"
-            )
-        if not self.temperature > 0:
-            raise InputError(f"is {self.temperature}", "give a positive number", field="temperature")
+        check_choice("solver", self.solver, SOLVERS)
+        check_choice("special_tokens", self.special_tokens, get_args(SpecialTokens))
+        check_choice("marginals", self.marginals, MARGINALS)
+        check_choice("train_embeddings", self.train_embeddings, TRAINED_ROWS)
+        check_choice("lexical_objective", self.lexical_objective, LEXICAL_OBJECTIVES)
+        check_positive("temperature", self.temperature)
+        check_positive("lexical_margin", self.lexical_margin)
         if self.bank_size < 2:
             raise InputError(f"is {self.bank_size}", "give a number of sentences, 2 or more", field="bank_size")
         if self.contrastive_mini_batch is not None and self.contrastive_mini_batch < 1:
             raise InputError(
                 f"is {self.contrastive_mini_batch}", "give a number of texts, 1 or more", field="contrastive_mini_batch"
             )
-        if self.marginals not in ("uniform", "idf"):
-            raise InputError(f"there are no marginals {self.marginals!r}", "use 'uniform' or 'idf'", field="marginals")
-        if self.train_embeddings not in TRAINED_ROWS:
-            raise InputError(
-                f"is {self.train_embeddings!r}", f"use one of {', '.join(TRAINED_ROWS)}", field="train_embeddings"
-            )
-        if self.lexical_objective not in LEXICAL_OBJECTIVES:
-            raise InputError(
-                f"is {self.lexical_objective!r}",
-                f"use one of: {', '.join(LEXICAL_OBJECTIVES)}",
-                field="lexical_objective",
-            )
-        if not self.lexical_margin > 0:
-            raise InputError(f"is {self.lexical_margin}", "give a positive number", field="lexical_margin")
         super().__post_init__()

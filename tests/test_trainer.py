@@ -204,7 +204,7 @@ def test_extra_columns_are_dropped_and_the_order_is_put_right(models, tmp_path):
 
 
 def test_unknown_solver_and_objective_are_refused_by_the_arguments(tmp_path):
-    with pytest.raises(InputError, match="no solver 'simplex'"):
+    with pytest.raises(InputError, match="field 'solver': is 'simplex'"):
         arguments(tmp_path, solver="simplex")
     with pytest.raises(InputError, match="did you mean 'nce'"):
         arguments(tmp_path, objective="ot+nse")

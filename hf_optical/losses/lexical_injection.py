@@ -11,10 +11,10 @@ from sentence_transformers.util.distributed import all_gather, all_gather_with_g
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hf_optical.collation import same_tokenization
+from hf_optical.arguments import check_choice, check_positive
 from hf_optical.errors import InputError, NonFiniteError
-from hf_optical.losses.arguments import check_choice, check_positive
 from hf_optical.losses.false_negatives import Sets, false_negatives, translation_sets
+from hf_optical.losses.features import check_teacher_tokens, needs_own_tokens
 from hf_optical.losses.tokens import MIRROR, TEACHER_TOKENIZED
 from hf_optical.losses.word_contrast import hardest_triplet, info_nce
 from hf_optical.losses.words import (
@@ -25,7 +25,7 @@ from hf_optical.losses.words import (
     read_words,
     tokens_outside_words,
 )
-from hf_optical.teachers import check_same_space, freeze, is_late_interaction, query_prompt
+from hf_optical.teachers import check_same_space, freeze, is_late_interaction
 
 LexicalObjective = Literal["triplet", "nce"]
 LEXICAL_OBJECTIVES = ("triplet", "nce")
@@ -128,9 +128,7 @@ class LexicalInjectionLoss(nn.Module):
         self.gather_across_devices = gather_across_devices
         self.late_interaction = is_late_interaction(model)
         reader = teacher if teacher is not None else model
-        self.needs_teacher_tokens = teacher is not None and (
-            not same_tokenization(model, teacher) or query_prompt(teacher) is not None
-        )
+        self.needs_teacher_tokens = teacher is not None and needs_own_tokens(model, teacher)
         self._outside = {"source": tokens_outside_words(reader), "translation": tokens_outside_words(model)}
         self._names: dict[str, dict[int, int]] = {"source": {}, "translation": {}}
         self._known: tuple[Sets, Sets] = ({}, {})
@@ -160,7 +158,8 @@ class LexicalInjectionLoss(nn.Module):
             self.model, features[1], self._outside["translation"], layers, late_interaction=self.late_interaction
         )
         if self.teacher is not None:
-            self._check_tokenizer(features[0])
+            if self.needs_teacher_tokens:
+                check_teacher_tokens(features[0])
             with torch.no_grad():
                 source = read_words(
                     self.teacher, features[0], self._outside["source"], layers, late_interaction=self.late_interaction
@@ -243,14 +242,6 @@ class LexicalInjectionLoss(nn.Module):
                 "OTDistillationDataCollator.for_models(student, teacher, mirror=True)",
             )
         return features[0]
-
-    def _check_tokenizer(self, english: dict[str, Tensor]) -> None:
-        if self.needs_teacher_tokens and not english.get(TEACHER_TOKENIZED):
-            raise InputError(
-                "the teacher has another tokenizer than the student, or reads queries under a prompt, and the English "
-                "was tokenised for the student",
-                "pass data_collator=OTDistillationDataCollator.for_models(student, teacher) to the trainer",
-            )
 
     def _check_finite(self, source: WordVectors, translation: WordVectors) -> None:
         found = torch.stack([(one.output.detach() * 0).sum() for one in (source, translation)])

@@ -10,11 +10,12 @@ from sentence_transformers.base.model import BaseModel
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hf_optical.collation import same_tokenization
-from hf_optical.errors import InputError, NonFiniteError
+from hf_optical.arguments import check_choice, check_positive
+from hf_optical.errors import InputError
 from hf_optical.losses.alignment import SpecialTokens, transport_term
-from hf_optical.losses.arguments import check_choice, check_positive
 from hf_optical.losses.contrast import InBatchContrast
+from hf_optical.losses.features import check_pairs, needs_own_tokens
+from hf_optical.losses.finite import check_finite
 from hf_optical.losses.greedy import greedy_alignment
 from hf_optical.losses.nearest import nearest_alignment
 from hf_optical.losses.ranking import ranking_loss
@@ -23,16 +24,16 @@ from hf_optical.losses.token_mse import Alignment, token_mse
 from hf_optical.losses.tokens import (
     CACHED_ROWS,
     MIRROR,
-    TEACHER_TOKENIZED,
     TokenView,
     boundary_token_ids,
     encode_tokens,
     pools_one_token,
 )
-from hf_optical.teachers import Teacher, TeacherStandIn, check_same_space, freeze, is_late_interaction, query_prompt
+from hf_optical.teachers import Teacher, TeacherStandIn, check_same_space, freeze, is_late_interaction
 from hf_optical.transport import IPOT, TransportSolver
 
 _OF_TOKENS = {"ot", "greedy", "nearest", "source"}  # they train the special tokens only where those take part
+_ENGLISH_READING = "student on the English"
 _ALIGNMENTS: dict[str, Alignment] = {"greedy": greedy_alignment, "nearest": nearest_alignment}
 
 
@@ -134,9 +135,8 @@ class OTDistillationLoss(nn.Module):
                 "use special_tokens='match', or add a term on sentence vectors, e.g. 'ot+nce'",
                 field="special_tokens",
             )
-        # A prompt is the model's own, which the hosts' collators do not add in training.
-        self.needs_teacher_tokens = not same_tokenization(model, teacher) or query_prompt(teacher) is not None
-        self._tokenizers = {"student": model.tokenizer, "teacher": teacher.tokenizer}
+        self.needs_teacher_tokens = needs_own_tokens(model, teacher)
+        self._tokenizers = {"student": model.tokenizer, _ENGLISH_READING: model.tokenizer, "teacher": teacher.tokenizer}
         self._boundary = {"student": boundary_token_ids(model), "teacher": boundary_token_ids(teacher)}
         self.contrast = InBatchContrast(
             temperature, late_interaction=self.late_interaction, gather_across_devices=gather_across_devices
@@ -172,20 +172,20 @@ class OTDistillationLoss(nn.Module):
             labels: Unused.
         """
         features = list(sentence_features)
-        self._check_features(features)
+        check_pairs(features, self.weights, teachers_own=self.needs_teacher_tokens)
         teacher = self._read_teacher(features[0])
         views = {"student": self._read(features[1])}
         if reads_english(self.weights):
-            views["student on the English"] = self._read(features[-1] if features[-1].get(MIRROR) else features[0])
+            views[_ENGLISH_READING] = self._read(features[-1] if features[-1].get(MIRROR) else features[0])
         if self.check_finite:  # before the solver, which stops at a NaN too but cannot say whose it is
-            self._check_finite({"teacher": teacher, **views})
+            check_finite({"teacher": teacher, **views}, self._tokenizers)
         terms = self.compute_terms(views["student"], teacher)
         if "self_nce" in self.weights:
             with torch.autocast(teacher.tokens.device.type, enabled=False):
-                value = self.contrast(views["student"], views["student on the English"])
+                value = self.contrast(views["student"], views[_ENGLISH_READING])
             terms["self_nce"] = self.weights["self_nce"] * value
         if "source" in self.weights:
-            for name, value in self.compute_terms(views["student on the English"], teacher).items():
+            for name, value in self.compute_terms(views[_ENGLISH_READING], teacher).items():
                 terms[f"source_{name}"] = self.weights["source"] * value
         return terms
 
@@ -244,51 +244,6 @@ class OTDistillationLoss(nn.Module):
         mine, theirs = _parts(student), _parts(teacher)
         return transport_term(mine, theirs, self.solver, self.special_tokens, (weights[0], weights[1])).mean()
 
-    def _check_features(self, features: list[dict[str, Tensor]]) -> None:
-        if len(features) < 2:
-            raise InputError(
-                f"OTDistillationLoss got {len(features)} text column(s)",
-                "give pairs: the English in a first column 'source', its translation in a second, 'translation'",
-            )
-        if len(features) > 2 and not features[2].get(MIRROR):
-            raise InputError(
-                f"OTDistillationLoss got {len(features)} text columns",
-                "keep two, the English and its translation: rows.select_columns(['source', 'translation'])",
-            )
-        if not self.needs_teacher_tokens and CACHED_ROWS not in features[0]:
-            return
-        if not features[0].get(TEACHER_TOKENIZED):
-            raise InputError(
-                "the teacher has another tokenizer than the student, or reads queries under a prompt, and the English "
-                "was tokenised for the student",
-                "pass data_collator=OTDistillationDataCollator.for_models(student, teacher) to the trainer",
-            )
-        if reads_english(self.weights) and len(features) < 3:
-            name = "source" if "source" in self.weights else "self_nce"
-            raise InputError(
-                f"the term {name!r} needs the English as the student tokenises it",
-                "use OTDistillationDataCollator.for_models(student, teacher, mirror=True)",
-            )
-
-    def _check_finite(self, views: dict[str, TokenView]) -> None:
-        # One number for the whole batch, so that a device is waited for once and not once per side.
-        total = torch.stack([_real(view).sum() * 0 + view.sentence.detach().sum() * 0 for view in views.values()])
-        if torch.isfinite(total.sum()):
-            return
-        for who, view in views.items():
-            bad = ~(torch.isfinite(_real(view)).flatten(1).all(1) & torch.isfinite(view.sentence).all(-1))
-            if bad.any():
-                raise NonFiniteError(f"the {who}'s vectors are not finite in {self._name_rows(who, view, bad)}")
-
-    def _name_rows(self, who: str, view: TokenView, bad: Tensor) -> str:
-        tokenizer = self._tokenizers["teacher" if who == "teacher" else "student"]
-        rows = bad.nonzero().flatten().tolist()
-        texts = [
-            tokenizer.decode(view.input_ids[row][view.mask[row]].tolist(), skip_special_tokens=True) for row in rows[:3]
-        ]
-        named = "; ".join(f"row {row}: {text[:80]!r}" for row, text in zip(rows, texts, strict=False))
-        return f"{len(rows)} row(s) of the batch ({named})"
-
     def get_config_dict(self) -> dict[str, Any]:
         """What the model card says of this loss."""
         return {
@@ -317,7 +272,3 @@ class OTDistillationLoss(nn.Module):
 
 def _parts(view: TokenView) -> tuple[Tensor, Tensor, Tensor]:
     return view.tokens, view.text, view.special
-
-
-def _real(view: TokenView) -> Tensor:
-    return view.tokens.detach().masked_fill(~view.mask.unsqueeze(-1), 0)

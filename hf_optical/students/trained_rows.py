@@ -20,6 +20,7 @@ from sentence_transformers.base.modules import Transformer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hf_optical.arguments import check_choice
 from hf_optical.errors import InputError
 from hf_optical.sampling.trained_texts import trained_texts
 from hf_optical.students.parts import embeddings_of, tokenizer_of, transformer_of
@@ -198,8 +199,7 @@ def trained_rows(
             with trained_rows(student, "used", rows["translation"]):
                 SentenceTransformerTrainer(model=student, ...).train()
     """
-    if rows not in TRAINED_ROWS:
-        raise InputError(f"is {rows!r}", f"use one of {', '.join(TRAINED_ROWS)}", field="train_embeddings")
+    check_choice("train_embeddings", rows, TRAINED_ROWS)
     if rows == "all":
         yield
         return

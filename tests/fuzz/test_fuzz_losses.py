@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hf_optical import OTDistillationLoss
 from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.losses.contrast import InBatchContrast
+from hf_optical.losses.finite import check_finite
 from hf_optical.losses.tokens import TokenView
 from hf_optical.losses.word_contrast import hardest_triplet, info_nce
 from hf_optical.transport import SOLVERS, uniform_marginals
@@ -89,7 +90,7 @@ def refused(student: TokenView, teacher: TokenView) -> bool:
     sound = all(view.tokens[view.mask].isfinite().all() and view.sentence.isfinite().all() for view in sides.values())
     if not sound:
         with pytest.raises(NonFiniteError):
-            loss_of("ot")._check_finite(sides)
+            check_finite(sides, loss_of("ot")._tokenizers)
     return not sound
 
 

@@ -1,4 +1,4 @@
-"""Checks of arguments that losses share."""
+"""Checks of arguments that losses, training arguments and others share."""
 
 from __future__ import annotations
 

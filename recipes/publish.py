@@ -1,12 +1,15 @@
-"""Publish a finished run: model, adapters, card and results, into a folder or on the Hub.
+"""Publish a finished run: model, adapters, card and results, into a folder or on the Hub; or a teacher cache.
 
 ``python recipes/publish.py --run OUT --dry_run FOLDER`` looks at it first; ``--repo_id owner/name`` publishes it,
 private unless told otherwise. The token comes from HF_TOKEN or `hf auth login`. Running it again updates what is there.
+``--teacher_cache FOLDER`` in place of ``--run`` publishes a teacher's vectors as a data set.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,19 +20,22 @@ from hf_optical.publishing.hub import push
 from hf_optical.publishing.publish import Publication, build
 from hf_optical.publishing.samples import read_sample
 
+_OF_A_CACHE = ("teacher_cache", "repo_id", "dry_run", "public", "revision", "license")
+
 
 @dataclass
 class PublishConfig:
     """Options of the recipe: in a YAML file, as flags, or both."""
 
-    run: str = field(metadata={"help": "Output folder of a finished run of train.py."})
+    run: str | None = option(None, "Output folder of a finished run of train.py.")
+    teacher_cache: str | None = option(None, "Folder of a teacher cache, published as a data set in place of a run.")
     repo_id: str | None = option(None, "Publish on the Hub as owner/name; with --dry_run, only the name in the card.")
     dry_run: str | None = option(None, "Build the repository in this folder and send nothing.")
     public: bool = option(False, "Make a new repository public.")
     revision: str | None = option(None, "An existing branch of the repository, in place of main.")
     teacher_id: str | None = option(None, "Hub id of the teacher, where the run was given a folder.")
     teacher_revision: str | None = option(None, "Commit of the teacher; found in the local cache if not given.")
-    license: str | None = option(None, "Licence of the model as the Hub writes it, such as apache-2.0.")
+    license: str | None = option(None, "Licence as the Hub writes it, such as apache-2.0.")
     evaluations: list[str] = option([], "Output folders of evaluate.py whose scores and bias the card shows too.")
     data: list[str] = option([], "Where the training files are now, to count licences; where the run read them.")
     texts: str | None = option(None, "Sentences of the language (.txt or a table): tokens per word go into the card.")
@@ -44,39 +50,62 @@ def main(config: PublishConfig) -> None:
     """Build, and push unless it is a dry run."""
     if not config.dry_run and not config.repo_id:
         raise InputError("nothing says where to publish", "add --dry_run FOLDER, or --repo_id owner/name")
-    name = config.repo_id or f"your-name/{Path(config.run).resolve().name}"
+    if bool(config.run) == bool(config.teacher_cache):
+        raise InputError("one thing is published at a time", "give either --run OUT or --teacher_cache FOLDER")
+    make, send = _of_cache(config) if config.teacher_cache else _of_run(config)
+    if config.dry_run:
+        folder = make(config.dry_run)
+        print(f"Built: {folder}. Nothing was sent; look at {folder / 'README.md'}")
+        return
+    # A cache may be many gigabytes: on the disk that holds it.
+    beside = Path(config.teacher_cache).resolve().parent if config.teacher_cache else None
+    with TemporaryDirectory(dir=beside, prefix=".publishing-") as scratch:
+        folder = make(Path(scratch) / "repository")
+        url = send(folder, str(config.repo_id), private=not config.public, revision=config.revision)
+    print(f"Published: {url}")
+
+
+def _of_run(config: PublishConfig) -> tuple[Callable[..., Path], Callable[..., str]]:
+    """How the repository of a run is built, and sent."""
+    place = Path(config.run or "")
     publication = Publication(
-        run=Path(config.run),
-        repo_id=name,
+        run=place,
+        repo_id=config.repo_id or f"your-name/{place.resolve().name}",
         teacher_id=config.teacher_id,
         teacher_revision=config.teacher_revision,
         licence=config.license,
         evaluations=[Path(folder) / "results.json" for folder in config.evaluations],
         data=config.data,
-        texts=_texts(config),
+        texts=_texts(config, place),
         trim_texts=[text for path in config.trim for text in read_sample(path, config.text_fields)],
         trim_min_count=config.trim_min_count,
         trim_evaluations=config.trim_eval,
         limits=[line for path in config.limits for line in read_sample(path)],
     )
-    if config.dry_run:
-        folder = build(publication, config.dry_run, show_progress=True)
-        print(f"Built: {folder}. Nothing was sent; look at {folder / 'README.md'}")
-        return
-    with TemporaryDirectory() as scratch:
-        folder = build(publication, Path(scratch) / "repository", show_progress=True)
-        url = push(folder, name, private=not config.public, revision=config.revision)
-    print(f"Published: {url}")
+    return partial(build, publication, show_progress=True), push
 
 
-def _texts(config: PublishConfig) -> dict[str, list[str]]:
+def _of_cache(config: PublishConfig) -> tuple[Callable[..., Path], Callable[..., str]]:
+    """How the data set of a teacher cache is built, and sent."""
+    from hf_optical.teacher_cache import build_dataset, publish
+
+    usual = vars(PublishConfig())
+    for name, value in vars(config).items():
+        if name not in _OF_A_CACHE and value != usual[name]:
+            raise InputError("says nothing of a teacher cache", "leave it out", field=name)
+    if not config.license:
+        raise InputError("is not given", "name that of the texts, which can be read from their ids", field="license")
+    return partial(build_dataset, config.teacher_cache or "", licence=config.license, repo_id=config.repo_id), publish
+
+
+def _texts(config: PublishConfig, place: Path) -> dict[str, list[str]]:
     if not config.texts:
         return {}
     from hf_optical.publishing.layout import read_results
 
-    language = (read_results(Path(config.run))[0].get("config") or {}).get("language")
+    language = (read_results(place)[0].get("config") or {}).get("language")
     if not language:
-        raise InputError("the run does not say its language", "leave --texts out", path=config.run)
+        raise InputError("the run does not say its language", "leave --texts out", path=place)
     return {normalize(language): read_sample(config.texts, config.text_fields)}
 
 

@@ -25,18 +25,20 @@ _LASTING = ("Transformer", "Pooling", "Dense", "Normalize")  # known to every re
 
 
 @contextmanager
-def whole_folder(folder: str | Path) -> Iterator[Path]:
+def whole_folder(folder: str | Path, marks: Sequence[str] = (PROVENANCE_FILE,)) -> Iterator[Path]:
     """Yield a scratch folder that becomes ``folder`` if the block ends well, and is removed if not.
 
     Args:
         folder: Replaced if an earlier publication is in it; any other folder with something in it is left alone.
+        marks: What an earlier publication holds, all of it.
 
     Raises:
         InputError: Somebody else's files are there.
         HFOpticalError: The disk is full.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder / PROVENANCE_FILE).is_file() and (folder.is_file() or any(folder.iterdir())):
+    ours = all((folder / mark).exists() for mark in marks)
+    if folder.exists() and not ours and (folder.is_file() or any(folder.iterdir())):
         raise InputError("holds files that this recipe did not write", "choose another folder", path=folder)
     scratch = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(scratch, ignore_errors=True)

@@ -16,6 +16,9 @@ import pyarrow.parquet as pq
 import torch
 
 from hf_optical.errors import InputError
+from hf_optical.publishing.layout import CARD_FILE, whole_folder
+from hf_optical.results import write_json
+from hf_optical.teacher_cache.card import dataset_card
 from hf_optical.teacher_cache.identity import KEY_BYTES
 from hf_optical.teacher_cache.manifest import (
     MANIFEST_FILE,
@@ -26,7 +29,7 @@ from hf_optical.teacher_cache.manifest import (
 )
 from hf_optical.teacher_cache.shards import Shard, ShardEntry, check_shard, id_dtype, open_shard, write_shard
 
-CARD_FILE = "README.md"
+_DATA = "data"
 _ROWS = 500
 """Of a row group: some ten megabytes."""
 _TYPES = {"float16": torch.float16, "int8": torch.int8, "float32": torch.float32}
@@ -34,6 +37,8 @@ _TYPES = {"float16": torch.float16, "int8": torch.int8, "float32": torch.float32
 
 def build_dataset(cache: str | Path, folder: str | Path, *, licence: str, repo_id: str | None = None) -> Path:
     """Write a cache as a data set: one Parquet file a shard, the tokenizer, the manifest, a card. No pickle.
+
+    The folder is written whole or not at all.
 
     Args:
         cache: The cache's folder.
@@ -46,6 +51,7 @@ def build_dataset(cache: str | Path, folder: str | Path, *, licence: str, repo_i
 
     Raises:
         InputError: The cache is damaged or empty, or the folder holds something else.
+        HFOpticalError: The disk is full.
     """
     from tqdm.auto import tqdm
 
@@ -53,22 +59,19 @@ def build_dataset(cache: str | Path, folder: str | Path, *, licence: str, repo_i
     manifest = read_manifest(cache)
     if not manifest.texts:
         raise InputError("the cache has no texts yet", "fill it first", path=cache)
-    _make_empty(folder)
-    data = folder / "data"
-    data.mkdir(parents=True)
     contents = {}
     count = len(manifest.shards)
-    for number, entry in enumerate(tqdm(manifest.shards, desc="Writing Parquet", disable=manifest.bytes < 1e9)):
-        check_shard(cache, entry)
-        shard = open_shard(cache / entry.file)
-        contents[entry.file] = content_digest(shard)
-        _write_parquet(data / f"train-{number:05d}-of-{count:05d}.parquet", shard)
-    shutil.copytree(cache / TOKENIZER_FOLDER, folder / TOKENIZER_FOLDER)
-    from hf_optical.results import write_json
-    from hf_optical.teacher_cache.card import dataset_card
-
-    (folder / CARD_FILE).write_text(dataset_card(manifest, licence=licence, repo_id=repo_id), encoding="utf-8")
-    write_json(folder / MANIFEST_FILE, {**manifest.as_dict(), "contents": contents})
+    with whole_folder(folder, (MANIFEST_FILE, _DATA)) as scratch:
+        (scratch / _DATA).mkdir()
+        for number, entry in enumerate(tqdm(manifest.shards, desc="Writing Parquet", disable=manifest.bytes < 1e9)):
+            check_shard(cache, entry)
+            shard = open_shard(cache / entry.file)
+            contents[entry.file] = content_digest(shard)
+            _write_parquet(scratch / _DATA / f"train-{number:05d}-of-{count:05d}.parquet", shard)
+        shutil.copytree(cache / TOKENIZER_FOLDER, scratch / TOKENIZER_FOLDER)
+        card = dataset_card(manifest, licence=licence, repo_id=repo_id)
+        (scratch / CARD_FILE).write_text(card, encoding="utf-8")
+        write_json(scratch / MANIFEST_FILE, {**manifest.as_dict(), "contents": contents})
     return folder
 
 
@@ -94,7 +97,7 @@ def publish(folder: str | Path, repo_id: str, *, private: bool = True, revision:
     from hf_optical.publishing.hub import repository
 
     folder = Path(folder)
-    if not (folder / CARD_FILE).is_file() or not (folder / "data").is_dir():
+    if not (folder / CARD_FILE).is_file() or not (folder / _DATA).is_dir():
         raise InputError("is no data set of a teacher cache", "make one with build_dataset", path=folder)
     read_manifest(folder)
     with repository(repo_id, kind="dataset", private=private, revision=revision) as api:
@@ -104,7 +107,7 @@ def publish(folder: str | Path, repo_id: str, *, private: bool = True, revision:
             folder_path=folder,
             revision=revision,
             commit_message="Publish a teacher cache with hf-optical",
-            delete_patterns=["data/*.parquet"],  # those that are not sent now
+            delete_patterns=[f"{_DATA}/*.parquet"],  # those that are not sent now
         )
     return f"{api.endpoint}/datasets/{repo_id}"
 
@@ -136,7 +139,7 @@ def restore(source: str, folder: Path, *, revision: str | None = None) -> Path:
             if manifest.texts == published.texts:
                 return folder
             if local:  # by its files: by its name the host would give back what it read there an hour ago
-                files = sorted(str(path) for path in (described / "data").glob("*.parquet"))
+                files = sorted(str(path) for path in (described / _DATA).glob("*.parquet"))
                 if not files:
                     raise InputError("has no Parquet files in data/", "build it again", path=source)
                 rows = load_dataset("parquet", data_files=files, split="train")
@@ -267,12 +270,3 @@ def _read_rows(rows: Any, first: int, entry: ShardEntry, manifest: Manifest) -> 
 def _batches(rows: Any, first: int, count: int) -> Iterator[dict[str, list[Any]]]:
     for start in range(first, first + count, _ROWS):
         yield rows[start : min(start + _ROWS, first + count)]
-
-
-def _make_empty(folder: Path) -> None:
-    """A new folder; one that was made here before is emptied, any other refused."""
-    if folder.exists() and any(folder.iterdir()):
-        if not (folder / MANIFEST_FILE).is_file() or not (folder / "data").is_dir():
-            raise InputError("holds something that build_dataset did not write", "choose another folder", path=folder)
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)

@@ -214,6 +214,49 @@ def test_the_recipe_builds_and_sends_nothing(dense_run, tmp_path, capsys):
         recipe.main(recipe.PublishConfig(run=str(dense_run)))
 
 
+def test_the_recipe_builds_the_data_set_of_a_teacher_cache(dense_run, tmp_path, capsys):
+    from hf_optical.teacher_cache import CachedTeacher
+
+    recipe = load_recipe("publish")
+    teacher = tiny_models.dense(tmp_path / "made")
+    CachedTeacher.for_teacher(teacher, tmp_path / "cache").fill(TEXTS, show_progress=False)
+    given = {"teacher_cache": str(tmp_path / "cache"), "dry_run": str(tmp_path / "set"), "license": "cc-by-4.0"}
+    for _ in range(2):  # the second replaces the first
+        recipe.main(recipe.PublishConfig(**given))
+    assert "Nothing was sent" in capsys.readouterr().out
+    assert "license: cc-by-4.0" in (tmp_path / "set" / "README.md").read_text()
+    assert CachedTeacher.from_dataset(str(tmp_path / "set"), tmp_path / "back").manifest.texts == len(TEXTS)
+    for change, problem in (
+        ({"license": None}, "license"),
+        ({"limits": ["lines.txt"]}, "'limits': says nothing of a teacher cache"),
+        ({"run": str(dense_run)}, "one thing"),
+        ({"teacher_cache": None}, "one thing"),
+        ({"dry_run": str(tmp_path / "cache")}, "did not write"),
+    ):
+        with pytest.raises(InputError, match=problem):
+            recipe.main(recipe.PublishConfig(**{**given, **change}))
+
+
+def test_a_teacher_cache_is_sent_from_the_disk_that_holds_it(tmp_path, monkeypatch, capsys):
+    from hf_optical import teacher_cache
+
+    recipe = load_recipe("publish")
+    teacher_cache.CachedTeacher.for_teacher(tiny_models.dense(tmp_path / "made"), tmp_path / "cache").fill(
+        TEXTS, show_progress=False
+    )
+    sent = []
+
+    def publish(folder, repo_id, **options):
+        assert (folder / "README.md").is_file() and folder.is_relative_to(tmp_path)
+        sent.append((repo_id, options))
+        return "there"
+
+    monkeypatch.setattr(teacher_cache, "publish", publish, raising=False)
+    recipe.main(recipe.PublishConfig(teacher_cache=str(tmp_path / "cache"), repo_id="me/cache", license="mit"))
+    assert sent == [("me/cache", {"private": True, "revision": None})] and "there" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "made"]
+
+
 # The round trip: the unmodified client, in processes of their own, because it reads its settings when imported.
 
 PUSH = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,15 +38,20 @@ def results_of(recipe: ModuleType, config: type, output: Path, *words: object) -
     return json.loads((output / "results.json").read_text())
 
 
+def argv(flags: Mapping[str, str | list[str]], *more: str) -> list[str]:
+    """A command line of these flags and words."""
+    words: list[str] = []
+    for name, value in flags.items():
+        words += [f"--{name}", *(value if isinstance(value, list) else [value])]
+    return [*words, *more]
+
+
 def call(recipe: ModuleType, flags: dict[str, str | list[str]], *more: str) -> int:
     """The exit code of the training recipe under these flags and words."""
     from hf_optical.configuration import run
 
-    words: list[str] = []
-    for name, value in flags.items():
-        words += [f"--{name}", *(value if isinstance(value, list) else [value])]
     try:
-        run(recipe.main, recipe.TrainConfig, [*words, *more])
+        run(recipe.main, recipe.TrainConfig, argv(flags, *more))
     except SystemExit as stop:
         return stop.code  # type: ignore[return-value]
     raise AssertionError("the recipe came back without an exit code")

@@ -9,13 +9,13 @@ import torch
 from datasets import Dataset
 from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
+from tiny_runs import arguments
 from torch import nn
 
 from hf_optical import (
     MultiVectorOTDistillationTrainer,
     OTDistillationLoss,
     OTDistillationTrainer,
-    OTDistillationTrainingArguments,
 )
 from hf_optical.errors import InputError, NonFiniteError
 
@@ -25,22 +25,6 @@ NAME = "bitext/eng_Latn-swh_Latn"
 @pytest.fixture
 def models(tmp_path):
     return tiny_models.dense(tmp_path, tiny_models.SWAHILI, seed=1), tiny_models.dense(tmp_path, tiny_models.ENGLISH)
-
-
-def arguments(folder, **options):
-    defaults = {
-        "per_device_train_batch_size": 4,
-        "max_steps": 6,
-        "learning_rate": 1e-2,
-        "report_to": "none",
-        "save_strategy": "no",
-        "use_cpu": True,
-        "disable_tqdm": True,
-        "objective": "ot+nce",
-        "gather_across_devices": False,
-        "logging_steps": 1,
-    }
-    return OTDistillationTrainingArguments(output_dir=str(folder), **{**defaults, **options})
 
 
 class Projected(OTDistillationLoss):

@@ -88,6 +88,15 @@ def test_remedies_follow_the_run(trainer, tmp_path):
     ]
 
 
+def test_remedies_read_weighted_terms_and_lengths_by_task(trainer):
+    made = trainer()
+    made.args.objective, made.args.max_length = "ot+0.5*nce", {"query": 40, "document": 80}
+    found = training_remedies(made.args, made.model, adapters=False)
+    assert "fewer negatives" in found[0] and found[1] == "max_length 40 in place of 80"
+    made.args.objective = "ot+rank"
+    assert "fewer negatives" not in training_remedies(made.args, made.model, adapters=False)[0]
+
+
 def test_a_recipe_ends_with_a_message_and_code_two(capsys, monkeypatch):
     from dataclasses import dataclass
 

@@ -4,34 +4,17 @@ from __future__ import annotations
 
 import pytest
 import tiny_models
-from tiny_sets import write_retrieval_set, write_rows
+from script_modules import argv
+from tiny_runs import write_hybrid_run
 
 from hf_optical.configuration import parse
 from hf_optical.planning.planner import plan_run
 from hf_optical.runs.options import TrainConfig
 
 
-def workplace(folder, *, late=False):
-    words = [*tiny_models.ENGLISH, *tiny_models.SWAHILI]
-    made = tiny_models.late(folder, words) if late else tiny_models.dense(folder, words)
-    made.save_pretrained(str(folder / "teacher"))
-    for seed, tag in enumerate(("sw", "so")):
-        lines = [{**row, "doc": f"{tag} {i // 8}"} for i, row in enumerate(tiny_models.bitext(40, seed=seed))]
-        write_rows(folder / f"{tag}.jsonl", lines)
-    questions = [
-        {"id": f"en{i}", "query": row["source"], "passage": f"{row['source']} {i}"}
-        for i, row in enumerate(tiny_models.bitext(20, seed=5))
-    ]
-    write_rows(folder / "questions.jsonl", questions)
-    texts = {"en": tiny_models.ENGLISH[:8], "sw": tiny_models.SWAHILI[:8], "so": tiny_models.SWAHILI[:-9:-1]}
-    write_retrieval_set(folder / "eval", texts, texts)
-    words = ["--teacher", str(folder / "teacher"), "--student", "copy", "--eval", str(folder / "eval")]
-    words += ["--bitext", f"sw={folder / 'sw.jsonl'}", "--output_dir", str(folder / "out"), "--check_data", "false"]
-    return [*words, "--max_steps", "30", "--batch_size", "4"]
-
-
 def plan(folder, *words, late=False):
-    found = plan_run(parse(TrainConfig, [*workplace(folder, late=late), *words]))
+    flags = write_hybrid_run(folder, late=late, check_data="false", max_steps="30")
+    found = plan_run(parse(TrainConfig, argv(flags, *words)))
     assert not (folder / "out").exists() and found.step[0] > 0 and found.fits
     assert found.text()
     return found

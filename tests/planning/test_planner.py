@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import tiny_models
-import tiny_sets
+import tiny_runs
 import torch
-from script_modules import RECIPES, load_recipe
+from script_modules import RECIPES, argv, load_recipe
 
 from hf_optical.adapters import LanguageAdapters
 from hf_optical.configuration import parse, run
@@ -32,28 +32,7 @@ def recipe():
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
-    """A teacher, a bitext and a retrieval set, all tiny, as options."""
-    folder = tmp_path_factory.mktemp("plan")
-    tiny_models.dense(folder, tiny_models.ENGLISH).save_pretrained(str(folder / "teacher"))
-    rows = list(tiny_models.bitext(60))
-    tiny_sets.write_rows(folder / "pairs.jsonl", rows)
-    pairs = {row["source"]: row["translation"] for row in rows}
-    tiny_sets.write_retrieval_set(folder / "eval", {"en": list(pairs)}, {"sw": list(pairs.values()), "en": list(pairs)})
-    return {
-        "teacher": str(folder / "teacher"),
-        "student": "copy",
-        "language": "sw",
-        "bitext": str(folder / "pairs.jsonl"),
-        "eval": str(folder / "eval"),
-        "output_dir": str(folder / "out"),
-        "max_steps": "6",
-        "batch_size": "4",
-        "save_steps": "2",
-    }
-
-
-def argv(options, *more):
-    return [part for name, value in options.items() for part in (f"--{name}", value)] + list(more)
+    return tiny_runs.write_run(tmp_path_factory.mktemp("plan"), max_steps="6")
 
 
 def test_the_recipe_plans_and_leaves_nothing(recipe, workplace, capsys):
@@ -63,7 +42,7 @@ def test_the_recipe_plans_and_leaves_nothing(recipe, workplace, capsys):
     assert stop.value.code == 0 and not Path(workplace["output_dir"]).exists()
     for part in ("time", "training", "memory", "disk", "checkpoints", "It fits.", "s a step"):
         assert part in printed
-    assert "60 pairs, 6 steps" in printed
+    assert "40 pairs, 6 steps" in printed
 
 
 def test_the_parts_that_take_time_are_told(workplace):
@@ -216,6 +195,13 @@ def test_advice_has_numbers_that_add_up(workplace):
     together = memory_advice(replace(training, rest=1.2e9), 1.5e9, half="fp16", contrastive=False, grown=True)
     assert together[-1].startswith(("together", "all of these"))
     assert memory_advice(training, 9e9, half=None, contrastive=True, grown=True) == []
+
+
+def test_half_precision_is_advised_where_it_is_not_used_yet(workplace):
+    here = replace(small_gpu(), here=True, memory=1e6)
+    for more, advised in (((), True), (("--bf16",), False)):
+        plan = estimate(parse(TrainConfig, argv(workplace, *more)), made_up(), here)
+        assert any(line.startswith("--bf16") for line in plan.advice) is advised
 
 
 def test_a_full_disk_is_foreseen(workplace):

@@ -6,45 +6,22 @@ import json
 from pathlib import Path
 
 import pytest
-import tiny_models
 from script_modules import call
 from sentence_transformers import SentenceTransformer
-from tiny_sets import write_retrieval_set, write_rows
+from tiny_runs import write_hybrid_run
 
 from hf_optical.models import load_encoder
 
 
 @pytest.fixture
 def workplace(tmp_path):
-    """A teacher that reads both word lists, two bitexts in documents, English questions, and parallel passages."""
-    words = [*tiny_models.ENGLISH, *tiny_models.SWAHILI]
-    tiny_models.dense(tmp_path, words).save_pretrained(str(tmp_path / "teacher"))
-    for seed, tag in enumerate(("sw", "so")):
-        rows = tiny_models.bitext(40, seed=seed)
-        lines = [
-            {"id": f"{tag}{i}", "en": row["source"], "xx": row["translation"], "doc": f"{tag} {i // 8}"}
-            for i, row in enumerate(rows)
-        ]
-        write_rows(tmp_path / f"{tag}.jsonl", lines)
-    questions = [
-        {"id": f"en{i}", "query": row["source"], "passage": f"{row['source']} {i}"}
-        for i, row in enumerate(tiny_models.bitext(20, seed=5))
-    ]
-    write_rows(tmp_path / "questions.jsonl", questions)
-    texts = {"en": tiny_models.ENGLISH[:8], "sw": tiny_models.SWAHILI[:8], "so": tiny_models.SWAHILI[:-9:-1]}
-    write_retrieval_set(tmp_path / "eval", texts, texts)
-    return {
-        "teacher": str(tmp_path / "teacher"),
-        "student": "copy",
-        "bitext": [f"sw={tmp_path / 'sw.jsonl'}", f"so={tmp_path / 'so.jsonl'}"],
-        "pairs": f"mono/en={tmp_path / 'questions.jsonl'}",
-        "contexts": "4",
-        "eval": str(tmp_path / "eval"),
-        "output_dir": str(tmp_path / "out"),
-        "max_steps": "12",
-        "batch_size": "4",
-        "save_steps": "6",
-    }
+    return write_hybrid_run(
+        tmp_path,
+        bitext=[f"{tag}={tmp_path / f'{tag}.jsonl'}" for tag in ("sw", "so")],
+        pairs=f"mono/en={tmp_path / 'questions.jsonl'}",
+        contexts="4",
+        save_steps="6",
+    )
 
 
 def test_three_kinds_of_batches_in_one_run_and_what_was_drawn(recipe, workplace, capsys):

@@ -8,9 +8,10 @@ import pytest
 import tiny_models
 import torch
 from sentence_transformers import SentenceTransformer
+from tiny_runs import arguments
 from torch import nn
 
-from hf_optical import OTDistillationTrainer, OTDistillationTrainingArguments
+from hf_optical import OTDistillationTrainer
 from hf_optical.errors import InputError
 from hf_optical.students.parts import embeddings_of, transformer_of
 from hf_optical.students.trained_rows import UsedRows, trained_rows, used_rows
@@ -26,22 +27,10 @@ def table_of(model) -> nn.Embedding:
 def trained(folder, rows: str, *, steps: int = 8, resume: str | None = None, **options) -> SentenceTransformer:
     student = tiny_models.dense(folder, WORDS, seed=1)
     teacher = tiny_models.dense(folder, tiny_models.ENGLISH)
-    defaults = {
-        "per_device_train_batch_size": 4,
-        "max_steps": steps,
-        "learning_rate": 1e-2,
-        "report_to": "none",
-        "save_strategy": "no",
-        "use_cpu": True,
-        "disable_tqdm": True,
-        "objective": "ot+nce",
-        "gather_across_devices": False,
-        "train_embeddings": rows,
-    }
     trainer = OTDistillationTrainer(
         model=student,
         teacher=teacher,
-        args=OTDistillationTrainingArguments(output_dir=str(folder / "out"), **{**defaults, **options}),
+        args=arguments(folder / "out", max_steps=steps, train_embeddings=rows, **options),
         train_dataset={NAME: tiny_models.bitext(24)},
     )
     trainer.train(resume_from_checkpoint=resume)

@@ -83,14 +83,19 @@ def cost_figures(costs: Mapping[str, Mapping[str, float | None]]) -> list[Figure
 
 
 def plan_figures(cells: Iterable[Cell]) -> list[Figure]:
-    """Transport plans that runs on the whole bitext have kept."""
+    """Transport plans that runs on the whole bitext have kept; of runs from one student, one before training."""
     figures = []
+    shown: set[tuple[str, ...]] = set()
     for cell in cells:
         file = cell.folder / PLAN_FILE
         if cell.size is not None or not cell.is_done() or not file.is_file():
             continue
-        for number, entry in enumerate(json.loads(file.read_text(encoding="utf-8"))):
-            for moment in ("before", "after"):
+        entries = json.loads(file.read_text(encoding="utf-8"))
+        moments = ("after",) if cell.student() in shown else ("before", "after")
+        if any("before" in entry for entry in entries):
+            shown.add(cell.student())
+        for number, entry in enumerate(entries):
+            for moment in moments:
                 if moment not in entry:
                     continue
                 plan = entry[moment]

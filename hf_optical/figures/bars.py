@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hf_optical.figures.svg import PALETTE, Svg
+from hf_optical.figures.svg import ACCENT, Svg
 
 _LEFT, _RIGHT, _ROW, _TOP = 128, 300, 22, 26
 
@@ -27,7 +27,7 @@ def bar_chart(values: Mapping[str, float], *, title: str, unit: str) -> Svg:
     for row, (name, value) in enumerate(values.items()):
         y, width = _TOP + _ROW * row, max(1.0, value / largest * (_RIGHT - _LEFT))
         picture.text(_LEFT - 8, y + 15, name, anchor="end", most=19)
-        picture.rectangle(_LEFT, y + 4, width, _ROW - 8, PALETTE[0], tip=f"{name}: {value:,.1f} {unit}")
+        picture.rectangle(_LEFT, y + 4, width, _ROW - 8, ACCENT, tip=f"{name}: {value:,.1f} {unit}")
         shown = f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
         picture.text(_LEFT + width + 6, y + 15, f"{shown} {unit}", size=11)
     return picture

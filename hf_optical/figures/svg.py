@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 INK, FAINT, PAPER = "var(--ink, #1b1b1b)", "var(--faint, #8a8a8a)", "var(--paper, #ffffff)"
+ACCENT = "var(--accent, #0072b2)"  # filled areas, which a dark page lightens
 # Okabe and Ito's colours for all kinds of colour vision, the last darkened, so that each is seen on white and on black.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#56b4e9", "#7a6ff0", "#8a8a8a")
 

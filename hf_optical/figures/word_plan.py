@@ -9,7 +9,7 @@ import numpy as np
 from sentence_transformers.base.model import BaseModel
 
 from hf_optical.figures.plan import sentence_plan
-from hf_optical.figures.svg import FAINT, PALETTE, Svg
+from hf_optical.figures.svg import ACCENT, FAINT, Svg
 from hf_optical.losses.tokens import boundary_token_ids
 from hf_optical.teachers import query_prompt
 from hf_optical.transport import TransportSolver
@@ -95,5 +95,5 @@ def draw_word_plan(rows: Sequence[str], columns: Sequence[str], plan: Sequence[S
             value = float(share[row, column])
             x, tip = left + cell * column, f"{word} – {other}: {100 * value:.0f} %"
             picture.rectangle(x, y, cell - 1, cell - 1, FAINT, opacity=0.12)
-            picture.rectangle(x, y, cell - 1, cell - 1, PALETTE[0], opacity=value, tip=tip)
+            picture.rectangle(x, y, cell - 1, cell - 1, ACCENT, opacity=value, tip=tip)
     return picture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from hf_optical.planning.memory import Training
-from hf_optical.planning.units import shown_bytes
+from hf_optical.units import shown_bytes
 
 _LEAST_TOKENS = 16
 Change = tuple[str, Callable[[Training], Training]]

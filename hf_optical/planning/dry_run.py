@@ -20,6 +20,7 @@ from hf_optical.runs.training_data import TrainingData, read_training_data
 from hf_optical.runs.training_run import start
 from hf_optical.students.parts import embeddings_of, transformer_of
 from hf_optical.students.trained_rows import used_rows
+from hf_optical.units import folder_bytes
 
 _CHECKED = 2000
 _READ = (500, 2000)
@@ -83,7 +84,7 @@ def dry_run(config: TrainConfig, scratch: Path, clock: Clock) -> DryRun:
         save(student, scratch / "saved")
     with watched(clock) as again:
         load(scratch / "saved", adapters=config.adapter != "none")
-    found.saved = float(sum(path.stat().st_size for path in (scratch / "saved").rglob("*") if path.is_file()))
+    found.saved = float(folder_bytes(scratch / "saved"))
     found.seconds["saving"], found.seconds["loading"] = saving.seconds, loading.seconds + again.seconds
     found.evaluation = _evaluation(asked, panels, teacher, student, clock)
     if config.max_steps:
@@ -114,7 +115,9 @@ def _checking(config: TrainConfig, data: TrainingData, clock: Clock) -> float:
     return seconds
 
 
-def _evaluation(config: TrainConfig, panels: EvaluationPanels, teacher: Any, student: Any, clock: Clock) -> Any:
+def _evaluation(
+    config: TrainConfig, panels: EvaluationPanels, teacher: Any, student: Any, clock: Clock
+) -> EvaluationCost:
     before = 1 + (config.student in ("extend", "replace") and config.row_init == "bitext") + bool(config.lexicon)
     timer = EvaluationTimer(clock, config.interaction, config.seed)
     seen: set[int] = set()

@@ -31,13 +31,11 @@ class EvaluationCost:
         start: Seconds before the training.
         end: Seconds after it.
         vectors: Bytes of the document vectors, which stay in memory.
-        characters: Characters that are encoded, before and after.
     """
 
     start: float = 0.0
     end: float = 0.0
     vectors: float = 0.0
-    characters: tuple[float, float] = (0.0, 0.0)
 
 
 class EvaluationTimer:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from hf_optical.errors import HFOpticalError
-from hf_optical.planning.units import shown_bytes
+from hf_optical.units import shown_bytes
 
 _SIGNS = (
     "out of memory",  # CUDA, XPU, MPS
@@ -19,7 +19,7 @@ _SIGNS = (
 )
 # Adam keeps two numbers of 4 bytes for every trained weight, beside its gradient.
 _BYTES_PER_TRAINED = 12
-_CONTRASTIVE = ("nce", "self_nce")
+_CONTRASTIVE = {"contrastive", "self_nce"}
 
 
 class OutOfMemoryError(HFOpticalError, MemoryError):
@@ -73,6 +73,18 @@ def message(error: BaseException, place: str, remedies: list[str]) -> str:
     return f"{place}: memory ran out ({found}). Remedy: {choice}. recipes/train.py --plan says beforehand what fits."
 
 
+def compares_batch(objective: str | Mapping[str, float]) -> bool:
+    """Whether an objective compares the pairs of a batch, so that a smaller batch has fewer negatives.
+
+    Example:
+        >>> compares_batch("ot+0.5*nce"), compares_batch("ot+rank")
+        (True, False)
+    """
+    from hf_optical.losses.terms import parse_objective  # PyTorch, which --help can do without
+
+    return not _CONTRASTIVE.isdisjoint(parse_objective(objective))
+
+
 def training_remedies(args: Any, model: Any, *, adapters: bool) -> list[str]:
     """What a training that ran out of memory can change, with the numbers of this one.
 
@@ -86,12 +98,13 @@ def training_remedies(args: Any, model: Any, *, adapters: bool) -> list[str]:
     """
     found = []
     batch, accumulation = int(args.per_device_train_batch_size), int(args.gradient_accumulation_steps)
-    contrastive = [term for term in _CONTRASTIVE if term in str(getattr(args, "objective", "")).split("+")]
     if batch > 1:
         half = f"batch_size {batch // 2} with gradient_accumulation_steps {accumulation * 2}"
-        note = f" (fewer negatives for {contrastive[0]})" if contrastive else ""
+        note = " (fewer negatives for nce)" if compares_batch(args.objective) else ""
         found.append(f"{half} in place of {batch} with {accumulation}{note}")
-    length = getattr(args, "max_length", None)
+    length = args.max_length
+    if isinstance(length, Mapping):  # by task: the longest counts
+        length = max(length.values(), default=None)
     if length is None or length > 32:
         found.append(f"max_length {length // 2 if length else 64} in place of {length or 'no limit'}")
     if not (args.bf16 or args.fp16) and getattr(args.device, "type", "cpu") != "cpu":

@@ -14,14 +14,14 @@ from hf_optical.planning.advice import disk_advice, memory_advice
 from hf_optical.planning.dry_run import DryRun, dry_run
 from hf_optical.planning.machine import CUDA_CONTEXT, Machine, machine_for
 from hf_optical.planning.memory import Training
-from hf_optical.planning.units import shown_bytes, shown_seconds
+from hf_optical.planning.out_of_memory import compares_batch
 from hf_optical.planning.watching import Clock
-from hf_optical.runs.options import TrainConfig, on_cpu
+from hf_optical.runs.options import DENSE_OBJECTIVE, TrainConfig, on_cpu
 from hf_optical.students.grow import VOCABULARIES
+from hf_optical.units import shown_bytes, shown_seconds
 
 # Of a GPU's peak rate that training of small encoders reaches; and what a step costs beside the arithmetic.
 _EFFICIENCY, _OVERHEAD = 0.25, 0.05
-_CHARACTERS_PER_TOKEN = 4
 _TRAINERS_FILES = 5e4  # of a checkpoint: arguments, states, model card
 _CHECKPOINTS = 3  # two are kept, and the third is written before the oldest goes
 
@@ -128,13 +128,13 @@ def estimate(config: TrainConfig, measured: DryRun, machine: Machine) -> Plan:
     seconds, step = _times(config, measured, machine)
     plan = Plan(machine, measured.pairs, config.max_steps, seconds, step, training.parts(), disk)
     half = None
-    if machine.gpu and config.max_steps:
+    if machine.gpu and config.max_steps and not (config.bf16 or config.fp16):
         half = "bf16" if machine.bfloat16 else "fp16"
     plan.advice = memory_advice(
         training,
         machine.memory,
         half=half,
-        contrastive="nce" in (config.objective or ""),
+        contrastive=compares_batch(config.objective or DENSE_OBJECTIVE),
         grown=config.student in VOCABULARIES,
     )
     if machine.disk is not None:
@@ -221,7 +221,7 @@ def _times(config: TrainConfig, measured: DryRun, machine: Machine) -> tuple[dic
     if not machine.here:
         ratio = _step_elsewhere(config, measured, machine) / max(typical, 1e-9)
         typical, slowest = typical * ratio, slowest * ratio
-        for name in ("evaluation at the start", "evaluation at the end"):
+        for name in ("evaluation at the start", "teacher cache", "evaluation at the end"):
             parts[name] *= ratio
         looks = 0
     parts["training"] = steps.preparing + config.max_steps * typical + looks * steps.watching

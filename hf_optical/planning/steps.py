@@ -19,6 +19,7 @@ from hf_optical.runs.training_data import TrainingData
 from hf_optical.runs.training_run import trainer_for, watch_for
 from hf_optical.sampling.policy import HybridPolicy
 from hf_optical.sampling.token_lengths import TokenLengths
+from hf_optical.units import folder_bytes
 
 _COUNTED = 2000
 
@@ -116,7 +117,7 @@ def dry_steps(
         watching=looking,
         trained=times.trained,
         filling=(times.began - before) * more if cache else 0.0,
-        cached=_size(cache) * more if cache else 0.0,
+        cached=folder_bytes(cache) * more if cache else 0.0,
     )
 
 
@@ -128,7 +129,7 @@ def _schedule(chosen: dict[str, Chosen]) -> list[Any]:
         batches = picked.batches(first)
         first += len(picked.rows)
         typical = len(batches) - 1
-        at = sorted({1 + typical // 4, 1 + (3 * typical) // 4} - {len(batches)}) if typical else []
+        at = sorted({1 + typical // 4, 1 + (3 * typical) // 4}) if typical else []
         if not schedule:
             schedule.append((batches[at[0] if at else 0], name, at[0] if at else 0))
         schedule += [(batches[number], name, number) for number in (0, *at)]
@@ -214,7 +215,3 @@ def _preparing(student: Any, data: TrainingData, config: TrainConfig, clock: Clo
     with watched(clock) as counting:
         TokenLengths(student, config.max_length)(few)
     return counting.seconds * len(rows) / len(few)
-
-
-def _size(folder: Path) -> float:
-    return float(sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()))

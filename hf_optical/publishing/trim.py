@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 from hf_optical.errors import InputError
 from hf_optical.evaluation.encoding import Encoder, encode_texts
 from hf_optical.publishing.tokenizer_rows import check_kind, pieces_of, rows_to_keep, unknown_id, with_rows
-from hf_optical.publishing.trim_proof import TrimProof, folder_bytes
+from hf_optical.publishing.trim_proof import TrimProof, saved_bytes
 from hf_optical.students.parts import (
     embeddings_of,
     rebuilt_tokenizer,
@@ -161,8 +161,8 @@ def prove(
         largest_difference=_largest_difference(model, trimmed.model, chosen, batch_size, show_progress),
         rows_before=len(embeddings_of(before.model).weight),
         rows_after=len(trimmed.kept),
-        bytes_before=folder_bytes(model),
-        bytes_after=folder_bytes(trimmed.model),
+        bytes_before=saved_bytes(model),
+        bytes_after=saved_bytes(trimmed.model),
     )
 
 

@@ -14,6 +14,7 @@ from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.evaluation.encoding import Encoder
 from hf_optical.evaluation.retrieval import evaluate_retrieval
 from hf_optical.evaluation.significance import compare
+from hf_optical.units import folder_bytes
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,8 @@ def retrieval_before_and_after(
     return found
 
 
-def folder_bytes(model: Encoder) -> int:
+def saved_bytes(model: Encoder) -> int:
     """Bytes of the files that a model is saved as, its card apart."""
     with TemporaryDirectory() as folder:
         model.save_pretrained(folder, create_model_card=False)
-        return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+        return folder_bytes(Path(folder))

@@ -20,6 +20,7 @@ from hf_optical.teacher_cache.manifest import MANIFEST_FILE, TOKENIZER_FOLDER, M
 from hf_optical.teacher_cache.quantisation import compress, dequantise, token_bytes
 from hf_optical.teacher_cache.reading import CacheReader
 from hf_optical.teacher_cache.shards import Shard, id_dtype, write_shard
+from hf_optical.units import shown_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -67,8 +68,8 @@ def room_for(folder: Path) -> bool:
             "%s: the disk has %s free, of which %s must stay free: no teacher cache, the teacher reads the English in "
             "every step (online)",
             folder,
-            _human(free),
-            _human(SPARE_BYTES),
+            shown_bytes(free),
+            shown_bytes(SPARE_BYTES),
         )
     return free >= SPARE_BYTES
 
@@ -253,20 +254,16 @@ def _announce(folder: Path, manifest: Manifest, missing: int, size: int, show: b
             "--teacher_cache_dtype int8",
             folder,
             f"{missing:,}",
-            _human(size),
-            _human(free),
-            _human(SPARE_BYTES),
+            shown_bytes(size),
+            shown_bytes(free),
+            shown_bytes(SPARE_BYTES),
         )
         return False
     if show:
         from tqdm.auto import tqdm
 
         tqdm.write(
-            f"Teacher cache: {missing:,} English texts, about {_human(size)} as {manifest.identity.dtype}{there} "
-            f"({_human(free)} free)"
+            f"Teacher cache: {missing:,} English texts, about {shown_bytes(size)} as {manifest.identity.dtype}{there} "
+            f"({shown_bytes(free)} free)"
         )
     return True
-
-
-def _human(size: float) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

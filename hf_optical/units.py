@@ -1,6 +1,8 @@
-"""Bytes and seconds for people."""
+"""Bytes and seconds, counted and for people."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 
 def shown_bytes(count: float) -> str:
@@ -31,3 +33,8 @@ def shown_seconds(seconds: float) -> str:
     if seconds < 6000:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files in a folder and below."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

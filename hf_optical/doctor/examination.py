@@ -13,7 +13,7 @@ from hf_optical.data.pairs import PairSource
 from hf_optical.doctor.encoding import can_repair
 from hf_optical.doctor.kinds import bit_of, chosen_kinds
 from hf_optical.doctor.lengths import length_scores
-from hf_optical.doctor.lexical import Stems, stems_of
+from hf_optical.doctor.lexical import Stems, joined, stems_of
 from hf_optical.doctor.misaligned import LEAST_AUC, LEAST_PAIRS, alignment
 from hf_optical.doctor.near import first_seen, near_duplicates, pair_keys, signatures
 from hf_optical.doctor.overlap import EvaluationIndex
@@ -246,12 +246,12 @@ class _Facts:
                 f"{abs(scores[row]):.1f} deviations off)"
             )
         verdict.notes.append(f"Usual length of a translation: {ratio:.2f} times the English (spread {spread:.0%}).")
-        verdict.histograms.append(_histogram("Length ratio, deviations from the usual", np.clip(scores, -8, 8)))
+        verdict.histograms.append(Histogram.of("Length ratio, deviations from the usual", np.clip(scores, -8, 8)))
         for side, values in zip(("English", "Translation"), lengths.T, strict=True):
-            verdict.histograms.append(_histogram(f"{side}: characters", np.minimum(values, 600)))
+            verdict.histograms.append(Histogram.of(f"{side}: characters", np.minimum(values, 600)))
 
     def _misaligned(self, done: _Columns, verdict: Verdict) -> None:
-        sides = [_joined(kept) for kept in self._stems]
+        sides = [joined(kept) for kept in self._stems]
         scored = len(sides[0].ends) - 1
         broken = sum(bit_of(kind) for kind in ("unreadable", "empty", "encoding", "copy", "script", "language"))
         sound = (done.flags[:scored] & np.uint32(broken)) == 0
@@ -277,25 +277,4 @@ class _Facts:
         )
         low, high = np.quantile(np.concatenate([found.scores, found.shuffled]), [0.002, 0.998])
         edges = np.linspace(low, high, 41)
-        verdict.histograms.append(_histogram("Lexical score", found.scores, edges, found.shuffled, "random pairs"))
-
-
-def _joined(parts: list[Stems]) -> Stems:
-    ends = [np.zeros(1, dtype=np.int64)]
-    total = 0
-    for part in parts:
-        ends.append(part.ends[1:] + total)
-        total += len(part.buckets)
-    buckets = np.concatenate([part.buckets for part in parts]) if parts else np.zeros(0, np.int32)
-    return Stems(buckets, np.concatenate(ends))
-
-
-def _histogram(
-    title: str, values: np.ndarray, edges: np.ndarray | None = None, other: np.ndarray | None = None, name: str = ""
-) -> Histogram:
-    counts, edges = np.histogram(values, bins=40 if edges is None else edges)
-    behind: list[int] = []
-    if other is not None and len(other):
-        shape = np.histogram(other, bins=edges)[0]
-        behind = np.round(shape * (len(values) / len(other))).astype(int).tolist()
-    return Histogram(title, edges.tolist(), counts.tolist(), behind, name)
+        verdict.histograms.append(Histogram.of("Lexical score", found.scores, edges, found.shuffled, "random pairs"))

@@ -7,13 +7,14 @@ words would vouch for their own pair, and a wrong pair would look right.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from hf_optical.doctor.words import Words
 
-__all__ = ["BUCKETS", "Lexicon", "Stems", "content", "learn", "stems_of"]
+__all__ = ["BUCKETS", "Lexicon", "Stems", "content", "joined", "learn", "stems_of"]
 
 BUCKETS = 1 << 20
 _MOST_COUPLES = 1 << 21
@@ -46,6 +47,14 @@ def stems_of(words: Words) -> Stems:
     both = both[np.flatnonzero(np.diff(both, prepend=-1))]
     ends = np.searchsorted(both, np.arange(len(words.keys) + 1) << 20)
     return Stems((both & (BUCKETS - 1)).astype(np.int32), ends)
+
+
+def joined(parts: Sequence[Stems]) -> Stems:
+    """The stems of chunks of texts as those of all the texts."""
+    before = np.cumsum([0, *(len(part.buckets) for part in parts)])
+    ends = [np.zeros(1, dtype=np.int64), *(part.ends[1:] + start for part, start in zip(parts, before, strict=False))]
+    buckets = [np.zeros(0, dtype=np.int32), *(part.buckets for part in parts)]
+    return Stems(np.concatenate(buckets), np.concatenate(ends))
 
 
 def content(source: Stems, translation: Stems) -> tuple[np.ndarray, np.ndarray, int]:

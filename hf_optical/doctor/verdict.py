@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+
 from hf_optical.data.languages import language_name
 from hf_optical.doctor.kinds import KINDS
 
@@ -32,6 +34,28 @@ class Histogram:
     counts: list[int]
     other: list[int] = field(default_factory=list)
     other_name: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        title: str,
+        values: np.ndarray,
+        edges: np.ndarray | None = None,
+        other: np.ndarray | None = None,
+        other_name: str = "",
+    ) -> Histogram:
+        """Count values in 40 bins or between edges; others are scaled to the same number of values.
+
+        Example:
+            >>> Histogram.of("t", np.array([1, 1, 3]), np.array([0, 2, 4]), np.array([3])).other
+            [0, 3]
+        """
+        counts, edges = np.histogram(values, bins=40 if edges is None else edges)
+        behind: list[int] = []
+        if other is not None and len(other):
+            shape = np.histogram(other, bins=edges)[0]
+            behind = np.round(shape * (len(values) / len(other))).astype(int).tolist()
+        return cls(title, edges.tolist(), counts.tolist(), behind, other_name)
 
 
 @dataclass

@@ -123,6 +123,10 @@ def whole_weights(name: str) -> Iterator[None]:
         InputError: Names the weights.
     """
     loader, ear = logging.getLogger("transformers.modeling_utils"), _Ear()
+    level, passes_on = loader.level, loader.propagate
+    if not loader.isEnabledFor(logging.WARNING):  # who wants no warnings shall see none; we must hear them all the same
+        loader.setLevel(logging.WARNING)
+        loader.propagate = False
     loader.addHandler(ear)
     try:
         yield
@@ -131,6 +135,8 @@ def whole_weights(name: str) -> Iterator[None]:
         raise
     finally:
         loader.removeHandler(ear)
+        loader.setLevel(level)
+        loader.propagate = passes_on
     ear.check(name, "MISSING", "are not in its files and would be random numbers")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from contextlib import nullcontext
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -183,7 +184,7 @@ def run_kernel(
     blocks = launch or launch_for(n, m, proximal=isinstance(solver, IPOT))
     relay = student.new_empty(pairs * blocks.block_n * blocks.block_m if blocks.relays else 1, dtype=torch.float32)
     half = student.dtype != torch.float32
-    with torch.cuda.device(student.device) if student.is_cuda else torch.no_grad():
+    with torch.cuda.device(student.device) if student.is_cuda else nullcontext():
         transport_kernel[(pairs,)](
             student, teacher, a, b, places, share, loss,
             loss if slope is None else slope,

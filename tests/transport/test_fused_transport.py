@@ -71,11 +71,12 @@ def test_the_switch_is_heard_before_anything_else(monkeypatch):
 
 
 @pytest.mark.parametrize("n", [1, 15, 16, 17, 64, 65, 128])
+@pytest.mark.parametrize("m", [1, 33, 128])
 @pytest.mark.parametrize("proximal", [False, True])
-def test_blocks_hold_all_tokens_and_registers_hold_the_blocks(n, proximal):
-    launch = launch_for(n, 128 // n, proximal=proximal)
+def test_blocks_hold_all_tokens_and_registers_hold_the_blocks(n, m, proximal):
+    launch = launch_for(n, m, proximal=proximal)
     assert launch.block_n >= max(16, n)
-    assert launch.block_m >= 16
+    assert launch.block_m >= max(16, m)
     assert launch.block_n & (launch.block_n - 1) == 0
     kept = launch.block_n * launch.block_m * (2 if proximal else 1)
     assert kept / (32 * launch.warps) <= 64  # of at most 255 registers a thread

@@ -9,14 +9,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from bad_input import Bad, Flags, Place, jsonl, packed, tsv
 
-LAST = 26  # the row after the sound ones in a TSV with a header
-
 
 def _file(name: str, content: str | bytes, **flags: str | None):
     def make(place: Place) -> Flags:
         return {"bitext": place.file(name, content), **flags}
 
     return make
+
+
+def _row(name: str, row: object, *says: str) -> Bad:
+    """A row of JSON, or a raw line, after the sound ones."""
+    return Bad(f"bitext_json_{name}", ("pairs.jsonl", "row 25", *says), _file("pairs.jsonl", jsonl(row)))
 
 
 def _parquet(**columns: list) -> bytes:
@@ -41,7 +44,7 @@ class _Harmful:
 
 
 _POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 12345\n"
-_ROW = f"row {LAST}"
+_ROW = "row 26"  # after the sound ones in a TSV with a header
 
 CASES = [
     Bad("bitext_utf16", ("pairs.tsv", "UTF-16"), _file("pairs.tsv", tsv().encode("utf-16"))),
@@ -60,44 +63,16 @@ CASES = [
         _file("pairs.tsv.gz", packed(tsv())[:30] + b"\0\0\0\0" + packed(tsv())[34:]),
     ),
     Bad("bitext_gzip_not", ("pairs.jsonl.gz", "row 1"), _file("pairs.jsonl.gz", b"\x50\x4b\x03\x04 not gzip\n" * 9)),
-    Bad("bitext_json_cut", ("pairs.jsonl", "row 25", "invalid JSON"), _file("pairs.jsonl", jsonl('{"en": "the goat"'))),
-    Bad("bitext_json_list", ("pairs.jsonl", "row 25", "object"), _file("pairs.jsonl", jsonl(["the goat", "mbuzi"]))),
-    Bad(
-        "bitext_json_nested",
-        ("pairs.jsonl", "row 25", "'sw'", "list"),
-        _file("pairs.jsonl", jsonl({"en": "the goat", "sw": ["mbuzi"]})),
-    ),
-    Bad(
-        "bitext_json_number",
-        ("pairs.jsonl", "row 25", "'sw'", "found 7 (int)"),
-        _file("pairs.jsonl", jsonl({"en": "the goat", "sw": 7})),
-    ),
-    Bad(
-        "bitext_json_nan",
-        ("pairs.jsonl", "row 25", "'sw'", "nan (float)"),
-        _file("pairs.jsonl", jsonl('{"en": "the goat", "sw": NaN}')),
-    ),
-    Bad(
-        "bitext_json_null",
-        ("pairs.jsonl", "row 25", "'en'", "null"),
-        _file("pairs.jsonl", jsonl({"en": None, "sw": "mbuzi"})),
-    ),
-    Bad(
-        "bitext_json_field_missing",
-        ("pairs.jsonl", "row 25", "'sw'", "missing", "other"),
-        _file("pairs.jsonl", jsonl({"en": "the goat", "other": "mbuzi"})),
-    ),
-    Bad(
-        "bitext_json_field_twice",
-        ("pairs.jsonl", "row 25", "twice", "'sw'"),
-        _file("pairs.jsonl", jsonl('{"en": "the goat", "sw": "mbuzi", "sw": "mbwa"}')),
-    ),
-    Bad(
-        "bitext_json_surrogate",
-        ("pairs.jsonl", "row 25", "'sw'", "surrogate"),
-        _file("pairs.jsonl", jsonl('{"en": "the goat", "sw": "mbuzi \\ud800"}')),
-    ),
-    Bad("bitext_json_deep", ("pairs.jsonl", "row 25", "invalid JSON"), _file("pairs.jsonl", jsonl("[" * 20_000))),
+    _row("cut", '{"en": "the goat"', "invalid JSON"),
+    _row("list", ["the goat", "mbuzi"], "object"),
+    _row("nested", {"en": "the goat", "sw": ["mbuzi"]}, "'sw'", "list"),
+    _row("number", {"en": "the goat", "sw": 7}, "'sw'", "found 7 (int)"),
+    _row("nan", '{"en": "the goat", "sw": NaN}', "'sw'", "nan (float)"),
+    _row("null", {"en": None, "sw": "mbuzi"}, "'en'", "null"),
+    _row("field_missing", {"en": "the goat", "other": "mbuzi"}, "'sw'", "missing", "other"),
+    _row("field_twice", '{"en": "the goat", "sw": "mbuzi", "sw": "mbwa"}', "twice", "'sw'"),
+    _row("surrogate", '{"en": "the goat", "sw": "mbuzi \\ud800"}', "'sw'", "surrogate"),
+    _row("deep", "[" * 20_000, "invalid JSON"),
     Bad("bitext_json_file_cut", ("pairs.json", "invalid JSON"), _file("pairs.json", '[{"en": "the goat", "sw"')),
     Bad("bitext_json_numbers", ("pairs.json", "row 1", "object"), _file("pairs.json", "[1, 2, 3]")),
     Bad("bitext_empty", ("pairs.tsv", "empty"), _file("pairs.tsv", b"")),

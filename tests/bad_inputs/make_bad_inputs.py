@@ -49,7 +49,7 @@ def make(folder: Path, case: Bad) -> Flags:
 
 
 def arguments(flags: Flags) -> list[str]:
-    """Flags as words of a command line; under an empty name words as they are."""
+    """Flags as words of a command line; under an empty name, or "first", words as they are."""
     words: list[str] = []
     for name, value in flags.items():
         values: list[Any] = value if isinstance(value, list) else [value]

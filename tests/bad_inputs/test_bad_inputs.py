@@ -66,7 +66,7 @@ def call(recipes, case, flags, capsys, caplog):
 @pytest.fixture(autouse=True)
 def heard(caplog):
     """The hosts' loggers do not hand on to the root logger."""
-    names = [name for name in ("transformers", "sentence_transformers", "datasets")]
+    names = ("transformers", "sentence_transformers", "datasets")
     before = {name: logging.getLogger(name).propagate for name in names}
     for name in names:
         logging.getLogger(name).propagate = True

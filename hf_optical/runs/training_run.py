@@ -181,7 +181,7 @@ def _finish(
         **({"realised": drawn} if (drawn := realised_counts(trainer)) else {}),
     )
     if not config.keep_checkpoints:
-        remove(output, "checkpoint-*", FOLDER)
+        remove(output, "checkpoint-*", *([FOLDER] if config.teacher_cache == "auto" else []))  # one that is named stays
     print(f"\nAfter {trainer.state.global_step} steps:\n{panels.table()}\n\n{panels.sentences()}\n")
     if alignment:
         shown = ", ".join(f"{name} {value:.3g}" for name, value in alignment.items())
@@ -276,22 +276,13 @@ def _draw(student: Any, teacher: Any, data: TrainingData, output: Path, sample: 
 
 
 def _usage(student: Any, folder: Path, config: TrainConfig, language: str) -> str:
-    kind = type(student).__name__
+    kind, place = type(student).__name__, repr(str(folder))
+    lines = [f"from sentence_transformers import {kind}", 'queries, documents = ["your query"], ["your document"]']
+    lines.append(f"student = {kind}({place})")
+    reader = config.reads_index_of
+    if reader == "teacher":
+        lines.append(f"teacher = {kind}({config.teacher!r})")
     if config.adapter != "none":
-        return (
-            f"  from sentence_transformers import {kind}\n"
-            f"  student, teacher = {kind}({str(folder)!r}), {kind}({config.teacher!r})\n"
-            f"  student.load_adapter({str(folder)!r}, adapter_kwargs={{'subfolder': 'adapters/{language}'}})\n"
-            f"  scores = student.similarity(student.encode_query(queries), teacher.encode_document(documents))"
-        )
-    if config.reads_index_of == "student":
-        return (
-            f"  from sentence_transformers import {kind}\n"
-            f"  model = {kind}({str(folder)!r})\n"
-            f"  scores = model.similarity(model.encode_query(queries), model.encode_document(documents))"
-        )
-    return (
-        f"  from sentence_transformers import {kind}\n"
-        f"  student, teacher = {kind}({str(folder)!r}), {kind}({config.teacher!r})\n"
-        f"  scores = student.similarity(student.encode_query(queries), teacher.encode_document(documents))"
-    )
+        lines.append(f"student.load_adapter({place}, adapter_kwargs={{'subfolder': 'adapters/{language}'}})")
+    lines.append(f"print(student.similarity(student.encode_query(queries), {reader}.encode_document(documents)))")
+    return "\n".join(f"  {line}" for line in lines)

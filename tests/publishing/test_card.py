@@ -176,12 +176,6 @@ def test_late_interaction_is_said():
     assert ModelCard(card).data.pipeline_tag == "feature-extraction"
 
 
-def test_three_lines_run_as_python():
-    code = render_card(_facts()).split("```python\n")[1].split("```")[0]
-    compile(code, "card", "exec")
-    assert len([line for line in code.splitlines() if line and not line.startswith(("from", "import"))]) == 3
-
-
 def test_values_cannot_break_a_table():
     results = _results()
     results["data"][0]["path"] = "a|b\nc"

@@ -88,6 +88,18 @@ def test_a_built_folder_holds_only_the_models_own_modules(dense_run, tmp_path):
     )
 
 
+def test_the_cards_python_runs(dense_run, tmp_path, capsys):
+    folder = build(Publication(dense_run, "me/tiny"), tmp_path / "out")
+    blocks = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.S)
+    assert len(blocks) == 2  # the model, and its adapter
+    code = "".join(blocks).replace('"me/tiny"', repr(str(folder)))
+    names: dict = {}
+    exec(code.replace('"owner/english"', repr(str(dense_run / "model"))), names)
+    assert capsys.readouterr().out.startswith("tensor([[")
+    adapted = names["student"].encode(TEXTS)
+    assert np.abs(adapted - names["teacher"].encode(TEXTS)).max() > 1e-3  # the adapter reads
+
+
 def test_building_again_replaces_its_own_folder_and_no_other(dense_run, tmp_path):
     folder = build(Publication(dense_run, "me/tiny"), tmp_path / "out")
     (folder / "stale.json").write_text("{}")

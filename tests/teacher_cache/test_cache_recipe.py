@@ -29,15 +29,15 @@ def results(folder):
 
 
 def test_forty_steps_with_and_without_give_the_same_figures(recipe, flags, tmp_path):
-    kept = str(tmp_path / "kept")
-    for name, option in (("online", "none"), ("auto", "auto"), ("folder", kept)):
+    kept = tmp_path / "folder" / "teacher_cache"  # named, it stays wherever it is
+    for name, option in (("online", "none"), ("auto", "auto"), ("folder", str(kept))):
         assert call(recipe, {**flags, "output_dir": str(tmp_path / name), "teacher_cache": option}) == 0
     online, auto, folder = (results(tmp_path / name) for name in ("online", "auto", "folder"))
     assert "teacher_cache" not in online
     assert auto["teacher_cache"]["digest"] == folder["teacher_cache"]["digest"]
     assert auto["teacher_cache"]["texts"] == len(set(tiny_models.bitext(40)["source"]))
     assert not (tmp_path / "auto" / "teacher_cache").exists()  # the run is finished
-    assert (tmp_path / "kept" / "manifest.json").is_file()
+    assert (kept / "manifest.json").is_file()
     losses = [[log["loss"] for log in one["history"] if "loss" in log] for one in (online, auto, folder)]
     assert len(losses[0]) == 40 and losses[1] == losses[2]
     assert losses[1] == pytest.approx(losses[0], rel=5e-3, abs=1e-3)

@@ -2,7 +2,7 @@
 
 from hf_optical.adapters.language_adapters import LanguageAdapters
 
-__all__ = ["LanguageAdapters", "LanguageRouter", "load_all", "load_language"]
+__all__ = ["LanguageAdapters", "LanguageEvaluator", "LanguageRouter", "load_all", "load_language"]
 
 
 def __getattr__(name: str) -> object:
@@ -11,6 +11,10 @@ def __getattr__(name: str) -> object:
         from hf_optical.adapters.routing import LanguageRouter
 
         return LanguageRouter
+    if name == "LanguageEvaluator":
+        from hf_optical.adapters.training import LanguageEvaluator
+
+        return LanguageEvaluator
     if name in ("load_all", "load_language"):
         from hf_optical.adapters import files
 

@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from hf_optical.errors import InputError
 from hf_optical.evaluation.encoding import Encoder, encode_texts
-from hf_optical.publishing.tokenizer_rows import check_kind, pieces_of, rows_to_keep, unknown_id, with_rows
+from hf_optical.publishing.tokenizer_rows import check_kind, rows_to_keep, unknown_id, with_rows
 from hf_optical.publishing.trim_proof import TrimProof, saved_bytes
 from hf_optical.students.parts import (
     embeddings_of,
@@ -261,23 +261,3 @@ def _largest_difference(model: Encoder, trimmed: Encoder, texts: list[str], batc
         values = [(a, b)] if isinstance(a, np.ndarray) else zip(a, b, strict=True)
         worst = max(worst, *(float(np.abs(np.asarray(x) - np.asarray(y)).max()) for x, y in values))
     return worst
-
-
-def uncovered_pieces(model: Encoder, trimmed: Trimmed[Any], texts: Iterable[str], top: int = 20) -> list[str]:
-    """The most frequent pieces of some texts that were not kept: what to add to the sample.
-
-    Args:
-        model: The whole model.
-        trimmed: What :func:`trim` made of it.
-        texts: Sentences.
-        top: How many to name.
-
-    Returns:
-        The pieces, most frequent first.
-    """
-    module, kept = transformer_of(model), set(trimmed.kept)
-    counts: Counter[int] = Counter()
-    for ids, _ in _encoded(module, check_texts(texts), False):
-        counts.update(number for line in ids for number in line if number not in kept)
-    pieces = pieces_of(json.loads(tokenizer_of(module).backend_tokenizer.to_str()))
-    return [pieces[number] for number, _ in counts.most_common(top)]

@@ -15,8 +15,7 @@ from sentence_transformers.sentence_transformer.losses import MSELoss
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hf_optical.collation import OTDistillationDataCollator
-from hf_optical.losses.tokens import TEACHER_TOKENIZED
+from hf_optical.collation import TEACHER_TOKENIZED, OTDistillationDataCollator
 
 
 class OnlineTeacherMSE(nn.Module):

@@ -16,6 +16,12 @@ from hf_optical.errors import InputError
 from hf_optical.teachers import Teacher, TeacherStandIn, query_prompt
 
 BITEXT_COLUMNS = ("source", "translation")
+TEACHER_TOKENIZED = "teacher_tokenized"
+"""Key of features that the teacher's own tokenizer made."""
+MIRROR = "mirror_of_source"
+"""Key of the English as the student tokenises it."""
+CACHED_ROWS = "cached_rows"
+"""Key of the rows of a teacher cache, (B,), which stand for the English: the loss asks the cache, not the teacher."""
 _TOKENIZER_PARTS = ("normalizer", "pre_tokenizer", "post_processor", "model", "added_tokens")
 
 
@@ -111,12 +117,12 @@ class OTDistillationDataCollator(BaseDataCollator):
         translation = [self._text(row, "translation", name) for row in features]
         batch: dict[str, Any] = {} if name is None else {"dataset_name": name}
         batch |= self._english(english, self._prompt("source", batch), cache, name)
-        batch["source_teacher_tokenized"] = True
+        batch[f"source_{TEACHER_TOKENIZED}"] = True
         batch |= self._tokenize("translation", translation, self.preprocess_fn, self._prompt("translation", batch))
         if self.mirror:
             # The name must not begin with that of another column: the host groups tensors by string prefix.
             batch |= self._tokenize("mirror", english, self.preprocess_fn, self._prompt("translation", batch))
-            batch["mirror_mirror_of_source"] = True
+            batch[f"mirror_{MIRROR}"] = True
         return batch
 
     def _english(self, texts: list[str], prompt: str | None, cache: Any, name: str | None) -> dict[str, Any]:
@@ -126,7 +132,7 @@ class OTDistillationDataCollator(BaseDataCollator):
             rows = cache.find(texts)
             missing = (rows < 0).nonzero().flatten().tolist()
             if not missing:
-                features = {**cache.features(rows), "cached_rows": rows}
+                features = {**cache.features(rows), CACHED_ROWS: rows}
                 return {f"source_{key}": value for key, value in features.items()}
             if self.teacher_preprocess_fn is None:
                 raise InputError(

@@ -7,10 +7,9 @@ from typing import Any
 
 from sentence_transformers.base.model import BaseModel
 
-from hf_optical.collation import same_tokenization
+from hf_optical.collation import CACHED_ROWS, MIRROR, TEACHER_TOKENIZED, same_tokenization
 from hf_optical.errors import InputError
 from hf_optical.losses.terms import reads_english
-from hf_optical.losses.tokens import CACHED_ROWS, MIRROR, TEACHER_TOKENIZED
 from hf_optical.teachers import Teacher, query_prompt
 
 

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hf_optical.arguments import check_choice, check_positive
+from hf_optical.collation import MIRROR, TEACHER_TOKENIZED
 from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.losses.false_negatives import Sets, false_negatives, translation_sets
 from hf_optical.losses.features import check_teacher_tokens, needs_own_tokens
-from hf_optical.losses.tokens import MIRROR, TEACHER_TOKENIZED
 from hf_optical.losses.word_contrast import hardest_triplet, info_nce
 from hf_optical.losses.words import (
     WordVectors,

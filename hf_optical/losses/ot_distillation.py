@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hf_optical.arguments import check_choice, check_positive
+from hf_optical.collation import CACHED_ROWS, MIRROR
 from hf_optical.errors import InputError
 from hf_optical.losses.alignment import SpecialTokens, transport_term
 from hf_optical.losses.contrast import InBatchContrast
@@ -22,8 +23,6 @@ from hf_optical.losses.ranking import ranking_loss
 from hf_optical.losses.terms import parse_objective, reads_english
 from hf_optical.losses.token_mse import Alignment, token_mse
 from hf_optical.losses.tokens import (
-    CACHED_ROWS,
-    MIRROR,
     TokenView,
     boundary_token_ids,
     encode_tokens,

@@ -11,15 +11,11 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from sentence_transformers.util.tensor import repad_flattened_features
 from torch import Tensor, nn
 
+from hf_optical.collation import CACHED_ROWS, MIRROR, TEACHER_TOKENIZED
 from hf_optical.teachers import Teacher
 
-TEACHER_TOKENIZED = "teacher_tokenized"
-"""Key by which the collator marks features that the teacher's own tokenizer made."""
-MIRROR = "mirror_of_source"
-"""Key by which it marks the English as the student tokenises it."""
-CACHED_ROWS = "cached_rows"
-"""Key of the rows of a teacher cache, (B,), which stand for the English: the loss asks the cache, not the teacher."""
-_OURS = {TEACHER_TOKENIZED, MIRROR, CACHED_ROWS, "task"}
+NOT_OF_MODELS = {TEACHER_TOKENIZED, MIRROR, CACHED_ROWS, "task"}
+"""Keys of features that no encoder reads."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +67,7 @@ def encode_tokens(
         The :class:`TokenView`; FlashAttention's flattened batches are padded again first.
     """
     prompt_length = 0 if late_interaction else int(features.get("prompt_length", 0))
-    features = {key: value for key, value in features.items() if key not in _OURS}
+    features = {key: value for key, value in features.items() if key not in NOT_OF_MODELS}
     input_ids, mask = features.get("input_ids"), features.get("attention_mask")
     output = model(features, task="query") if late_interaction else model(features)
     if "cu_seq_lens_q" in output:

@@ -15,10 +15,9 @@ from torch import Tensor, nn
 
 from hf_optical.errors import InputError
 from hf_optical.losses.alignment import content_mask
-from hf_optical.losses.tokens import MIRROR, TEACHER_TOKENIZED, boundary_token_ids
+from hf_optical.losses.tokens import NOT_OF_MODELS, boundary_token_ids
 
 WordPooling = Literal["exclude", "include", "first"]
-_OURS = {TEACHER_TOKENIZED, MIRROR, "task"}
 _HIDDEN = "all_layer_embeddings"
 
 
@@ -62,7 +61,7 @@ def read_words(
         The :class:`WordVectors`. A word without any token of its own keeps its special tokens.
     """
     prompt_length = features.get("prompt_length") or 0
-    features = {key: value for key, value in features.items() if key not in _OURS}
+    features = {key: value for key, value in features.items() if key not in NOT_OF_MODELS}
     input_ids, mask = features.get("input_ids"), features.get("attention_mask")
     with _all_hidden_states(model):
         output = model(features, task="query") if late_interaction else model(features)

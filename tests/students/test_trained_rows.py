@@ -14,7 +14,8 @@ from torch import nn
 from hf_optical import OTDistillationTrainer
 from hf_optical.errors import InputError
 from hf_optical.students.parts import embeddings_of, transformer_of
-from hf_optical.students.trained_rows import UsedRows, trained_rows, used_rows
+from hf_optical.students.row_table import UsedRows
+from hf_optical.students.trained_rows import trained_rows, used_rows
 
 NAME = "bitext/eng_Latn-swh_Latn"
 WORDS = [*tiny_models.SWAHILI, *(f"word{i}" for i in range(40))]

@@ -11,10 +11,10 @@ import pytest
 import tiny_models
 import torch
 
-from hf_optical.collation import OTDistillationDataCollator
+from hf_optical.collation import CACHED_ROWS, OTDistillationDataCollator
 from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.losses import OTDistillationLoss
-from hf_optical.losses.tokens import CACHED_ROWS, boundary_token_ids, encode_tokens
+from hf_optical.losses.tokens import boundary_token_ids, encode_tokens
 from hf_optical.teacher_cache import CachedTeacher, filling, identity_of
 from hf_optical.teacher_cache.identity import read_as_query
 from hf_optical.teachers import is_late_interaction

@@ -11,9 +11,9 @@ from datasets import Dataset
 from torchrun import PLAIN_STEPS, ranks_of, torchrun
 
 from hf_optical.adapters import LanguageAdapters
+from hf_optical.collation import CACHED_ROWS
 from hf_optical.errors import InputError
 from hf_optical.losses import OTDistillationLoss
-from hf_optical.losses.tokens import CACHED_ROWS
 from hf_optical.sampling import LengthGroupedBatchSampler
 from hf_optical.teacher_cache import CachedTeacher
 from hf_optical.teacher_cache.training import texts_to_read

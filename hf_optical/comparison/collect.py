@@ -56,14 +56,14 @@ class Collected:
         planned: All runs.
     """
 
-    items: list[Item]
-    arms: list[str]
-    starts: dict[str, str]
-    costs: dict[str, dict[str, list[dict[str, Any]]]]
-    bias: dict[str, dict[str, list[dict[str, Any]]]]
-    data: list[dict[str, Any]]
-    done: int
-    planned: int
+    items: list[Item] = field(default_factory=list)
+    arms: list[str] = field(default_factory=list)
+    starts: dict[str, str] = field(default_factory=dict)
+    costs: dict[str, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
+    bias: dict[str, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
+    data: list[dict[str, Any]] = field(default_factory=list)
+    done: int = 0
+    planned: int = 0
 
 
 def collect(cells: Sequence[Cell], metric: str, references: Mapping[str, Sequence[Path]] | None = None) -> Collected:
@@ -95,7 +95,7 @@ class _Reader:
         self.items: dict[tuple[str, str], Item] = {}
         self.runs: dict[Any, list[np.ndarray]] = defaultdict(list)
         self.data: dict[str, dict[str, Any]] = {}
-        self.found = Collected([], [], {}, {}, {}, [], 0, len(cells))
+        self.found = Collected(planned=len(cells))
 
     def read_reference(self, folder: Path, language: str) -> None:
         for name, rows in _read(folder / PER_QUERY_FILE).items():

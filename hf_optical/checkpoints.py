@@ -28,7 +28,7 @@ def last_whole_checkpoint(folder: str | Path) -> str | None:
     The host writes ``trainer_state.json`` last: a checkpoint without it, or with half of it, was cut short, and is
     passed over.
     """
-    whole = [path.parent for path in Path(folder).glob("checkpoint-*/trainer_state.json") if _is_json(path)]
+    whole = [path.parent for path in Path(folder).glob(f"checkpoint-*/{_STATE}") if _is_json(path)]
     numbered = [path for path in whole if path.name.rpartition("-")[2].isdigit()]
     return str(max(numbered, key=lambda path: int(path.name.rpartition("-")[2]))) if numbered else None
 

@@ -7,6 +7,7 @@ import pytest
 import tiny_models
 import torch
 from datasets import Dataset
+from tiny_runs import arguments
 
 from hf_optical.collation import OTDistillationDataCollator
 from hf_optical.errors import InputError
@@ -15,7 +16,6 @@ from hf_optical.losses.ranking import ranking_loss
 from hf_optical.losses.teacher_bank import teacher_bank
 from hf_optical.teacher_cache import CachedTeacher
 from hf_optical.trainer import OTDistillationTrainer
-from hf_optical.training_args import OTDistillationTrainingArguments
 
 ROWS = {
     "source": ["the goat sleeps", "a child runs", "the teacher sees a dog", "a big tree"] * 2,
@@ -99,26 +99,20 @@ def test_it_needs_a_bank_and_sentence_vectors(tmp_path):
 def test_the_trainer_makes_the_bank_and_the_loss_falls(tmp_path):
     teacher = tiny_models.dense(tmp_path)
     student = tiny_models.dense(tmp_path, tiny_models.SWAHILI, seed=1)
-    args = OTDistillationTrainingArguments(
-        output_dir=str(tmp_path / "out"), objective="ot+rank", max_steps=20, learning_rate=1e-2, logging_steps=1,
-        per_device_train_batch_size=4, use_cpu=True, report_to="none", disable_tqdm=True, bank_size=3,
-    )  # fmt: skip
+    args = arguments(tmp_path / "out", objective="ot+rank", max_steps=20, bank_size=3)
     trainer = OTDistillationTrainer(student, args, Dataset.from_dict(ROWS), teacher=teacher)
     trainer.train()
     assert len(trainer.loss.bank) == 3
     ranked = [log["ranking"] for log in trainer.state.log_history if "ranking" in log]
     assert ranked[-1] < 0.5 * ranked[0]
     with pytest.raises(InputError, match="bank_size"):
-        OTDistillationTrainingArguments(output_dir="x", bank_size=1)
+        arguments(tmp_path, bank_size=1)
 
 
 def test_a_loss_that_is_given_gets_its_bank_from_its_own_teacher(tmp_path):
     teacher = tiny_models.dense(tmp_path)
     student = tiny_models.dense(tmp_path, tiny_models.SWAHILI, seed=1)
-    args = OTDistillationTrainingArguments(
-        output_dir=str(tmp_path / "out"), max_steps=1, use_cpu=True, report_to="none", disable_tqdm=True,
-        per_device_train_batch_size=4, gather_across_devices=False,
-    )  # fmt: skip
+    args = arguments(tmp_path / "out", max_steps=1)
     loss = OTDistillationLoss(student, teacher, objective="rank+0.5*source")
     collator = OTDistillationDataCollator.for_models(student, teacher, mirror=True)
     OTDistillationTrainer(student, args, Dataset.from_dict(ROWS), loss=loss, data_collator=collator).train()

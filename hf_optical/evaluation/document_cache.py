@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import xxhash
 
 from hf_optical.evaluation.encoding import (
     Encoder,
@@ -104,13 +105,15 @@ def fingerprint(model: torch.nn.Module) -> str:
     Returns:
         32 hexadecimal digits, the same in every process.
     """
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(repr(model).encode())
+    # Every look-up reads every weight, so that none is ever stale: at the speed of memory, 15 times that of BLAKE2b.
+    digest = xxhash.xxh3_128(repr(model).encode())
     settings = {name: getattr(model, name, None) for name in ("prompts", "truncate_dim", "max_seq_length")}
     digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
     tokenizer: Any = getattr(model, "tokenizer", None)
     if hasattr(tokenizer, "get_vocab"):
-        digest.update(json.dumps(sorted(tokenizer.get_vocab().items())).encode())
+        vocabulary = tokenizer.get_vocab()
+        pieces = sorted(vocabulary, key=vocabulary.__getitem__)
+        digest.update(json.dumps([pieces, [vocabulary[piece] for piece in pieces]]).encode())
     for name, tensor in model.state_dict().items():
         digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
         # As bytes, because numpy has no bfloat16.

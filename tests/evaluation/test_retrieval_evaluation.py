@@ -159,7 +159,11 @@ def test_the_cache_knows_weights_prompts_texts_and_roles(tmp_path):
     shorter = fingerprint(encoder)
     with torch.no_grad():
         next(encoder.parameters())[0, 0] += 1e-3
-    assert len({before, prompted, shorter, fingerprint(encoder)}) == 4
+    trained = fingerprint(encoder)
+    next(encoder.parameters()).data[0, 1] += 1e-3  # as adapters are merged: PyTorch counts no change
+    merged = fingerprint(encoder)
+    encoder.tokenizer.add_tokens(["zebra"])
+    assert len({before, prompted, shorter, trained, merged, fingerprint(encoder)}) == 6
     cache = DocumentCache(tmp_path / "cache")
     for texts in (["ab", "c"], ["a", "bc"], ["c", "ab"]):
         cache.vectors(encoder, texts)

@@ -104,14 +104,11 @@ def cost_of_nothing(tokens: Tensor) -> Tensor:
 def _units(tokens: Tensor, mask: Tensor | None, name: str) -> tuple[Tensor, Tensor]:
     """Unit vectors, and one over the length of each vector, (B, n, 1): zero for a zero vector."""
     tokens = keep_real(tokens, mask, name)
-    # Scaled first, because squares overflow where the vectors do not.
-    largest = torch.linalg.vector_norm(tokens, ord=torch.inf, dim=-1, keepdim=True)
-    long_enough = largest > torch.finfo(tokens.dtype).tiny ** 0.5
-    scale = torch.where(long_enough, largest, 1.0).reciprocal_()
-    tokens = tokens * scale
-    length = torch.linalg.vector_norm(tokens, dim=-1, keepdim=True)
-    shrink = torch.where(long_enough, length, 1.0).reciprocal_().mul_(long_enough)
-    return tokens.mul_(shrink), scale.mul_(shrink)
+    # In double precision, because squares overflow where the vectors do not.
+    length = torch.linalg.vector_norm(tokens, dim=-1, keepdim=True, dtype=torch.float64)
+    long_enough = length > torch.finfo(tokens.dtype).tiny ** 0.5
+    scale = torch.where(long_enough, length, 1.0).reciprocal_().mul_(long_enough).to(tokens.dtype)
+    return tokens * scale, scale
 
 
 def _tangent(pulled: Tensor, units: Tensor, scale: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from hf_optical.errors import InputError
+from hf_optical.transport._remaining import may_look
 
 
 def cosine_cost(
@@ -110,8 +111,22 @@ def keep_real(tokens: torch.Tensor, mask: torch.Tensor | None, name: str) -> tor
             f"pass a mask of shape {tuple(tokens.shape[:2])}",
             field=name,
         )
+    if may_look(mask) and bool(mask.all()):
+        return tokens
     # A product with the mask would keep NaN; `where` keeps it out of the value and of the gradient.
     return torch.where(mask.to(torch.bool).unsqueeze(-1), tokens, 0.0)
+
+
+def largest_size(tensor: torch.Tensor, dim: int | tuple[int, ...]) -> torch.Tensor:
+    """The largest absolute value along dimensions; NaN where there is one.
+
+    What ``vector_norm(ord=inf)`` says, which on CPU takes about twenty times as long.
+
+    Example:
+        >>> largest_size(torch.tensor([[1.0, -3.0], [2.0, float("nan")]]), dim=1)
+        tensor([3., nan])
+    """
+    return torch.maximum(tensor.amax(dim), tensor.amin(dim).neg_())
 
 
 def check_tokens(student: torch.Tensor, teacher: torch.Tensor) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from hf_optical.errors import InputError
 from hf_optical.transport._checks import require
-from hf_optical.transport.cost import transport_cost
+from hf_optical.transport.cost import largest_size, transport_cost
 from hf_optical.transport.marginals import marginal_violation
 
 _MASS_TOLERANCE = 1e-2  # bfloat16 marginals of a few hundred tokens sum to 1 within this
@@ -94,7 +94,7 @@ class TransportSolver(ABC):
             clean = torch.where((a > 0).unsqueeze(2) & (b > 0).unsqueeze(1), clean, 0.0)
         limit, remedy = self._cost_limit()
         # NaN where the pair holds a NaN, which fails both comparisons.
-        size = torch.linalg.vector_norm(clean, ord=math.inf, dim=(1, 2))
+        size = largest_size(clean, (1, 2))
         require(
             (size <= limit) & (size < math.inf),
             f"{name} got a cost that is not finite"

@@ -78,7 +78,7 @@ def measure(adapters: LanguageAdapters, count: int, batch: int, rounds: int) -> 
     def single() -> None:
         PeftAdapterMixin.set_adapter(adapters.inner, LANGUAGES[0])
         model.encode(rows, batch_size=batch)
-        adapters._rows.refresh()
+        adapters.rows.refresh()
 
     ways: dict[str, Callable[[], object]] = {
         "single": single,

@@ -63,7 +63,7 @@ class LanguageAdapters:
         self._trainable: tuple[str, ...] = ()
         self._fingerprint: str | None = None
         model.requires_grad_(False)
-        self._rows = RowAdapters(transformers[0], inner, lambda: self.languages)
+        self.rows = RowAdapters(transformers[0], inner, lambda: self.languages)
         model._language_adapters = self  # type: ignore[assignment]
 
     @classmethod
@@ -112,7 +112,7 @@ class LanguageAdapters:
         if config is not None and options:
             raise InputError("both a configuration and options are given", "give one of them", field="config")
         inject(self.inner, name, lora_config(**options) if config is None else config)
-        self._rows.refresh()
+        self.rows.refresh()
         self.set_trainable([*self._trainable, name])
         return name
 
@@ -122,7 +122,7 @@ class LanguageAdapters:
 
         name = self._present(language)
         eject(self.inner, name)
-        self._rows.refresh()
+        self.rows.refresh()
         self.set_trainable([other for other in self._trainable if other != name])
 
     @property
@@ -158,12 +158,12 @@ class LanguageAdapters:
         """
         from hf_optical.adapters.rows import BASE
 
-        before = self._rows.resting
-        self._rows.resting = BASE if language is None else self._present(language)
+        before = self.rows.resting
+        self.rows.resting = BASE if language is None else self._present(language)
         try:
             yield self.model
         finally:
-            self._rows.resting = before
+            self.rows.resting = before
 
     def resolve(self, language: str | None, policy: Policy = "base") -> str | None:
         """The adapter for a language: its own, else as the policy says.

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ class DocumentCache:
 
 
 def fingerprint(model: torch.nn.Module) -> str:
-    """Digest what decides a model's vectors: modules and their settings, weights, vocabulary, prompts.
+    """Digest what decides a model's vectors: modules and their settings, weights, vocabulary, prompts, adapters in use.
 
     Args:
         model: An encoder of sentence-transformers.
@@ -114,11 +114,26 @@ def fingerprint(model: torch.nn.Module) -> str:
         vocabulary = tokenizer.get_vocab()
         pieces = sorted(vocabulary, key=vocabulary.__getitem__)
         digest.update(json.dumps([pieces, [vocabulary[piece] for piece in pieces]]).encode())
+    digest.update("".join(_adapters_in_use(model)).encode())
     for name, tensor in model.state_dict().items():
         digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
         # As bytes, because numpy has no bfloat16.
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def _adapters_in_use(model: torch.nn.Module) -> Iterator[str]:
+    """Through which of its adapters a model reads now: it has the weights of all."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    from hf_optical.adapters import LanguageAdapters
+
+    if (own := LanguageAdapters.of(model)) is not None:
+        yield f"{own.rows.resting}\0"
+        return
+    for module in model.modules():
+        if isinstance(module, BaseTunerLayer):
+            yield f"{module.disable_adapters}{module.active_adapters}\0"
 
 
 def _key(model: Encoder, kind: Interaction, role: Role, texts: Iterable[str]) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from peft import LoraConfig
 from tiny_models import ENGLISH, dense, late
 
+from hf_optical.adapters import LanguageAdapters
 from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set
 from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.evaluation import document_cache, retrieval
@@ -169,6 +171,29 @@ def test_the_cache_knows_weights_prompts_texts_and_roles(tmp_path):
         cache.vectors(encoder, texts)
     cache.vectors(encoder, ["ab", "c"], "query")
     assert len(list((tmp_path / "cache").iterdir())) == 4
+
+
+def test_the_cache_knows_through_which_adapter_a_model_reads(tmp_path):
+    encoder, cache, texts = dense(tmp_path, seed=8), DocumentCache(), ["the goat"]
+    adapters = LanguageAdapters(encoder)
+    for language in ("swh_Latn", "som_Latn"):
+        adapters.add(language, r=2)
+    for name, weight in encoder.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight)
+    for language in (None, "swh_Latn", "som_Latn"):
+        with adapters.use(language):
+            np.testing.assert_array_equal(cache.vectors(encoder, texts), encode_texts(encoder, texts, "document"))
+
+    hosts = dense(tmp_path / "hosts", seed=8)  # the same through peft alone
+    for language in ("swh_Latn", "som_Latn"):
+        hosts.add_adapter(LoraConfig(r=2, target_modules=["query"], init_lora_weights=False), language)
+    found = []
+    for language in ("swh_Latn", "som_Latn"):
+        hosts.set_adapter(language)
+        found.append(fingerprint(hosts))
+    hosts.disable_adapters()
+    assert len({*found, fingerprint(hosts)}) == 3
 
 
 def test_a_failed_encoding_leaves_nothing_in_the_cache(tmp_path):

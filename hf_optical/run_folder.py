@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 MARKER = "run.json"
 _SHORT = 120
-_WRITTEN: tuple[str, ...] = (
+_WRITTEN = (
     MARKER,
     RESULTS_FILE,
     "per_query.json",
@@ -25,8 +25,8 @@ _WRITTEN: tuple[str, ...] = (
     "figures",
     "publication",
     "checkpoint-*",
+    "teacher_cache",
 )
-_WRITTEN += ("teacher_cache",)
 
 
 def claim(

@@ -9,11 +9,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 from datasets import Dataset
+from huggingface_hub.utils.sha import sha_fileobj
 
 from hf_optical.data.tables import open_bytes
 from hf_optical.errors import InputError
 
-__all__ = ["file_fingerprint", "rows_hash"]
+__all__ = ["file_fingerprint", "file_hash", "rows_hash"]
 
 _TEXT_SUFFIXES = {".jsonl", ".ndjson", ".tsv", ".csv", ".trec", ".txt"}
 
@@ -37,18 +38,20 @@ def file_fingerprint(path: str | Path) -> dict[str, Any]:
         return {"path": path.resolve().name, "rows": None, "sha256": _folder_hash(path)}
     if not path.is_file():
         raise InputError("no such file or folder", "check the path", path=path)
-    return {"path": path.name, "rows": _rows(path), "sha256": _file_hash(path)}
+    return {"path": path.name, "rows": _rows(path), "sha256": file_hash(path)}
 
 
-def _file_hash(path: Path) -> str:
-    digest = hashlib.sha256()
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
     try:
         with path.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
+            return sha_fileobj(stream).hex()
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror or error})", "check the file", path=path) from None
-    return digest.hexdigest()
 
 
 def _folder_hash(folder: Path) -> str:
@@ -56,7 +59,7 @@ def _folder_hash(folder: Path) -> str:
     relative = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     for name in relative:
         if not any(part.startswith(".") for part in name.parts):
-            digest.update(f"{name.as_posix()}\0{_file_hash(folder / name)}\n".encode())
+            digest.update(f"{name.as_posix()}\0{file_hash(folder / name)}\n".encode())
     return digest.hexdigest()
 
 

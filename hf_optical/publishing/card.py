@@ -111,7 +111,7 @@ def render_card(facts: CardFacts) -> str:
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    # Markdown, not HTML: nothing to escape but what `_cell` takes out of tables.
+    # Markdown, not HTML: nothing to escape but what `cell` takes out of tables.
     environment = Environment(  # noqa: S701
         loader=FileSystemLoader(TEMPLATE.parent), undefined=StrictUndefined, keep_trailing_newline=True
     )

@@ -23,7 +23,7 @@ from hf_optical.students import starting_student
 from hf_optical.students.grow import VOCABULARIES
 from hf_optical.students.lexical_stage import inject_lexicon
 
-_OF_THE_STUDENT: tuple[str, ...] = (
+_OF_THE_STUDENT = (
     "student",
     "row_init",
     "vocab_size",
@@ -31,8 +31,13 @@ _OF_THE_STUDENT: tuple[str, ...] = (
     "bitext",
     "source_field",
     "translation_field",
+    "max_pairs",
+    "seed",
+    "lexicon",
+    "start_lexicon",
+    "lexical_steps",
+    "lexical_layer",
 )
-_OF_THE_STUDENT += ("max_pairs", "seed", "lexicon", "start_lexicon", "lexical_steps", "lexical_layer")
 
 
 def student_of_run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from dataclasses import asdict, dataclass
@@ -14,9 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from hf_optical.data.fingerprint import file_hash
 from hf_optical.errors import InputError
 
-_BLOCK = 1 << 22
 _SHORT_IDS = 65_536
 
 
@@ -152,12 +151,3 @@ def damaged(path: Path, problem: str) -> InputError:
         "from where it was published",
         path=path,
     )
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

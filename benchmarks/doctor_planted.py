@@ -10,6 +10,7 @@ well (``ALSO``: a copy in Latin script, say, is also in the wrong script).
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import re
@@ -102,7 +103,8 @@ def plant(
     """Spoil rows; duplicates and near-duplicates are spoilt by what an earlier row holds."""
     draw = random.Random(seed)
     rows = [dict(row) for row in rows]
-    texts = _evaluation_texts(against)
+    # Each text once: two rows with one text would be near-duplicates as well.
+    texts = itertools.cycle(draw.sample(found := _evaluation_texts(against), len(found)))
     long = [i for i, row in enumerate(rows) if min(len(str(row[s]).split()) for s in ("en", "xx")) >= 14]
     # Mojibake and joined sentences are several times longer; from these rows they do not become overlong as well.
     short = {i for i, row in enumerate(rows) if max(len(str(text).split()) for text in row.values()) <= 40}
@@ -126,8 +128,8 @@ def plant(
             lambda row: {s: " ".join([str(row[s])] * (250 // len(str(row[s]).split()) + 1)) for s in row},
             None,
         ),
-        "eval_exact": (lambda row: {**row, "en": draw.choice(texts).upper()}, None),
-        "eval_near": (lambda row: {**row, "en": _one_word_changed(draw.choice(texts), draw)}, None),
+        "eval_exact": (lambda row: {**row, "en": next(texts).upper()}, None),
+        "eval_near": (lambda row: {**row, "en": _one_word_changed(next(texts), draw)}, None),
     }
     # Originals of duplicates lie in the first half, which stays as it is.
     planted: dict[int, str] = {}

@@ -238,7 +238,7 @@ class _Facts:
 
     def _lengths(self, done: _Columns, readable: np.ndarray, verdict: Verdict) -> None:
         lengths = done.lengths * readable[:, None]
-        scores, ratio, spread = length_scores(lengths[:, 0], lengths[:, 1])
+        scores, ratio, spread = length_scores(lengths[:, 0], lengths[:, 1], done.flags == 0)
         for row in np.flatnonzero(np.abs(scores) > self.checks.length_limit):
             done.flags[row] |= np.uint32(bit_of("length_ratio"))
             self.details[int(row), "length_ratio"] = (

@@ -8,10 +8,13 @@ __all__ = ["length_scores"]
 
 _OFFSET = 4.0  # characters: the ratio of two very short texts says little
 _LEAST_BIN = 400
+_LEAST_LEARNED = 20
 _LEAST_SPREAD = 0.15
 
 
-def length_scores(source: np.ndarray, translation: np.ndarray) -> tuple[np.ndarray, float, float]:
+def length_scores(
+    source: np.ndarray, translation: np.ndarray, typical: np.ndarray | None = None
+) -> tuple[np.ndarray, float, float]:
     """How unusual the ratio of lengths is, in robust standard deviations.
 
     The logarithm of the ratio is compared with the median of pairs with as long an English side; its spread is 1.4826
@@ -21,6 +24,8 @@ def length_scores(source: np.ndarray, translation: np.ndarray) -> tuple[np.ndarr
     Args:
         source: Visible characters of the English texts, ``(n,)``; pairs with a zero are not scored.
         translation: Of the translations, likewise.
+        typical: Pairs from which the usual ratio is learned, bool, ``(n,)``; all by default. Copies and repeated pairs
+            would make the file look more regular than its translations are.
 
     Returns:
         The scores, ``(n,)``, positive where the translation is too long; the median ratio of all pairs; the spread of
@@ -43,10 +48,14 @@ def length_scores(source: np.ndarray, translation: np.ndarray) -> tuple[np.ndarr
     ratio = np.log(right / left)
     # By the English side alone: by both, the outliers would gather in a group of their own and look usual there.
     order = np.argsort(left, kind="stable")
+    learned = np.ones(len(usable), dtype=bool)
+    if typical is not None and typical[usable].sum() >= _LEAST_LEARNED:
+        learned = typical[usable]
     for part in np.array_split(order, max(1, min(10, len(order) // _LEAST_BIN))):
-        centre = np.median(ratio[part])
-        deviation = 1.4826 * float(np.median(np.abs(ratio[part] - centre)))
+        known = ratio[part][learned[part]] if learned[part].sum() >= _LEAST_LEARNED else ratio[part]
+        centre = np.median(known)
+        deviation = 1.4826 * float(np.median(np.abs(known - centre)))
         spread = max(_LEAST_SPREAD, deviation)
         scores[usable[part]] = (ratio[part] - centre) / spread
-    middle = float(np.median(ratio))
-    return scores, float(np.exp(middle)), 1.4826 * float(np.median(np.abs(ratio - middle)))
+    middle = float(np.median(ratio[learned]))
+    return scores, float(np.exp(middle)), 1.4826 * float(np.median(np.abs(ratio[learned] - middle)))

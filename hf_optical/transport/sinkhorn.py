@@ -15,7 +15,7 @@ from hf_optical.transport.solver import TransportSolver, check_count, check_posi
 _EXPONENT = 80.0  # exp(-80) is a normal float32; below about -87 `exp` underflows and is 35 to 137 times slower
 KERNEL_EPSILON = 0.03
 """From here on, cosine costs (at most 2) keep both the kernel and the scalings in float32."""
-CHECK_EVERY = 10
+CHECK_EVERY = 8
 """Iterations between two tests of a tolerance."""
 PLAIN = 2
 """Iterations before steps are lengthened: the first bridge orders of magnitude."""
@@ -35,7 +35,7 @@ class Sinkhorn(TransportSolver):
         epsilon: Weight of the entropy, in units of the cost. Default 0.05, for cosine costs.
         iterations: Most iterations. Default 100.
         tolerance: A pair is done, and leaves the batch, when it misplaces no more mass than this (L1 error of the
-            rows), tested every 10 iterations; its plan does not depend on the other pairs. On a GPU a test would have
+            rows), tested every 8 iterations; its plan does not depend on the other pairs. On a GPU a test would have
             to wait for the device: there the PyTorch form runs all iterations, and the fused kernel (see
             `hf_optical.transport.fused`) stops each pair by itself. By default all iterations run. A tolerance that
             is not met in time is no error: see ``solve(...).violation``.

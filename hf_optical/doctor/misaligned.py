@@ -72,8 +72,12 @@ def alignment(
 
     learnt = [rng.permutation(usable[fold[usable] != number])[:_LEARN_FROM] for number in range(folds)]
     # Each fold writes to rows of its own, and NumPy lets other threads go on while it computes; on little it does not.
-    with ThreadPoolExecutor(2 if len(usable) > _THREADS_FROM else 1) as threads:
-        list(threads.map(judge, range(folds), learnt))
+    if len(usable) > _THREADS_FROM:
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(judge, range(folds), learnt))
+    else:
+        for number, others in enumerate(learnt):
+            judge(number, others)
     given = _features(lexical[usable], tables[0][usable], tables[1][usable], lengths[usable], none)
     mixed = np.column_stack([lengths[left, 0], lengths[right, 1]])
     shuffled = _features(random, tables[0][left], tables[1][right], mixed, none)

@@ -6,6 +6,7 @@
 The same models as in the comparison's tables, trained as dense students; the same queries, documents and tests. What
 differs is how a query and a document are compared: not by one vector each, but by the sum over the query's tokens of
 the largest cosine with a document's token (ColBERT, arXiv 2004.12832). It shows which objective aligns *tokens*.
+With ``--rerank 100`` the dense students find the documents, and only the first hundred are compared token by token.
 ``untrained`` is the student with its vocabulary aligned in the bitext. A star: ahead of the baseline beyond chance over
 queries (paired randomisation, Holm over arms); a double star: with the luck of the seeds counted, too.
 """
@@ -23,10 +24,14 @@ from hf_optical.comparison.statistics import ALPHA, clustered, paired_tests, see
 from hf_optical.configuration import run
 from hf_optical.data.retrieval import read_retrieval_set
 from hf_optical.evaluation.document_cache import DocumentCache
-from hf_optical.evaluation.retrieval import evaluate_retrieval
+from hf_optical.evaluation.encoding import encode_texts
+from hf_optical.evaluation.retrieval import evaluate_retrieval, queries_to_score
+from hf_optical.evaluation.scoring import score_run
 from hf_optical.evaluation.significance import holm
 from hf_optical.models import load_encoder
 from hf_optical.results import portable, versions, write_json
+from hf_optical.search import MemoryIndex
+from hf_optical.search.reranking import order_by_tokens
 
 METRIC = "ndcg@10"
 UNTRAINED = "untrained"
@@ -42,6 +47,8 @@ class LateInteraction:
     teacher: str = field(metadata={"help": "Reads the documents: Hub id or folder."})
     eval: list[str] = field(metadata={"help": "Folder(s) of retrieval sets that all languages have."})
     baseline: str = field(default="nce", metadata={"help": "Arm that the others are tested against."})
+    arms: list[str] = field(default_factory=list, metadata={"help": "Of the comparison; all by default."})
+    rerank: int = field(default=0, metadata={"help": "Order so many that the dense student finds; 0: all documents."})
     output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file."})
 
 
@@ -49,12 +56,13 @@ def main(config: LateInteraction) -> None:
     """Read, score, test, print, write."""
     runs = sorted(path.parent for path in Path(config.comparison).glob("runs/*/*/*/results.json"))
     runs = [path for path in runs if (path / "model").is_dir()]
+    runs = [path for path in runs if not config.arms or path.parts[-2] in config.arms]
     if not runs:
         raise SystemExit(f"{config.comparison} holds no models: run the comparison with --keep_models")
     teacher: Any = load_encoder(config.teacher)
     tables = {}
     for folder in config.eval:
-        tables[Path(folder).name] = table = tested(_scores(runs, folder, teacher), config.baseline)
+        tables[Path(folder).name] = table = tested(_scores(runs, folder, teacher, config.rerank), config.baseline)
         print(f"\n{Path(folder).name}: {METRIC} by MaxSim\n\n{shown(table)}")
     if config.output:
         command = " ".join(portable(part) for part in ["benchmarks/late_interaction.py", *_arguments(config)])
@@ -62,10 +70,12 @@ def main(config: LateInteraction) -> None:
 
 
 def _arguments(config: LateInteraction) -> list[str]:
-    return ["--comparison", config.comparison, "--teacher", config.teacher, "--eval", *config.eval]
+    given = ["--comparison", config.comparison, "--teacher", config.teacher, "--eval", *config.eval]
+    given += ["--arms", *config.arms] if config.arms else []
+    return given + (["--rerank", str(config.rerank)] if config.rerank else [])
 
 
-def _scores(runs: list[Path], folder: str, teacher: Any) -> Scores:
+def _scores(runs: list[Path], folder: str, teacher: Any, rerank: int) -> Scores:
     found: Scores = {}
     cache, sets = DocumentCache(), {}
     for path in tqdm(runs, desc=Path(folder).name):
@@ -73,15 +83,31 @@ def _scores(runs: list[Path], folder: str, teacher: Any) -> Scores:
         if language not in sets:
             sets[language] = read_retrieval_set(folder, language)
             # One untrained student for each language: that of the first run.
-            _add(found, UNTRAINED, language, load_encoder(str(path / "untrained")), sets[language], teacher, cache)
-        _add(found, arm, language, load_encoder(str(path / "model")), sets[language], teacher, cache)
+            untrained: Any = load_encoder(str(path / "untrained"))
+            _add(found, UNTRAINED, language, _measured(untrained, sets[language], teacher, cache, rerank))
+        student: Any = load_encoder(str(path / "model"))
+        _add(found, arm, language, _measured(student, sets[language], teacher, cache, rerank))
     return found
 
 
-def _add(found: Scores, arm: str, language: str, student: Any, item: Any, teacher: Any, cache: DocumentCache) -> None:
-    scores = evaluate_retrieval(student, item, teacher, interaction="maxsim", document_cache=cache)
+def _measured(student: Any, item: Any, teacher: Any, cache: DocumentCache, rerank: int) -> dict[str, dict[str, float]]:
+    if not rerank:
+        return evaluate_retrieval(student, item, teacher, interaction="maxsim", document_cache=cache).per_query
+    ids, texts = list(item.corpus), list(item.corpus.values())
+    queries = queries_to_score(item)
+    index = MemoryIndex(teacher, student)
+    index.add(ids, vectors=np.asarray(cache.vectors(teacher, texts)))
+    found = index.query(list(queries.values()), top_k=rerank)
+    read = dict(zip(ids, cache.vectors(teacher, texts, interaction="maxsim"), strict=True))
+    asked = encode_texts(student, list(queries.values()), "query", interaction="maxsim")
+    best = order_by_tokens(asked, found, read, rerank)
+    run = {query: {hit.id: hit.score for hit in hits} for query, hits in zip(queries, best, strict=True)}
+    return score_run(run, {query: item.qrels[query] for query in queries})
+
+
+def _add(found: Scores, arm: str, language: str, measured: dict[str, dict[str, float]]) -> None:
     values = found.setdefault(arm, {}).setdefault(language, {})
-    for query, measures in scores.per_query.items():
+    for query, measures in measured.items():
         values[query] = np.append(values.get(query, np.array([])), measures[METRIC])
 
 

@@ -16,7 +16,7 @@ from hf_optical.data.text_rows import read_text_rows
 from hf_optical.data.texts import excerpt
 from hf_optical.errors import InputError
 from hf_optical.models import load_encoder
-from hf_optical.search import DocumentIndex, MemoryIndex
+from hf_optical.search import DocumentIndex, MemoryIndex, TokenReranker
 
 
 @dataclass
@@ -32,6 +32,7 @@ class SearchConfig:
     location: str | None = option(None, "Folder or URL of a Qdrant index; in memory if not given.")
     collection: str = option("documents", "Collection in it.")
     top_k: int = option(10, "Documents per query.")
+    rerank: int = option(0, "Order so many of the documents found anew, token by token; needs --documents.")
     batch_size: int = option(32, "Texts per forward pass.")
 
 
@@ -40,24 +41,36 @@ def main(config: SearchConfig) -> None:
     texts, languages = _queries(config)
     if not config.documents and not config.location:
         raise InputError("there is nothing to search", "add --documents FILE, or --location of an index")
-    index = _index(config)
+    if config.rerank and not config.documents:
+        raise InputError("needs the documents' texts", "add --documents FILE", field="rerank")
+    encoders = _encoders(config)
+    index = _index(config, encoders)
     shown: dict[str, str] = {}
     if config.documents:
         shown = _documents(config.documents)
         added = index.add(list(shown), list(shown.values()), show_progress=True)
         print(f"{added:,} documents are new or changed; the index has {len(index):,}")
-    for text, hits in zip(texts, index.query(texts, languages=languages, top_k=config.top_k), strict=True):
+    found = index.query(texts, languages=languages, top_k=max(config.top_k, config.rerank))
+    if config.rerank:
+        reranker = TokenReranker(encoders[None], encoders, batch_size=config.batch_size)
+        found = reranker.rerank(texts, found, shown, languages=languages, top_k=config.top_k)
+    for text, hits in zip(texts, found, strict=True):
         print(f"\n{text}")
         for rank, hit in enumerate(hits, start=1):
             print(f"  {rank:2d}  {hit.score:.3f}  {hit.id}  {excerpt(shown[hit.id], 80) if hit.id in shown else ''}")
 
 
-def _index(config: SearchConfig) -> DocumentIndex:
-    teacher = load_encoder(config.teacher)
+def _encoders(config: SearchConfig) -> dict[str | None, Any]:
+    """Query encoders by language; the teacher reads all others, and the documents."""
     encoders: dict[str | None, Any] = {}
     for code, name in config.encoders.items():  # through the language's adapter, where the folder has one
         encoders[code] = query_encoder(name, code, required=False)
-    encoders[None] = teacher
+    encoders[None] = load_encoder(config.teacher)
+    return encoders
+
+
+def _index(config: SearchConfig, encoders: dict[str | None, Any]) -> DocumentIndex:
+    teacher = encoders[None]
     if config.location is None:
         return MemoryIndex(teacher, encoders, batch_size=config.batch_size)
     from hf_optical.search import QdrantIndex

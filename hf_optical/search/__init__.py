@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from hf_optical.search.index import DocumentIndex, Hit
 from hf_optical.search.memory import MemoryIndex
 from hf_optical.search.queries import QueryEncoders
+from hf_optical.search.reranking import TokenReranker
 
 if TYPE_CHECKING:
     from hf_optical.search.faiss import FaissIndex
     from hf_optical.search.qdrant import QdrantIndex
 
-__all__ = ["DocumentIndex", "FaissIndex", "Hit", "MemoryIndex", "QdrantIndex", "QueryEncoders"]
+__all__ = ["DocumentIndex", "FaissIndex", "Hit", "MemoryIndex", "QdrantIndex", "QueryEncoders", "TokenReranker"]
 
 
 def __getattr__(name: str) -> Any:

@@ -35,7 +35,8 @@ def test_a_planted_difference_is_found_and_none_where_there_is_none(benchmark):
     assert shown.splitlines()[-1].startswith("| better |") and r"\*" in shown and shown.count(r"\*") <= 2
 
 
-def test_models_of_a_comparison_are_scored(benchmark, tmp_path, capsys):
+@pytest.mark.parametrize("rerank", [0, 5])
+def test_models_of_a_comparison_are_scored(benchmark, tmp_path, capsys, rerank):
     teacher = tiny_models.dense(tmp_path / "parts", tiny_models.ENGLISH)
     teacher.save_pretrained(str(tmp_path / "teacher"))
     for arm in ("nce", "ot"):
@@ -48,7 +49,11 @@ def test_models_of_a_comparison_are_scored(benchmark, tmp_path, capsys):
     file = tmp_path / "late.json"
     benchmark.main(
         benchmark.LateInteraction(
-            str(tmp_path / "comparison"), str(tmp_path / "teacher"), [str(tmp_path / "eval")], output=str(file)
+            str(tmp_path / "comparison"),
+            str(tmp_path / "teacher"),
+            [str(tmp_path / "eval")],
+            rerank=rerank,
+            output=str(file),
         )
     )
     table = json.loads(file.read_text())["tables"]["eval"]

@@ -1,0 +1,129 @@
+"""Order what a dense index found anew, token by token: the index stays, and finds what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hf_optical.errors import InputError
+from hf_optical.evaluation.encoding import Encoder, Vectors, encode_texts
+from hf_optical.evaluation.search import search_multi_vector
+from hf_optical.search.index import Hit
+from hf_optical.search.queries import QueryEncoders
+
+
+class TokenReranker:
+    """MaxSim between the token vectors of query and document (ColBERT, arXiv 2004.12832), for dense encoders too.
+
+    A dense student's token vectors lie in its teacher's space like its sentence vectors, and comparing them costs no
+    training. What it brings depends on the documents: much on passages of which the query is a part, little or nothing
+    on questions (``benchmarks/late_interaction.py``, docs/dense_or_multi_vector.md): measure it on yours with
+    ``recipes/evaluate.py --interaction maxsim``.
+
+    Args:
+        documents: The encoder of the documents: the teacher.
+        queries: The encoder of queries, or encoders by language; see :class:`~hf_optical.search.queries.QueryEncoders`.
+            The document encoder by default.
+        batch_size: Texts per forward pass.
+
+    Example:
+        .. code-block:: python
+
+            found = index.query(queries, languages="swh_Latn", top_k=100)
+            best = TokenReranker(teacher, {"swh_Latn": student}).rerank(
+                queries, found, texts_by_id, languages="swh_Latn", top_k=10
+            )
+    """
+
+    def __init__(
+        self,
+        documents: Encoder,
+        queries: Any = None,
+        *,
+        batch_size: int = 32,
+    ) -> None:
+        self.documents, self.batch_size = documents, batch_size
+        chosen = documents if queries is None else queries
+        self.queries = QueryEncoders(chosen, interaction="maxsim", batch_size=batch_size)
+
+    def rerank(
+        self,
+        texts: Sequence[str],
+        found: Sequence[Sequence[Hit]],
+        documents: Mapping[str, str],
+        *,
+        languages: str | Sequence[str | None] | None = None,
+        top_k: int = 10,
+    ) -> list[list[Hit]]:
+        """Order each query's documents by MaxSim.
+
+        Args:
+            texts: The queries.
+            found: For each query, the documents that an index found; each is read once, however often it was found.
+            documents: Text of every document found, by id.
+            languages: The queries' language, or one for each.
+            top_k: How many documents to return.
+
+        Returns:
+            One list per query, best first; the scores are sums of cosines over the query's tokens.
+
+        Raises:
+            InputError: Not one list for each query, ``top_k`` below 1, a document without text, or a query that cannot
+                be read.
+        """
+        if len(found) != len(texts):
+            raise InputError(
+                f"found {len(found)} lists for {len(texts)} queries", "give one list for each"
+            )
+        if top_k < 1:
+            raise InputError(f"is {top_k}", "ask for at least one document", field="top_k")
+        names = list(dict.fromkeys(hit.id for hits in found for hit in hits))
+        if missing := [name for name in names if name not in documents]:
+            raise InputError(
+                f"{len(missing)} of the documents found have no text, such as {missing[0]!r}",
+                "give the texts of all documents of the index",
+                field="documents",
+            )
+        if not names:
+            return [[] for _ in texts]
+        read = encode_texts(
+            self.documents,
+            [documents[name] for name in names],
+            "document",
+            interaction="maxsim",
+            batch_size=self.batch_size,
+        )
+        queries = self.queries.encode(texts, languages)
+        return order_by_tokens(queries, found, dict(zip(names, read, strict=True)), top_k)
+
+
+def order_by_tokens(
+    queries: Vectors, found: Sequence[Sequence[Hit]], vectors: Mapping[str, np.ndarray], top_k: int
+) -> list[list[Hit]]:
+    """The documents found, ordered by MaxSim.
+
+    Args:
+        queries: Token vectors of each query, ``(tokens, dimension)``.
+        found: What was found for each query; its scores are not looked at.
+        vectors: Token vectors of every document found, by id.
+        top_k: How many documents to keep.
+
+    Returns:
+        One list per query, best first.
+
+    Example:
+        >>> east, north = np.array([[1.0, 0.0]], np.float32), np.array([[0.0, 1.0]], np.float32)
+        >>> order_by_tokens([east], [[Hit("a", 0.9), Hit("b", 0.8)]], {"a": north, "b": east}, top_k=2)
+        [[Hit(id='b', score=1.0), Hit(id='a', score=0.0)]]
+    """
+    ordered: list[list[Hit]] = []
+    for query, hits in zip(queries, found, strict=True):
+        ids = list(dict.fromkeys(hit.id for hit in hits))
+        best: list[Hit] = []
+        if ids:
+            (scores,), (rows,) = search_multi_vector([query], [vectors[name] for name in ids], top_k)
+            best = [Hit(ids[row], float(score)) for row, score in zip(rows, scores, strict=True)]
+        ordered.append(best)
+    return ordered

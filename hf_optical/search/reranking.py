@@ -74,9 +74,7 @@ class TokenReranker:
                 be read.
         """
         if len(found) != len(texts):
-            raise InputError(
-                f"found {len(found)} lists for {len(texts)} queries", "give one list for each"
-            )
+            raise InputError(f"found {len(found)} lists for {len(texts)} queries", "give one list for each")
         if top_k < 1:
             raise InputError(f"is {top_k}", "ask for at least one document", field="top_k")
         names = list(dict.fromkeys(hit.id for hits in found for hit in hits))

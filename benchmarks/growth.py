@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--model", help="a sentence-transformers model, for the parts that need one")
     parser.add_argument("--parts", nargs="+", choices=[*PARTS, "both"], default=list(PARTS))
     parser.add_argument("--pairs", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
-    parser.add_argument("--grown", type=int, nargs="+", default=[1_000, 3_000, 10_000, 30_000])
+    parser.add_argument("--grown", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--scratch", type=Path, default=None, help="where files are made, and removed again")
     parser.add_argument("--output", type=Path, default=None)

@@ -90,7 +90,7 @@ class Cell:
         """What decides the student that the run starts from: runs that agree in it start from the same one."""
         options = [str(self.options.get(name)) for name in _OF_THE_STUDENT]
         reads_english = any(term in str(self.options.get("objective")) for term in ("source", "self_nce"))
-        return (self.language, *options, str(reads_english))
+        return (self.language, *options, "reads English too" if reads_english else "None")
 
 
 def cells_of(

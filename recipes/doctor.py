@@ -68,7 +68,9 @@ def main(config: DoctorConfig) -> None:
 
 def _examine(config: DoctorConfig, file: str, earlier: np.ndarray) -> Examination:
     columns = {"source_field": config.source_field, "translation_field": config.translation_field}
-    language = open_bitext(file, language=config.language, **columns).language
+    opened = open_bitext(file, language=config.language, **columns)
+    language = opened.language
+    print("{}: read {!r} as English and {!r} as its translation".format(file, *opened.columns))
     row_checks: list[Any] = []
     if config.identify:
         from hf_optical.doctor.optional import LanguageCheck

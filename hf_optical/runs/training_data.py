@@ -15,6 +15,7 @@ from hf_optical.data.contexts import context_pairs, read_documents
 from hf_optical.data.fingerprint import file_fingerprint, rows_hash
 from hf_optical.data.languages import ENGLISH, normalize
 from hf_optical.data.lexicon import read_lexicon
+from hf_optical.data.pairs import PairReport
 from hf_optical.data.query_passages import QueryPassages, read_query_passages
 from hf_optical.errors import InputError
 from hf_optical.runs.options import TrainConfig
@@ -31,6 +32,7 @@ class TrainingData:
         lexicon: Word pairs to inject before, or None.
         start_lexicon: Word pairs that help to grow the student, or None.
         fingerprints: Path, rows and hash of what was read.
+        notes: Which columns were taken, and how many rows: to be said, for a guess may be wrong.
     """
 
     bitext: dict[str, Dataset]
@@ -38,6 +40,7 @@ class TrainingData:
     lexicon: Dataset | None = None
     start_lexicon: Dataset | None = None
     fingerprints: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def languages(self) -> list[str]:
@@ -82,7 +85,9 @@ def read_training_data(config: TrainConfig) -> TrainingData:
             options want batches of.
     """
     files = bitext_by_language(config.bitext, config.language)
-    data = TrainingData({code: _bitext(config, code, source) for code, source in files.items()})
+    report = PairReport()
+    bitext = {code: _bitext(config, code, source, report) for code, source in files.items()}
+    data = TrainingData(bitext, notes=report.messages)
     for code, source in files.items():
         data.fingerprints.append(_fingerprint(source, data.bitext[code]))
     if config.lexicon:
@@ -141,9 +146,13 @@ def bitext_by_language(items: Sequence[str], alone: str | None) -> dict[str, str
     return files
 
 
-def _bitext(config: TrainConfig, code: str, source: str) -> Dataset:
+def _bitext(config: TrainConfig, code: str, source: str, report: PairReport) -> Dataset:
     rows = read_bitext(
-        source, source_field=config.source_field, translation_field=config.translation_field, language=code
+        source,
+        source_field=config.source_field,
+        translation_field=config.translation_field,
+        language=code,
+        report=report,
     )
     if config.max_pairs and config.max_pairs < len(rows):
         rows = rows.shuffle(seed=config.seed).select(range(config.max_pairs))

@@ -67,6 +67,8 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
     config.check()
     args = config.arguments()
     data = read_training_data(config)
+    if state.is_main_process:
+        print(*data.notes, sep="\n")
     panels = EvaluationPanels(config, data.languages)
     verdicts = _examine(config, data) if config.check_data and state.is_main_process else {}
     teacher: Any = load_encoder(config.teacher or "")

@@ -65,11 +65,10 @@ def size_rows(adapters: LanguageAdapters) -> list[dict[str, Any]]:
 
 def size_table(adapters: LanguageAdapters) -> str:
     """The same as text, with the base in the last line."""
-    lines = [f"{'adapter':<9} {'method':<12} {'parameters':>12} {'MiB':>9} {'of base':>8}  trained"]
+    lines = [f"{'adapter':<9} {'method':<12} {'parameters':>12} {'MiB':>9} {'of base':>8}"]
     for row in adapter_sizes(adapters):
         lines.append(
             f"{row.language:<9} {row.method:<12} {row.parameters:>12,} {row.bytes / 2**20:>9.2f} {row.share:>8.2%}"
-            f"  {'yes' if row.trained else 'no'}"
         )
-    lines.append(f"{'base':<9} {'':<12} {'':>12} {base_bytes(adapters) / 2**20:>9.2f} {1:>8.2%}  no")
+    lines.append(f"{'base':<9} {'':<12} {'':>12} {base_bytes(adapters) / 2**20:>9.2f} {1:>8.2%}")
     return "\n".join(lines)

@@ -54,6 +54,7 @@ def main(config: SearchConfig) -> None:
     if config.rerank:
         reranker = TokenReranker(encoders[None], encoders, batch_size=config.batch_size)
         found = reranker.rerank(texts, found, shown, languages=languages, top_k=config.top_k)
+        print("scores: sums of cosines over the query's tokens, after reranking")
     for text, hits in zip(texts, found, strict=True):
         print(f"\n{text}")
         for rank, hit in enumerate(hits, start=1):

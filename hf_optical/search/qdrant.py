@@ -61,6 +61,7 @@ class QdrantIndex(DocumentIndex):
             raise InputError("qdrant-client is not installed", "pip install 'hf-optical[index]'") from error
         self._models = qdrant_client.models
         self.collection, self.exact, self.location = collection, exact, str(location)
+        self._is_server = self.location.startswith(("http://", "https://"))
         self.client: Any = self._connect(qdrant_client.QdrantClient)
         with self._errors():
             self._width = self._existing_width()
@@ -84,7 +85,8 @@ class QdrantIndex(DocumentIndex):
             models.QueryRequest(
                 query=row.tolist(),
                 limit=top_k,
-                params=models.SearchParams(exact=self.exact),
+                # The embedded mode is always exact, and warns of being told so.
+                params=models.SearchParams(exact=self.exact) if self._is_server else None,
                 with_payload=["id"],
             )
             for row in rows
@@ -170,7 +172,7 @@ class QdrantIndex(DocumentIndex):
 
     def _connect(self, client: Any) -> Any:
         with self._errors():
-            if self.location.startswith(("http://", "https://")):
+            if self._is_server:
                 return client(url=self.location, api_key=os.environ.get("QDRANT_API_KEY"), timeout=60)
             if self.location == ":memory:":
                 return client(":memory:")

@@ -41,7 +41,7 @@ def test_three_kinds_of_batches_in_one_run_and_what_was_drawn(recipe, workplace,
     model = SentenceTransformer(str(out / "model"), device="cpu")
     assert model.prompts["query"] == "query: " and model.prompts["document"] == "passage: "
     printed = capsys.readouterr().out
-    assert "multi map" in printed and "model.encode_document(documents)" in printed
+    assert "multi map" in printed and "student.encode_document(documents)" in printed
 
 
 @pytest.mark.parametrize(("alpha", "kind"), [("1.0", "mono"), ("0.0", "cross")])

@@ -72,6 +72,7 @@ def test_the_recipe_reranks(teacher, tmp_path, capsys):
     printed = capsys.readouterr().out
     found = [[Hit(name, 0.0) for name in DOCUMENTS]]
     best = TokenReranker(teacher).rerank([QUERIES[1]], found, DOCUMENTS, top_k=3)[0]
+    assert "after reranking" in printed
     assert [line.split()[2] for line in printed.strip().splitlines()[-3:]] == [hit.id for hit in best]
     with pytest.raises(SystemExit):
         run(recipe.main, recipe.SearchConfig, [*given, "--location", str(tmp_path / "index"), "--rerank", "30"])

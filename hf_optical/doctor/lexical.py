@@ -22,6 +22,7 @@ _MOST = 12  # stems of a side that are looked at: the rarest tell most
 _LARGEST_SHARE = 0.3
 _LEAST_ROWS = 2
 _CELLS = 300_000  # worked on at a time: what fits a processor's cache
+_FEW = 1_000  # rows that are one group
 _FLOOR = np.float32(1e-3)
 _TINY = np.float32(1e-6)
 _PRIOR = np.float32(0.5)
@@ -201,7 +202,9 @@ def _nothing(places: int, none: int) -> Lexicon:
 
 def _blocks(source: np.ndarray, translation: np.ndarray, none: int) -> list[tuple[np.ndarray, int, int]]:
     """Rows with content on both sides, in groups of like size, with the widths that the group needs."""
-    sizes = [-(-(table != none).sum(axis=1) // 4) * 4 for table in (source, translation)]
+    # Groups save arithmetic and cost calls: few rows are one group.
+    like = 4 if len(source) > _FEW else _MOST
+    sizes = [-(-(table != none).sum(axis=1) // like) * like for table in (source, translation)]
     shape = np.where((sizes[0] > 0) & (sizes[1] > 0), sizes[0] * 100 + sizes[1], 0)
     blocks = []
     for value in np.unique(shape[shape > 0]):

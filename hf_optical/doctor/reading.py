@@ -10,7 +10,7 @@ from typing import Any
 
 from hf_optical.data.languages import ENGLISH, find_language, normalize
 from hf_optical.data.pairs import PairSource, records_of, with_columns
-from hf_optical.data.tables import Fault
+from hf_optical.data.tables import Fault, Numbered
 
 __all__ = ["Bitext", "Chunk", "open_bitext"]
 
@@ -48,16 +48,20 @@ class Bitext:
     origin: PairSource
     language: str | None
     columns: tuple[str, str]
+    opened: Iterator[Numbered] | None = None
+    """Its rows, as far as they were opened to settle the above: the first reading goes on from there."""
 
     def chunks(self) -> Iterator[Chunk]:
         """Read from the start."""
-        _, records = records_of(self.origin, None)
-        records, columns = with_columns(records, self.name, *self.columns, self.language)
-        rows = iter(records.rows)
+        rows, self.opened = self.opened, None
+        if rows is None:
+            _, records = records_of(self.origin, None)
+            rows = with_columns(records, self.name, *self.columns, self.language)[0].rows
+        source, translation = self.columns
         while True:
             chunk = Chunk([], [], [], {}, [])
             for number, row in itertools.islice(rows, CHUNK):
-                left, right, fault = _texts(row, columns.source, columns.translation)
+                left, right, fault = _texts(row, source, translation)
                 if fault is not None:
                     chunk.faults[len(chunk)] = fault
                 chunk.source.append(left[:_LONGEST])
@@ -87,12 +91,15 @@ def open_bitext(
     name, records = records_of(source, None)
     wanted = normalize(language) if language else None
     records, columns = with_columns(records, name, source_field, translation_field, wanted)
+    rows = iter(records.rows)
     if wanted is None:
-        first = next((row for _, row in itertools.islice(records.rows, 100) if not isinstance(row, Fault)), {})
+        head = list(itertools.islice(rows, 100))
+        rows = itertools.chain(head, rows)
+        first = next((row for _, row in head if not isinstance(row, Fault)), {})
         hints = [first.get("lang"), first.get("language"), columns.translation]
         hints += Path(name).name.split(".")[:1] if isinstance(source, str | Path) else []
         wanted = next((code for code in map(_code, hints) if code is not None), None)
-    return Bitext(name, source, wanted, (columns.source, columns.translation))
+    return Bitext(name, source, wanted, (columns.source, columns.translation), rows)
 
 
 def _code(hint: Any) -> str | None:

@@ -41,6 +41,8 @@ def main(config: SearchConfig) -> None:
     texts, languages = _queries(config)
     if not config.documents and not config.location:
         raise InputError("there is nothing to search", "add --documents FILE, or --location of an index")
+    if config.rerank < 0:
+        raise InputError(f"is {config.rerank}", "give how many documents to order anew, or 0", field="rerank")
     if config.rerank and not config.documents:
         raise InputError("needs the documents' texts", "add --documents FILE", field="rerank")
     encoders = _encoders(config)

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from hf_optical.transport._remaining import may_look
 from hf_optical.transport.cost import check_tokens, keep_real
 
 _SUMMED = 64  # products of one sum
@@ -105,7 +104,8 @@ def cost_of_nothing(tokens: Tensor) -> Tensor:
 def _cost(student: Tensor, teacher: Tensor) -> Tensor:
     # The last bits of a cost decide which of two tokens mass goes to where there is next to no entropy. On a CPU one
     # long sum of products has twice the rounding of a few short ones, which take as long.
-    parts = [side.split(_SUMMED if may_look(student) else student.shape[2], dim=2) for side in (student, teacher)]
+    width = _SUMMED if student.device.type == "cpu" else student.shape[2]
+    parts = [side.split(width, dim=2) for side in (student, teacher)]
     cosines = student.new_zeros(())
     for left, right in zip(*parts, strict=True):
         cosines = torch.baddbmm(cosines, left, right.transpose(1, 2))

@@ -154,7 +154,7 @@ def _start(cost: Tensor, a: Tensor, b: Tensor, beta: float) -> _Proximal:
     pad_a, pad_b = (a == 0).to(a.dtype).unsqueeze(1), (b == 0).to(b.dtype).unsqueeze(1)
     real = (1 - pad_a).transpose(1, 2) * (1 - pad_b)
     # Every iteration multiplies the kernel by it and by its rounding: on a CPU worth an exponential in float64.
-    decay = torch.exp((cost.double() if may_look(cost) else cost) / -beta).to(cost.dtype).mul_(real)
+    decay = torch.exp((cost.double() if cost.device.type == "cpu" else cost) / -beta).to(cost.dtype).mul_(real)
     # Copies, not `contiguous`, which with one token on a side would share the memory that is written later.
     decay_t, real_t = (t.transpose(1, 2).clone(memory_format=torch.contiguous_format) for t in (decay, real))
     # Padding gets numerator 1 and denominator 0 + 1: its scaling stays 1, meets a zero kernel, and needs no mask.

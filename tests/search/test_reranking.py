@@ -77,3 +77,6 @@ def test_the_recipe_reranks(teacher, tmp_path, capsys):
     with pytest.raises(SystemExit):
         run(recipe.main, recipe.SearchConfig, [*given, "--location", str(tmp_path / "index"), "--rerank", "30"])
     assert "needs the documents' texts" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run(recipe.main, recipe.SearchConfig, [*given, *documents, "--rerank", "-1"])
+    assert "how many documents to order anew" in capsys.readouterr().err

@@ -56,7 +56,7 @@ def _loaded(name_or_path: str, device: str | None, revision: str | None) -> Base
         # float32 whatever the file holds: the transport and the optimizer need it; autocast lowers it where wanted.
         how = {"dtype": "float32", "use_safetensors": True}
         options: dict[str, Any] = {"device": device, "revision": revision, "model_kwargs": how}
-        if _is_late_interaction(name_or_path, revision):
+        if names_late_interaction(name_or_path, revision):
             return MultiVectorEncoder(name_or_path, **options)
         return SentenceTransformer(name_or_path, **options)
     except LOAD_ERRORS as error:
@@ -113,7 +113,13 @@ def check_same_on_all_processes(model: nn.Module) -> int:
     return len(digests)
 
 
-def _is_late_interaction(name_or_path: str, revision: str | None = None) -> bool:
+def names_late_interaction(name_or_path: str, revision: str | None = None) -> bool:
+    """Whether a model, by its own configuration, keeps a vector per token; nothing else of it is read.
+
+    Args:
+        name_or_path: Hub id or folder.
+        revision: Of a Hub id.
+    """
     name = "config_sentence_transformers.json"
     try:
         local = Path(name_or_path) / name

@@ -31,6 +31,8 @@ from hf_optical.teacher_cache.training import check_checkpoint_cache, fill_for, 
 from hf_optical.training_args import OTDistillationTrainingArguments
 from hf_optical.training_losses import fill_banks, losses_by_kind, student_reads_english
 
+_OF_THE_DEVICE = ("cuda", "nccl", "hip error", "out of memory")  # full disks are reported in too many ways to list
+
 
 class _Distillation(BaseTrainer):
     """What both trainers add to their host: the teacher, data by kind, guards, the loss's own state."""
@@ -176,6 +178,8 @@ class _Distillation(BaseTrainer):
             partial = folder / f"checkpoint-{self.state.global_step}"
             if last_whole_checkpoint(folder) != str(partial):
                 shutil.rmtree(partial, ignore_errors=True)
+            if isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _OF_THE_DEVICE):
+                raise  # room on the disk would not help
             whole = last_whole_checkpoint(folder)
             raise HFOpticalError(
                 f"the checkpoint of step {self.state.global_step} could not be written ({error}). "

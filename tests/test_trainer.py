@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 import tiny_models
@@ -17,7 +18,7 @@ from hf_optical import (
     OTDistillationLoss,
     OTDistillationTrainer,
 )
-from hf_optical.errors import InputError, NonFiniteError
+from hf_optical.errors import HFOpticalError, InputError, NonFiniteError
 
 NAME = "bitext/eng_Latn-swh_Latn"
 
@@ -119,6 +120,30 @@ def test_a_checkpoint_without_the_losss_state_is_refused(models, tmp_path):
     trainer = OTDistillationTrainer(model=student, loss={NAME: Projected(student, teacher)}, **options)
     with pytest.raises(InputError, match="resume with the losses"):
         trainer.train(resume_from_checkpoint=True)
+
+
+@pytest.mark.parametrize(
+    ("message", "kind", "advised"),
+    [("PytorchStreamWriter failed writing file", HFOpticalError, True), ("CUDA error: assert", RuntimeError, False)],
+)
+def test_room_is_advised_only_where_writing_failed(models, tmp_path, monkeypatch, message, kind, advised):
+    student, teacher = models
+    trainer = OTDistillationTrainer(
+        model=student,
+        teacher=teacher,
+        args=arguments(tmp_path, max_steps=2, save_steps=1, save_strategy="steps"),
+        train_dataset={NAME: tiny_models.bitext(4)},
+    )
+
+    def fail(folder=None, state_dict=None):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(trainer, "_save", fail)
+    with pytest.raises(kind, match=message) as caught:
+        trainer.train()
+    assert ("make room" in str(caught.value)) is advised
+    assert not list(tmp_path.glob("**/checkpoint-*"))
 
 
 def test_a_non_finite_teacher_stops_before_the_step(models, tmp_path):  # trap 16

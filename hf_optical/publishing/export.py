@@ -161,9 +161,9 @@ def check_dense(folder: str | Path) -> None:
     Raises:
         InputError: A late-interaction model, or one whose weights are adapters of another.
     """
-    from hf_optical.models import _is_late_interaction
+    from hf_optical.models import names_late_interaction
 
-    if _is_late_interaction(str(folder)):
+    if names_late_interaction(str(folder)):
         raise InputError("is a late-interaction model", "export dense models; serve this one with PyTorch", path=folder)
     if (Path(folder) / "adapter_config.json").is_file():
         raise InputError("its weights are adapters of another model", "merge them first (merge_adapter)", path=folder)

@@ -30,7 +30,10 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_three_recipes_are_compared_on_the_same_pairs(place):
+RECIPES = {"ours", "ours, adapter", "stock online", "stock literal"}
+
+
+def test_the_recipes_are_compared_on_the_same_pairs_with_tests_over_queries_and_seeds(place):
     benchmark = importlib.import_module("throughput")
     benchmark.main(
         benchmark.ThroughputBenchmark(
@@ -42,17 +45,24 @@ def test_the_three_recipes_are_compared_on_the_same_pairs(place):
             steps=2,
             batch_size=4,
             max_length=16,
+            seeds=[0, 1],
             output=str(place / "out.json"),
         )
     )
     found = json.loads((place / "out.json").read_text())
     assert found["pairs"] == 2 * 2 * 4 and found["versions"]["torch"]
-    assert set(found["recipes"]) == {"ours", "stock online", "stock literal"}
+    assert set(found["recipes"]) == RECIPES
     assert found["recipes"]["stock online"]["cpu_seconds_once_before"] == 0
-    for ratio in found["speed_ratio_ours_over"].values():
-        assert ratio["by_segment"]["min"] <= ratio["by_segment"]["median"] <= ratio["by_segment"]["max"]
-    scores = found["retrieval"][0]["ndcg@10"]
-    assert set(scores) == {"ours", "stock online", "stock literal"}
+    for against in found["speed_ratio"].values():
+        for ratio in against.values():
+            assert ratio["by_segment"]["min"] <= ratio["by_segment"]["median"] <= ratio["by_segment"]["max"]
+    (retrieval,) = found["retrieval"]
+    assert set(retrieval["recipes"]) == RECIPES
+    assert all(len(of["seeds"]) == 2 for of in retrieval["recipes"].values())
+    test = retrieval["tests"]["ours against stock literal"]
+    means = {name: of["mean"] for name, of in retrieval["recipes"].items()}
+    assert test["difference"] == pytest.approx(means["ours"] - means["stock literal"], abs=2e-4)
+    assert 0 < test["p"] <= 1 and test["n"] == 8
 
 
 def test_trainings_take_turns(monkeypatch):

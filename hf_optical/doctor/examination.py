@@ -92,6 +92,7 @@ def examine(
     index: EvaluationIndex | None = None,
     earlier: np.ndarray | None = None,
     row_checks: list[RowCheck] | None = None,
+    name: str | None = None,
 ) -> Examination:
     """Examine one bitext; nothing in it stops the examination but a file that cannot be read at all.
 
@@ -107,6 +108,7 @@ def examine(
         index: The evaluation set's texts, to find those that the bitext has.
         earlier: Keys of the pairs of files that were examined before.
         row_checks: Further checks of rows, such as of their language.
+        name: What the verdict calls the rows; the file's own by default.
 
     Returns:
         The examination.
@@ -125,7 +127,7 @@ def examine(
     facts = _Facts(checks, index, row_checks or [])
     for chunk in _with_progress(bitext, checks.progress):
         facts.add(chunk, bitext.language)
-    verdict = Verdict(bitext.name, language=bitext.language)
+    verdict = Verdict(name or bitext.name, language=bitext.language)
     if bitext.language is None:
         verdict.skipped["script of the translations"] = "no language is known; give --language"
     if not can_repair():

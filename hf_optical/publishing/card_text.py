@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from hf_optical.data.languages import ENGLISH
+from hf_optical.results import portable
 
 _LONG_COMMAND = 100  # characters; a longer one gets a line for each option
 
@@ -50,10 +52,23 @@ def english_limits(results: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def command_line(text: str | None) -> str:
-    """The command as one may type it, an option a line where it is long."""
+def command_line(text: str | None, teacher: str = "", hub_id: str | None = None) -> str:
+    """The command as others may type it, an option a line where it is long.
+
+    Args:
+        text: As it was typed.
+        teacher: The teacher of the run, a folder perhaps.
+        hub_id: Its Hub id, which is written in place of a folder that others have not got.
+
+    Example:
+        >>> command_line("recipes/train.py --teacher models/mini --seed 1", "models/mini", "owner/mini")
+        'python recipes/train.py --teacher owner/mini --seed 1'
+    """
     if not text:
         return "not stated"
+    if hub_id and teacher:
+        given = re.escape(portable(teacher))
+        text = re.sub(rf"(?<=--teacher[ =]){given}(?= |$)", lambda _: hub_id, text)
     text = f"python {text}" if text.startswith("recipes/") else text
     return text if len(text) <= _LONG_COMMAND else text.replace(" --", " \\\n  --")
 

@@ -34,7 +34,7 @@ from hf_optical.runs.options import DENSE_OBJECTIVE, TrainConfig, on_cpu
 from hf_optical.runs.shared_folder import SharedFolder
 from hf_optical.runs.student import load, save, student_of_run
 from hf_optical.runs.teacher_cache import FOLDER, cache_folder, cache_report
-from hf_optical.runs.training_data import TrainingData, read_training_data
+from hf_optical.runs.training_data import TrainingData, bitext_by_language, read_training_data
 from hf_optical.sampling import HybridBatchSampler, LengthGroupedBatchSampler, TokenLengths
 from hf_optical.trainer import MultiVectorOTDistillationTrainer, OTDistillationTrainer
 from hf_optical.training_args import OTDistillationTrainingArguments
@@ -127,10 +127,10 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
 
 def _examine(config: TrainConfig, data: TrainingData) -> dict[str, Any]:
     """The doctor's quick look at every bitext, said and returned; it stops nothing."""
-    found = {}
+    found, files = {}, bitext_by_language(config.bitext, config.language)
     for language, rows in data.bitext.items():
         index = evaluation_index([str(retrieval_folder(folder)) for folder in config.eval], language)
-        verdict = quick_check(rows, language=language, index=index)
+        verdict = quick_check(rows, language=language, index=index, name=Path(files[language]).name)
         print(verdict.text())
         found[language] = verdict.as_dict()
     return found

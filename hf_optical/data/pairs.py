@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from hf_optical.data.columns import Columns, choose_columns, is_header
 from hf_optical.data.languages import normalize
+from hf_optical.data.swapped import SwapCheck
 from hf_optical.data.tables import FORMATS, Fault, Numbered, Records, positions, read_records, renamed
 from hf_optical.data.texts import text_fault
 from hf_optical.errors import InputError
@@ -114,16 +115,18 @@ def pairs_of(
     records, columns = with_columns(records, name, source_field, translation_field, wanted)
     if columns.guessed:
         report.note(f"{name}: read {columns.source!r} as English and {columns.translation!r} as its translation")
-    kept = 0
+    kept, swap = 0, SwapCheck(name, columns.source, columns.translation)
     for number, row in records.rows:
         fault = row if isinstance(row, Fault) else _pair_fault(row, columns)
         if fault is None and not isinstance(row, Fault):
             kept += 1
+            swap.add(row[columns.source], row[columns.translation])
             yield row[columns.source], row[columns.translation]
         elif fault is not None:
             _reject(fault, name, number, on_bad_rows, report)
     if not kept:
         raise InputError("no row is left", "give a file with at least one sound row", path=name)
+    swap.finish()
 
 
 def _reject(fault: Fault, name: str, number: int, on_bad_rows: OnBadRows, report: PairReport) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from hf_optical.data.languages import script_of
 from hf_optical.data.pairs import PairSource
+from hf_optical.data.swapped import SwapCheck
 from hf_optical.doctor.encoding import can_repair
 from hf_optical.doctor.kinds import bit_of, chosen_kinds
 from hf_optical.doctor.lengths import length_scores
@@ -114,7 +115,7 @@ def examine(
         The examination.
 
     Raises:
-        InputError: The file cannot be read, or its columns are unclear.
+        InputError: The file cannot be read, or its columns are unclear or the wrong way round.
 
     Example:
         >>> rows = [{"en": "Good morning", "sw": "Habari ya asubuhi"}, {"en": "Thank you", "sw": "Thank you"}]
@@ -125,7 +126,10 @@ def examine(
     drop = chosen_kinds(checks.drop)
     bitext = open_bitext(source, source_field=source_field, translation_field=translation_field, language=language)
     facts = _Facts(checks, index, row_checks or [])
+    swap = SwapCheck(bitext.name, *bitext.columns)
     for chunk in _with_progress(bitext, checks.progress):
+        if not facts.rows:
+            swap.add_all(zip(chunk.source, chunk.translation, strict=True))
         facts.add(chunk, bitext.language)
     verdict = Verdict(name or bitext.name, language=bitext.language)
     if bitext.language is None:

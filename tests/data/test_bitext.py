@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hf_optical.data.bitext import read_bitext
 from hf_optical.data.pairs import PairReport
 from hf_optical.data.texts import is_blank
+from hf_optical.doctor import examine
 from hf_optical.errors import InputError
 
 PAIRS = [("Good morning", "Habari ya asubuhi"), ("Thank you", "Asante"), ('A "stray quote', 'Nukuu "moja')]
@@ -90,6 +91,32 @@ def test_parquet_and_memory_and_datasets(tmp_path):
     nested = [{"id": "1", "translation": {"en": en, "sw": sw}} for en, sw in PAIRS]
     assert pairs(read_bitext(datasets.Dataset.from_list(nested))) == PAIRS
     assert pairs(read_bitext(write(tmp_path, "nested.jsonl", jsonl(nested)))) == PAIRS
+
+
+ENGLISH = "The child is in the house and it was not for them that we have this."
+SWAHILI = "Mtoto yumo nyumbani na haikuwa kwa ajili yao kwamba tunayo hii leo hapa."
+
+
+@pytest.mark.parametrize("rows", [20, 400])
+def test_columns_that_are_the_wrong_way_round_stop_early_and_name_the_remedy(tmp_path, rows):
+    good = write(tmp_path, "good.tsv", f"{ENGLISH}\t{SWAHILI}\n" * rows)
+    bad = write(tmp_path, "bad.tsv", f"{SWAHILI}\t{ENGLISH}\n" * rows)
+    assert len(read_bitext(good)) == rows
+    with pytest.raises(
+        InputError, match=r"bad.tsv, field '2'.*reads as English.*--source_field 2 --translation_field 1"
+    ):
+        read_bitext(bad)
+    assert len(read_bitext(bad, source_field="2", translation_field="1")) == rows
+    with pytest.raises(InputError, match="swap the columns"):
+        read_bitext(good, source_field="2", translation_field="1")
+    with pytest.raises(InputError, match="swap the columns"):
+        examine(str(bad), language="sw")
+
+
+@pytest.mark.parametrize("other", ["A goat sleeps", "Umbre fi di pikin de for di house", "Das Kind is in the house"])
+def test_a_language_near_to_english_or_a_few_words_are_let_pass(tmp_path, other):
+    assert len(read_bitext([(ENGLISH, other)] * 50)) == 50
+    assert len(read_bitext([(SWAHILI, ENGLISH)] * 2)) == 2  # too few words to say
 
 
 def test_several_files_become_one(tmp_path):

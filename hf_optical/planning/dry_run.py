@@ -13,7 +13,7 @@ from hf_optical.planning.growing import expected_rows, grown, rows_of
 from hf_optical.planning.steps import Steps, dry_steps
 from hf_optical.planning.watching import Clock, watched
 from hf_optical.runs.evaluation_panels import EvaluationPanels
-from hf_optical.runs.options import TrainConfig
+from hf_optical.runs.options import DENSE_OBJECTIVE, TrainConfig
 from hf_optical.runs.student import load, save
 from hf_optical.runs.teacher_cache import cache_folder
 from hf_optical.runs.training_data import TrainingData, read_training_data
@@ -41,6 +41,7 @@ class DryRun:
         width: Of its token vectors.
         saved: Bytes of the student on disk.
         evaluation: What the evaluation takes.
+        objective: That is trained; which one by default depends on the teacher.
     """
 
     pairs: int = 0
@@ -53,6 +54,7 @@ class DryRun:
     width: int = 1
     saved: float = 0.0
     evaluation: EvaluationCost = field(default_factory=EvaluationCost)
+    objective: str = DENSE_OBJECTIVE
 
 
 def dry_run(config: TrainConfig, scratch: Path, clock: Clock) -> DryRun:
@@ -76,6 +78,7 @@ def dry_run(config: TrainConfig, scratch: Path, clock: Clock) -> DryRun:
     with watched(clock) as loading:
         teacher: Any = load_encoder(config.teacher or "")
     config = config.settled(teacher)
+    found.objective = str(config.objective)
     found.seconds["loading"] = loading.seconds
     growth = grown(config, teacher, data, panels, state, clock, lexical_steps=asked.lexical_steps)
     student, found.grown_peak = growth.student, growth.peak

@@ -16,7 +16,7 @@ from hf_optical.planning.machine import CUDA_CONTEXT, Machine, machine_for
 from hf_optical.planning.memory import Training
 from hf_optical.planning.out_of_memory import compares_batch
 from hf_optical.planning.watching import Clock
-from hf_optical.runs.options import DENSE_OBJECTIVE, TrainConfig, on_cpu
+from hf_optical.runs.options import TrainConfig, on_cpu
 from hf_optical.students.grow import VOCABULARIES
 from hf_optical.units import shown_bytes, shown_seconds
 
@@ -134,7 +134,7 @@ def estimate(config: TrainConfig, measured: DryRun, machine: Machine) -> Plan:
         training,
         machine.memory,
         half=half,
-        contrastive=compares_batch(config.objective or DENSE_OBJECTIVE),
+        contrastive=compares_batch(measured.objective),
         grown=config.student in VOCABULARIES,
     )
     if machine.disk is not None:

@@ -197,6 +197,14 @@ def test_advice_has_numbers_that_add_up(workplace):
     assert memory_advice(training, 9e9, half=None, contrastive=True, grown=True) == []
 
 
+@pytest.mark.parametrize(("objective", "said"), [("ot+nce", True), ("ot+rank", False)])
+def test_fewer_negatives_are_told_of_by_the_objective_that_the_teacher_settles(workplace, objective, said):
+    measured = replace(made_up(), objective=objective)
+    plan = estimate(parse(TrainConfig, argv(workplace)), measured, small_gpu())
+    assert any("--batch_size" in line for line in plan.advice)
+    assert any("fewer negatives" in line for line in plan.advice) is said
+
+
 def test_half_precision_is_advised_where_it_is_not_used_yet(workplace):
     here = replace(small_gpu(), here=True, memory=1e6)
     for more, advised in (((), True), (("--bf16",), False)):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +21,17 @@ Interaction = Literal["dense", "maxsim"]
 Vectors = np.ndarray | TokenVectors
 
 _BATCHES_PER_BLOCK = 16
+_NAME: ContextVar[str] = ContextVar("name of the bars", default="")
+
+
+@contextmanager
+def bars_named(name: str) -> Iterator[None]:
+    """Within it, bars say for which row of a table texts are encoded."""
+    token = _NAME.set(name)
+    try:
+        yield
+    finally:
+        _NAME.reset(token)
 
 
 def resolve_interaction(model: Encoder, interaction: Interaction | None = None) -> Interaction:
@@ -169,4 +182,5 @@ def _refuse_non_finite(arrays: list[np.ndarray], batch: list[str], model: Encode
 def _progress(blocks: range, role: Role, show: bool) -> Any:
     from tqdm.auto import tqdm
 
-    return tqdm(blocks, desc=f"Encoding {role} texts", disable=not show)
+    name = _NAME.get()
+    return tqdm(blocks, desc=f"{name}: encoding {role} texts" if name else f"Encoding {role} texts", disable=not show)

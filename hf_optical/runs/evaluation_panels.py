@@ -8,6 +8,7 @@ from typing import Any
 from hf_optical.data.languages import ENGLISH
 from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set, retrieval_languages
 from hf_optical.errors import InputError
+from hf_optical.evaluation.encoding import bars_named
 from hf_optical.evaluation.milestones import Milestones, Using
 from hf_optical.evaluation.multilingual_milestones import MultilingualMilestones
 from hf_optical.evaluation.multilingual_set import MultilingualSet, read_multilingual_set
@@ -71,18 +72,20 @@ class EvaluationPanels:
 
     def measure(self, row: str, model: Any, using: Using | None = None) -> None:
         """Fill one row of every table; ``using`` as `Milestones.measure` has it."""
-        for panel in self._panels:
-            if isinstance(panel, Milestones):
-                panel.measure(row, model, using)
-            else:
-                panel.measure(row, model)
-            if self._english and row in ("before", "after") and isinstance(panel, Milestones):
-                panel.measure_english(row, model)
+        with bars_named(row):
+            for panel in self._panels:
+                if isinstance(panel, Milestones):
+                    panel.measure(row, model, using)
+                else:
+                    panel.measure(row, model)
+                if self._english and row in ("before", "after") and isinstance(panel, Milestones):
+                    panel.measure_english(row, model)
 
     def measure_ceiling(self) -> None:
         """Fill the row of the teacher on English queries, where that exists."""
-        for panel in self._panels:
-            panel.measure_ceiling()
+        with bars_named("ceiling"):
+            for panel in self._panels:
+                panel.measure_ceiling()
 
     def queries(self) -> dict[str, list[str]]:
         """The queries by language, of the sets in the teacher's index."""

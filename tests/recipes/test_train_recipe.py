@@ -39,7 +39,8 @@ def test_a_run_leaves_results_model_figure_and_a_table(recipe, workplace, capsys
     assert (out / "figures" / "plan.png").read_bytes().startswith(b"\x89PNG")
     assert not list(out.glob("checkpoint-*"))
     assert results["doctor"]["swh_Latn"]["rows"] == 40
-    printed = capsys.readouterr().out
+    printed, bars = capsys.readouterr()
+    assert all(f"{row}: encoding query texts" in bars for row in ("raw", "before", "after", "ceiling"))
     assert "pairs.tsv (Swahili): " in printed and "better left out" in printed
     assert "pairs.tsv: read 'en' as English and 'sw' as its translation" in printed
     assert printed.index("Before training") < printed.index("After 3 steps") < printed.index("encode_query")

@@ -18,6 +18,7 @@ from hf_optical.transport._checks import require
 from hf_optical.transport.cost import check_tokens
 from hf_optical.transport.ends import Ends
 from hf_optical.transport.ipot import IPOT
+from hf_optical.transport.kernel_launch import Launch, has_room, launch_for
 from hf_optical.transport.sinkhorn import Sinkhorn
 from hf_optical.transport.solver import TransportSolver
 
@@ -29,31 +30,13 @@ _SMALLEST_BETA = 0.05  # exp(-2 / 0.05) is far from underflow, also after a few 
 _OFF = {"0", "off", "false", "no"}
 
 
-class Launch(NamedTuple):
-    """How a kernel is laid out on the device.
-
-    Attributes:
-        block_n: Rows of a program's block, a power of two of at least 16.
-        block_m: Columns, likewise.
-        block_d: Width read at a time.
-        warps: Groups of 32 threads that share one pair.
-        relays: Whether the kernel ``exp(-C / epsilon)`` goes through memory (the cache) once before the iterations,
-            which spreads it more evenly over the threads.
-    """
-
-    block_n: int
-    block_m: int
-    block_d: int
-    warps: int
-    relays: bool = True
-
-
 def fused_fits(student_tokens: Tensor, teacher_tokens: Tensor, solver: TransportSolver) -> bool:
     """Whether the fused kernel can take these tokens and this solver, here and now.
 
     It can on CUDA, with Triton installed (PyTorch for CUDA brings it), for up to 128 tokens a side in float32,
     float16 or bfloat16, a teacher without gradient, and exactly the solvers `IPOT` (beta of at least 0.05) and
-    `Sinkhorn` (where it works on the kernel, not on logarithms). ``HF_OPTICAL_FUSED=0`` switches it off.
+    `Sinkhorn` (where it works on the kernel, not on logarithms). Devices with little memory on the chip take fewer
+    tokens: a T4 64 a side, and so do L4, A10 and RTX in float32. ``HF_OPTICAL_FUSED=0`` switches it off.
 
     Example:
         >>> fused_fits(torch.ones(1, 2, 4, dtype=torch.float64), torch.ones(1, 2, 4), IPOT())
@@ -68,6 +51,7 @@ def fused_fits(student_tokens: Tensor, teacher_tokens: Tensor, solver: Transport
         and all(tokens.dtype in halves and tokens.shape[1] <= LONGEST for tokens in (student_tokens, teacher_tokens))
         and not teacher_tokens.requires_grad
         and _is_known(solver)
+        and (not student_tokens.is_cuda or has_room(student_tokens, teacher_tokens, proximal=isinstance(solver, IPOT)))
     )
 
 
@@ -205,27 +189,6 @@ def run_kernel(
     return Fused(loss, slope, plans)
 
 
-def launch_for(n: int, m: int, *, proximal: bool) -> Launch:
-    """Blocks that hold ``n`` by ``m`` tokens, and enough threads to hold them in registers.
-
-    Args:
-        n: Student tokens.
-        m: Teacher tokens.
-        proximal: Whether two matrices are kept through the iterations (`IPOT`), not one.
-
-    Example:
-        >>> launch_for(50, 64, proximal=False)
-        Launch(block_n=64, block_m=64, block_d=32, warps=4, relays=True)
-    """
-    block_n, block_m = (max(16, 1 << (tokens - 1).bit_length()) for tokens in (n, m))
-    entries = block_n * block_m * (2 if proximal else 1)
-    # Up to 64 numbers of these matrices in each thread.
-    warps = min(16, max(1, entries // (32 * 64)))
-    if entries >= 1024:
-        warps = max(warps, 2 if entries < 4096 else 4)
-    return Launch(block_n, block_m, 32 if max(block_n, block_m) <= 64 else 16, warps)
-
-
 class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -252,13 +215,15 @@ def _settings(solver: TransportSolver) -> dict[str, Any]:
         "stops": solver.tolerance is not None,
         "negligible": ipot.NEGLIGIBLE,
         "unrelaxed": sinkhorn.PLAIN,
+        "relaxation": solver.relaxation,
+        "relaxes": solver.relaxation > 1,
     }
     if isinstance(solver, IPOT):
         own = {"proximal": True, "softness": solver.beta, "gap": solver.gap, "every": ipot.CHECK_EVERY}
-        own |= {"relaxation": 1.0, "relaxes": False, "inner": solver.inner_iterations, "period": solver.period}
+        own |= {"inner": solver.inner_iterations, "period": solver.period}
         return shared | own
     own = {"proximal": False, "softness": solver.epsilon, "gap": 0.0, "every": sinkhorn.CHECK_EVERY}
-    own |= {"relaxation": solver.relaxation, "relaxes": solver.relaxation > 1, "inner": 1, "period": 1}
+    own |= {"inner": 1, "period": 1}
     return shared | own
 
 

@@ -44,7 +44,7 @@ def _products(
 
 @triton.jit
 def _step(scaling, mass, reached, plain, relaxation, relaxes: tl.constexpr):
-    """A scaling that meets its marginal, or goes further in the same direction (`Sinkhorn.relaxation`)."""
+    """A scaling that meets its marginal, or goes further in the same direction (``relaxation`` of the solvers)."""
     met = mass / reached
     if relaxes:
         further = scaling * tl.exp(relaxation * tl.log(mass / (reached * scaling)))
@@ -98,9 +98,9 @@ def _excess(decay, kernel, row, column, growth, mass_a, mass_b, pad_a, pad_b, so
 
 @triton.jit
 def _ipot(
-    decay, mass_a, mass_b, pad_a, pad_b, softness, tolerance, gap,
-    iterations: tl.constexpr, inner: tl.constexpr, period: tl.constexpr, stops: tl.constexpr, every: tl.constexpr,
-    negligible: tl.constexpr,
+    decay, mass_a, mass_b, pad_a, pad_b, softness, tolerance, gap, relaxation,
+    iterations: tl.constexpr, relaxes: tl.constexpr, inner: tl.constexpr, period: tl.constexpr, stops: tl.constexpr,
+    every: tl.constexpr, negligible: tl.constexpr,
 ):  # fmt: skip
     """`hf_optical.transport.IPOT` with decay ``exp(-C / beta)``: kernel and scalings of the last iteration."""
     kernel = tl.where(decay > 0, 1.0, 0.0)
@@ -111,12 +111,20 @@ def _ipot(
     while (done < iterations) & (going > 0):
         done += 1
         kernel = kernel * decay
-        for sweep in tl.static_range(inner):
-            if sweep == 0:
-                row = mass_a / (tl.sum(kernel * warm[None, :], 1) + pad_a)
-            else:
-                row = mass_a / (tl.sum(kernel * column[None, :], 1) + pad_a)
-            column = mass_b / (tl.sum(kernel * row[:, None], 0) + pad_b)
+        never, exact = done < 0, done == iterations
+        if stops:
+            exact = exact | (done % every == 0)
+        # The first sweep is plain: it starts from an extrapolation.
+        row = mass_a / (tl.sum(kernel * warm[None, :], 1) + pad_a)
+        column = mass_b / (tl.sum(kernel * row[:, None], 0) + pad_b)
+        for sweep in tl.static_range(1, inner):
+            reached = tl.sum(kernel * column[None, :], 1) + pad_a
+            row = _step(row, mass_a, reached, never, relaxation, relaxes)
+            reached_b = tl.sum(kernel * row[:, None], 0) + pad_b
+            plain = never
+            if sweep == inner - 1:
+                plain = exact
+            column = _step(column, mass_b, reached_b, plain, relaxation, relaxes)
         if stops:
             if done % every == 0:
                 reached = tl.sum(kernel * column[None, :], 1) + pad_a
@@ -208,8 +216,8 @@ def transport_kernel(
     mass_a, mass_b = a + pad_a, b + pad_b
     if proximal:
         kernel, row, column = _ipot(
-            decay, mass_a, mass_b, pad_a, pad_b, softness, tolerance, gap,
-            iterations, inner, period, stops, every, negligible,
+            decay, mass_a, mass_b, pad_a, pad_b, softness, tolerance, gap, relaxation,
+            iterations, relaxes, inner, period, stops, every, negligible,
         )  # fmt: skip
         plan = kernel * row[:, None] * column[None, :]
     else:

@@ -15,6 +15,8 @@ SOLVERS = [
     Sinkhorn(iterations=60, tolerance=1e-2, relaxation=1.7),
     IPOT(iterations=7),
     IPOT(beta=0.4, iterations=24, tolerance=1e-2, gap=0.1, inner_iterations=2),
+    IPOT(beta=0.25, iterations=13, inner_iterations=3, relaxation=1.6),
+    IPOT(beta=0.25, iterations=30, tolerance=1e-2, gap=0.1, inner_iterations=2, relaxation=1.6),
 ]
 
 

@@ -12,7 +12,8 @@ import torch
 from hf_optical.errors import InputError
 from hf_optical.losses.alignment import transport_loss, transport_term
 from hf_optical.transport import IPOT, Sinkhorn, fused_fits, uniform_marginals
-from hf_optical.transport.fused import SWITCH, fused_transport, launch_for
+from hf_optical.transport.fused import SWITCH, fused_transport
+from hf_optical.transport.kernel_launch import launch_for
 
 NO_TRITON = importlib.util.find_spec("triton") is None
 

@@ -18,7 +18,7 @@ from hf_optical.transport._checks import require
 from hf_optical.transport.cost import check_tokens
 from hf_optical.transport.ends import Ends
 from hf_optical.transport.ipot import IPOT
-from hf_optical.transport.kernel_launch import Launch, has_room, launch_for
+from hf_optical.transport.kernel_launch import Launch, fitted, launch_for
 from hf_optical.transport.sinkhorn import Sinkhorn
 from hf_optical.transport.solver import TransportSolver
 
@@ -36,7 +36,8 @@ def fused_fits(student_tokens: Tensor, teacher_tokens: Tensor, solver: Transport
     It can on CUDA, with Triton installed (PyTorch for CUDA brings it), for up to 128 tokens a side in float32,
     float16 or bfloat16, a teacher without gradient, and exactly the solvers `IPOT` (beta of at least 0.05) and
     `Sinkhorn` (where it works on the kernel, not on logarithms). Devices with little memory on the chip take fewer
-    tokens: a T4 64 a side, and so do L4, A10 and RTX in float32. ``HF_OPTICAL_FUSED=0`` switches it off.
+    tokens: a T4 up to 64 on one of the sides, and so do L4, A10 and RTX in float32. ``HF_OPTICAL_FUSED=0`` switches
+    it off.
 
     Example:
         >>> fused_fits(torch.ones(1, 2, 4, dtype=torch.float64), torch.ones(1, 2, 4), IPOT())
@@ -51,7 +52,7 @@ def fused_fits(student_tokens: Tensor, teacher_tokens: Tensor, solver: Transport
         and all(tokens.dtype in halves and tokens.shape[1] <= LONGEST for tokens in (student_tokens, teacher_tokens))
         and not teacher_tokens.requires_grad
         and _is_known(solver)
-        and (not student_tokens.is_cuda or has_room(student_tokens, teacher_tokens, proximal=isinstance(solver, IPOT)))
+        and _layout(student_tokens, teacher_tokens, solver) is not None
     )
 
 
@@ -165,7 +166,7 @@ def run_kernel(
     if ends is not None:
         share = ends.share.float().contiguous()
         places = torch.where(share.unsqueeze(1) > 0, ends.places, -1).to(torch.int32).contiguous()
-    blocks = launch or launch_for(n, m, proximal=isinstance(solver, IPOT))
+    blocks = launch or _layout(student, teacher, solver) or launch_for(n, m, proximal=isinstance(solver, IPOT))
     relay = student.new_empty(pairs * blocks.block_n * blocks.block_m if blocks.relays else 1, dtype=torch.float32)
     half = student.dtype != torch.float32
     with torch.cuda.device(student.device) if student.is_cuda else nullcontext():
@@ -185,6 +186,7 @@ def run_kernel(
             precision="tf32" if half else "tf32x3",
             gradient_precision="tf32" if half else "tf32x3",
             block_n=blocks.block_n, block_m=blocks.block_m, block_d=blocks.block_d, num_warps=blocks.warps,
+            num_stages=blocks.stages,
         )  # fmt: skip
     return Fused(loss, slope, plans)
 
@@ -232,6 +234,13 @@ def _is_known(solver: TransportSolver) -> bool:
     if type(solver) is IPOT:
         return solver.beta >= _SMALLEST_BETA
     return type(solver) is Sinkhorn and solver.epsilon >= sinkhorn.KERNEL_EPSILON
+
+
+def _layout(student: Tensor, teacher: Tensor, solver: TransportSolver) -> Launch | None:
+    proximal = isinstance(solver, IPOT)
+    if student.is_cuda:
+        return fitted(student, teacher, proximal=proximal)
+    return launch_for(student.shape[1], teacher.shape[1], proximal=proximal)
 
 
 def _on_a_device_for_triton(tokens: Tensor) -> bool:

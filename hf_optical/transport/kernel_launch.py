@@ -19,6 +19,7 @@ class Launch(NamedTuple):
         warps: Groups of 32 threads that share one pair.
         relays: Whether the kernel ``exp(-C / epsilon)`` goes through memory (the cache) once before the iterations,
             which spreads it more evenly over the threads.
+        stages: Parts of the width that are on their way at a time.
     """
 
     block_n: int
@@ -26,6 +27,7 @@ class Launch(NamedTuple):
     block_d: int
     warps: int
     relays: bool = True
+    stages: int = 3
 
 
 def launch_for(n: int, m: int, *, proximal: bool) -> Launch:
@@ -38,7 +40,7 @@ def launch_for(n: int, m: int, *, proximal: bool) -> Launch:
 
     Example:
         >>> launch_for(50, 64, proximal=False)
-        Launch(block_n=64, block_m=64, block_d=32, warps=4, relays=True)
+        Launch(block_n=64, block_m=64, block_d=32, warps=4, relays=True, stages=3)
     """
     block_n, block_m = (max(16, 1 << (tokens - 1).bit_length()) for tokens in (n, m))
     entries = block_n * block_m * (2 if proximal else 1)
@@ -49,36 +51,51 @@ def launch_for(n: int, m: int, *, proximal: bool) -> Launch:
     return Launch(block_n, block_m, 32 if max(block_n, block_m) <= 64 else 16, warps)
 
 
-def shared_memory(launch: Launch, *, half: bool, tf32: bool) -> int:
+def shared_memory(launch: Launch, student: torch.dtype, teacher: torch.dtype, *, tf32: bool) -> int:
     """Bytes on the chip in which a program stages the operands of its matrix products, at most.
+
+    Read off what Triton 3.5 compiles for compute capabilities 7.5 to 9.0 (``tests/transport/fused_compiled.py``).
 
     Args:
         launch: Its layout.
-        half: Whether the tokens are in half precision, so that products are made once, not thrice.
+        student: Type of the student's tokens; in half precision products are made once, not thrice.
+        teacher: Of the teacher's.
         tf32: Whether the device has tf32 (compute capability 8.0 and later).
 
     Example:
-        >>> shared_memory(launch_for(128, 128, proximal=True), half=False, tf32=True) // 1024
-        160
+        >>> launch = launch_for(128, 128, proximal=True)
+        >>> shared_memory(launch, torch.float32, torch.float32, tf32=True) // 1024
+        161
     """
-    weights, tokens = launch.block_n * launch.block_m, launch.block_m * launch.block_d
-    if half or not tf32:
-        return 4 * (weights + tokens)
-    return 8 * (weights + tokens + launch.block_n * launch.block_d)
+    operands = 4 * launch.block_m * (launch.block_n + launch.block_d)
+    slack = 1024
+    if not tf32:
+        return operands + slack
+    if student == torch.float32:
+        operands *= 2
+    ahead = launch.stages - 1
+    coming = ahead * launch.block_m * launch.block_d * teacher.itemsize
+    if ahead and student.itemsize < teacher.itemsize:  # both are held until they have one type
+        coming += launch.stages * launch.block_n * launch.block_d * student.itemsize
+    return operands + coming + slack
 
 
-def has_room(student: Tensor, teacher: Tensor, *, proximal: bool) -> bool:
-    """Whether the device of these tokens has the memory on the chip that a program wants.
+def fitted(student: Tensor, teacher: Tensor, *, proximal: bool) -> Launch | None:
+    """The layout for these tokens on their device, with as many stages as its memory on the chip has room for.
 
     Args:
         student: ``(B, n, d)``, on CUDA.
         teacher: ``(B, m, d)``.
         proximal: As `launch_for` has it.
+
+    Returns:
+        ``None`` where there is no room: then the PyTorch form must do.
     """
-    launch = launch_for(student.shape[1], teacher.shape[1], proximal=proximal)
+    usual = launch_for(student.shape[1], teacher.shape[1], proximal=proximal)
     index = student.device.index or 0
-    half = student.dtype != torch.float32
-    return shared_memory(launch, half=half, tf32=_has_tf32(index)) <= _memory_on_chip(index)
+    tf32, room = _has_tf32(index), _memory_on_chip(index)
+    launches = (usual._replace(stages=stages) for stages in range(usual.stages, 0, -1))
+    return next((one for one in launches if shared_memory(one, student.dtype, teacher.dtype, tf32=tf32) <= room), None)
 
 
 @cache

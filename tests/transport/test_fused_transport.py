@@ -11,7 +11,7 @@ import torch
 
 from hf_optical.errors import InputError
 from hf_optical.losses.alignment import transport_loss, transport_term
-from hf_optical.transport import IPOT, Sinkhorn, fused_fits, uniform_marginals
+from hf_optical.transport import IPOT, Sinkhorn, fused_fits, kernel_launch, uniform_marginals
 from hf_optical.transport.fused import SWITCH, fused_transport
 from hf_optical.transport.kernel_launch import launch_for
 
@@ -26,6 +26,31 @@ def test_the_kernel_is_the_pytorch_form_under_the_interpreter():
     done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "all good" in done.stdout
+
+
+@pytest.mark.skipif(NO_TRITON, reason="needs Triton: pip install triton")
+@pytest.mark.timeout(600)
+def test_the_kernel_compiles_for_devices_and_fits_into_the_memory_that_is_counted_on():
+    script = Path(__file__).with_name("fused_compiled.py")
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "all good" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("room", "tokens", "stages"),
+    [(64, (64, 128), 3), (64, (128, 128), None), (99, (64, 128), 3), (99, (128, 128), None), (227, (128, 128), 3)],
+)
+def test_a_launch_takes_the_stages_that_the_device_has_room_for(monkeypatch, room, tokens, stages):
+    monkeypatch.setattr(kernel_launch, "_memory_on_chip", lambda index: room * 1024)
+    monkeypatch.setattr(kernel_launch, "_has_tf32", lambda index: room > 64)
+    sides = [torch.empty(1, count, 384) for count in tokens]
+    found = kernel_launch.fitted(*sides, proximal=True)
+    assert (found and found.stages) == stages
+    monkeypatch.setattr(kernel_launch, "_memory_on_chip", lambda index: 90 * 1024)
+    if room == 99 and stages:
+        assert kernel_launch.fitted(*sides, proximal=True).stages == 2
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

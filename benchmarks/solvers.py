@@ -120,7 +120,7 @@ def _solvers(cost: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> dict[str, 
     return {
         OURS: lambda: Sinkhorn(epsilon=EPSILON, iterations=10_000, tolerance=VIOLATION, relaxation=1.7)(cost, a, b),
         "Sinkhorn, not relaxed (ours)": lambda: Sinkhorn(EPSILON, 10_000, VIOLATION)(cost, a, b),
-        "IPOT to 1 % (ours)": lambda: IPOT.near_exact()(cost, a, b),
+        "IPOT.near_exact (ours)": lambda: IPOT.near_exact()(cost, a, b),
         "IPOT, default (ours)": lambda: IPOT()(cost, a, b),
         "POT batch, log domain": loosest(partial(pot_batch, "log_sinkhorn")),
         "POT batch, kernel domain": loosest(partial(pot_batch, "sinkhorn")),

@@ -5,12 +5,12 @@ r"""Pairs per second of this recipe's training and of sentence-transformers' sto
 
 Same student, pairs, batch, longest text, float32, dropout 0, one thread. ``ours`` is what ``recipes/train.py`` runs
 (ot+rank, batches of similar length, watch and logging as they are by default) with the teacher's vectors read from the
-cache: an epoch after the first; ``ours, adapter`` the same with ``--adapter lora``. ``stock online`` is that recipe
-at its mildest: its student reads the translations only and pays for the teacher. ``stock literal`` is its example as it
+cache: an epoch after the first; ``ours, adapter`` the same with ``--adapter lora``. ``stock online`` is that recipe at
+its mildest: its student reads the translations only and pays for the teacher. ``stock literal`` is its example as it
 stands: the student reads English and translation, labels encoded before. They take turns, segment by segment, in one
 process; times are CPU time of the process, which another process on the machine disturbs least, and wall time beside.
-What the first epoch pays besides, for cache and labels, is timed apart. Then all are measured on retrieval, after the
-same pairs, seed by seed.
+What the first epoch pays besides, for cache, labels and all that comes before the first step, is timed apart. Then all
+are measured on retrieval, after the same pairs, seed by seed.
 """
 
 from __future__ import annotations
@@ -60,8 +60,9 @@ class ThroughputBenchmark:
     max_length: int = field(default=128, metadata={"help": "Tokens per text; 128 is the stock example's."})
     learning_rate: float = field(default=1e-4, metadata={"help": "Of ours."})
     adapter_learning_rate: float = field(default=2e-3, metadata={"help": "Of ours with an adapter."})
-    stock_learning_rate: float = field(default=1e-4, metadata={"help": "Of the stock recipe."})
-    train_embeddings: str = field(default="used", metadata={"help": "Of ours: all, used or none."})
+    online_learning_rate: float = field(default=1e-4, metadata={"help": "Of the stock recipe at its mildest."})
+    literal_learning_rate: float = field(default=1e-4, metadata={"help": "Of the stock recipe's example."})
+    train_embeddings: str = field(default="all", metadata={"help": "Of ours: all, used or none."})
     seeds: list[int] = field(default_factory=lambda: [0], metadata={"help": "Each draws other pairs and batches."})
     machine: str = field(default="", metadata={"help": "The machine in words."})
     output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file."})
@@ -130,13 +131,13 @@ def _student(config: ThroughputBenchmark, recipe: TrainConfig) -> Any:
     return student
 
 
-def _note_lengths(student: Any) -> list[int]:
-    """Token positions, padding included, of every batch that the student will read in training."""
-    found: list[int] = []
+def _note_lengths(student: Any) -> list[tuple[int, int]]:
+    """Token positions of every batch that the student will read in training, with padding and without."""
+    found: list[tuple[int, int]] = []
 
     def note(module: Any, inputs: tuple[Any, ...]) -> None:
         if module.training:
-            found.append(inputs[0]["input_ids"].numel())
+            found.append((inputs[0]["input_ids"].numel(), int(inputs[0]["attention_mask"].sum())))
 
     student.register_forward_pre_hook(note)
     return found
@@ -145,7 +146,7 @@ def _note_lengths(student: Any) -> list[int]:
 def _trainers(
     config: ThroughputBenchmark, recipe: TrainConfig, data: TrainingData, teacher: Any, students: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    """The trainers, and the CPU seconds that each spends once, before its first epoch."""
+    """The trainers, and the CPU seconds that each spends on cache or labels."""
     adapted = _with_adapter(config, recipe)
     torch.manual_seed(recipe.seed)
     LanguageAdapters(students[ADAPTER]).add(recipe.language or config.language, **adapted.adapter_options())
@@ -160,7 +161,6 @@ def _trainers(
     options: dict[str, Any] = {
         "per_device_train_batch_size": config.batch_size,
         "max_steps": recipe.max_steps,
-        "learning_rate": config.stock_learning_rate,
         "warmup_steps": trainers[OURS].args.warmup_steps,
         "logging_steps": trainers[OURS].args.logging_steps,
         "dataloader_pin_memory": False,
@@ -168,9 +168,11 @@ def _trainers(
         "seed": recipe.seed,
     }
     folder = Path(recipe.output_dir).parent
+    online = options | {"output_dir": str(folder / "online"), "learning_rate": config.online_learning_rate}
+    literal = options | {"output_dir": str(folder / "literal"), "learning_rate": config.literal_learning_rate}
     stock = {
-        ONLINE: online_trainer(students[ONLINE], teacher, rows, output_dir=str(folder / "online"), **options),
-        LITERAL: literal_trainer(students[LITERAL], with_labels, output_dir=str(folder / "literal"), **options),
+        ONLINE: online_trainer(students[ONLINE], teacher, rows, **online),
+        LITERAL: literal_trainer(students[LITERAL], with_labels, **literal),
     }
     return {**trainers, **stock}, once
 

@@ -19,9 +19,11 @@ from hf_optical.adapters import LanguageAdapters
 from hf_optical.comparison.statistics import paired_tests, seed_aware_p
 from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.evaluation.retrieval import evaluate_retrieval
+from hf_optical.evaluation.significance import holm
 from hf_optical.results import portable, versions
 
 METRIC = "ndcg@10"
+_RATES = ("learning_rate", "adapter_learning_rate", "online_learning_rate", "literal_learning_rate")
 Scores = dict[int, dict[str, dict[str, dict[str, float]]]]
 """By seed, set, recipe and query."""
 
@@ -34,14 +36,18 @@ class SpeedNotes:
     wall: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     once: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     positions: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    tokens: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(self, segments: dict[str, Segments], once: dict[str, float], positions: dict[str, list[int]]) -> None:
-        """Those of one seed."""
+    def add(
+        self, segments: dict[str, Segments], once: dict[str, float], positions: dict[str, list[tuple[int, int]]]
+    ) -> None:
+        """Those of one seed; positions of a batch with padding, and without."""
         for name, found in segments.items():
             self.cpu[name] += found.cpu
             self.wall[name] += found.wall
-            self.once[name] += once[name]
-            self.positions[name] += positions[name]
+            self.once[name] += once[name] + found.before
+            self.positions[name] += [padded for padded, _ in positions[name]]
+            self.tokens[name] += [real for _, real in positions[name]]
 
     def recipe(self, name: str, pairs: int) -> dict[str, Any]:
         """Its speed; ``pairs`` are those of a segment."""
@@ -51,6 +57,7 @@ class SpeedNotes:
             "cpu_seconds": round(sum(self.cpu[name]), 2),
             "cpu_seconds_once_before": round(self.once[name], 2),
             "token_positions_per_forward": round(statistics.mean(self.positions[name]), 1),
+            "positions_per_real_token": round(sum(self.positions[name]) / sum(self.tokens[name]), 3),
         }
 
     def ratio(self, ours: str, theirs: str) -> dict[str, Any]:
@@ -91,21 +98,27 @@ def summary(
 ) -> dict[str, Any]:
     """All of it, as JSON holds it."""
     pairs = settings["steps"] * settings["batch_size"]
-    names = ("repeats", "steps", "batch_size", "max_length", "seeds", "learning_rate", "adapter_learning_rate")
+    names = ("repeats", "steps", "batch_size", "max_length", "seeds", "train_embeddings", *_RATES)
+    retrieval = [_retrieval(name, scores, ours, theirs) for name in next(iter(scores.values()))]
+    tests = [test for entry in retrieval for test in entry["tests"].values()]
+    for kind in ("p", "p_with_seeds"):
+        if all(test[kind] is not None for test in tests):
+            for test, p in zip(tests, holm([test[kind] for test in tests]), strict=True):
+                test[f"{kind}_holm"] = round(p, 5)
     return {
         "command": " ".join(portable(argument) for argument in ["benchmarks/throughput.py", *sys.argv[1:]]),
         "machine": settings["machine"] or f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": versions(),
         "clock": "CPU time of the process, one torch thread, trainings in turns in one process",
         "threads": 1,
-        **{name: settings[name] for name in (*names, "stock_learning_rate")},
+        **{name: settings[name] for name in names},
         "pairs": settings["repeats"] * pairs,
         "dtype": "float32",
         "dropout": 0.0,
         "data": settings["data"],
         "recipes": {name: notes.recipe(name, pairs) for name in notes.cpu},
         "speed_ratio": {a: {b: notes.ratio(a, b) for b in theirs} for a in ours},
-        "retrieval": [_retrieval(name, scores, ours, theirs) for name in next(iter(scores.values()))],
+        "retrieval": retrieval,
     }
 
 
@@ -158,14 +171,15 @@ def table(results: dict[str, Any]) -> str:
                 f"{part['median']:.2f}, {part['min']:.2f} to {part['max']:.2f}); first epoch, with cache and labels: "
                 f"{ratio['first_epoch']:.2f}"
             )
+    tests = sum(len(entry["tests"]) for entry in results["retrieval"])
     for entry in results["retrieval"]:
         scores = ", ".join(f"{name} {found['mean']:.3f}" for name, found in entry["recipes"].items())
         lines.append(f"{METRIC} on {entry['set']} after {results['pairs']} pairs: {scores}")
         for name, test in entry["tests"].items():
             low, high = test["interval"]
-            seeds = "" if test["p_with_seeds"] is None else f", with seeds {test['p_with_seeds']:.2g}"
+            seeds = f", with seeds {test['p_with_seeds_holm']:.2g}" if "p_with_seeds_holm" in test else ""
             lines.append(
-                f"    {name}: {test['difference']:+.3f} [{low:+.3f}, {high:+.3f}], p = {test['p']:.2g}{seeds}, "
-                f"{test['n']} queries"
+                f"    {name}: {test['difference']:+.3f} [{low:+.3f}, {high:+.3f}], p = {test['p_holm']:.2g}{seeds} "
+                f"(Holm over {tests}), {test['n']} queries"
             )
     return "\n".join(lines)

@@ -40,14 +40,23 @@ class Turns:
 
 @dataclass
 class Segments(TrainerCallback):
-    """Times every ``length`` steps of a training, with all that the trainer does between steps, and hands over."""
+    """Times every ``length`` steps of a training, with all that the trainer does between steps, and hands over.
+
+    What a training does before its first step (a bank, a watch's first look, lengths of texts) is timed apart.
+    """
 
     turns: Turns
     name: str
     length: int
     cpu: list[float] = field(default_factory=list)
     wall: list[float] = field(default_factory=list)
+    before: float = 0.0
+    """CPU seconds from the start of the training to its first step."""
     _began: tuple[float, float] = (0.0, 0.0)
+
+    def start(self) -> None:
+        """When the training is about to begin."""
+        self._began = (time.process_time(), time.perf_counter())
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **options: Any) -> None:
         """Before the first step of a segment."""
@@ -56,6 +65,8 @@ class Segments(TrainerCallback):
         if state.global_step:
             self._stop()
             self.turns.hand_over(self.name)
+        else:
+            self.before = time.process_time() - self._began[0]
         # Of the process, not of the thread: tokenizers have threads of their own. No one else runs meanwhile.
         self._began = (time.process_time(), time.perf_counter())
 
@@ -88,6 +99,7 @@ def train_in_turns(trainers: dict[str, Any], steps_per_segment: int) -> dict[str
         turns.wait(name)
         try:
             if not errors:
+                segments[name].start()
                 train()
         except BaseException as error:
             errors.append(error)

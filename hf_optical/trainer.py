@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from hf_optical.checkpoints import last_whole_checkpoint, load_loss_state, save_
 from hf_optical.collation import OTDistillationDataCollator
 from hf_optical.data.kinds import check_training_sets
 from hf_optical.errors import HFOpticalError, InputError, NonFiniteError
-from hf_optical.planning.out_of_memory import explained, training_remedies
+from hf_optical.planning.out_of_memory import explained, is_out_of_memory, training_remedies
 from hf_optical.progress import NamedLossProgress
 from hf_optical.sampling.epochs import EpochRelay
 from hf_optical.students.trained_rows import rows_in_training
@@ -31,7 +32,8 @@ from hf_optical.teacher_cache.training import check_checkpoint_cache, fill_for, 
 from hf_optical.training_args import OTDistillationTrainingArguments
 from hf_optical.training_losses import fill_banks, losses_by_kind, student_reads_english
 
-_OF_THE_DEVICE = ("cuda", "nccl", "hip error", "out of memory")  # full disks are reported in too many ways to list
+# Full disks are reported in too many ways to list; what comes from the device or from another process has few.
+_NOT_OF_THE_DISK = re.compile(r"\b(cuda|hip|xpu|cudnn|cublas|nccl) error|closed by peer", re.IGNORECASE)
 
 
 class _Distillation(BaseTrainer):
@@ -178,7 +180,7 @@ class _Distillation(BaseTrainer):
             partial = folder / f"checkpoint-{self.state.global_step}"
             if last_whole_checkpoint(folder) != str(partial):
                 shutil.rmtree(partial, ignore_errors=True)
-            if isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _OF_THE_DEVICE):
+            if isinstance(error, RuntimeError) and (_NOT_OF_THE_DISK.search(str(error)) or is_out_of_memory(error)):
                 raise  # room on the disk would not help
             whole = last_whole_checkpoint(folder)
             raise HFOpticalError(

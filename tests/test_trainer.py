@@ -124,7 +124,14 @@ def test_a_checkpoint_without_the_losss_state_is_refused(models, tmp_path):
 
 @pytest.mark.parametrize(
     ("message", "kind", "advised"),
-    [("PytorchStreamWriter failed writing file", HFOpticalError, True), ("CUDA error: assert", RuntimeError, False)],
+    [
+        ("PytorchStreamWriter failed writing file", HFOpticalError, True),
+        ("File /home/me/cuda_runs/a cannot be opened", HFOpticalError, True),
+        ("CUDA error: device-side assert triggered", RuntimeError, False),
+        ("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", RuntimeError, False),
+        ("Connection closed by peer", RuntimeError, False),
+        ("CUDA out of memory", HFOpticalError, False),
+    ],
 )
 def test_room_is_advised_only_where_writing_failed(models, tmp_path, monkeypatch, message, kind, advised):
     student, teacher = models

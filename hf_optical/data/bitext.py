@@ -45,7 +45,8 @@ def read_bitext(
         A dataset of strings, memory-mapped where it has ten thousand rows or more.
 
     Raises:
-        InputError: For a bad row (file, row, field, what was found), unclear columns, an empty or unreadable source.
+        InputError: For a bad row (file, row, field, what was found), unclear columns, columns that were guessed the
+            wrong way round, an empty or unreadable source.
 
     Example:
         >>> read_bitext([{"en": "Thank you", "sw": "Asante"}])[0]
@@ -65,6 +66,7 @@ def read_bitext(
                 split=split,
                 on_bad_rows=on_bad_rows,
                 report=report,
+                sentences=True,
             )
 
     dataset = to_dataset(_counted(pairs(), report))

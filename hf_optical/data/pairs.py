@@ -106,8 +106,12 @@ def pairs_of(
     split: str | None,
     on_bad_rows: OnBadRows,
     report: PairReport,
+    sentences: bool = False,
 ) -> Iterator[Pair]:
-    """Yield the pairs of one source, checked; the arguments are those of ``read_bitext``."""
+    """Yield the pairs of one source, checked; the arguments are those of ``read_bitext``.
+
+    Of ``sentences`` it is checked, too, that a guess did not take English for the translation.
+    """
     if on_bad_rows not in ("error", "skip"):
         raise InputError(f"on_bad_rows is {on_bad_rows!r}", "use 'error' or 'skip'")
     wanted = normalize(language) if language else None
@@ -115,18 +119,25 @@ def pairs_of(
     records, columns = with_columns(records, name, source_field, translation_field, wanted)
     if columns.guessed:
         report.note(f"{name}: read {columns.source!r} as English and {columns.translation!r} as its translation")
-    kept, swap = 0, SwapCheck(name, columns.source, columns.translation)
+    kept, swap = 0, SwapCheck(columns.source, columns.translation) if columns.guessed and sentences else None
     for number, row in records.rows:
         fault = row if isinstance(row, Fault) else _pair_fault(row, columns)
         if fault is None and not isinstance(row, Fault):
             kept += 1
-            swap.add(row[columns.source], row[columns.translation])
+            if swap and swap.add(row[columns.source], row[columns.translation]):
+                _refuse_swapped(swap, name, columns)
             yield row[columns.source], row[columns.translation]
         elif fault is not None:
             _reject(fault, name, number, on_bad_rows, report)
     if not kept:
         raise InputError("no row is left", "give a file with at least one sound row", path=name)
-    swap.finish()
+    if swap:
+        _refuse_swapped(swap, name, columns)
+
+
+def _refuse_swapped(swap: SwapCheck, name: str, columns: Columns) -> None:
+    if verdict := swap.verdict():
+        raise InputError(verdict, swap.remedy(), path=name, field=columns.translation)
 
 
 def _reject(fault: Fault, name: str, number: int, on_bad_rows: OnBadRows, report: PairReport) -> None:

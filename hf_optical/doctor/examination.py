@@ -115,7 +115,7 @@ def examine(
         The examination.
 
     Raises:
-        InputError: The file cannot be read, or its columns are unclear or the wrong way round.
+        InputError: The file cannot be read, or its columns are unclear.
 
     Example:
         >>> rows = [{"en": "Good morning", "sw": "Habari ya asubuhi"}, {"en": "Thank you", "sw": "Thank you"}]
@@ -126,12 +126,14 @@ def examine(
     drop = chosen_kinds(checks.drop)
     bitext = open_bitext(source, source_field=source_field, translation_field=translation_field, language=language)
     facts = _Facts(checks, index, row_checks or [])
-    swap = SwapCheck(bitext.name, *bitext.columns)
+    swapped = None
     for chunk in _with_progress(bitext, checks.progress):
         if not facts.rows:
-            swap.add_all(zip(chunk.source, chunk.translation, strict=True))
+            swapped = SwapCheck(*bitext.columns).add_all(zip(chunk.source, chunk.translation, strict=True))
         facts.add(chunk, bitext.language)
     verdict = Verdict(name or bitext.name, language=bitext.language)
+    if swapped:
+        verdict.notes.append(f"The columns seem to be the wrong way round: {swapped}")
     if bitext.language is None:
         verdict.skipped["script of the translations"] = "no language is known; give --language"
     if not can_repair():

@@ -15,8 +15,8 @@ class Exact(TransportSolver):
     """A vertex of the set of optimal plans, by the network simplex of POT (Bonneel et al., 2011), pair by pair.
 
     It runs on the CPU in float64, on the unpadded part of each pair; on another device costs are copied there and
-    plans back. The plan has at most ``n + m - 1`` entries that are not zero. On CPU it takes
-    two to three times as long as 50 iterations of `IPOT` (``benchmarks/solvers.py``).
+    plans back. The plan has at most ``n + m - 1`` entries that are not zero. On CPU it takes as long as 50 iterations
+    of `IPOT` or twice as long (``benchmarks/solvers.py``).
 
     Args:
         max_iterations: Most pivots per pair. Default 1,000,000: hundreds of tokens need some thousands.

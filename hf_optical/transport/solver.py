@@ -54,11 +54,12 @@ class TransportSolver(ABC):
 
         Raises:
             InputError: If shapes, types or devices do not fit; if a marginal is negative, NaN, empty or does not
-                sum to 1; if the cost of a real pair of tokens is not finite or too large for the solver. Values on
-                CUDA are checked without waiting for the device and stop the run as a device-side assertion.
+                sum to 1; if the cost of a real pair of tokens is not finite or too large for the solver, or the plan
+                not finite, which we saw with costs above those of cosines only. Values on CUDA are checked without
+                waiting for the device and stop the run as a device-side assertion.
         """
         with torch.no_grad(), torch.autocast(device_type=cost.device.type, enabled=False):
-            return self._plan(*self._prepare(cost, a, b))
+            return self._finite(self._plan(*self._prepare(cost, a, b)))
 
     def solve(self, cost: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> Solution:
         """The plan with its cost and its marginal violation; arguments and errors as in calling the solver.
@@ -68,7 +69,7 @@ class TransportSolver(ABC):
         """
         with torch.no_grad(), torch.autocast(device_type=cost.device.type, enabled=False):
             clean, rows, columns = self._prepare(cost, a, b)
-            plan = self._plan(clean, rows, columns)
+            plan = self._finite(self._plan(clean, rows, columns))
             return Solution(plan, transport_cost(plan, clean), marginal_violation(plan, rows, columns))
 
     @abstractmethod
@@ -81,6 +82,15 @@ class TransportSolver(ABC):
     def _cost_limit(self) -> tuple[float, str]:
         """The largest absolute cost of a real pair of tokens, and what to do about a larger one."""
         return math.inf, "look for NaN or overflow in the token embeddings"
+
+    def _finite(self, plan: torch.Tensor) -> torch.Tensor:
+        require(
+            torch.isfinite(plan.sum(dim=(1, 2))),
+            f"{type(self).__name__} ran out of numbers: the plan is not finite",
+            "raise beta or epsilon, or divide the cost by its scale",
+            field="cost",
+        )
+        return plan
 
     def _prepare(
         self, cost: torch.Tensor, a: torch.Tensor, b: torch.Tensor

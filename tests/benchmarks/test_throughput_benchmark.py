@@ -5,9 +5,13 @@ from __future__ import annotations
 import importlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tiny_models
+
+from hf_optical.adapters import LanguageAdapters
+from hf_optical.adapters.rows import BASE
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -52,7 +56,8 @@ def test_the_recipes_are_compared_on_the_same_pairs_with_tests_over_queries_and_
     found = json.loads((place / "out.json").read_text())
     assert found["pairs"] == 2 * 2 * 4 and found["versions"]["torch"]
     assert set(found["recipes"]) == RECIPES
-    assert found["recipes"]["stock online"]["cpu_seconds_once_before"] == 0
+    assert all(of["cpu_seconds_once_before"] > 0 for of in found["recipes"].values())
+    assert all(1 <= of["positions_per_real_token"] < 16 for of in found["recipes"].values())
     for against in found["speed_ratio"].values():
         for ratio in against.values():
             assert ratio["by_segment"]["min"] <= ratio["by_segment"]["median"] <= ratio["by_segment"]["max"]
@@ -62,7 +67,60 @@ def test_the_recipes_are_compared_on_the_same_pairs_with_tests_over_queries_and_
     test = retrieval["tests"]["ours against stock literal"]
     means = {name: of["mean"] for name, of in retrieval["recipes"].items()}
     assert test["difference"] == pytest.approx(means["ours"] - means["stock literal"], abs=2e-4)
-    assert 0 < test["p"] <= 1 and test["n"] == 8
+    assert 0 < test["p"] <= test["p_holm"] <= 1 and test["n"] == 8
+
+
+def test_ratios_and_tests_are_what_they_say(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    results = importlib.import_module("throughput_results")
+    notes = results.SpeedNotes()
+    for _ in range(2):  # seeds
+        ours, theirs = Times([1.0, 1.0], before=0.5), Times([3.0, 5.0], before=0.0)
+        notes.add(
+            {"ours": ours, "theirs": theirs}, {"ours": 1.5, "theirs": 1.0}, {"ours": [(8, 4)], "theirs": [(9, 3)]}
+        )
+    ratio = notes.ratio("ours", "theirs")
+    assert ratio["whole"] == 4.0 and ratio["first_epoch"] == pytest.approx(18 / 8)
+    assert ratio["by_segment"] == {"median": 4.0, "min": 3.0, "max": 5.0}
+    assert notes.recipe("theirs", 30)["positions_per_real_token"] == 3.0
+    assert notes.recipe("theirs", 30)["pairs_per_cpu_second"]["max"] == 10.0
+    queries = [f"q{i}" for i in range(40)]
+    scores = {
+        seed: {
+            "set": {
+                "ours": {query: 0.9 - 0.01 * (place % 3) for place, query in enumerate(queries)},
+                "theirs": {query: 0.5 + 0.1 * seed + 0.01 * (place % 5) for place, query in enumerate(queries)},
+            }
+        }
+        for seed in (0, 1)
+    }
+    entry = results._retrieval("set", scores, ("ours",), ("theirs",))
+    test = entry["tests"]["ours against theirs"]
+    assert entry["recipes"]["theirs"]["seeds"] == [0.52, 0.62]  # not one seed twice
+    assert test["difference"] == pytest.approx(0.89 - 0.57, abs=2e-3) and test["p"] < 1e-3
+    assert 0.05 < test["p_with_seeds"] < 1  # two seeds that differ by .1 say little
+
+
+def test_an_adapter_is_measured_with_its_adapter(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    results = importlib.import_module("throughput_results")
+    student = tiny_models.dense(tmp_path, tiny_models.SWAHILI)
+    adapters = LanguageAdapters(student)
+    adapters.add("swh_Latn")
+    seen = []
+
+    def measure(model, *_, **__):
+        seen.append(adapters.rows.resting)
+        return SimpleNamespace(per_query={})
+
+    monkeypatch.setattr(results, "evaluate_retrieval", measure)
+    results.retrieval_scores({"a": student}, [SimpleNamespace(name="set", query_language="swh_Latn")], None, None)
+    assert seen == ["swh_Latn"] and adapters.rows.resting == BASE
+
+
+class Times:
+    def __init__(self, cpu, before):
+        self.cpu, self.wall, self.before = cpu, cpu, before
 
 
 def test_trainings_take_turns(monkeypatch):

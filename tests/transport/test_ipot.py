@@ -110,8 +110,8 @@ def test_relaxed_sweeps_stay_finite_and_near_their_marginals_on_costs_without_st
     a, b = a / a.sum(1, keepdim=True), b / b.sum(1, keepdim=True)
     plain = IPOT(beta=0.25, iterations=60).solve(cost, a, b)
     relaxed = replace(IPOT.near_exact(), tolerance=None).solve(cost, a, b)
-    assert relaxed.violation.max() < 0.2 * plain.violation.max()
-    assert relaxed.violation.mean() < 0.1 * plain.violation.mean()
+    assert relaxed.violation.max() < 0.1 * plain.violation.max()
+    assert relaxed.violation.mean() < 0.03 * plain.violation.mean()
 
 
 @pytest.mark.parametrize(("relaxation", "inner"), [(0.9, 3), (1.8, 3), (1.5, 1), (float("nan"), 2)])
@@ -134,6 +134,28 @@ def test_pairs_that_are_done_leave_the_batch_and_do_not_depend_on_the_others(mak
         iterations.add(next(stopped))
     assert len(iterations) > 1  # some did leave before others
     assert max(iterations) < 500
+
+
+def test_a_pair_that_leaves_early_meets_its_columns(make_batch):
+    cost, a, b = make_batch(3, pairs=8, dtype=torch.float32)
+    solver = replace(IPOT.near_exact(), iterations=500, gap=0.5)
+    plan = solver(cost, a, b)
+    assert not torch.allclose(plan, replace(solver, tolerance=None)(cost, a, b), atol=1e-4)  # some did leave
+    assert (plan.sum(1) - b).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("highest", [2.0, 3.0, 4.0])
+def test_near_exact_stays_finite_where_nearly_all_costs_are_the_highest(highest):
+    cost = highest * (torch.rand(500, 31, 29, generator=torch.Generator().manual_seed(0)) < 0.9).float()
+    a, b = torch.full((500, 31), 1 / 31), torch.full((500, 29), 1 / 29)
+    assert torch.isfinite(IPOT.near_exact()(cost, a, b)).all()
+
+
+def test_a_plan_that_is_not_finite_is_an_error():
+    cost = 4 * (torch.rand(2000, 31, 29, generator=torch.Generator().manual_seed(0)) < 0.9).float()
+    a, b = torch.full((2000, 31), 1 / 31), torch.full((2000, 29), 1 / 29)
+    with pytest.raises(InputError, match=r"ran out of numbers.*raise beta"):
+        IPOT(beta=0.25, iterations=60)(cost, a, b)
 
 
 def test_a_gap_is_kept_whatever_the_tolerance(make_batch):

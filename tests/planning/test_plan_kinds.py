@@ -44,6 +44,17 @@ def test_late_interaction(tmp_path):
     assert plan(tmp_path, late=True).seconds["evaluation at the end"] > 0
 
 
+@pytest.mark.parametrize(("late", "said"), [(True, True), (False, False)])
+def test_fewer_negatives_are_told_of_where_the_teacher_makes_the_objective_contrastive(tmp_path, late, said):
+    flags = write_hybrid_run(tmp_path, late=late, check_data="false", max_steps="30")
+    words = ["--on", "t4", "--memory_gb", "0.001"]
+    found = plan_run(
+        parse(TrainConfig, argv({name: flag for name, flag in flags.items() if name != "objective"}, *words))
+    )
+    assert any("--batch_size" in line for line in found.advice)
+    assert any("fewer negatives" in line for line in found.advice) is said
+
+
 @pytest.mark.parametrize("share", ["0", "0.5"])
 def test_retrieval_in_three_kinds_of_batches(tmp_path, share):
     more = ["--bitext", f"so={tmp_path / 'so.jsonl'}", "--pairs", f"mono/en={tmp_path / 'questions.jsonl'}"]

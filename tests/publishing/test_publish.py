@@ -19,6 +19,7 @@ from sentence_transformers import SentenceTransformer
 
 from hf_optical.errors import HFOpticalError, InputError, NonFiniteError
 from hf_optical.publishing.publish import Publication, build
+from hf_optical.results import portable
 
 
 def test_a_built_folder_holds_only_the_models_own_modules(dense_run, tmp_path):
@@ -85,7 +86,8 @@ def test_trimming_says_what_it_does_to_retrieval(tmp_path):
     teacher = tmp_path / "teacher"
     tiny_models.dense(tmp_path / "other").save_pretrained(str(teacher))
     place = _retrieval_set(tmp_path / "s")
-    results = {**RESULTS, "config": {**RESULTS["config"], "teacher": str(teacher)}}
+    command = f"recipes/train.py --teacher {portable(str(teacher))} --seed 0"
+    results = {**RESULTS, "config": {**RESULTS["config"], "teacher": str(teacher)}, "command": command}
     (run / "results.json").write_text(json.dumps(results))
     options = {"trim_texts": TEXTS[:1], "trim_evaluations": [place], "teacher_id": "owner/english"}
     folder = build(Publication(run, "me/tiny", **options), tmp_path / "out")
@@ -98,6 +100,7 @@ def test_trimming_says_what_it_does_to_retrieval(tmp_path):
     assert row["n"] == len(item.queries) and row["difference"] == pytest.approx(row["trimmed"] - row["whole"])
     card = (folder / "README.md").read_text()
     assert f"| s | Swahili | {row['n']} | {row['whole']:.3f} | {row['trimmed']:.3f} |" in card
+    assert "python recipes/train.py --teacher owner/english --seed 0" in card
     for kind in ("queries.{}.jsonl", "qrels.{}.trec"):
         (place / kind.format("sw")).rename(place / kind.format("so"))
     with pytest.raises(InputError, match="no language that the run was measured in"):

@@ -32,9 +32,15 @@ def torchrun(script: str | Path, folder: Path, *words: object, processes: int = 
     places = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "PYTHONPATH": places}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=timeout)
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == 0, _first_error(done.stderr)
 
 
 def ranks_of(folder: Path, processes: int = 2) -> list[dict]:
     """What each rank left in ``FOLDER/rank<n>.pt``."""
     return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(processes)]
+
+
+def _first_error(text: str) -> str:
+    """From the first traceback on: the process that failed first, not those that it took with it."""
+    start = text.find("Traceback")
+    return text[start : start + 6000] if start >= 0 else text[-6000:]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import errno
+import gc
 import logging
 import os
 import reprlib
@@ -133,7 +134,16 @@ def run(main: Callable[[T], object], dataclass_type: type[T], argv: Sequence[str
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         raise SystemExit(130) from None
+    _leave_processes()
     raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _leave_processes() -> None:
+    """Free what a training left behind, then the group of processes: in the other order gloo may hang or abort."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        gc.collect()
+        distributed.destroy_process_group()
 
 
 def _machine_fault(error: OSError) -> str:

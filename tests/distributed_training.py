@@ -9,7 +9,7 @@ from pathlib import Path
 import tiny_models
 import torch
 from accelerate import PartialState
-from torchrun import PLAIN_STEPS
+from torchrun import PLAIN_STEPS, leave
 
 from hf_optical import (
     MultiVectorOTDistillationTrainer,
@@ -58,3 +58,4 @@ if __name__ == "__main__":
     target = Path(sys.argv[1])
     target.mkdir(parents=True, exist_ok=True)
     main(target, bool(int(sys.argv[2])))
+    leave()

@@ -9,7 +9,7 @@ import tiny_models
 import torch
 from accelerate import PartialState
 from datasets import Dataset
-from torchrun import PLAIN_STEPS
+from torchrun import PLAIN_STEPS, leave
 
 from hf_optical import OTDistillationTrainer, OTDistillationTrainingArguments
 from hf_optical.models import load_encoder
@@ -49,3 +49,4 @@ if __name__ == "__main__":
     target = Path(sys.argv[1])
     target.mkdir(parents=True, exist_ok=True)
     main(target, float(sys.argv[2]))
+    leave()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -38,6 +39,13 @@ def torchrun(script: str | Path, folder: Path, *words: object, processes: int = 
 def ranks_of(folder: Path, processes: int = 2) -> list[dict]:
     """What each rank left in ``FOLDER/rank<n>.pt``."""
     return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(processes)]
+
+
+def leave() -> None:
+    """The end of a script: trainers are freed first, the process group last (see tests/sampling/sampling_run.py)."""
+    gc.collect()
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _first_error(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tiny_models
 import torch
-from torchrun import PLAIN_STEPS
+from torchrun import PLAIN_STEPS, leave
 
 from hf_optical.trainer import OTDistillationTrainer
 from hf_optical.training_args import OTDistillationTrainingArguments
@@ -53,3 +53,5 @@ OTDistillationTrainer._inner_training_loop = counted
 cached.train()
 found |= {"cached": weights(cached), "texts": len(cached.teacher.reader), "asked": len(asked)}
 torch.save(found, folder / f"rank{rank}.pt")
+del online, cached
+leave()

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from hf_optical.data.columns import Columns, choose_columns, is_header
 from hf_optical.data.languages import normalize
-from hf_optical.data.swapped import SwapCheck
+from hf_optical.data.swapped import LOOKED_AT, swapped
 from hf_optical.data.tables import FORMATS, Fault, Numbered, Records, positions, read_records, renamed
 from hf_optical.data.texts import text_fault
 from hf_optical.errors import InputError
@@ -119,25 +119,29 @@ def pairs_of(
     records, columns = with_columns(records, name, source_field, translation_field, wanted)
     if columns.guessed:
         report.note(f"{name}: read {columns.source!r} as English and {columns.translation!r} as its translation")
-    kept, swap = 0, SwapCheck(columns.source, columns.translation) if columns.guessed and sentences else None
+    kept, head = 0, list[Pair]()
+    most = LOOKED_AT if sentences and columns.guessed else 0
     for number, row in records.rows:
         fault = row if isinstance(row, Fault) else _pair_fault(row, columns)
         if fault is None and not isinstance(row, Fault):
             kept += 1
-            if swap and swap.add(row[columns.source], row[columns.translation]):
-                _refuse_swapped(swap, name, columns)
-            yield row[columns.source], row[columns.translation]
+            pair = row[columns.source], row[columns.translation]
+            if len(head) < most:
+                head.append(pair)
+                if len(head) == most:
+                    _refuse_swapped(head, name, columns)
+            yield pair
         elif fault is not None:
             _reject(fault, name, number, on_bad_rows, report)
     if not kept:
         raise InputError("no row is left", "give a file with at least one sound row", path=name)
-    if swap:
-        _refuse_swapped(swap, name, columns)
+    if len(head) < most:
+        _refuse_swapped(head, name, columns)
 
 
-def _refuse_swapped(swap: SwapCheck, name: str, columns: Columns) -> None:
-    if verdict := swap.verdict():
-        raise InputError(verdict, swap.remedy(), path=name, field=columns.translation)
+def _refuse_swapped(pairs: list[Pair], name: str, columns: Columns) -> None:
+    if found := swapped(pairs, columns.source, columns.translation):
+        raise InputError(*found, path=name, field=columns.translation)
 
 
 def _reject(fault: Fault, name: str, number: int, on_bad_rows: OnBadRows, report: PairReport) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-__all__ = ["SwapCheck"]
+__all__ = ["LOOKED_AT", "swapped"]
+
+LOOKED_AT = 300
+"""Pairs of the beginning of a file that are enough to say."""
 
 # Words that other languages do not share: "at", "is", "in", "he" and the like are words of Danish, Dutch or Maori.
 _ENGLISH_WORDS = frozenset(("the", "of", "and", "that", "with", "this", "which", "from", "they", "are", "were", "been"))
 _WORD = re.compile(r"[^\W\d_]+")
 _READ = 1000  # characters of a text
-_PAIRS = 300  # of the beginning of a file
 _WORDS = 200  # of each side, below which nothing is said
 _DIFFERENT = 4
 _ENGLISH, _OTHER = 0.08, 0.02
@@ -21,62 +22,37 @@ _ENGLISH, _OTHER = 0.08, 0.02
 English and at most .002 in Amharic, French, German, Hindi, Igbo, Kinyarwanda, Marathi, Somali, Swahili, Tagalog."""
 
 
-class SwapCheck:
-    """Reads the first pairs of a file and says whether English is in the other column.
-
-    Of sentences only: lists of words have no function words.
+def swapped(pairs: Sequence[tuple[str, str]], source: str, translation: str) -> tuple[str, str] | None:
+    """Whether English is in the other column, of sentences: lists of words have no function words.
 
     Args:
-        source: The column that was taken for English.
-        translation: The one that was taken for its translation.
+        pairs: What was taken for English, and for its translation; the first `LOOKED_AT` are looked at.
+        source: Name of the column that was taken for English.
+        translation: Of the other.
+
+    Returns:
+        What is wrong and the remedy; ``None`` where nothing is, or where there is too little text to say.
 
     Example:
         >>> pair = "Mtoto yumo nyumbani na watu wengi", "The child of which they spoke is in this house"
-        >>> SwapCheck("en", "sw").add_all([pair] * 50)
+        >>> problem, remedy = swapped([pair] * 50, "en", "sw")
+        >>> problem
         "column 'sw' reads as English and 'en' does not: 50 and 0 in a hundred words are the, of, and..."
+        >>> remedy
+        'swap the columns, in the file or with --source_field sw --translation_field en'
     """
-
-    def __init__(self, source: str, translation: str) -> None:
-        self._columns = source, translation
-        self._seen = 0
-        self._words = [0, 0]
-        self._english: tuple[list[str], list[str]] = ([], [])
-
-    def add(self, source: str, translation: str) -> bool:
-        """Take in a pair; after the first few hundred it costs nothing.
-
-        Returns:
-            Whether this was the last pair that is looked at.
-        """
-        if self._seen >= _PAIRS:
-            return False
-        for side, text in enumerate((source, translation)):
-            words = _WORD.findall(text[:_READ].lower())
-            self._words[side] += len(words)
-            self._english[side].extend(word for word in words if word in _ENGLISH_WORDS)
-        self._seen += 1
-        return self._seen == _PAIRS
-
-    def add_all(self, pairs: Iterable[tuple[str, str]]) -> str | None:
-        """Take in the first few hundred of these, and give the verdict."""
-        for source, translation in itertools.islice(pairs, _PAIRS):
-            self.add(source, translation)
-        return self.verdict()
-
-    def verdict(self) -> str | None:
-        """What is wrong, in words; ``None`` where nothing is, or where there is too little text to say."""
-        if min(self._words) < _WORDS:
-            return None
-        left, right = (len(found) / words for found, words in zip(self._english, self._words, strict=True))
-        if left > _OTHER or right < _ENGLISH or len(set(self._english[1])) < _DIFFERENT:
-            return None
-        source, translation = self._columns
-        return (
-            f"column {translation!r} reads as English and {source!r} does not: {100 * right:.0f} and {100 * left:.0f} "
-            "in a hundred words are the, of, and..."
-        )
-
-    def remedy(self) -> str:
-        """The options that swap the columns."""
-        source, translation = (shlex.quote(column) for column in self._columns)
-        return f"swap the columns, in the file or with --source_field {translation} --translation_field {source}"
+    left, right = (
+        [word for pair in pairs[:LOOKED_AT] for word in _WORD.findall(pair[side][:_READ].lower())] for side in (0, 1)
+    )
+    if min(len(left), len(right)) < _WORDS:
+        return None
+    found = [word for word in right if word in _ENGLISH_WORDS]
+    other, english = sum(word in _ENGLISH_WORDS for word in left) / len(left), len(found) / len(right)
+    if other > _OTHER or english < _ENGLISH or len(set(found)) < _DIFFERENT:
+        return None
+    problem = (
+        f"column {translation!r} reads as English and {source!r} does not: {100 * english:.0f} and {100 * other:.0f} "
+        "in a hundred words are the, of, and..."
+    )
+    columns = f"--source_field {shlex.quote(translation)} --translation_field {shlex.quote(source)}"
+    return problem, f"swap the columns, in the file or with {columns}"

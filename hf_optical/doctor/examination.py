@@ -10,7 +10,7 @@ import numpy as np
 
 from hf_optical.data.languages import script_of
 from hf_optical.data.pairs import PairSource
-from hf_optical.data.swapped import SwapCheck
+from hf_optical.data.swapped import swapped
 from hf_optical.doctor.encoding import can_repair
 from hf_optical.doctor.kinds import bit_of, chosen_kinds
 from hf_optical.doctor.lengths import length_scores
@@ -93,7 +93,6 @@ def examine(
     index: EvaluationIndex | None = None,
     earlier: np.ndarray | None = None,
     row_checks: list[RowCheck] | None = None,
-    name: str | None = None,
 ) -> Examination:
     """Examine one bitext; nothing in it stops the examination but a file that cannot be read at all.
 
@@ -109,7 +108,6 @@ def examine(
         index: The evaluation set's texts, to find those that the bitext has.
         earlier: Keys of the pairs of files that were examined before.
         row_checks: Further checks of rows, such as of their language.
-        name: What the verdict calls the rows; the file's own by default.
 
     Returns:
         The examination.
@@ -126,14 +124,14 @@ def examine(
     drop = chosen_kinds(checks.drop)
     bitext = open_bitext(source, source_field=source_field, translation_field=translation_field, language=language)
     facts = _Facts(checks, index, row_checks or [])
-    swapped = None
+    wrong_way = None
     for chunk in _with_progress(bitext, checks.progress):
         if not facts.rows:
-            swapped = SwapCheck(*bitext.columns).add_all(zip(chunk.source, chunk.translation, strict=True))
+            wrong_way = swapped(list(zip(chunk.source, chunk.translation, strict=True)), *bitext.columns)
         facts.add(chunk, bitext.language)
-    verdict = Verdict(name or bitext.name, language=bitext.language)
-    if swapped:
-        verdict.notes.append(f"The columns seem to be the wrong way round: {swapped}")
+    verdict = Verdict(bitext.name, language=bitext.language)
+    if wrong_way:
+        verdict.notes.append("The columns seem to be the wrong way round: {}; {}.".format(*wrong_way))
     if bitext.language is None:
         verdict.skipped["script of the translations"] = "no language is known; give --language"
     if not can_repair():

@@ -130,7 +130,8 @@ def _examine(config: TrainConfig, data: TrainingData) -> dict[str, Any]:
     found, files = {}, bitext_by_language(config.bitext, config.language)
     for language, rows in data.bitext.items():
         index = evaluation_index([str(retrieval_folder(folder)) for folder in config.eval], language)
-        verdict = quick_check(rows, language=language, index=index, name=Path(files[language]).name)
+        verdict = quick_check(rows, language=language, index=index)
+        verdict.name = Path(files[language]).name
         print(verdict.text())
         found[language] = verdict.as_dict()
     return found

@@ -18,7 +18,7 @@ from hf_optical.transport._checks import require
 from hf_optical.transport.cost import check_tokens
 from hf_optical.transport.ends import Ends
 from hf_optical.transport.ipot import IPOT
-from hf_optical.transport.kernel_launch import Launch, fitted, launch_for
+from hf_optical.transport.kernel_launch import Launch, fitted
 from hf_optical.transport.sinkhorn import Sinkhorn
 from hf_optical.transport.solver import TransportSolver
 
@@ -52,7 +52,7 @@ def fused_fits(student_tokens: Tensor, teacher_tokens: Tensor, solver: Transport
         and all(tokens.dtype in halves and tokens.shape[1] <= LONGEST for tokens in (student_tokens, teacher_tokens))
         and not teacher_tokens.requires_grad
         and _is_known(solver)
-        and _layout(student_tokens, teacher_tokens, solver) is not None
+        and fitted(student_tokens, teacher_tokens, proximal=isinstance(solver, IPOT)) is not None
     )
 
 
@@ -145,7 +145,7 @@ def run_kernel(
         ends: Special tokens to match, if any.
         gradient: Whether to compute and write the gradient.
         plan: Whether to write the plan.
-        launch: Block sizes and warps, by default `launch_for` the shape.
+        launch: Block sizes and warps, by default those that are `fitted`.
 
     Returns:
         A `Fused`.
@@ -166,7 +166,8 @@ def run_kernel(
     if ends is not None:
         share = ends.share.float().contiguous()
         places = torch.where(share.unsqueeze(1) > 0, ends.places, -1).to(torch.int32).contiguous()
-    blocks = launch or _layout(student, teacher, solver) or launch_for(n, m, proximal=isinstance(solver, IPOT))
+    blocks = launch or fitted(student, teacher, proximal=isinstance(solver, IPOT))
+    assert blocks is not None  # as `fused_fits` says
     relay = student.new_empty(pairs * blocks.block_n * blocks.block_m if blocks.relays else 1, dtype=torch.float32)
     half = student.dtype != torch.float32
     with torch.cuda.device(student.device) if student.is_cuda else nullcontext():
@@ -234,13 +235,6 @@ def _is_known(solver: TransportSolver) -> bool:
     if type(solver) is IPOT:
         return solver.beta >= _SMALLEST_BETA
     return type(solver) is Sinkhorn and solver.epsilon >= sinkhorn.KERNEL_EPSILON
-
-
-def _layout(student: Tensor, teacher: Tensor, solver: TransportSolver) -> Launch | None:
-    proximal = isinstance(solver, IPOT)
-    if student.is_cuda:
-        return fitted(student, teacher, proximal=proximal)
-    return launch_for(student.shape[1], teacher.shape[1], proximal=proximal)
 
 
 def _on_a_device_for_triton(tokens: Tensor) -> bool:

@@ -84,7 +84,7 @@ def fitted(student: Tensor, teacher: Tensor, *, proximal: bool) -> Launch | None
     """The layout for these tokens on their device, with as many stages as its memory on the chip has room for.
 
     Args:
-        student: ``(B, n, d)``, on CUDA.
+        student: ``(B, n, d)``, on CUDA, or anywhere for the interpreter, which has room for all.
         teacher: ``(B, m, d)``.
         proximal: As `launch_for` has it.
 
@@ -92,6 +92,8 @@ def fitted(student: Tensor, teacher: Tensor, *, proximal: bool) -> Launch | None
         ``None`` where there is no room: then the PyTorch form must do.
     """
     usual = launch_for(student.shape[1], teacher.shape[1], proximal=proximal)
+    if not student.is_cuda:
+        return usual
     index = student.device.index or 0
     tf32, room = _has_tf32(index), _memory_on_chip(index)
     launches = (usual._replace(stages=stages) for stages in range(usual.stages, 0, -1))

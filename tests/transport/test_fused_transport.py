@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -39,18 +40,25 @@ def test_the_kernel_compiles_for_devices_and_fits_into_the_memory_that_is_counte
 
 
 @pytest.mark.parametrize(
-    ("room", "tokens", "stages"),
-    [(64, (64, 128), 3), (64, (128, 128), None), (99, (64, 128), 3), (99, (128, 128), None), (227, (128, 128), 3)],
+    ("room", "tf32", "tokens", "stages"),
+    [
+        (64, False, (64, 128), 3),
+        (64, False, (128, 128), None),
+        (99, True, (64, 128), 3),
+        (90, True, (64, 128), 2),
+        (82, True, (64, 128), 1),
+        (80, True, (64, 128), None),
+        (99, True, (128, 128), None),
+        (227, True, (128, 128), 3),
+    ],
 )
-def test_a_launch_takes_the_stages_that_the_device_has_room_for(monkeypatch, room, tokens, stages):
+def test_a_launch_takes_the_stages_that_the_device_has_room_for(monkeypatch, room, tf32, tokens, stages):
     monkeypatch.setattr(kernel_launch, "_memory_on_chip", lambda index: room * 1024)
-    monkeypatch.setattr(kernel_launch, "_has_tf32", lambda index: room > 64)
-    sides = [torch.empty(1, count, 384) for count in tokens]
+    monkeypatch.setattr(kernel_launch, "_has_tf32", lambda index: tf32)
+    device = SimpleNamespace(index=0)
+    sides = [SimpleNamespace(shape=(1, n, 384), dtype=torch.float32, is_cuda=True, device=device) for n in tokens]
     found = kernel_launch.fitted(*sides, proximal=True)
     assert (found and found.stages) == stages
-    monkeypatch.setattr(kernel_launch, "_memory_on_chip", lambda index: 90 * 1024)
-    if room == 99 and stages:
-        assert kernel_launch.fitted(*sides, proximal=True).stages == 2
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -25,7 +25,7 @@ from sentence_transformers.sentence_transformer.modules import Dense, Normalize
 
 from hf_optical.adapters import LanguageAdapters
 from hf_optical.adapters.report import size_rows
-from hf_optical.models import load_encoder
+from hf_optical.encoders.models import load_encoder
 
 LANGUAGES = ("swh_Latn", "som_Latn", "mar_Deva")
 WORDS = [

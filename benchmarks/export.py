@@ -20,16 +20,16 @@ from typing import Any
 import torch
 from sentence_transformers import SentenceTransformer
 
-from hf_optical.configuration import run
+from hf_optical.configuration.parsing import run
 from hf_optical.data.retrieval import read_retrieval_set
-from hf_optical.evaluation.encoding import encode_texts
+from hf_optical.encoders.encoding import encode_texts
+from hf_optical.encoders.models import load_encoder
 from hf_optical.evaluation.retrieval import RetrievalScores, as_run, scores_of_run
 from hf_optical.evaluation.search import search_dense
 from hf_optical.evaluation.significance import compare
-from hf_optical.models import load_encoder
 from hf_optical.publishing.export import ONNX_FILE, OPENVINO_FILE, export, int8_file
 from hf_optical.publishing.runtimes import Parity, load_exported
-from hf_optical.results import write_json
+from hf_optical.results.files import write_json
 
 _TORCH = "torch"
 _PACKAGES = ("torch", "transformers", "sentence-transformers", "onnx", "onnxscript", "onnxruntime", "openvino")

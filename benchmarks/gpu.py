@@ -23,8 +23,8 @@ from gpu_solvers import check_accuracy, sweep_launches, time_solvers
 from gpu_training import time_run, time_step
 from timing import circumstances
 
-from hf_optical.configuration import run
-from hf_optical.results import write_json
+from hf_optical.configuration.parsing import run
+from hf_optical.results.files import write_json
 from hf_optical.transport import Sinkhorn
 from hf_optical.transport.fused import fused_fits
 

@@ -34,13 +34,13 @@ from growth_pairs import arrow, arrow_name, data, rows, words
 
 from hf_optical.adapters import LanguageAdapters
 from hf_optical.adapters.rows import ROW_KEY, row_numbers
-from hf_optical.collation import OTDistillationDataCollator
+from hf_optical.batching import LengthGroupedBatchSampler
+from hf_optical.batching.collation import OTDistillationDataCollator
 from hf_optical.data.bitext import read_bitext
 from hf_optical.data.languages import known_codes
+from hf_optical.encoders.models import load_encoder
 from hf_optical.losses import OTDistillationLoss
-from hf_optical.models import load_encoder
-from hf_optical.results import versions, write_json
-from hf_optical.sampling import LengthGroupedBatchSampler
+from hf_optical.results.files import versions, write_json
 from hf_optical.students import starting_student
 
 LENGTHS, ADAPTERS, BATCH = (8, 16, 32, 64, 128), (1, 4, 16, 64), 16

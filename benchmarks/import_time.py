@@ -16,12 +16,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hf_optical.results import versions, write_json
+from hf_optical.results.files import versions, write_json
 
 CODE = {
     "nothing": "pass",
     "import hf_optical": "import hf_optical",
-    "recipes/train.py --help": "from hf_optical.configuration import help_text\n"
+    "recipes/train.py --help": "from hf_optical.configuration.parsing import help_text\n"
     "from hf_optical.runs.options import TrainConfig\nhelp_text(TrainConfig)",
     "every public name": "import hf_optical\nfor name in hf_optical.__all__: getattr(hf_optical, name)",
 }

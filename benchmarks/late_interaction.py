@@ -21,15 +21,15 @@ import numpy as np
 from tqdm import tqdm
 
 from hf_optical.comparison.statistics import ALPHA, clustered, paired_tests, seed_aware_p
-from hf_optical.configuration import run
+from hf_optical.configuration.parsing import run
 from hf_optical.data.retrieval import read_retrieval_set
+from hf_optical.encoders.encoding import encode_texts
+from hf_optical.encoders.models import load_encoder
 from hf_optical.evaluation.document_cache import DocumentCache
-from hf_optical.evaluation.encoding import encode_texts
 from hf_optical.evaluation.retrieval import evaluate_retrieval, queries_to_score
 from hf_optical.evaluation.scoring import score_run
 from hf_optical.evaluation.significance import holm
-from hf_optical.models import load_encoder
-from hf_optical.results import portable, versions, write_json
+from hf_optical.results.files import portable, versions, write_json
 from hf_optical.search import MemoryIndex
 from hf_optical.search.reranking import order_by_tokens
 

@@ -28,15 +28,15 @@ from datasets import Dataset
 from hf_optical.data.bitext import read_bitext
 from hf_optical.data.languages import normalize
 from hf_optical.data.retrieval import read_retrieval_set
+from hf_optical.encoders.models import load_encoder
 from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.evaluation.layer_probe import LayerProbe, probe_layers, without_copies
 from hf_optical.evaluation.retrieval import RetrievalScores, evaluate_retrieval
 from hf_optical.evaluation.significance import compare
 from hf_optical.figures.layer_probe import draw_layer_probe
-from hf_optical.models import load_encoder
-from hf_optical.results import versions, write_json
+from hf_optical.results.files import versions, write_json
 from hf_optical.students import starting_student
-from hf_optical.students.lexical_stage import LexicalStage, inject_lexicon
+from hf_optical.training.lexical_stage import LexicalStage, inject_lexicon
 
 # As in the paper: the student reads both sides, layer 2, nothing at the output, LoRA on query and value. Ours: the
 # teacher reads the English, the probed layer, an output term; by LoRA, or on the lower layers' own weights.

@@ -34,9 +34,9 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaModel
 
 from hf_optical import LanguageAdapters, OTDistillationTrainer, OTDistillationTrainingArguments
-from hf_optical.configuration import run
-from hf_optical.models import load_encoder
-from hf_optical.results import peak_memory_mb, portable, versions, write_json
+from hf_optical.configuration.parsing import run
+from hf_optical.encoders.models import load_encoder
+from hf_optical.results.files import peak_memory_mb, portable, versions, write_json
 from hf_optical.teacher_cache import CachedTeacher
 
 STOCK = ("stock", "stock literal")

@@ -11,8 +11,8 @@ import argparse
 from pathlib import Path
 
 from hf_optical.data.retrieval import read_retrieval_set
+from hf_optical.encoders.models import load_encoder
 from hf_optical.evaluation.retrieval import evaluate_retrieval
-from hf_optical.models import load_encoder
 
 
 def main() -> None:

@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 from sentence_transformers.util import semantic_search
 
-from hf_optical.configuration import run
+from hf_optical.configuration.parsing import run
 from hf_optical.data.retrieval import read_retrieval_set
+from hf_optical.encoders.encoding import encode_texts
+from hf_optical.encoders.models import load_encoder
 from hf_optical.evaluation.document_cache import DocumentCache
-from hf_optical.evaluation.encoding import encode_texts
-from hf_optical.models import load_encoder
-from hf_optical.results import write_json
+from hf_optical.results.files import write_json
 from hf_optical.search import QdrantIndex
 
 _TIE = 1e-6  # documents whose scores are that close may change places: float32 adds in different orders

@@ -27,9 +27,9 @@ import ot
 import torch
 from timing import circumstances, interleaved, milliseconds, ratios
 
-from hf_optical.configuration import run
+from hf_optical.configuration.parsing import run
 from hf_optical.losses.alignment import transport_loss
-from hf_optical.results import write_json
+from hf_optical.results.files import write_json
 from hf_optical.transport import IPOT, Exact, Sinkhorn, TransportSolver, cosine_cost, uniform_marginals
 
 EPSILON = 0.05

@@ -24,9 +24,9 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
-from hf_optical.configuration import run
+from hf_optical.configuration.parsing import run
 from hf_optical.losses.alignment import transport_term
-from hf_optical.results import write_json
+from hf_optical.results.files import write_json
 from hf_optical.transport import IPOT, Sinkhorn, TransportSolver
 
 SHAPES = {

@@ -26,15 +26,15 @@ import torch
 from datasets import Dataset
 from timing import circumstances, interleaved, milliseconds, ratios
 
-from hf_optical.collation import OTDistillationDataCollator
-from hf_optical.configuration import run
+from hf_optical.batching import LengthGroupedBatchSampler
+from hf_optical.batching.collation import OTDistillationDataCollator
+from hf_optical.configuration.parsing import run
 from hf_optical.data.bitext import read_bitext
+from hf_optical.encoders.models import load_encoder, set_dropout
 from hf_optical.losses import OTDistillationLoss
-from hf_optical.models import load_encoder, set_dropout
-from hf_optical.results import write_json
+from hf_optical.results.files import write_json
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.training_run import run_training
-from hf_optical.sampling import LengthGroupedBatchSampler
 from hf_optical.students import starting_student
 from hf_optical.teacher_cache import CachedTeacher
 

@@ -31,12 +31,12 @@ from throughput_turns import train_in_turns
 from transformers.trainer_utils import SaveStrategy
 
 from hf_optical.adapters import LanguageAdapters
-from hf_optical.configuration import run
+from hf_optical.configuration.parsing import run
 from hf_optical.data.languages import normalize
 from hf_optical.data.retrieval import read_retrieval_set
+from hf_optical.encoders.models import load_encoder, set_dropout
 from hf_optical.evaluation.document_cache import DocumentCache
-from hf_optical.models import load_encoder, set_dropout
-from hf_optical.results import write_json
+from hf_optical.results.files import write_json
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.training_data import TrainingData, read_training_data
 from hf_optical.runs.training_run import trainer_for, watch_for

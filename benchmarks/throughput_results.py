@@ -20,7 +20,7 @@ from hf_optical.comparison.statistics import paired_tests, seed_aware_p
 from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.evaluation.retrieval import evaluate_retrieval
 from hf_optical.evaluation.significance import holm
-from hf_optical.results import portable, versions
+from hf_optical.results.files import portable, versions
 
 METRIC = "ndcg@10"
 _RATES = ("learning_rate", "adapter_learning_rate", "online_learning_rate", "literal_learning_rate")

@@ -15,7 +15,8 @@ from sentence_transformers.sentence_transformer.losses import MSELoss
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hf_optical.collation import TEACHER_TOKENIZED, OTDistillationDataCollator
+from hf_optical.batching.collation import OTDistillationDataCollator
+from hf_optical.encoders.feature_keys import TEACHER_TOKENIZED
 
 
 class OnlineTeacherMSE(nn.Module):

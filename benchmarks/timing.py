@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from hf_optical.results import portable, versions
+from hf_optical.results.files import portable, versions
 
 CLOCK = "processor time of the one thread that works (time.thread_time)"
 

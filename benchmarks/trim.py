@@ -26,12 +26,12 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import XLMRobertaConfig, XLMRobertaModel, XLMRobertaTokenizer
 
-from hf_optical.configuration import run
+from hf_optical.configuration.parsing import run
 from hf_optical.data.retrieval import read_retrieval_set
-from hf_optical.models import load_encoder
+from hf_optical.encoders.models import load_encoder
 from hf_optical.publishing.trim import prove, trim
 from hf_optical.publishing.trim_proof import retrieval_before_and_after
-from hf_optical.results import write_json
+from hf_optical.results.files import write_json
 
 ROWS = 250_002
 _HELD_OUT = 1_000  # sentences of each language that the vocabulary to keep was not chosen by

@@ -12,11 +12,11 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "OTDistillationLoss": "hf_optical.losses",
-    "OTDistillationTrainer": "hf_optical.trainer",
-    "MultiVectorOTDistillationTrainer": "hf_optical.trainer",
-    "OTDistillationTrainingArguments": "hf_optical.training_args",
-    "OTDistillationDataCollator": "hf_optical.collation",
-    "HybridBatchSampler": "hf_optical.sampling",
+    "OTDistillationTrainer": "hf_optical.training.trainer",
+    "MultiVectorOTDistillationTrainer": "hf_optical.training.trainer",
+    "OTDistillationTrainingArguments": "hf_optical.training.arguments",
+    "OTDistillationDataCollator": "hf_optical.batching.collation",
+    "HybridBatchSampler": "hf_optical.batching",
     "LexicalInjectionLoss": "hf_optical.losses",
     "LanguageAdapters": "hf_optical.adapters",
     "grow_student": "hf_optical.students",
@@ -26,14 +26,14 @@ __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:  # for type checkers and editors, which cannot see through __getattr__
     from hf_optical.adapters import LanguageAdapters as LanguageAdapters
-    from hf_optical.collation import OTDistillationDataCollator as OTDistillationDataCollator
+    from hf_optical.batching import HybridBatchSampler as HybridBatchSampler
+    from hf_optical.batching.collation import OTDistillationDataCollator as OTDistillationDataCollator
     from hf_optical.losses import LexicalInjectionLoss as LexicalInjectionLoss
     from hf_optical.losses import OTDistillationLoss as OTDistillationLoss
-    from hf_optical.sampling import HybridBatchSampler as HybridBatchSampler
     from hf_optical.students import grow_student as grow_student
-    from hf_optical.trainer import MultiVectorOTDistillationTrainer as MultiVectorOTDistillationTrainer
-    from hf_optical.trainer import OTDistillationTrainer as OTDistillationTrainer
-    from hf_optical.training_args import OTDistillationTrainingArguments as OTDistillationTrainingArguments
+    from hf_optical.training.arguments import OTDistillationTrainingArguments as OTDistillationTrainingArguments
+    from hf_optical.training.trainer import MultiVectorOTDistillationTrainer as MultiVectorOTDistillationTrainer
+    from hf_optical.training.trainer import OTDistillationTrainer as OTDistillationTrainer
 
 
 def __getattr__(name: str) -> Any:

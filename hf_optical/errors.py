@@ -1,8 +1,32 @@
-"""Errors that a user can act on: what was wrong, where, what was found, and what to do."""
+"""Errors that a user can act on: what was wrong, where, what was found, and what to do.
+
+The tree of exceptions; every one carries its message in full, and :func:`hf_optical.configuration.run` turns it into
+exit code 2::
+
+    HFOpticalError
+    |-- InputError (ValueError)                what the user gave: file, row, field, finding, remedy
+    |   `-- data.languages.UnknownLanguageError
+    |-- NonFiniteError (FloatingPointError)    NaN or infinity, found before the optimizer step
+    |-- OutOfMemoryError (MemoryError)         memory ran out; what to change
+    `-- training.monitor.TrainingAlarm         the monitor stopped a training
+
+Checks of arguments that raise them, and the recognition of other libraries' out-of-memory errors, stand here too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+_SIGNS = (
+    "out of memory",  # CUDA, XPU, MPS
+    "can't allocate memory",  # PyTorch's allocator on CPU, Linux
+    "not enough memory",  # the same on Windows and macOS
+    "cannot allocate memory",
+    "unable to allocate",  # numpy
+    "malloc of size",  # Arrow
+)
 
 
 class HFOpticalError(Exception):
@@ -49,3 +73,93 @@ class InputError(HFOpticalError, ValueError):
 
 class NonFiniteError(HFOpticalError, FloatingPointError):
     """A NaN or infinity in a teacher, student, plan, loss or gradient, found before the optimizer step."""
+
+
+class OutOfMemoryError(HFOpticalError, MemoryError):
+    """Memory ran out; says where, and what to change."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of any library says that memory ran out.
+
+    Example:
+        >>> is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"))
+        True
+        >>> is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+        False
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _SIGNS)
+
+
+@contextmanager
+def explained(place: Callable[[], str], remedies: Callable[[], list[str]]) -> Iterator[None]:
+    """Turn any library's error of missing memory into one of ours; other errors pass.
+
+    Args:
+        place: Says where it happened; called when it did.
+        remedies: What to change, best first; called when it did.
+
+    Raises:
+        OutOfMemoryError: In place of the library's.
+
+    Example:
+        >>> with explained(lambda: "step 3", lambda: ["batch_size 8 in place of 16"]):
+        ...     raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ...")
+        Traceback (most recent call last):
+        ...
+        hf_optical.errors.OutOfMemoryError: step 3: memory ran out (CUDA out of memory). Remedy: ...
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, HFOpticalError) or not is_out_of_memory(error):
+            raise
+        raise OutOfMemoryError(message(error, place(), remedies())) from error
+
+
+def message(error: BaseException, place: str, remedies: list[str]) -> str:
+    """The one message: where, what was found, what to change."""
+    found = (str(error).splitlines() or [""])[0].split(". ")[0].strip(" .")[:160] or type(error).__name__
+    choice = "; or ".join(remedies)
+    return f"{place}: memory ran out ({found}). Remedy: {choice}. recipes/train.py --plan says beforehand what fits."
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    """Stop at a value that is none of the choices.
+
+    Args:
+        name: The argument.
+        value: What was given.
+        choices: What may be given.
+
+    Raises:
+        InputError: It is none of them.
+
+    Example:
+        >>> check_choice("objective", "nse", ("triplet", "nce"))
+        Traceback (most recent call last):
+        hf_optical.errors.InputError: field 'objective': is 'nse'. Remedy: use one of triplet, nce.
+    """
+    if value not in choices:
+        raise InputError(f"is {value!r}", f"use one of {', '.join(choices)}", field=name)
+
+
+def check_positive(name: str, value: float) -> None:
+    """Stop at a value that is not above 0, NaN among them.
+
+    Args:
+        name: The argument.
+        value: What was given.
+
+    Raises:
+        InputError: It is not above 0.
+
+    Example:
+        >>> check_positive("temperature", 0)
+        Traceback (most recent call last):
+        hf_optical.errors.InputError: field 'temperature': is 0. Remedy: give a positive number.
+    """
+    if not value > 0:
+        raise InputError(f"is {value}", "give a positive number", field=name)

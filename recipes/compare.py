@@ -23,10 +23,10 @@ from hf_optical.comparison.plans import keep_plans
 from hf_optical.comparison.references import compute_references, found_references
 from hf_optical.comparison.report import build_report, write_report
 from hf_optical.comparison.tables import to_markdown
-from hf_optical.configuration import option, run
+from hf_optical.configuration.parsing import option, run
 from hf_optical.errors import InputError
 from hf_optical.evaluation.milestones import COLUMNS
-from hf_optical.results import portable, write_results
+from hf_optical.results.files import portable, write_results
 
 
 @dataclass

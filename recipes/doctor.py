@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from hf_optical.configuration import option, run
+from hf_optical.configuration.parsing import option, run
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.doctor import Checks, Examination, evaluation_index, examine, write_clean
 from hf_optical.doctor.page import write_page
 from hf_optical.doctor.reading import open_bitext
-from hf_optical.results import write_results
+from hf_optical.results.files import write_results
 
 
 @dataclass
@@ -89,7 +89,7 @@ def _examine(config: DoctorConfig, file: str, earlier: np.ndarray) -> Examinatio
     )
     if config.teacher:
         from hf_optical.doctor.optional import check_with_model
-        from hf_optical.models import load_encoder
+        from hf_optical.encoders.models import load_encoder
 
         check_with_model(found, load_encoder(config.teacher), batch_size=config.batch_size)
     return found

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from hf_optical.adapters.query_encoder import query_encoder
-from hf_optical.configuration import option, run
+from hf_optical.configuration.parsing import option, run
+from hf_optical.data.benchmarks import retrieval_folder
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.languages import ENGLISH
-from hf_optical.data.literature import retrieval_folder
 from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set, retrieval_languages
+from hf_optical.encoders.models import load_encoder
 from hf_optical.errors import InputError
 from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.evaluation.multilingual import evaluate_multilingual
@@ -37,8 +38,7 @@ from hf_optical.evaluation.report import (
 )
 from hf_optical.evaluation.retrieval import evaluate_retrieval
 from hf_optical.figures.language_pairs import draw_language_pairs
-from hf_optical.models import load_encoder
-from hf_optical.results import write_results
+from hf_optical.results.files import write_results
 
 
 @dataclass

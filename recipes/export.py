@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hf_optical.configuration import option, run
+from hf_optical.configuration.parsing import option, run
 from hf_optical.publishing.export import ONNX_FILE, OPENVINO_FILE, adapter_folder, export, int8_file, merge_adapter
 from hf_optical.publishing.runtimes import compare, load_exported
 from hf_optical.publishing.samples import read_sample

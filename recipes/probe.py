@@ -13,16 +13,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hf_optical.configuration import option, run
+from hf_optical.configuration.parsing import option, run
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.lexicon import read_lexicon
 from hf_optical.data.pairs import PairReport
 from hf_optical.data.tokenizer_report import read_texts, report_tokenizer, tokenizer_table
+from hf_optical.encoders.models import load_encoder
 from hf_optical.errors import InputError
 from hf_optical.evaluation.layer_probe import LayerProbe, probe_layers, without_copies
 from hf_optical.figures.layer_probe import draw_layer_probe
-from hf_optical.models import load_encoder
-from hf_optical.results import write_results
+from hf_optical.results.files import write_results
 
 SPECIAL_TOKENS = ("exclude", "include", "first")
 

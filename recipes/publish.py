@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hf_optical.configuration import option, run
+from hf_optical.configuration.parsing import option, run
 from hf_optical.data.languages import normalize
 from hf_optical.errors import InputError
 from hf_optical.publishing.hub import push

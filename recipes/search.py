@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hf_optical.adapters.query_encoder import query_encoder
-from hf_optical.configuration import option, run
+from hf_optical.configuration.parsing import option, run
 from hf_optical.data.text_rows import read_text_rows
 from hf_optical.data.texts import excerpt
+from hf_optical.encoders.models import load_encoder
 from hf_optical.errors import InputError
-from hf_optical.models import load_encoder
 from hf_optical.search import DocumentIndex, MemoryIndex, TokenReranker
 
 

@@ -12,14 +12,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hf_optical.configuration import run
+from hf_optical.configuration.parsing import run
 from hf_optical.runs.options import TrainConfig
 
 
 def main(config: TrainConfig) -> None:
     """Prepare the embedded default where no data is given, and run or plan."""
     if config.plan:
-        from hf_optical.planning.planner import plan_run
+        from hf_optical.runs.planning.planner import plan_run
 
         with tempfile.TemporaryDirectory(prefix="hf_optical-plan-") as scratch:
             _prepare_sample(config, Path(scratch))

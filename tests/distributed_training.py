@@ -16,7 +16,7 @@ from hf_optical import (
     OTDistillationTrainer,
     OTDistillationTrainingArguments,
 )
-from hf_optical.models import load_encoder
+from hf_optical.encoders.models import load_encoder
 
 
 def main(folder: Path, late: bool) -> None:

@@ -16,8 +16,8 @@ from torchrun import PLAIN_STEPS
 
 from hf_optical import MultiVectorOTDistillationTrainer, OTDistillationTrainer, OTDistillationTrainingArguments
 from hf_optical.adapters import LanguageAdapters
-from hf_optical.models import load_encoder
-from hf_optical.sampling import HybridBatchSampler
+from hf_optical.batching import HybridBatchSampler
+from hf_optical.encoders.models import load_encoder
 
 BATCH, STEPS = 8, 20
 # Name: the kinds of data, the objective on bitext, late interaction.
@@ -141,7 +141,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     found = {name: train(folder, name, processes=2) for name in CASES}
     torch.save(found, folder / f"rank{torch.distributed.get_rank()}.pt")
-    # Trainers first: see tests/sampling/sampling_run.py.
+    # Trainers first: see tests/batching/sampling_run.py.
     gc.collect()
     torch.distributed.destroy_process_group()
 

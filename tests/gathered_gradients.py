@@ -19,7 +19,7 @@ from hf_optical import (
     OTDistillationTrainer,
     OTDistillationTrainingArguments,
 )
-from hf_optical.models import load_encoder
+from hf_optical.encoders.models import load_encoder
 
 ROWS = 8
 CASES = [
@@ -85,7 +85,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     found = {name_of(*case): one_step(folder, *case, processes=2) for case in CASES}
     torch.save(found, folder / f"rank{torch.distributed.get_rank()}.pt")
-    # Trainers first: see tests/sampling/sampling_run.py.
+    # Trainers first: see tests/batching/sampling_run.py.
     gc.collect()
     torch.distributed.destroy_process_group()
 

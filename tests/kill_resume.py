@@ -64,7 +64,7 @@ def start(flags: list[str], output: Path) -> int:
             os.dup2(log.fileno(), 2)
             from script_modules import load_recipe
 
-            from hf_optical.configuration import run
+            from hf_optical.configuration.parsing import run
 
             recipe = load_recipe("train")
             try:

@@ -12,7 +12,7 @@ from datasets import Dataset
 from torchrun import PLAIN_STEPS, leave
 
 from hf_optical import OTDistillationTrainer, OTDistillationTrainingArguments
-from hf_optical.models import load_encoder
+from hf_optical.encoders.models import load_encoder
 
 
 def main(folder: Path, output_weight: float) -> None:

@@ -32,7 +32,7 @@ def load_recipe(name: str) -> ModuleType:
 
 def results_of(recipe: ModuleType, config: type, output: Path, *words: object) -> dict[str, Any]:
     """What a recipe writes into ``output/results.json``, given these words of a command line."""
-    from hf_optical.configuration import parse
+    from hf_optical.configuration.parsing import parse
 
     recipe.main(parse(config, [*map(str, words), "--output_dir", str(output)]))
     return json.loads((output / "results.json").read_text())
@@ -48,7 +48,7 @@ def argv(flags: Mapping[str, str | list[str]], *more: str) -> list[str]:
 
 def call(recipe: ModuleType, flags: dict[str, str | list[str]], *more: str) -> int:
     """The exit code of the training recipe under these flags and words."""
-    from hf_optical.configuration import run
+    from hf_optical.configuration.parsing import run
 
     try:
         run(recipe.main, recipe.TrainConfig, argv(flags, *more))

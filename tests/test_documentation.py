@@ -23,7 +23,7 @@ from script_modules import load_script
 
 from hf_optical.adapters import LanguageAdapters
 from hf_optical.comparison import cells_of
-from hf_optical.configuration import parse
+from hf_optical.configuration.parsing import parse
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -25,7 +25,7 @@ def test_importing_the_package_imports_no_host():
 def test_the_options_of_the_recipe_are_read_without_a_host():
     code = (
         "from hf_optical.runs.options import TrainConfig\n"
-        "from hf_optical.configuration import parse, help_text\n"
+        "from hf_optical.configuration.parsing import parse, help_text\n"
         "assert '--plan' in help_text(TrainConfig)\n"
         "assert parse(TrainConfig, ['--max_steps', '3']).max_steps == 3"
     )

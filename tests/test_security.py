@@ -11,7 +11,7 @@ import pytest
 import tiny_models
 from script_modules import ROOT, call, load_recipe
 
-from hf_optical.configuration import parse
+from hf_optical.configuration.parsing import parse
 from hf_optical.errors import InputError
 
 SOURCES = sorted([*(ROOT / "hf_optical").rglob("*.py"), *(ROOT / "recipes").rglob("*.py")])

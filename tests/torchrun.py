@@ -42,7 +42,7 @@ def ranks_of(folder: Path, processes: int = 2) -> list[dict]:
 
 
 def leave() -> None:
-    """The end of a script: trainers are freed first, the process group last (see tests/sampling/sampling_run.py)."""
+    """The end of a script: trainers are freed first, the process group last (see tests/batching/sampling_run.py)."""
     gc.collect()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

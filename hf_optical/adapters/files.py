@@ -223,7 +223,7 @@ def load_language(
 
 
 def _base(repository: Repository, device: str | None) -> BaseModel:
-    from hf_optical.models import load_encoder
+    from hf_optical.encoders.models import load_encoder
 
     if (repository.folder / "modules.json").is_file():
         return load_encoder(str(repository.folder), device=device)

@@ -8,7 +8,7 @@ from typing import Any
 
 from hf_optical.adapters.files import FOLDER, Repository, open_repository
 from hf_optical.data.languages import UnknownLanguageError, normalize
-from hf_optical.models import load_encoder
+from hf_optical.encoders.models import load_encoder
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import numpy as np
 from hf_optical.comparison.matrix import Cell
 from hf_optical.comparison.runs import DISK_FILE
 from hf_optical.errors import InputError
-from hf_optical.results import PER_QUERY_FILE, RESULTS_FILE
+from hf_optical.results.files import PER_QUERY_FILE, RESULTS_FILE
 
 _OF_THE_TEACHER = ("raw", "ceiling")
 _OF_THE_START = ("before", "aligned")

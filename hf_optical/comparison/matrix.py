@@ -12,7 +12,7 @@ from typing import Any
 from hf_optical.comparison.option_checks import check_options
 from hf_optical.data.languages import normalize
 from hf_optical.errors import InputError
-from hf_optical.results import RESULTS_FILE, plain
+from hf_optical.results.files import RESULTS_FILE, plain
 
 MARKER = "cell.json"
 SHARED = "shared"  # grown students and vectors of documents, which many runs need

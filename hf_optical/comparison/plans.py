@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from hf_optical.comparison.matrix import Cell
+from hf_optical.encoders.models import load_encoder
 from hf_optical.figures.word_plan import word_plan
-from hf_optical.models import load_encoder
-from hf_optical.results import write_json
+from hf_optical.results.files import write_json
 
 PLAN_FILE = "plans.json"
 

@@ -15,12 +15,12 @@ from hf_optical.comparison.matrix import Cell, listed
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.languages import normalize
 from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set
+from hf_optical.encoders.models import load_encoder
 from hf_optical.errors import InputError
 from hf_optical.evaluation.bm25 import TOKENISATIONS, evaluate_bm25
 from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.evaluation.retrieval import RetrievalScores, evaluate_retrieval, queries_to_score
-from hf_optical.models import load_encoder
-from hf_optical.results import RESULTS_FILE, plain, write_json, write_results
+from hf_optical.results.files import RESULTS_FILE, plain, write_json, write_results
 
 REFERENCES = {
     "raw": "the teacher reads the query as it is: what the user has today",

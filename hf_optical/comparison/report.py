@@ -24,9 +24,9 @@ from hf_optical.comparison.tables import (
     to_latex,
     to_markdown,
 )
-from hf_optical.comparison.words import display, main_entries, metric_name, place_name, sentences
+from hf_optical.comparison.verdicts import display, main_entries, metric_name, place_name, sentences
 from hf_optical.evaluation.tasks import row_name
-from hf_optical.results import plain, versions
+from hf_optical.results.files import plain, versions
 
 
 @dataclass

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from hf_optical.comparison.matrix import MARKER, Cell
 from hf_optical.errors import HFOpticalError, InputError
-from hf_optical.results import write_json
+from hf_optical.results.files import write_json
 
 DISK_FILE = "disk.json"
 _LOCK = ".lock"

@@ -9,7 +9,7 @@ from typing import Any
 
 from hf_optical.comparison.statistics import ALPHA
 from hf_optical.comparison.summary import ALL
-from hf_optical.comparison.words import display, number, p_value
+from hf_optical.comparison.verdicts import display, number, p_value
 from hf_optical.evaluation.tasks import row_name
 
 MARKS = (

@@ -10,7 +10,7 @@ Layout of a folder (BEIR, Thakur et al. 2021, arXiv:2104.08663, with a language 
 
 A file without a language serves every language. Languages in file names may be any code that ``normalize`` takes.
 In place of a folder all readers take a name of the literature, an MTEB task or a Hub id
-(:func:`hf_optical.data.literature.retrieval_folder`).
+(:func:`hf_optical.data.benchmarks.retrieval_folder`).
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def read_retrieval_set(
 
 
 def _resolved(folder: str | Path) -> Path:
-    from hf_optical.data.literature import retrieval_folder
+    from hf_optical.data.benchmarks import retrieval_folder
 
     return retrieval_folder(folder)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hf_optical.doctor.words import Words
+from hf_optical.doctor.word_hashes import Words
 
 __all__ = ["BUCKETS", "Lexicon", "Stems", "content", "joined", "learn", "stems_of"]
 

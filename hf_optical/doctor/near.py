@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hf_optical.doctor.words import Words, mixed
+from hf_optical.doctor.word_hashes import Words, mixed
 
 __all__ = ["LEAST_EQUAL", "SIGNATURE", "first_seen", "near_duplicates", "pair_keys", "signatures"]
 

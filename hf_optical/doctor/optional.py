@@ -58,8 +58,8 @@ def check_with_model(examination: Examination, model: Any, *, batch_size: int = 
 
     Args:
         examination: Its flags and verdict are completed.
-        model: A dense encoder that reads both languages (:func:`hf_optical.models.load_encoder`). An English teacher
-            says little of other languages; the verdict tells how well the model ranks true pairs above random ones.
+        model: A dense encoder that reads both languages (:func:`~hf_optical.encoders.models.load_encoder`). An English
+            teacher says little of other languages; the verdict tells how well it ranks true pairs above random ones.
         batch_size: Texts at a time.
         above: Probability of being a random pair from which a row is marked.
     """

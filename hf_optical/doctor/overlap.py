@@ -10,7 +10,7 @@ import numpy as np
 from hf_optical.data.languages import ENGLISH
 from hf_optical.data.retrieval_files import scan
 from hf_optical.data.tables import Fault, read_json_rows
-from hf_optical.doctor.words import Words, mixed, words_of
+from hf_optical.doctor.word_hashes import Words, mixed, words_of
 
 __all__ = ["EvaluationIndex", "Overlap", "evaluation_index"]
 

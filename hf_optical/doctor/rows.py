@@ -27,7 +27,7 @@ from hf_optical.doctor.kinds import bit_of
 from hf_optical.doctor.numbers import number_mismatch
 from hf_optical.doctor.overlap import EvaluationIndex
 from hf_optical.doctor.reading import Chunk
-from hf_optical.doctor.words import Words, words_of
+from hf_optical.doctor.word_hashes import Words, words_of
 
 __all__ = ["Limits", "RowFacts", "look"]
 

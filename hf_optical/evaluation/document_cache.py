@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import xxhash
 
-from hf_optical.evaluation.encoding import (
+from hf_optical.encoders.encoding import (
     Encoder,
     Interaction,
     Role,
@@ -25,7 +25,7 @@ from hf_optical.evaluation.encoding import (
     gather_dense,
     resolve_interaction,
 )
-from hf_optical.evaluation.token_vectors import TokenVectors
+from hf_optical.encoders.token_vectors import TokenVectors
 
 
 class DocumentCache:
@@ -59,7 +59,7 @@ class DocumentCache:
         batch_size: int = 32,
         show_progress: bool = False,
     ) -> Vectors:
-        """Return the vectors of ``texts``; arguments as in :func:`~hf_optical.evaluation.encoding.encode_texts`.
+        """Return the vectors of ``texts``; arguments as in :func:`~hf_optical.encoders.encoding.encode_texts`.
 
         Returns:
             ``(n, dimension)`` float32 or :class:`TokenVectors`, memory-mapped and read-only where a folder is used.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sentence_transformers.base.evaluation import BaseEvaluator
 
+from hf_optical.encoders.encoding import Encoder, Interaction, Vectors, encode_texts, resolve_interaction
 from hf_optical.errors import InputError
-from hf_optical.evaluation.encoding import Encoder, Interaction, Vectors, encode_texts, resolve_interaction
 from hf_optical.evaluation.retrieval import (
     RetrievalScores,
     evaluate_against_vectors,

@@ -16,9 +16,15 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm.auto import trange
 
+from hf_optical.encoders.teachers import is_late_interaction, query_prompt
+from hf_optical.encoders.word_vectors import (
+    WordPooling,
+    comparable_layers,
+    number_of_layers,
+    read_words,
+    tokens_outside_words,
+)
 from hf_optical.errors import InputError, NonFiniteError
-from hf_optical.losses.words import WordPooling, comparable_layers, number_of_layers, read_words, tokens_outside_words
-from hf_optical.teachers import is_late_interaction, query_prompt
 
 _CHUNK = 1024
 _TIE = 1e-6

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from hf_optical.data.retrieval import RetrievalSet
+from hf_optical.encoders.encoding import Encoder, Interaction
 from hf_optical.evaluation.document_cache import DocumentCache
-from hf_optical.evaluation.encoding import Encoder, Interaction
 from hf_optical.evaluation.retrieval import RetrievalScores, evaluate_retrieval
 from hf_optical.evaluation.significance import Comparison, compare_all
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hf_optical.encoders.encoding import Encoder, Interaction, Vectors, resolve_interaction
 from hf_optical.errors import InputError
 from hf_optical.evaluation.bias import (
     LanguageBias,
@@ -18,7 +19,6 @@ from hf_optical.evaluation.bias import (
     worst_language,
 )
 from hf_optical.evaluation.document_cache import DocumentCache
-from hf_optical.evaluation.encoding import Encoder, Interaction, Vectors, resolve_interaction
 from hf_optical.evaluation.multilingual_set import MultilingualSet
 from hf_optical.evaluation.retrieval import (
     RetrievalScores,

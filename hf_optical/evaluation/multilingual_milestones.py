@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hf_optical.evaluation.encoding import Encoder, Interaction
+from hf_optical.encoders.encoding import Encoder, Interaction
 from hf_optical.evaluation.multilingual import MultilingualScores, evaluate_multilingual
 from hf_optical.evaluation.multilingual_set import MultilingualSet
 from hf_optical.evaluation.report import multilingual_entries

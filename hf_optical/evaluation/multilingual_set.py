@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from hf_optical.data.benchmarks import retrieval_folder
 from hf_optical.data.languages import normalize
-from hf_optical.data.literature import retrieval_folder
 from hf_optical.data.qrels import read_qrels
 from hf_optical.data.retrieval import OnProblem, RetrievalSet, read_retrieval_set, retrieval_languages
 from hf_optical.data.retrieval_files import scan

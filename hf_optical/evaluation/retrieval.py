@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hf_optical.errors import InputError
-from hf_optical.evaluation.document_cache import DocumentCache
-from hf_optical.evaluation.encoding import (
+from hf_optical.encoders.encoding import (
     Encoder,
     Interaction,
     Vectors,
@@ -18,9 +16,11 @@ from hf_optical.evaluation.encoding import (
     model_name,
     resolve_interaction,
 )
+from hf_optical.encoders.token_vectors import TokenVectors
+from hf_optical.errors import InputError
+from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.evaluation.scoring import mean_scores, score_run
 from hf_optical.evaluation.search import Similarity, search_dense, search_multi_vector
-from hf_optical.evaluation.token_vectors import TokenVectors
 
 if TYPE_CHECKING:
     from hf_optical.data.retrieval import RetrievalSet

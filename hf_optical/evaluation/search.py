@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from sentence_transformers.util import maxsim
 
+from hf_optical.encoders.token_vectors import TokenVectors
 from hf_optical.errors import InputError
-from hf_optical.evaluation.token_vectors import TokenVectors
 
 Similarity = Literal["cosine", "dot"]
 

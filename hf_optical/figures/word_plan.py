@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from sentence_transformers.base.model import BaseModel
 
+from hf_optical.encoders.teachers import query_prompt
+from hf_optical.encoders.token_view import boundary_token_ids
 from hf_optical.figures.plan import sentence_plan
 from hf_optical.figures.svg import ACCENT, FAINT, Svg
-from hf_optical.losses.tokens import boundary_token_ids
-from hf_optical.teachers import query_prompt
 from hf_optical.transport import TransportSolver
 
 

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
+from hf_optical.encoders.token_view import SpecialTokens, content_mask
 from hf_optical.transport import TransportSolver, uniform_marginals, weighted_marginals
 from hf_optical.transport.aligned import aligned_cost
 from hf_optical.transport.ends import Ends
 from hf_optical.transport.fused import fused_fits, fused_transport
 
-SpecialTokens = Literal["match", "exclude", "transport"]
 Side = tuple[Tensor, Tensor, Tensor]
 """Token vectors (B, n, d), which are real (B, n), which are special (B, n)."""
-
-
-def content_mask(mask: Tensor, special: Tensor, special_tokens: SpecialTokens) -> Tensor:
-    """Tokens that take part in the transport, (B, n), bool.
-
-    A row that has nothing but special tokens keeps them, so that no row is without mass.
-
-    Example:
-        >>> mask = torch.tensor([[True, True, True, False]])
-        >>> special = torch.tensor([[True, False, True, False]])
-        >>> content_mask(mask, special, "match").tolist()
-        [[False, True, False, False]]
-    """
-    if special_tokens == "transport":
-        return mask
-    content = mask & ~special
-    return torch.where(content.any(dim=1, keepdim=True), content, mask)
 
 
 def transport_loss(

@@ -9,7 +9,7 @@ from sentence_transformers.util.distributed import all_gather_padded, get_rank
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hf_optical.losses.tokens import TokenView
+from hf_optical.encoders.token_view import TokenView
 
 
 class InBatchContrast(nn.Module):

@@ -7,10 +7,11 @@ from typing import Any
 
 from sentence_transformers.base.model import BaseModel
 
-from hf_optical.collation import CACHED_ROWS, MIRROR, TEACHER_TOKENIZED, same_tokenization
+from hf_optical.batching.collation import same_tokenization
+from hf_optical.encoders.feature_keys import CACHED_ROWS, MIRROR, TEACHER_TOKENIZED
+from hf_optical.encoders.teachers import Teacher, query_prompt
 from hf_optical.errors import InputError
 from hf_optical.losses.terms import reads_english
-from hf_optical.teachers import Teacher, query_prompt
 
 
 def needs_own_tokens(student: BaseModel, teacher: Teacher) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hf_optical.encoders.token_view import TokenView
 from hf_optical.errors import NonFiniteError
-from hf_optical.losses.tokens import TokenView
 
 
 def check_finite(views: Mapping[str, TokenView], tokenizers: Mapping[str, Any]) -> None:

@@ -11,13 +11,9 @@ from sentence_transformers.util.distributed import all_gather, all_gather_with_g
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hf_optical.arguments import check_choice, check_positive
-from hf_optical.collation import MIRROR, TEACHER_TOKENIZED
-from hf_optical.errors import InputError, NonFiniteError
-from hf_optical.losses.false_negatives import Sets, false_negatives, translation_sets
-from hf_optical.losses.features import check_teacher_tokens, needs_own_tokens
-from hf_optical.losses.word_contrast import hardest_triplet, info_nce
-from hf_optical.losses.words import (
+from hf_optical.encoders.feature_keys import MIRROR, TEACHER_TOKENIZED
+from hf_optical.encoders.teachers import check_same_space, freeze, is_late_interaction
+from hf_optical.encoders.word_vectors import (
     WordVectors,
     check_layer,
     comparable_layers,
@@ -25,7 +21,10 @@ from hf_optical.losses.words import (
     read_words,
     tokens_outside_words,
 )
-from hf_optical.teachers import check_same_space, freeze, is_late_interaction
+from hf_optical.errors import InputError, NonFiniteError, check_choice, check_positive
+from hf_optical.losses.false_negatives import Sets, false_negatives, translation_sets
+from hf_optical.losses.features import check_teacher_tokens, needs_own_tokens
+from hf_optical.losses.word_contrast import hardest_triplet, info_nce
 
 LexicalObjective = Literal["triplet", "nce"]
 LEXICAL_OBJECTIVES = ("triplet", "nce")

@@ -10,10 +10,17 @@ from sentence_transformers.base.model import BaseModel
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hf_optical.arguments import check_choice, check_positive
-from hf_optical.collation import CACHED_ROWS, MIRROR
-from hf_optical.errors import InputError
-from hf_optical.losses.alignment import SpecialTokens, transport_term
+from hf_optical.encoders.feature_keys import CACHED_ROWS, MIRROR
+from hf_optical.encoders.teachers import Teacher, TeacherStandIn, check_same_space, freeze, is_late_interaction
+from hf_optical.encoders.token_view import (
+    SpecialTokens,
+    TokenView,
+    boundary_token_ids,
+    encode_tokens,
+    pools_one_token,
+)
+from hf_optical.errors import InputError, check_choice, check_positive
+from hf_optical.losses.alignment import transport_term
 from hf_optical.losses.contrast import InBatchContrast
 from hf_optical.losses.features import check_pairs, needs_own_tokens
 from hf_optical.losses.finite import check_finite
@@ -22,13 +29,6 @@ from hf_optical.losses.nearest import nearest_alignment
 from hf_optical.losses.ranking import ranking_loss
 from hf_optical.losses.terms import parse_objective, reads_english
 from hf_optical.losses.token_mse import Alignment, token_mse
-from hf_optical.losses.tokens import (
-    TokenView,
-    boundary_token_ids,
-    encode_tokens,
-    pools_one_token,
-)
-from hf_optical.teachers import Teacher, TeacherStandIn, check_same_space, freeze, is_late_interaction
 from hf_optical.transport import IPOT, TransportSolver
 
 _OF_TOKENS = {"ot", "greedy", "nearest", "source"}  # they train the special tokens only where those take part
@@ -56,7 +56,7 @@ class OTDistillationLoss(nn.Module):
         token_weights: Importance of every token id, for the student's and for the teacher's vocabulary (IDF, say,
             from :func:`hf_optical.transport.idf_weights`); uniform marginals where ``None``.
         bank: The teacher's unit sentence vectors of the English side of the bitext, (N, d), for the term ``ranking``:
-            :func:`~hf_optical.losses.teacher_bank.teacher_bank`. Can be set later; the trainers make it.
+            :func:`~hf_optical.training.teacher_bank.teacher_bank`. Can be set later; the trainers make it.
         gather_across_devices: Contrast with the English of all processes (then two processes equal one).
         check_finite: Stop with :class:`~hf_optical.errors.NonFiniteError`, naming the rows, before a NaN can reach
             the optimizer. Costs one device synchronisation per step.

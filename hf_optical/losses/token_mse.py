@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from hf_optical.losses.alignment import SpecialTokens, content_mask, first_special, last_special
+from hf_optical.encoders.token_view import SpecialTokens, content_mask
+from hf_optical.losses.alignment import first_special, last_special
 from hf_optical.transport import cosine_cost
 
 Alignment = Callable[[Tensor, Tensor, Tensor], Tensor]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hf_optical.data.languages import ENGLISH
-from hf_optical.results import portable
+from hf_optical.results.files import portable
 
 _LONG_COMMAND = 100  # characters; a longer one gets a line for each option
 

@@ -161,7 +161,7 @@ def check_dense(folder: str | Path) -> None:
     Raises:
         InputError: A late-interaction model, or one whose weights are adapters of another.
     """
-    from hf_optical.models import names_late_interaction
+    from hf_optical.encoders.models import names_late_interaction
 
     if names_late_interaction(str(folder)):
         raise InputError("is a late-interaction model", "export dense models; serve this one with PyTorch", path=folder)
@@ -194,7 +194,7 @@ def merge_adapter(folder: str | Path, adapter: str | Path, target: str | Path) -
     """
     from peft import PeftModel
 
-    from hf_optical.models import load_encoder, save_whole
+    from hf_optical.encoders.models import load_encoder, save_whole
 
     if not (Path(adapter) / "adapter_config.json").is_file():
         raise InputError("holds no adapter", "give a folder such as adapters/swh_Latn", path=adapter)
@@ -223,8 +223,8 @@ class _Body(nn.Module):
 
 
 def _write_onnx(folder: Path, file: Path) -> None:
-    from hf_optical.models import load_encoder
-    from hf_optical.students.parts import tokenizer_of, transformer_of
+    from hf_optical.encoders.models import load_encoder
+    from hf_optical.encoders.parts import tokenizer_of, transformer_of
 
     module = transformer_of(load_encoder(str(folder), device="cpu"))  # type: ignore[arg-type]
     known = set(inspect.signature(module.model.forward).parameters) & set(tokenizer_of(module).model_input_names)

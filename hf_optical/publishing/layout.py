@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_optical.errors import HFOpticalError, InputError, NonFiniteError
-from hf_optical.results import RESULTS_FILE, write_json
+from hf_optical.results.files import RESULTS_FILE, write_json
 
 PROVENANCE_FILE = "provenance.json"
 CARD_FILE = "README.md"

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from hf_optical.data.retrieval import read_retrieval_set, retrieval_languages
+from hf_optical.encoders.models import load_encoder
 from hf_optical.errors import InputError
-from hf_optical.models import load_encoder
 from hf_optical.publishing.card import Adapter, CardFacts, render_card
 from hf_optical.publishing.layout import (
     ADAPTERS,
@@ -27,7 +27,7 @@ from hf_optical.publishing.layout import (
 from hf_optical.publishing.provenance import bitext_of, data_provenance, find_teacher
 from hf_optical.publishing.trim import prove, trim
 from hf_optical.publishing.trim_proof import retrieval_before_and_after
-from hf_optical.results import RESULTS_FILE, write_json
+from hf_optical.results.files import RESULTS_FILE, write_json
 
 
 @dataclass

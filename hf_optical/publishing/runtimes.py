@@ -95,7 +95,7 @@ def load_exported(folder: str | Path, file: str = ONNX_FILE, *, threads: int | N
     Raises:
         InputError: There is no such file, or its runtime is not installed.
     """
-    from hf_optical.models import load_encoder
+    from hf_optical.encoders.models import load_encoder
 
     path = Path(folder) / file
     if not path.is_file():

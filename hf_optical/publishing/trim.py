@@ -21,11 +21,8 @@ from sentence_transformers.base.modules import Transformer
 from torch import nn
 from tqdm.auto import tqdm
 
-from hf_optical.errors import InputError
-from hf_optical.evaluation.encoding import Encoder, encode_texts
-from hf_optical.publishing.tokenizer_rows import check_kind, rows_to_keep, unknown_id, with_rows
-from hf_optical.publishing.trim_proof import TrimProof, saved_bytes
-from hf_optical.students.parts import (
+from hf_optical.encoders.encoding import Encoder, encode_texts
+from hf_optical.encoders.parts import (
     embeddings_of,
     rebuilt_tokenizer,
     rebuilt_transformer,
@@ -33,6 +30,9 @@ from hf_optical.students.parts import (
     tokenizer_of,
     transformer_of,
 )
+from hf_optical.errors import InputError
+from hf_optical.publishing.tokenizer_rows import check_kind, rows_to_keep, unknown_id, with_rows
+from hf_optical.publishing.trim_proof import TrimProof, saved_bytes
 from hf_optical.students.vocabulary import check_texts, size_of
 
 Model = TypeVar("Model", SentenceTransformer, MultiVectorEncoder)

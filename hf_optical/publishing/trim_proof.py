@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from hf_optical.data.retrieval import RetrievalSet
+from hf_optical.encoders.encoding import Encoder
 from hf_optical.errors import HFOpticalError
 from hf_optical.evaluation.document_cache import DocumentCache
-from hf_optical.evaluation.encoding import Encoder
 from hf_optical.evaluation.retrieval import evaluate_retrieval
 from hf_optical.evaluation.significance import compare
 from hf_optical.units import folder_bytes

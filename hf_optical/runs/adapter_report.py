@@ -8,7 +8,7 @@ from typing import Any
 
 from hf_optical.adapters import LanguageAdapters
 from hf_optical.adapters.report import size_rows, size_table
-from hf_optical.results import peak_memory_mb
+from hf_optical.results.files import peak_memory_mb
 
 _MOST_ROUTED = 2_000
 

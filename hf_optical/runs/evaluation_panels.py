@@ -7,8 +7,8 @@ from typing import Any
 
 from hf_optical.data.languages import ENGLISH
 from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set, retrieval_languages
+from hf_optical.encoders.encoding import bars_named
 from hf_optical.errors import InputError
-from hf_optical.evaluation.encoding import bars_named
 from hf_optical.evaluation.milestones import Milestones, Using
 from hf_optical.evaluation.multilingual_milestones import MultilingualMilestones
 from hf_optical.evaluation.multilingual_set import MultilingualSet, read_multilingual_set

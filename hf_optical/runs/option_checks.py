@@ -34,7 +34,7 @@ def check_options(config: TrainConfig) -> None:
     Raises:
         InputError: The first such option.
     """
-    from hf_optical.sampling.policy import HybridPolicy
+    from hf_optical.batching.policy import HybridPolicy
     from hf_optical.students.start import ROW_INITS
 
     for name in ("teacher", "bitext", "eval"):

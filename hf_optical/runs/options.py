@@ -6,11 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from hf_optical.configuration import option
+from hf_optical.configuration.parsing import option
 from hf_optical.errors import InputError
 
 if TYPE_CHECKING:  # the hosts are imported where they are needed, so that --help answers at once
-    from hf_optical.training_args import OTDistillationTrainingArguments
+    from hf_optical.training.arguments import OTDistillationTrainingArguments
 
 _OF_NO_CONSEQUENCE = {
     "config",
@@ -217,7 +217,7 @@ class TrainConfig:
         import torch
         from accelerate import PartialState
 
-        from hf_optical.training_args import OTDistillationTrainingArguments
+        from hf_optical.training.arguments import OTDistillationTrainingArguments
 
         if self.fp16 and (self.bf16 or on_cpu()):
             problem = "is given beside bf16" if self.bf16 else "needs a GPU, and there is none here"

@@ -13,7 +13,7 @@ from typing import Any
 
 from hf_optical.errors import InputError
 from hf_optical.evaluation.document_cache import DocumentCache
-from hf_optical.results import plain
+from hf_optical.results.files import plain
 
 
 class SharedFolder:

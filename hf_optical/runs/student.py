@@ -10,18 +10,18 @@ from accelerate import PartialState
 
 from hf_optical.adapters import LanguageAdapters
 from hf_optical.adapters.files import load_all
-from hf_optical.checkpoints import check_checkpoint, last_whole_checkpoint
+from hf_optical.encoders.models import load_encoder, save_whole, set_dropout
 from hf_optical.evaluation.document_cache import fingerprint
 from hf_optical.losses import reads_english as reads_english_term
-from hf_optical.models import load_encoder, save_whole, set_dropout
-from hf_optical.results import versions
+from hf_optical.results.files import versions
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.options import DENSE_OBJECTIVE, TrainConfig
 from hf_optical.runs.shared_folder import SharedFolder
 from hf_optical.runs.training_data import TrainingData
 from hf_optical.students import starting_student
 from hf_optical.students.grow import VOCABULARIES
-from hf_optical.students.lexical_stage import inject_lexicon
+from hf_optical.training.checkpoints import check_checkpoint, last_whole_checkpoint
+from hf_optical.training.lexical_stage import inject_lexicon
 
 _OF_THE_STUDENT = (
     "student",

@@ -7,11 +7,11 @@ from typing import Any
 
 from accelerate import PartialState
 
+from hf_optical.encoders.teachers import query_prompt
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.training_data import TrainingData
 from hf_optical.teacher_cache.cached_teacher import CachedTeacher
 from hf_optical.teacher_cache.identity import identity_of
-from hf_optical.teachers import query_prompt
 
 WORTH_IT = 2.0
 """Times that a sentence must be read, on average: the first time costs what it costs without a cache, and a file."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from datasets import Dataset, concatenate_datasets
 
+from hf_optical.batching.policy import HybridPolicy
 from hf_optical.data.bitext import read_bitext
 from hf_optical.data.contexts import context_pairs, read_documents
 from hf_optical.data.fingerprint import file_fingerprint, rows_hash
@@ -19,7 +20,6 @@ from hf_optical.data.pairs import PairReport
 from hf_optical.data.query_passages import QueryPassages, read_query_passages
 from hf_optical.errors import InputError
 from hf_optical.runs.options import TrainConfig
-from hf_optical.sampling.policy import HybridPolicy
 
 
 @dataclass

@@ -15,31 +15,31 @@ from sentence_transformers import MultiVectorEncoder
 from transformers.utils.logging import disable_progress_bar
 
 from hf_optical.adapters import LanguageAdapters
-from hf_optical.checkpoints import naming_the_last
+from hf_optical.batching import HybridBatchSampler, LengthGroupedBatchSampler, TokenLengths
+from hf_optical.data.benchmarks import retrieval_folder
 from hf_optical.data.fingerprint import file_fingerprint
-from hf_optical.data.literature import retrieval_folder
 from hf_optical.doctor.overlap import evaluation_index
 from hf_optical.doctor.quick import quick_check
+from hf_optical.encoders.models import check_same_on_all_processes, load_encoder
 from hf_optical.evaluation.document_cache import fingerprint
 from hf_optical.figures.plan import draw_plan
 from hf_optical.losses import parse_objective
-from hf_optical.models import check_same_on_all_processes, load_encoder
 from hf_optical.publishing.hub import push
 from hf_optical.publishing.publish import Publication, build
-from hf_optical.results import versions, write_results
-from hf_optical.run_folder import claim, remove
+from hf_optical.results.files import versions, write_results
 from hf_optical.runs.adapter_report import adapter_report
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.options import DENSE_OBJECTIVE, TrainConfig, on_cpu
+from hf_optical.runs.run_folder import claim, remove
 from hf_optical.runs.shared_folder import SharedFolder
 from hf_optical.runs.student import load, save, student_of_run
 from hf_optical.runs.teacher_cache import FOLDER, cache_folder, cache_report
 from hf_optical.runs.training_data import TrainingData, bitext_by_language, read_training_data
-from hf_optical.sampling import HybridBatchSampler, LengthGroupedBatchSampler, TokenLengths
-from hf_optical.trainer import MultiVectorOTDistillationTrainer, OTDistillationTrainer
-from hf_optical.training_args import OTDistillationTrainingArguments
+from hf_optical.training.arguments import OTDistillationTrainingArguments
+from hf_optical.training.checkpoints import naming_the_last
+from hf_optical.training.monitor import TrainingWatch
+from hf_optical.training.trainer import MultiVectorOTDistillationTrainer, OTDistillationTrainer
 from hf_optical.transport import SOLVERS
-from hf_optical.watch import TrainingWatch
 
 _WATCHED, _FEWEST_WATCHED = 64, 16
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from hf_optical.encoders.encoding import Vectors
 from hf_optical.errors import InputError
-from hf_optical.evaluation.encoding import Vectors
 from hf_optical.search.index import DocumentIndex, Hit, unit_rows
 
 

@@ -11,12 +11,12 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from hf_optical.data.texts import text_fault
+from hf_optical.encoders.encoding import Encoder, Interaction, Vectors, encode_texts, resolve_interaction
+from hf_optical.encoders.token_vectors import TokenVectors
 from hf_optical.errors import InputError
 from hf_optical.evaluation.document_cache import fingerprint
-from hf_optical.evaluation.encoding import Encoder, Interaction, Vectors, encode_texts, resolve_interaction
 from hf_optical.evaluation.retrieval import own_similarity
 from hf_optical.evaluation.search import Similarity
-from hf_optical.evaluation.token_vectors import TokenVectors
 from hf_optical.search.queries import QueryEncoders
 
 _CHUNK = 1_024  # documents that are looked up, encoded and stored at once

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from hf_optical.evaluation.encoding import Vectors
+from hf_optical.encoders.encoding import Vectors
 from hf_optical.evaluation.search import search_dense, search_multi_vector
 from hf_optical.search.index import DocumentIndex, Hit
 
 if TYPE_CHECKING:
-    from hf_optical.evaluation.token_vectors import TokenVectors
+    from hf_optical.encoders.token_vectors import TokenVectors
 
 
 class MemoryIndex(DocumentIndex):

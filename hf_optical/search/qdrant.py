@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from hf_optical.encoders.encoding import Vectors
 from hf_optical.errors import HFOpticalError, InputError
-from hf_optical.evaluation.encoding import Vectors
 from hf_optical.search.index import DocumentIndex, Hit
 
 _NAMESPACE = uuid.UUID("6f1d1f6a-6d0f-5a53-9b0e-6d1a0d9f4a57")

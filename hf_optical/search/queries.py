@@ -9,9 +9,9 @@ import numpy as np
 
 from hf_optical.data.languages import normalize
 from hf_optical.data.texts import text_fault
+from hf_optical.encoders.encoding import Encoder, Interaction, Vectors, encode_texts, resolve_interaction
+from hf_optical.encoders.token_vectors import TokenVectors
 from hf_optical.errors import InputError
-from hf_optical.evaluation.encoding import Encoder, Interaction, Vectors, encode_texts, resolve_interaction
-from hf_optical.evaluation.token_vectors import TokenVectors
 
 
 class QueryEncoders:

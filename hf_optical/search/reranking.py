@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from hf_optical.encoders.encoding import Encoder, Vectors, encode_texts
 from hf_optical.errors import InputError
-from hf_optical.evaluation.encoding import Encoder, Vectors, encode_texts
 from hf_optical.evaluation.search import search_multi_vector
 from hf_optical.search.index import Hit
 from hf_optical.search.queries import QueryEncoders

@@ -8,7 +8,7 @@ gives a grown student's rows their first meaning.
 from __future__ import annotations
 
 from hf_optical.students.adapt import adapt_student
-from hf_optical.students.aligned_rows import initialise_from_bitext
+from hf_optical.students.bitext_init import initialise_from_bitext
 from hf_optical.students.build import build_student
 from hf_optical.students.grow import grow_student
 from hf_optical.students.start import starting_student

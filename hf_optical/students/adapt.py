@@ -13,9 +13,9 @@ from sentence_transformers.base.modules import Dense, Transformer
 from sentence_transformers.util.file_io import is_sentence_transformer_model, load_file_path
 from torch import nn
 
+from hf_optical.encoders.model_folder import LOAD_ERRORS, check_model_folder, check_weights, first_line, whole_weights
+from hf_optical.encoders.parts import Encoder, assembled, tokenizer_of, transformer_of
 from hf_optical.errors import InputError
-from hf_optical.model_folder import LOAD_ERRORS, check_model_folder, check_weights, first_line, whole_weights
-from hf_optical.students.parts import Encoder, assembled, tokenizer_of, transformer_of
 
 # In single precision whatever the files hold, and never from pickled weights.
 _HOW = {"dtype": torch.float32, "use_safetensors": True}

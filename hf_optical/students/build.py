@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from hf_optical.encoders.parts import Encoder
 from hf_optical.errors import InputError
 from hf_optical.students.adapt import adapt_student
+from hf_optical.students.embedding_init import Lexicon
 from hf_optical.students.grow import VOCABULARIES, grow_student
-from hf_optical.students.parts import Encoder
-from hf_optical.students.rows import Lexicon
 
 
 def build_student(

@@ -13,9 +13,7 @@ from sentence_transformers.base.modules import Transformer
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from hf_optical.errors import InputError
-from hf_optical.students.learning import learn_pieces
-from hf_optical.students.parts import (
+from hf_optical.encoders.parts import (
     Encoder,
     assembled,
     embeddings_of,
@@ -25,8 +23,18 @@ from hf_optical.students.parts import (
     tokenizer_of,
     transformer_of,
 )
+from hf_optical.errors import InputError
+from hf_optical.students.embedding_init import (
+    Lexicon,
+    SurfaceForms,
+    folder,
+    initial_rows,
+    lexicon_ids,
+    source_ids,
+    word_of,
+)
+from hf_optical.students.learning import learn_pieces
 from hf_optical.students.replace import replaced
-from hf_optical.students.rows import Lexicon, SurfaceForms, folder, initial_rows, lexicon_ids, source_ids, word_of
 from hf_optical.students.vocabulary import (
     check_texts,
     extended,

@@ -18,10 +18,10 @@ from transformers import (
     XLMRobertaModel,
 )
 
+from hf_optical.encoders.parts import embeddings_of, rebuilt_transformer, tokenizer_of
 from hf_optical.errors import InputError
+from hf_optical.students.embedding_init import Lexicon, SurfaceForms, folder, initial_rows, lexicon_ids
 from hf_optical.students.learning import unigram_entries, words_of
-from hf_optical.students.parts import embeddings_of, rebuilt_transformer, tokenizer_of
-from hf_optical.students.rows import Lexicon, SurfaceForms, folder, initial_rows, lexicon_ids
 from hf_optical.students.vocabulary import size_of
 
 # XLM-R's special tokens in the order of their ids, and where the teacher keeps the same role.

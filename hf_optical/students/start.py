@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from datasets import Dataset
 
+from hf_optical.encoders.parts import Encoder
 from hf_optical.errors import InputError
-from hf_optical.students.aligned_rows import initialise_from_bitext
+from hf_optical.students.bitext_init import initialise_from_bitext
 from hf_optical.students.build import build_student
 from hf_optical.students.grow import VOCABULARIES
-from hf_optical.students.parts import Encoder
 
 ROW_INITS = ("bitext", "surface")
 

@@ -11,13 +11,13 @@ import torch
 from sentence_transformers.base.model import BaseModel
 from torch import Tensor
 
+from hf_optical.encoders.teachers import TeacherStandIn, query_prompt
+from hf_optical.encoders.token_view import TokenView
 from hf_optical.errors import InputError
-from hf_optical.losses.tokens import TokenView
 from hf_optical.teacher_cache.filling import fill, prepare
 from hf_optical.teacher_cache.identity import CacheIdentity, identity_of
 from hf_optical.teacher_cache.manifest import TOKENIZER_FOLDER, Manifest
 from hf_optical.teacher_cache.reading import CacheReader
-from hf_optical.teachers import TeacherStandIn, query_prompt
 
 
 class CachedTeacher(TeacherStandIn):

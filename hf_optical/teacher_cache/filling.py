@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from sentence_transformers.base.model import BaseModel
 
+from hf_optical.encoders.token_view import boundary_token_ids, encode_tokens
 from hf_optical.errors import InputError, NonFiniteError
-from hf_optical.losses.tokens import boundary_token_ids, encode_tokens
 from hf_optical.teacher_cache.identity import KEY_BYTES, CacheIdentity, read_as_query, text_key
 from hf_optical.teacher_cache.manifest import MANIFEST_FILE, TOKENIZER_FOLDER, Manifest, read_manifest, write_manifest
 from hf_optical.teacher_cache.quantisation import compress, dequantise, token_bytes

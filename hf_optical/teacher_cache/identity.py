@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from sentence_transformers.base.model import BaseModel
 
-from hf_optical.collation import tokenizer_parts
+from hf_optical.batching.collation import tokenizer_parts
 from hf_optical.errors import InputError
 
 DTYPES = ("float16", "int8", "float32")
@@ -98,9 +98,9 @@ def identity_of(
     Raises:
         InputError: Another dtype, or a model without token vectors.
     """
+    from hf_optical.encoders.teachers import is_late_interaction
+    from hf_optical.encoders.token_view import boundary_token_ids, encode_tokens
     from hf_optical.evaluation.document_cache import fingerprint
-    from hf_optical.losses.tokens import boundary_token_ids, encode_tokens
-    from hf_optical.teachers import is_late_interaction
 
     if dtype not in DTYPES:
         raise InputError(f"is {dtype!r}", f"use one of {', '.join(DTYPES)}", field="teacher_cache_dtype")
@@ -126,7 +126,7 @@ def identity_of(
 
 def read_as_query(teacher: Any, texts: list[str], prompt: str | None, max_length: int | None) -> dict[str, Any]:
     """Features of texts, as the collator makes them for the teacher, on its device."""
-    from hf_optical.teachers import is_late_interaction
+    from hf_optical.encoders.teachers import is_late_interaction
 
     options: dict[str, Any] = {"prompt": prompt, "task": "query" if is_late_interaction(teacher) else None}
     if max_length is not None:

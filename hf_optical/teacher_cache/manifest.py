@@ -80,7 +80,7 @@ class Manifest:
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:
     """Write it whole or not at all."""
-    from hf_optical.results import write_json
+    from hf_optical.results.files import write_json
 
     write_json(folder / MANIFEST_FILE, manifest.as_dict())
 

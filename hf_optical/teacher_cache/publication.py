@@ -17,7 +17,7 @@ import torch
 
 from hf_optical.errors import InputError
 from hf_optical.publishing.layout import CARD_FILE, whole_folder
-from hf_optical.results import write_json
+from hf_optical.results.files import write_json
 from hf_optical.teacher_cache.card import dataset_card
 from hf_optical.teacher_cache.identity import KEY_BYTES
 from hf_optical.teacher_cache.manifest import (

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from hf_optical.encoders.token_view import TokenView
 from hf_optical.errors import InputError
-from hf_optical.losses.tokens import TokenView
 from hf_optical.teacher_cache.identity import KEY_BYTES, text_key
 from hf_optical.teacher_cache.manifest import read_manifest
 from hf_optical.teacher_cache.quantisation import dequantise

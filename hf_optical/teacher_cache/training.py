@@ -14,7 +14,7 @@ from datasets import Dataset
 from sentence_transformers.base.sampler import MultiDatasetBatchSamplers
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from hf_optical.collation import BITEXT_COLUMNS, OTDistillationDataCollator
+from hf_optical.batching.collation import BITEXT_COLUMNS, OTDistillationDataCollator
 from hf_optical.errors import InputError
 from hf_optical.teacher_cache.cached_teacher import CachedTeacher
 from hf_optical.teacher_cache.filling import room_for
@@ -151,7 +151,7 @@ def bitexts(data: Any) -> Iterator[tuple[str | None, int, Dataset]]:
 def note_in_checkpoint(teacher: Any, folder: Path) -> None:
     """Write into a checkpoint which cache its training reads."""
     if isinstance(teacher, CachedTeacher) and folder.name.startswith(PREFIX_CHECKPOINT_DIR):
-        from hf_optical.results import write_json
+        from hf_optical.results.files import write_json
 
         write_json(folder / CHECKPOINT_FILE, {"digest": teacher.identity.digest, "dtype": teacher.identity.dtype})
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_optical.data.bitext import read_bitext
-from hf_optical.models import load_encoder, save_whole
+from hf_optical.encoders.models import load_encoder, save_whole
 from hf_optical.students import starting_student
 
 from .dictionary import dictionary

@@ -11,7 +11,7 @@ from tiny_sets import write_retrieval_set
 
 from hf_optical.adapters import LanguageAdapters, load_all
 from hf_optical.adapters.query_encoder import query_encoder
-from hf_optical.configuration import parse
+from hf_optical.configuration.parsing import parse
 from hf_optical.data.languages import UnknownLanguageError
 from hf_optical.errors import InputError
 

@@ -25,7 +25,7 @@ CASES: list[Bad] = [*bitext_cases.CASES, *set_cases.CASES, *option_cases.CASES, 
 
 def prepare(folder: Path) -> None:
     """The sound parts, and a run that was interrupted after its first step."""
-    from hf_optical.configuration import parse
+    from hf_optical.configuration.parsing import parse
     from hf_optical.runs.options import TrainConfig
     from hf_optical.runs.training_run import run_training
 

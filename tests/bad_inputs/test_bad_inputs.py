@@ -11,7 +11,7 @@ import pytest
 from make_bad_inputs import CASES, arguments, make, prepare
 from script_modules import load_recipe
 
-from hf_optical.configuration import run
+from hf_optical.configuration.parsing import run
 
 
 @dataclasses.dataclass

@@ -11,7 +11,7 @@ from stub_comparison import write_plans, write_recipe
 
 from hf_optical.comparison import cells_of
 from hf_optical.comparison.tables import Table, to_latex, to_markdown
-from hf_optical.comparison.words import display, number, p_value
+from hf_optical.comparison.verdicts import display, number, p_value
 from hf_optical.errors import InputError
 
 ARMS = {

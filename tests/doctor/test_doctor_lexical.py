@@ -13,7 +13,7 @@ from hf_optical.doctor import Checks, examine, misaligned
 from hf_optical.doctor.kinds import bit_of
 from hf_optical.doctor.lexical import learn, stems_of
 from hf_optical.doctor.misaligned import alignment
-from hf_optical.doctor.words import words_of
+from hf_optical.doctor.word_hashes import words_of
 
 NONE = 10  # stems: so few couples do not share places in the table
 Sides = list[tuple[list[int], list[int]]]

@@ -15,7 +15,7 @@ from hf_optical.doctor.kinds import KINDS, bit_of, chosen_kinds, kinds_of
 from hf_optical.doctor.near import LEAST_EQUAL, SIGNATURE, near_duplicates, signatures
 from hf_optical.doctor.numbers import number_mismatch
 from hf_optical.doctor.overlap import EvaluationIndex
-from hf_optical.doctor.words import words_of
+from hf_optical.doctor.word_hashes import words_of
 from hf_optical.errors import InputError
 
 

@@ -11,8 +11,8 @@ from script_modules import load_recipe, results_of
 from tiny_models import ENGLISH, dense, late
 from tiny_sets import write_retrieval_set, write_rows
 
+from hf_optical.encoders.models import load_encoder
 from hf_optical.errors import InputError, NonFiniteError
-from hf_optical.models import load_encoder
 
 COUNT = 6
 

@@ -10,13 +10,13 @@ from tiny_models import ENGLISH, dense, late
 
 from hf_optical.adapters import LanguageAdapters
 from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set
+from hf_optical.encoders.encoding import encode_texts, resolve_interaction
+from hf_optical.encoders.token_vectors import TokenVectors
 from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.evaluation import document_cache, retrieval
 from hf_optical.evaluation.document_cache import DocumentCache, fingerprint
-from hf_optical.evaluation.encoding import encode_texts, resolve_interaction
 from hf_optical.evaluation.evaluators import CrossLingualRetrievalEvaluator
 from hf_optical.evaluation.retrieval import evaluate_retrieval
-from hf_optical.evaluation.token_vectors import TokenVectors
 
 
 @pytest.fixture(scope="module")

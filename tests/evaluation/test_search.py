@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hf_optical.encoders.token_vectors import TokenVectors
 from hf_optical.errors import InputError
 from hf_optical.evaluation import search
 from hf_optical.evaluation.search import search_dense, search_multi_vector
-from hf_optical.evaluation.token_vectors import TokenVectors
 
 
 def _brute_force(scores, k):

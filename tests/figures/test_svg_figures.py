@@ -89,7 +89,7 @@ def test_words_of_one_piece_are_kept_as_they_are(tmp_path):
 
 
 def test_pieces_of_a_real_tokenizer_are_merged(english_teacher_path):
-    from hf_optical.models import load_encoder
+    from hf_optical.encoders.models import load_encoder
 
     teacher = load_encoder(str(english_teacher_path), device="cpu")
     source, translation = "The veterinarian vaccinated goats.", "Daktari aliwachanja mbuzi."

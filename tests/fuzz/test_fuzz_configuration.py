@@ -11,7 +11,7 @@ import yaml
 from fuzz_profiles import fuzz
 from hypothesis import strategies as st
 
-from hf_optical.configuration import parse
+from hf_optical.configuration.parsing import parse
 from hf_optical.data.languages import normalize
 from hf_optical.errors import InputError
 from hf_optical.losses.terms import TERMS, parse_objective

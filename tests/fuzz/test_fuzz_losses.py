@@ -13,10 +13,10 @@ from fuzz_profiles import fuzz
 from hypothesis import strategies as st
 
 from hf_optical import OTDistillationLoss
+from hf_optical.encoders.token_view import TokenView
 from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.losses.contrast import InBatchContrast
 from hf_optical.losses.finite import check_finite
-from hf_optical.losses.tokens import TokenView
 from hf_optical.losses.word_contrast import hardest_triplet, info_nce
 from hf_optical.transport import SOLVERS, uniform_marginals
 

@@ -10,8 +10,8 @@ from fuzz_profiles import fuzz
 from hypothesis import strategies as st
 from torch.utils.data import BatchSampler, ConcatDataset, SequentialSampler
 
+from hf_optical.batching import HybridBatchSampler, LengthGroupedBatchSampler
 from hf_optical.errors import InputError
-from hf_optical.sampling import HybridBatchSampler, LengthGroupedBatchSampler
 
 # Few words: texts that occur often are the hard case.
 TEXTS = st.one_of(st.sampled_from(["a", "b", "c", "a goat", "ሀ", "\u200b"]), st.text(min_size=1, max_size=30))

@@ -17,12 +17,12 @@ from torch.nn import functional
 from torchrun import TESTS, ranks_of, torchrun
 
 from hf_optical import MultiVectorOTDistillationTrainer, OTDistillationTrainer, OTDistillationTrainingArguments
-from hf_optical.collation import OTDistillationDataCollator
+from hf_optical.batching.collation import OTDistillationDataCollator
+from hf_optical.encoders.word_vectors import read_words, tokens_outside_words
 from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.losses import LexicalInjectionLoss
 from hf_optical.losses.false_negatives import false_negatives, translation_sets
 from hf_optical.losses.word_contrast import hardest_triplet, info_nce
-from hf_optical.losses.words import read_words, tokens_outside_words
 
 ENGLISH, SWAHILI = tiny_models.ENGLISH[:8], tiny_models.SWAHILI[:8]
 PAIRS = list(zip(ENGLISH, SWAHILI, strict=True))

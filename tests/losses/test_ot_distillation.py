@@ -7,11 +7,11 @@ import torch
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from torch import nn
 
-from hf_optical.collation import OTDistillationDataCollator
+from hf_optical.batching.collation import OTDistillationDataCollator
+from hf_optical.encoders.token_view import TokenView, boundary_token_ids, content_mask, encode_tokens
 from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.losses import OTDistillationLoss, parse_objective
-from hf_optical.losses.alignment import content_mask, transport_loss
-from hf_optical.losses.tokens import TokenView, boundary_token_ids, encode_tokens
+from hf_optical.losses.alignment import transport_loss
 from hf_optical.transport import IPOT, Exact, Sinkhorn
 
 

@@ -9,13 +9,13 @@ import torch
 from datasets import Dataset
 from tiny_runs import arguments
 
-from hf_optical.collation import OTDistillationDataCollator
+from hf_optical.batching.collation import OTDistillationDataCollator
 from hf_optical.errors import InputError
 from hf_optical.losses import OTDistillationLoss
 from hf_optical.losses.ranking import ranking_loss
-from hf_optical.losses.teacher_bank import teacher_bank
 from hf_optical.teacher_cache import CachedTeacher
-from hf_optical.trainer import OTDistillationTrainer
+from hf_optical.training.teacher_bank import teacher_bank
+from hf_optical.training.trainer import OTDistillationTrainer
 
 ROWS = {
     "source": ["the goat sleeps", "a child runs", "the teacher sees a dog", "a big tree"] * 2,

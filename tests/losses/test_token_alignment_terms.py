@@ -10,12 +10,12 @@ from sentence_transformers.sentence_transformer.losses import MultipleNegativesR
 from test_ot_distillation import features_of
 from torch import nn
 
+from hf_optical.encoders.token_view import boundary_token_ids, encode_tokens
 from hf_optical.errors import InputError
 from hf_optical.losses import OTDistillationLoss, parse_objective, reads_english
 from hf_optical.losses.greedy import greedy_alignment
 from hf_optical.losses.nearest import nearest_alignment
 from hf_optical.losses.token_mse import token_mse
-from hf_optical.losses.tokens import boundary_token_ids, encode_tokens
 
 
 def slow_greedy(similarity, rows, columns):

@@ -19,7 +19,7 @@ from sentence_transformers import SentenceTransformer
 
 from hf_optical.errors import HFOpticalError, InputError, NonFiniteError
 from hf_optical.publishing.publish import Publication, build
-from hf_optical.results import portable
+from hf_optical.results.files import portable
 
 
 def test_a_built_folder_holds_only_the_models_own_modules(dense_run, tmp_path):

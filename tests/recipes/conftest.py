@@ -15,7 +15,7 @@ def recipe():
 @pytest.fixture
 def interrupted_after(monkeypatch):
     """A context in which a training is interrupted, as by Ctrl-C, after so many steps."""
-    from hf_optical.trainer import OTDistillationTrainer
+    from hf_optical.training.trainer import OTDistillationTrainer
 
     step = OTDistillationTrainer.training_step
 

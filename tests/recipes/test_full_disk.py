@@ -13,7 +13,7 @@ import kill_resume
 import pytest
 from script_modules import RECIPES
 
-from hf_optical.checkpoints import last_whole_checkpoint
+from hf_optical.training.checkpoints import last_whole_checkpoint
 
 RECIPE = RECIPES / "train.py"
 

@@ -10,7 +10,7 @@ from script_modules import call
 from sentence_transformers import SentenceTransformer
 from tiny_runs import write_hybrid_run
 
-from hf_optical.models import load_encoder
+from hf_optical.encoders.models import load_encoder
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import tiny_models
 from script_modules import RECIPES, call
 from tiny_runs import write_run
 
-from hf_optical.configuration import parse
-from hf_optical.models import load_encoder
+from hf_optical.configuration.parsing import parse
+from hf_optical.encoders.models import load_encoder
 
 
 @pytest.fixture

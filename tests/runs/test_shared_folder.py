@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tiny_models
 
+from hf_optical.encoders.models import load_encoder
 from hf_optical.errors import InputError
-from hf_optical.models import load_encoder
 from hf_optical.runs.shared_folder import SharedFolder
 
 

@@ -7,7 +7,7 @@ import pytest
 import tiny_models
 from script_modules import load_recipe
 
-from hf_optical.configuration import run
+from hf_optical.configuration.parsing import run
 from hf_optical.errors import InputError
 from hf_optical.search import MemoryIndex, TokenReranker
 from hf_optical.search.index import Hit

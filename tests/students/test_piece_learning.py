@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from hf_optical.students.parts import chosen_layers
-from hf_optical.students.rows import SurfaceForms, initial_rows, longest_match
+from hf_optical.encoders.parts import chosen_layers
+from hf_optical.students.embedding_init import SurfaceForms, initial_rows, longest_match
 from hf_optical.students.vocabulary import NewPieces, check_texts, extended, keep_marks, size_of, writes_vowels_as_marks
 
 LETTERS = st.text(alphabet="abcd", min_size=1, max_size=12)

@@ -10,8 +10,8 @@ import tiny_models
 import torch
 from torchrun import PLAIN_STEPS, leave
 
-from hf_optical.trainer import OTDistillationTrainer
-from hf_optical.training_args import OTDistillationTrainingArguments
+from hf_optical.training.arguments import OTDistillationTrainingArguments
+from hf_optical.training.trainer import OTDistillationTrainer
 
 folder, rank = Path(sys.argv[1]), int(os.environ["RANK"])
 torch.set_num_threads(1)

@@ -54,7 +54,7 @@ def test_a_short_run_makes_none(recipe, flags):
 
 
 def test_an_interrupted_run_is_not_resumed_with_another_cache(recipe, flags, tmp_path, monkeypatch, capsys):
-    from hf_optical.trainer import OTDistillationTrainer
+    from hf_optical.training.trainer import OTDistillationTrainer
 
     step = OTDistillationTrainer.training_step
 

@@ -11,13 +11,14 @@ import pytest
 import tiny_models
 import torch
 
-from hf_optical.collation import CACHED_ROWS, OTDistillationDataCollator
+from hf_optical.batching.collation import OTDistillationDataCollator
+from hf_optical.encoders.feature_keys import CACHED_ROWS
+from hf_optical.encoders.teachers import is_late_interaction
+from hf_optical.encoders.token_view import boundary_token_ids, encode_tokens
 from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.losses import OTDistillationLoss
-from hf_optical.losses.tokens import boundary_token_ids, encode_tokens
 from hf_optical.teacher_cache import CachedTeacher, filling, identity_of
 from hf_optical.teacher_cache.identity import read_as_query
-from hf_optical.teachers import is_late_interaction
 
 ROWS = tiny_models.bitext(20)
 PROMPT = "the red house "

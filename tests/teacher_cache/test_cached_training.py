@@ -11,14 +11,14 @@ from datasets import Dataset
 from torchrun import PLAIN_STEPS, ranks_of, torchrun
 
 from hf_optical.adapters import LanguageAdapters
-from hf_optical.collation import CACHED_ROWS
+from hf_optical.batching import LengthGroupedBatchSampler
+from hf_optical.encoders.feature_keys import CACHED_ROWS
 from hf_optical.errors import InputError
 from hf_optical.losses import OTDistillationLoss
-from hf_optical.sampling import LengthGroupedBatchSampler
 from hf_optical.teacher_cache import CachedTeacher
 from hf_optical.teacher_cache.training import texts_to_read
-from hf_optical.trainer import MultiVectorOTDistillationTrainer, OTDistillationTrainer
-from hf_optical.training_args import OTDistillationTrainingArguments
+from hf_optical.training.arguments import OTDistillationTrainingArguments
+from hf_optical.training.trainer import MultiVectorOTDistillationTrainer, OTDistillationTrainer
 
 NAME = "bitext/eng_Latn-swh_Latn"
 ROWS = tiny_models.bitext(24)

@@ -1,0 +1,10 @@
+"""Which rows make a batch: batches of similar length, and the hybrid policy."""
+
+from __future__ import annotations
+
+from hf_optical.batching.hybrid import HybridBatchSampler
+from hf_optical.batching.length_grouped import LengthGroupedBatchSampler
+from hf_optical.batching.policy import HybridPolicy
+from hf_optical.batching.token_lengths import TokenLengths
+
+__all__ = ["HybridBatchSampler", "HybridPolicy", "LengthGroupedBatchSampler", "TokenLengths"]

@@ -1,0 +1,168 @@
+"""The hybrid policy: which kind of batch, and which language, how often."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch.utils.data import BatchSampler, ConcatDataset
+
+from hf_optical.errors import InputError
+
+if TYPE_CHECKING:
+    from hf_optical.batching.hybrid import HybridBatchSampler
+
+KINDS = ("mono", "cross", "bitext")
+_NAME = re.compile(r"(?P<kind>mono|cross|bitext)/(?P<first>\w+)(?:-(?P<second>\w+))?")
+
+
+@dataclass(frozen=True)
+class HybridPolicy:
+    """What `HybridBatchSampler` does; an instance is given to the trainer as ``multi_dataset_batch_sampler=``.
+
+    A batch is bitext with probability ``bitext_share``; any other batch is monolingual with
+    probability ``alpha`` and cross-lingual otherwise.
+
+    Args:
+        alpha: Probability in [0, 1] that a batch that is not bitext is monolingual.
+        bitext_share: Probability in [0, 1] that a batch is bitext.
+        language_weights: How the language of a monolingual batch, the pair of a bitext batch and the
+            pair of each row of a cross-lingual batch are drawn: ``"uniform"``, ``"size"`` (in
+            proportion to the rows), or a power ``p`` of the rows (0 is uniform, 1 is by size).
+        names: Names of the datasets in order, ``list(train_dataset)``. May be left out if the loss is
+            a dict, since the host then marks each dataset with its name.
+        ids: For each dataset, by name, the underlying id of each of its rows (integers or strings):
+            equal wherever the rows are copies of one question, in whatever language. They cannot be a
+            column, which the host would embed as text. Without them, two rows count as copies if
+            they share a text. Give them for every dataset of a kind or for none of it. They are not
+            pickled with the policy (the host saves its arguments in every checkpoint).
+        no_duplicates: Keep rows that share a text, in any columns, out of one batch, besides those that
+            share an id: one row's passage would be another row's false negative.
+        gathered: Make the batches that the processes train on in one step, taken together, obey every
+            rule of a batch. Needed where the loss gathers them (``gather_across_devices=True``).
+
+    Raises:
+        InputError: An option is out of range.
+
+    Example:
+        >>> HybridPolicy(alpha=0.5, bitext_share=0.2).shares().tolist()
+        [0.4, 0.4, 0.2]
+    """
+
+    alpha: float = 0.5
+    bitext_share: float = 0.0
+    language_weights: Literal["uniform", "size"] | float = "uniform"
+    names: Sequence[str] | None = None
+    ids: Mapping[str, Sequence[Any] | np.ndarray] | None = None
+    no_duplicates: bool = True
+    gathered: bool = False
+
+    def __post_init__(self) -> None:
+        for field in ("alpha", "bitext_share"):
+            value = getattr(self, field)
+            if not 0 <= value <= 1:
+                raise InputError(f"{field} is {value}", "give a probability from 0 to 1", field=field)
+        weights = self.language_weights
+        if isinstance(weights, str) and weights not in ("uniform", "size"):
+            raise InputError(
+                f"language_weights is {weights!r}", "give 'uniform', 'size' or a power", field="language_weights"
+            )
+        if not isinstance(weights, str) and not np.isfinite(weights):
+            raise InputError(f"language_weights is {weights}", "give a finite power", field="language_weights")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "ids": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def __call__(
+        self,
+        dataset: ConcatDataset,
+        batch_samplers: list[BatchSampler],
+        generator: torch.Generator | None = None,
+        seed: int = 0,
+    ) -> HybridBatchSampler:
+        """The sampler of this policy for the trainer's datasets, with the signature that the host calls."""
+        from hf_optical.batching.hybrid import HybridBatchSampler
+
+        return HybridBatchSampler(dataset, batch_samplers, generator, seed, policy=self)
+
+    def shares(self) -> np.ndarray:
+        """Probabilities of a monolingual, a cross-lingual and a bitext batch, shape ``(3,)``."""
+        rest = 1 - self.bitext_share
+        return np.array([rest * self.alpha, rest * (1 - self.alpha), self.bitext_share])
+
+    def check_kinds(self, kinds: Collection[str]) -> None:
+        """Stop where batches of some kind would be drawn and there is nothing of it.
+
+        Args:
+            kinds: The kinds that there are.
+
+        Raises:
+            InputError: A kind with a share is missing.
+
+        Example:
+            >>> HybridPolicy(alpha=1.0).check_kinds(["mono"])
+        """
+        for share, kind in zip(self.shares(), KINDS, strict=True):
+            if share and kind not in kinds:
+                raise InputError(
+                    f"the policy gives {kind} batches a share of {share:.3g}, and no dataset is named {kind}/...",
+                    "add one, or change alpha or bitext_share",
+                )
+
+    def weights(self, rows: Sequence[int]) -> np.ndarray:
+        """Probabilities of the languages of one kind.
+
+        Args:
+            rows: Number of rows of each language or pair.
+
+        Returns:
+            Array of shape ``(len(rows),)`` that sums to 1.
+
+        Example:
+            >>> HybridPolicy(language_weights=0.5).weights([100, 900]).tolist()
+            [0.25, 0.75]
+        """
+        power: float
+        if isinstance(self.language_weights, str):
+            power = 0.0 if self.language_weights == "uniform" else 1.0
+        else:
+            power = self.language_weights
+        base = max(rows) if power >= 0 else min(rows)  # no power of a ratio then overflows
+        scaled = np.power(np.asarray(rows, dtype=float) / base, power)
+        return scaled / scaled.sum()
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Kind and language (or pair) in the name of a dataset.
+
+    Args:
+        name: ``mono/LANGUAGE``, ``cross/LANGUAGE-LANGUAGE`` or ``bitext/LANGUAGE-LANGUAGE``.
+
+    Returns:
+        The kind, and the language or the pair.
+
+    Raises:
+        InputError: The name is of another form, or a pair is of one language.
+
+    Example:
+        >>> split_name("cross/eng_Latn-swh_Latn")
+        ('cross', 'eng_Latn-swh_Latn')
+    """
+    match = _NAME.fullmatch(name)
+    if match is None or (match["kind"] == "mono") != (match["second"] is None):
+        raise InputError(
+            f"the dataset is named {name!r}",
+            "name it mono/swh_Latn, cross/eng_Latn-swh_Latn or bitext/eng_Latn-swh_Latn, after what it holds",
+        )
+    if match["first"] == match["second"]:
+        raise InputError(
+            f"the dataset {name!r} pairs a language with itself", f"name it mono/{match['first']} if that is meant"
+        )
+    return match["kind"], name.partition("/")[2]

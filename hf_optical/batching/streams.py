@@ -1,0 +1,92 @@
+"""Rows of one dataset, drawn without replacement and reshuffled when exhausted."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hf_optical.batching.conflicts import ConflictIndex
+from hf_optical.batching.epochs import shuffled
+
+_LOOK_BACK = 256
+
+
+class Batch:
+    """A batch in the making: its rows, and the keys that they hold."""
+
+    def __init__(self, conflicts: ConflictIndex) -> None:
+        self.rows: list[int] = []
+        self._present: set[int] = set()
+        self._keys: set[int] = set()
+        self._conflicts = conflicts
+
+    def admits(self, row: int) -> bool:
+        """Whether ``row`` is in no conflict with the rows of the batch."""
+        return row not in self._present and self._keys.isdisjoint(self._conflicts.keys(row))
+
+    def add(self, row: int) -> None:
+        """Put ``row`` into the batch."""
+        self.rows.append(row)
+        self._present.add(row)
+        self._keys.update(self._conflicts.keys(row))
+
+
+class RowStream:
+    """An endless supply of the rows of one dataset.
+
+    A row that a batch does not admit is put off and offered again to the next ones, first, until the
+    rows are next reshuffled.
+
+    Args:
+        first: Number of the dataset's first row.
+        rows: Number of its rows.
+        rng: Source of the order.
+
+    Example:
+        >>> index = ConflictIndex([np.array([[1], [1], [2]], dtype=np.uint64)])
+        >>> stream, batch = RowStream(0, 3, np.random.default_rng(0)), Batch(index)
+        >>> for _ in range(2):
+        ...     batch.add(stream.take(batch))
+        >>> len(set(batch.rows) & {0, 1}), stream.take(batch)
+        (1, None)
+    """
+
+    def __init__(self, first: int, rows: int, rng: np.random.Generator) -> None:
+        self._first, self._rows, self._rng = first, rows, rng
+        self._order = np.empty(0, dtype=np.int64)
+        self._next = 0
+        self._put_off: list[int] = []
+
+    def take(self, batch: Batch) -> int | None:
+        """The next row that ``batch`` admits, or None if the dataset holds no such row."""
+        for place, row in enumerate(self._put_off[:_LOOK_BACK]):
+            if batch.admits(row):
+                del self._put_off[place]
+                return row
+        found = self._find(self._order, self._next, batch)
+        if found is None:
+            found = self._reshuffle(batch)
+        if found is None:
+            return None
+        self._put_off += self._numbers(self._order[self._next : found])
+        self._next = found + 1
+        return int(self._order[found]) + self._first
+
+    def reset(self) -> None:
+        """Begin a new order, whatever is left of the present one."""
+        self._order, self._next, self._put_off = shuffled(self._rng, self._rows), 0, []
+
+    def _reshuffle(self, batch: Batch) -> int | None:
+        """Place of an admitted row in a new order; the old order stays if there is none."""
+        order = shuffled(self._rng, self._rows)
+        found = self._find(order, 0, batch)
+        if found is not None:
+            # What was put off before this pass has had a whole pass to be drawn: it is now in the new order.
+            self._put_off = self._numbers(self._order[self._next :])
+            self._order, self._next = order, 0
+        return found
+
+    def _find(self, order: np.ndarray, start: int, batch: Batch) -> int | None:
+        return next((at for at in range(start, len(order)) if batch.admits(int(order[at]) + self._first)), None)
+
+    def _numbers(self, places: np.ndarray) -> list[int]:
+        return [row + self._first for row in places.tolist()]

@@ -1,0 +1,1 @@
+"""Options of the recipes: YAML first, flags win, unknown keys are refused."""

@@ -1,0 +1,309 @@
+"""Configuration of a recipe: a dataclass, filled from a YAML file and from flags; flags win.
+
+Nothing is guessed. A key that the dataclass does not have is refused with the nearest one that it has, and every value
+is checked against the annotation of its field, so that ``1e-4`` in YAML, which YAML 1.1 reads as text, is a float where
+a float is wanted, and ``no``, which it reads as false, is refused where a language code is wanted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import errno
+import gc
+import logging
+import os
+import reprlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar, get_type_hints
+
+from hf_optical.configuration.conversion import CannotConvert, convert, describe, is_bool, is_list, nested_type
+from hf_optical.configuration.yaml_mapping import read_mapping
+from hf_optical.data.texts import excerpt
+from hf_optical.errors import HFOpticalError, InputError, is_out_of_memory, message
+
+__all__ = ["help_text", "option", "parse", "run"]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+_YAML_FLAG = "config"
+_SMALLER = "fewer pairs or documents at a time, a smaller vocabulary or model, or a machine with more memory"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Option:
+    """One field: its dotted key, its annotation, its default as text, its help."""
+
+    key: str
+    annotation: Any
+    default: str | None
+    help: str
+
+
+def option(default: Any, text: str) -> Any:
+    """A field of a configuration: its default, which may be a list, and its help.
+
+    Example:
+        >>> @dataclasses.dataclass
+        ... class Options:
+        ...     eval: list[str] = option([], "Folders of retrieval sets.")
+        >>> parse(Options, [])
+        Options(eval=[])
+    """
+    if isinstance(default, list | dict):
+        return dataclasses.field(default_factory=lambda: type(default)(default), metadata={"help": text})
+    return dataclasses.field(default=default, metadata={"help": text})
+
+
+def parse(dataclass_type: type[T], argv: Sequence[str] | None = None) -> T:
+    """Fill a dataclass from ``--config X.yaml`` and flags.
+
+    Args:
+        dataclass_type: The configuration. ``metadata={"help": ...}`` of a field is its help; a field whose type is a
+            dataclass is a mapping in YAML and dotted flags (``--optimizer.lr 1e-4``).
+        argv: The arguments (default: those of the process). ``--flag value`` or ``--flag=value``, underscores or
+            hyphens; a boolean also as ``--flag`` alone; a list as a repeated flag, several values, or values joined by
+            commas or spaces (in YAML: a list, whose items are taken whole); ``none`` for None.
+
+    Returns:
+        The instance.
+
+    Raises:
+        InputError: For an unknown key, a value of another type, a required field without a value, a file that does not
+            exist or is not a YAML mapping; names the key, the value and what was expected.
+        SystemExit: With code 0 after ``--help``.
+
+    Example:
+        >>> @dataclasses.dataclass
+        ... class Options:
+        ...     seed: int = 0
+        ...     eval: list[str] = dataclasses.field(default_factory=list)
+        >>> parse(Options, ["--seed", "3", "--eval", "a,b", "--eval=c"])
+        Options(seed=3, eval=['a', 'b', 'c'])
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if any(argument in ("-h", "--help") for argument in arguments):
+        sys.stdout.write(help_text(dataclass_type))
+        raise SystemExit(0)
+    options = {option.key: option for option in _options(dataclass_type)}
+    flags = _read_flags(arguments, options)
+    files = flags.pop(_YAML_FLAG, [])
+    if len(files) > 1:
+        raise InputError(f"found {len(files)} configuration files", "give --config once", field="--config")
+    values = _yaml_values(read_mapping(Path(files[0])), "", options, Path(files[0])) if files else {}
+    for key, words in flags.items():
+        values[key] = _converted(words, options[key], origin=None)
+    return _build(dataclass_type, values, "")
+
+
+def run(main: Callable[[T], object], dataclass_type: type[T], argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the ``main`` of a recipe and exit: the one place where errors become exit codes.
+
+    Args:
+        main: Takes the configuration; an integer that it returns is the exit code.
+        dataclass_type: As in :func:`parse`.
+        argv: As in :func:`parse`.
+
+    Raises:
+        SystemExit: 0 after success; 2 after an :class:`HFOpticalError`, a fault of the machine (``OSError``)
+            or memory that ran out, as ``error: ...`` on standard error (its traceback is logged at level DEBUG); 130
+            after Ctrl-C. Any other exception is a defect and passes.
+    """
+    try:
+        code = main(parse(dataclass_type, argv))
+    except HFOpticalError as error:
+        logger.debug("traceback of the error below", exc_info=True)
+        # Once, however many processes were launched; but memory runs out on one of them alone.
+        if int(os.environ.get("RANK", "0")) == 0 or isinstance(error, MemoryError):
+            sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(2) from None
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        logger.debug("traceback of the error below", exc_info=True)
+        sys.stderr.write(f"error: {message(error, 'outside the training', [_SMALLER])}\n")
+        raise SystemExit(2) from None
+    except OSError as error:  # of the machine, not of the program: a full disk, a folder that cannot be written
+        logger.debug("traceback of the error below", exc_info=True)
+        sys.stderr.write(f"error: {_machine_fault(error)}\n")
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        raise SystemExit(130) from None
+    _leave_processes()
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _leave_processes() -> None:
+    """Free what a training left behind, then the group of processes: in the other order gloo may hang or abort."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        gc.collect()
+        distributed.destroy_process_group()
+
+
+def _machine_fault(error: OSError) -> str:
+    remedies = {
+        errno.ENOSPC: "make room, or choose another --output_dir",
+        errno.EDQUOT: "make room, or choose another --output_dir",
+        errno.EROFS: "choose another --output_dir: this one cannot be written",
+        errno.EACCES: "choose a place that you may write, or ask for the rights",
+        errno.EPERM: "choose a place that you may write, or ask for the rights",
+    }
+    place = f"{error.filename}: " if error.filename else ""
+    remedy = remedies.get(error.errno or 0, "check the path, and what is there")
+    return f"{place}{error.strerror or error}. Remedy: {remedy}"
+
+
+def help_text(dataclass_type: type) -> str:
+    """Every field with its type, default and help.
+
+    Args:
+        dataclass_type: The configuration.
+
+    Returns:
+        Text for the terminal, one paragraph a field.
+    """
+    lines = [(dataclass_type.__doc__ or "").strip().split("\n")[0], ""]
+    lines += ["  --config FILE.yaml", "      Values for the fields below; flags win."]
+    for option in _options(dataclass_type):
+        if option.key == _YAML_FLAG:  # a field of that name is the flag above
+            continue
+        default = "required" if option.default is None else f"default: {option.default}"
+        lines.append(f"  --{option.key}  {describe(option.annotation)}  ({default})")
+        lines += [f"      {option.help}"] if option.help else []
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _options(dataclass_type: type, prefix: str = "") -> list[_Option]:
+    hints = get_type_hints(dataclass_type)
+    found: list[_Option] = []
+    for entry in dataclasses.fields(dataclass_type):
+        if not entry.init:
+            continue
+        inner = nested_type(hints[entry.name])
+        if inner is not None:
+            found += _options(inner, f"{prefix}{entry.name}.")
+            continue
+        default: str | None = None
+        if entry.default is not dataclasses.MISSING:
+            default = repr(entry.default)
+        elif entry.default_factory is not dataclasses.MISSING:
+            default = repr(entry.default_factory())
+        text = " ".join(str(entry.metadata.get("help", "")).split())
+        found.append(_Option(f"{prefix}{entry.name}", hints[entry.name], default, text))
+    return found
+
+
+def _read_flags(arguments: list[str], options: dict[str, _Option]) -> dict[str, list[str]]:
+    """Flags and their words, in order; only a list may be repeated."""
+    found: dict[str, list[str]] = {}
+    index = 0
+    while index < len(arguments):
+        argument = arguments[index]
+        if not argument.startswith("--") or argument == "--":
+            raise InputError(f"found {argument!r} where a flag is expected", "write --flag value")
+        name, equals, inline = argument[2:].partition("=")
+        key = name.replace("-", "_")
+        _require_known(key, options, f"--{name}", flag=True)
+        index += 1
+        words = [inline] if equals else []
+        while not equals and index < len(arguments) and not arguments[index].startswith("--"):
+            words.append(arguments[index])
+            index += 1
+        _require_count(key, words, options, repeated=key in found)
+        found.setdefault(key, []).extend(words)
+    return found
+
+
+def _require_count(key: str, words: list[str], options: dict[str, _Option], *, repeated: bool) -> None:
+    if key == _YAML_FLAG:
+        listed, alone = False, False
+    else:
+        listed, alone = is_list(options[key].annotation), is_bool(options[key].annotation)
+    if repeated and not listed and key != _YAML_FLAG:
+        raise InputError("the flag is given twice", "give it once; only lists may be repeated", field=f"--{key}")
+    if not words and not alone:
+        raise InputError("the flag has no value", "write --flag value", field=f"--{key}")
+    if len(words) > 1 and not listed:
+        problem = f"found {len(words)} values ({' '.join(words)}) where one is expected"
+        raise InputError(problem, "put a value that has spaces in quotes", field=f"--{key}")
+
+
+def _require_known(key: Any, options: dict[str, _Option], shown: str, *, flag: bool, path: Path | None = None) -> None:
+    known = [*options, _YAML_FLAG] if flag else list(options)
+    if key in known:
+        return
+    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
+    dashes = "--" if flag else ""
+    remedy = f"did you mean {dashes}{near[0]}? --help lists all" if near else "leave it out: there are no options"
+    raise InputError(f"unknown option {shown}", remedy, path=path)
+
+
+def _yaml_values(content: dict[Any, Any], prefix: str, options: dict[str, _Option], path: Path) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in content.items():
+        key = f"{prefix}{name}"
+        nested = any(known.startswith(f"{key}.") for known in options)
+        if nested and isinstance(value, dict):
+            values.update(_yaml_values(value, f"{key}.", options, path))
+            continue
+        if nested:
+            raise InputError(
+                f"found {_shown(value)} where a mapping is expected", "write its fields", path=path, field=key
+            )
+        _require_known(key if isinstance(name, str) else name, options, repr(key), flag=False, path=path)
+        values[key] = _converted(value, options[key], origin=path)
+    return values
+
+
+def _converted(value: Any, option: _Option, origin: Path | None) -> Any:
+    """A YAML value, or the words of a flag (``origin`` None), as the type of its field."""
+    found = value
+    if origin is None and not is_list(option.annotation):
+        found = value[0] if value else "true"
+    try:
+        return convert(found, option.annotation, words=origin is None)
+    except CannotConvert as error:
+        shown = option.key if origin else f"--{option.key}"
+        raise InputError(
+            f"found {_shown(error.value)} ({type(error.value).__name__}), expected {error.expected}",
+            error.remedy,
+            path=origin,
+            field=shown,
+        ) from None
+
+
+def _shown(value: Any) -> str:
+    """A short quotation, also of what a file of a few lines unfolds to gigabytes."""
+    if isinstance(value, str):
+        return excerpt(value, 200)
+    shortener = reprlib.Repr()
+    shortener.maxlevel, shortener.maxlist, shortener.maxdict, shortener.maxother = 3, 4, 4, 60
+    return shortener.repr(value)[:200]
+
+
+def _build(dataclass_type: type[T], values: dict[str, Any], prefix: str) -> T:
+    hints = get_type_hints(dataclass_type)
+    missing = [o.key for o in _options(dataclass_type, prefix) if o.default is None and o.key not in values]
+    if missing:
+        raise InputError(
+            f"no value for {', '.join(missing)}", f"give {' and '.join(f'--{key}' for key in missing)}, or set in YAML"
+        )
+    arguments: dict[str, Any] = {}
+    for entry in dataclasses.fields(dataclass_type):  # type: ignore[arg-type]
+        key = f"{prefix}{entry.name}"
+        inner = nested_type(hints[entry.name])
+        if inner is not None and any(name.startswith(f"{key}.") for name in values):
+            arguments[entry.name] = _build(inner, values, f"{key}.")
+        elif key in values:
+            arguments[entry.name] = values[key]
+    try:
+        return dataclass_type(**arguments)
+    except HFOpticalError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise InputError(str(error), "correct the configuration") from error

@@ -1,0 +1,144 @@
+"""From what a user writes to a folder in the project's layout: a folder, a name of the literature, MTEB, a Hub id."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hf_optical.data.benchmarks.contexts import read_contexts
+from hf_optical.data.benchmarks.folder import Collected, write_folder
+from hf_optical.data.benchmarks.origin import Origin, cache_folder, state_of
+from hf_optical.data.benchmarks.sets import SETS, LiteratureSet
+from hf_optical.data.benchmarks.topics import read_clirmatrix, read_topics
+from hf_optical.data.languages import ENGLISH, normalize
+from hf_optical.errors import InputError
+
+__all__ = ["Reference", "cache_folder", "parse_reference", "retrieval_folder"]
+
+logger = logging.getLogger(__name__)
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_FORM = "NAME, NAME:LANGUAGES or NAME:LANGUAGES:SPLIT (languages joined by +), and @FOLDER for a local copy"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a user wrote: ``name:part:split@copy``.
+
+    Args:
+        name: A name of :data:`~hf_optical.data.benchmarks.sets.SETS`, ``mteb``, or a Hub id.
+        parts: What stands between the colons.
+        copy: A local copy of the published files.
+    """
+
+    name: str
+    parts: tuple[str, ...] = ()
+    copy: Path | None = None
+
+
+def parse_reference(text: str) -> Reference:
+    """Take a reference apart.
+
+    Example:
+        >>> parse_reference("belebele:swh_Latn+som_Latn@copies/belebele").parts
+        ('swh_Latn+som_Latn',)
+    """
+    reference, _, copy = text.partition("@")
+    name, *parts = reference.split(":")
+    return Reference(name, tuple(parts), Path(copy) if copy else None)
+
+
+def retrieval_folder(source: str | Path, *, cache: str | Path | None = None) -> Path:
+    """The folder in the project's layout that a user means.
+
+    Args:
+        source: An existing folder, which always wins; ``xquad_r``, ``belebele:swh_Latn``, ``miracl:sw:dev``,
+            ``clirmatrix:sw-en``, ``ciral:so@FOLDER`` (a local copy of what its authors publish); ``mteb:TASK`` or
+            ``mteb:TASK:SUBSET``; or a Hub id in BEIR's layout, ``owner/name`` or ``owner/name:LANGUAGES``.
+        cache: Where sets are kept once they are in the project's layout; by default beside the Hub's cache.
+
+    Returns:
+        ``source`` itself where it is a folder, or where it is no reference (its reader then says what is missing).
+
+    Raises:
+        InputError: An unknown language of a set, a part that is missing, or a source that cannot be reached; the
+            message says how to use a local copy.
+    """
+    if isinstance(source, Path) or Path(source).is_dir():
+        return Path(source)
+    found = parse_reference(source)
+    place = Path(cache) if cache is not None else cache_folder()
+    if found.name in SETS:
+        return _of_the_literature(SETS[found.name], found, place)
+    if found.name == "mteb":
+        from hf_optical.data.benchmarks.mteb_task import mteb_folder
+
+        return mteb_folder(found, place)
+    if _HUB_ID.fullmatch(found.name) and not found.name.startswith("."):
+        from hf_optical.data.benchmarks.hub import hub_folder
+
+        return hub_folder(found, place)
+    return Path(source)
+
+
+def cached_place(cache: Path, reference: Reference, *details: str) -> Path:
+    """The folder of a reference in the cache; another state of a local copy is another folder."""
+    name = "-".join(part for part in (reference.name.replace("/", "--"), *details) if part)
+    name = re.sub(r"[^\w.+-]", "_", name)
+    if reference.copy is None:
+        return cache / name
+    return cache / state_of(reference.copy) / name
+
+
+def _of_the_literature(item: LiteratureSet, found: Reference, cache: Path) -> Path:
+    if len(found.parts) > 2:
+        raise InputError(f"found {len(found.parts)} parts", f"write {_FORM}", path=item.name)
+    given = found.parts[0] if found.parts else ""
+    split = found.parts[1] if len(found.parts) > 1 else item.split
+    languages = _pair(item, given) if item.shape == "clirmatrix" else _languages(item, given)
+    origin = Origin(item.name, found.copy)
+    wanted = "all" if tuple(languages) == item.default_languages else "+".join(languages)
+    place = cached_place(cache, found, wanted, "" if split == item.split else split)
+    if place.is_dir():
+        return place
+    reader = {"contexts": read_contexts, "topics": read_topics, "clirmatrix": read_clirmatrix}[item.shape]
+    collected: Collected = reader(item, languages, split, origin)
+    about = {
+        "name": item.name,
+        "languages": languages,
+        "split": split,
+        "licence": item.licence,
+        "citation": item.citation,
+        "page": item.page,
+    }
+    logger.warning("%s: licence %s; cite %s", item.name, item.licence, item.citation)
+    return write_folder(collected, place, about)
+
+
+def _languages(item: LiteratureSet, given: str) -> list[str]:
+    languages = [normalize(code) for code in given.split("+") if code] or list(item.default_languages)
+    unknown = [code for code in languages if item.languages and code not in item.languages]
+    if not languages or unknown:
+        offered = ", ".join(item.languages) or "its documents' languages, as FLORES codes"
+        problem = f"{item.name} has no {', '.join(unknown)}" if unknown else "no language is given"
+        raise InputError(f"{problem}; it has {offered}", f"write {item.name}:LANGUAGE", path=item.name)
+    if item.parallel and ENGLISH not in languages:
+        languages.append(ENGLISH)
+    if not item.parallel and item.asked != "own" and len(languages) > 1:
+        problem = f"found {len(languages)} languages; each has its own queries"
+        raise InputError(problem, f"give several sets: {item.name}:{languages[0]} ...", path=item.name)
+    return sorted(set(languages))
+
+
+def _pair(item: LiteratureSet, given: str) -> Sequence[str]:
+    codes = given.split("-")
+    if len(codes) != 2:
+        raise InputError(
+            f"found {given!r} where a pair of languages is expected",
+            f"write {item.name}:QUERIES-DOCUMENTS, e.g. {item.name}:sw-en",
+            path=item.name,
+        )
+    return [normalize(code) for code in codes]

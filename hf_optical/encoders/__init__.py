@@ -1,0 +1,1 @@
+"""Teachers and other encoders: loading, checking, taking apart, reading texts and tokens."""

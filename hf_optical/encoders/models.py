@@ -1,0 +1,129 @@
+"""Load encoders from an id or folder, and save them whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from sentence_transformers import MultiVectorEncoder, SentenceTransformer
+from sentence_transformers.base.model import BaseModel
+from torch import nn
+
+from hf_optical.encoders.model_folder import LOAD_ERRORS, check_model_folder, check_weights, first_line, whole_weights
+from hf_optical.errors import HFOpticalError, InputError
+
+logger = logging.getLogger(__name__)
+
+
+def load_encoder(name_or_path: str, *, device: str | None = None, revision: str | None = None) -> BaseModel:
+    """A dense or late-interaction encoder, whichever the id or folder holds.
+
+    Args:
+        name_or_path: A sentence-transformers model: Hub id or local folder. Remote code is never run.
+        device: As in sentence-transformers; chosen by it when ``None``.
+        revision: Branch, tag or commit of a Hub id.
+
+    Raises:
+        InputError: No such model, one that is damaged or would need pickled weights or remote code, or the Hub cannot
+            be reached.
+        NonFiniteError: A weight is NaN or infinite.
+    """
+    folder = Path(name_or_path)
+    if folder.exists():
+        check_model_folder(folder)
+        if not (folder / "modules.json").is_file():
+            logger.warning(
+                "%s: a plain transformers model, which says nothing of its pooling: mean pooling is taken", folder
+            )
+    with whole_weights(name_or_path):
+        model = _loaded(name_or_path, device, revision)
+    check_weights(model, name_or_path)
+    return model
+
+
+def _loaded(name_or_path: str, device: str | None, revision: str | None) -> BaseModel:
+    try:
+        # float32 whatever the file holds: the transport and the optimizer need it; autocast lowers it where wanted.
+        how = {"dtype": "float32", "use_safetensors": True}
+        options: dict[str, Any] = {"device": device, "revision": revision, "model_kwargs": how}
+        if names_late_interaction(name_or_path, revision):
+            return MultiVectorEncoder(name_or_path, **options)
+        return SentenceTransformer(name_or_path, **options)
+    except LOAD_ERRORS as error:
+        if isinstance(error, RuntimeError) and "mismatched" in str(error):
+            raise  # `whole_weights` knows which
+        raise InputError(
+            f"no model could be loaded ({type(error).__name__}: {first_line(error)})",
+            "give the id of a sentence-transformers model on the Hub, or a local folder that holds one",
+            path=name_or_path,
+        ) from error
+
+
+def save_whole(model: BaseModel, folder: str | Path) -> None:
+    """Save a model so that the folder is complete or absent, also after a kill: written beside, then renamed."""
+    folder = Path(folder)
+    scratch = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.parent.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(str(scratch))
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(scratch, folder)
+
+
+def set_dropout(model: nn.Module, probability: float) -> None:
+    """Set every dropout of a model. Distillation has no labels to overfit, and moves faster without."""
+    if not 0 <= probability < 1:
+        raise InputError(f"the dropout is {probability}", "give a number from 0 to below 1", field="dropout")
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = probability
+
+
+def check_same_on_all_processes(model: nn.Module) -> int:
+    """Stop if the processes of a distributed run ended with different weights.
+
+    Returns:
+        How many processes agree.
+
+    Raises:
+        HFOpticalError: They do not; what was trained is not one model.
+    """
+    if PartialState().num_processes == 1:
+        return 1
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    digests = gather_object([digest.hexdigest()])
+    if len(set(digests)) > 1:
+        raise HFOpticalError(
+            f"{len(digests)} processes ended with {len(set(digests))} different sets of weights; nothing is saved. "
+            "Parameters outside the wrapped model (of a loss, say) are not kept equal: train on one process"
+        )
+    return len(digests)
+
+
+def names_late_interaction(name_or_path: str, revision: str | None = None) -> bool:
+    """Whether a model, by its own configuration, keeps a vector per token; nothing else of it is read.
+
+    Args:
+        name_or_path: Hub id or folder.
+        revision: Of a Hub id.
+    """
+    name = "config_sentence_transformers.json"
+    try:
+        local = Path(name_or_path) / name
+        file = local if Path(name_or_path).is_dir() else Path(hf_hub_download(name_or_path, name, revision=revision))
+        return json.loads(file.read_text(encoding="utf-8")).get("model_type") in ("MultiVectorEncoder", "ColBERT")
+    except (FileNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, json.JSONDecodeError):
+        return False

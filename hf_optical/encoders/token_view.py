@@ -1,0 +1,116 @@
+"""What an encoder says of a batch: its token vectors, which of them are real, which are special."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from sentence_transformers.sentence_transformer.modules import Pooling
+from sentence_transformers.util.tensor import repad_flattened_features
+from torch import Tensor, nn
+
+from hf_optical.encoders.feature_keys import CACHED_ROWS, MIRROR, TEACHER_TOKENIZED
+from hf_optical.encoders.teachers import Teacher
+
+NOT_OF_MODELS = {TEACHER_TOKENIZED, MIRROR, CACHED_ROWS, "task"}
+"""Keys of features that no encoder reads."""
+
+SpecialTokens = Literal["match", "exclude", "transport"]
+"""What the transport does with special tokens; see :func:`content_mask`."""
+
+
+@dataclass(frozen=True)
+class TokenView:
+    """One side of a batch, as the losses see it.
+
+    Attributes:
+        tokens: Token vectors, (B, n, d).
+        mask: Real tokens, (B, n), bool; padding is False.
+        text: Real tokens that are not of a prompt, (B, n), bool. An instruction before every query says nothing of this
+            one; it is read, and pooled as the model pools it, but not transported.
+        special: Tokens that the tokenizer adds around the text (``<s>``, ``[SEP]``...), (B, n), bool.
+        sentence: Sentence vectors, (B, d'). For a multi-vector encoder the mean of its token vectors.
+        input_ids: Token ids, (B, n).
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    text: Tensor
+    special: Tensor
+    sentence: Tensor
+    input_ids: Tensor
+
+
+def boundary_token_ids(model: Teacher) -> Tensor:
+    """Ids of the tokens that stand around a text: begin, end, class, separator, padding.
+
+    ``[UNK]`` and ``[MASK]`` are *not* among them: an unknown word is a word, and late-interaction models
+    expand queries with mask tokens that are scored.
+    """
+    tokenizer = model.tokenizer
+    names = ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "pad_token_id")
+    ids = {getattr(tokenizer, name, None) for name in names} - {None}
+    return torch.tensor(sorted(ids), dtype=torch.long)
+
+
+def encode_tokens(
+    model: nn.Module, features: Mapping[str, Any], boundary_ids: Tensor, *, late_interaction: bool
+) -> TokenView:
+    """Run an encoder on a *copy* of the features and return its token view.
+
+    Args:
+        model: A ``SentenceTransformer`` or ``MultiVectorEncoder``, possibly wrapped (DDP, compile).
+        features: What ``model.preprocess`` returned. The dict is left as it was (a forward pass adds keys to it).
+        boundary_ids: From :func:`boundary_token_ids`.
+        late_interaction: Whether the model is a ``MultiVectorEncoder``; its texts are read as queries.
+
+    Returns:
+        The :class:`TokenView`; FlashAttention's flattened batches are padded again first.
+    """
+    prompt_length = 0 if late_interaction else int(features.get("prompt_length", 0))
+    features = {key: value for key, value in features.items() if key not in NOT_OF_MODELS}
+    input_ids, mask = features.get("input_ids"), features.get("attention_mask")
+    output = model(features, task="query") if late_interaction else model(features)
+    if "cu_seq_lens_q" in output:
+        output = repad_flattened_features(output)
+        input_ids, mask = output["input_ids"], output["attention_mask"]
+    if late_interaction:  # the scoring mask, which may leave out punctuation or add expansion tokens
+        mask = output["attention_mask"]
+    assert input_ids is not None
+    assert mask is not None
+    mask = mask.bool()
+    tokens = output["token_embeddings"]
+    special = torch.isin(input_ids, boundary_ids.to(input_ids.device)) & mask
+    sentence = output.get("sentence_embedding")
+    if sentence is None:
+        weight = mask.unsqueeze(-1).to(tokens.dtype)
+        sentence = (tokens * weight).sum(1) / weight.sum(1).clamp_min(1)
+    position = mask.cumsum(dim=1) - 1  # among the real tokens, whichever side is padded; 0 is the first special token
+    text = mask & ~((position > 0) & (position < prompt_length))
+    return TokenView(tokens, mask, text, special, sentence, input_ids)
+
+
+def pools_one_token(model: nn.Module) -> bool:
+    """Whether a dense model's sentence vector is the vector of its first or last token."""
+    return any(
+        isinstance(module, Pooling) and module.pooling_mode in ("cls", "lasttoken") for module in model.children()
+    )
+
+
+def content_mask(mask: Tensor, special: Tensor, special_tokens: SpecialTokens) -> Tensor:
+    """Tokens that take part in the transport, (B, n), bool.
+
+    A row that has nothing but special tokens keeps them, so that no row is without mass.
+
+    Example:
+        >>> mask = torch.tensor([[True, True, True, False]])
+        >>> special = torch.tensor([[True, False, True, False]])
+        >>> content_mask(mask, special, "match").tolist()
+        [[False, True, False, False]]
+    """
+    if special_tokens == "transport":
+        return mask
+    content = mask & ~special
+    return torch.where(content.any(dim=1, keepdim=True), content, mask)

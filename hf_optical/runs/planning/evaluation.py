@@ -1,0 +1,146 @@
+"""How long the evaluation of a run will take, from a sample of its texts and a search of random vectors."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hf_optical.data.retrieval import RetrievalSet
+from hf_optical.encoders.encoding import encode_texts, resolve_interaction
+from hf_optical.evaluation.multilingual_set import MultilingualSet
+from hf_optical.evaluation.retrieval import RetrievalScores, as_run
+from hf_optical.evaluation.scoring import mean_scores, score_run
+from hf_optical.evaluation.search import search_dense, search_multi_vector
+from hf_optical.evaluation.significance import compare_all
+from hf_optical.runs.planning.profiling import Clock
+
+_SAMPLE, _QUERIES, _DEPTH = 96, 32, 1000
+# Texts are cut at the model's maximal length; a token is about four characters.
+_CHARACTERS_PER_TOKEN = 4
+
+
+@dataclass
+class EvaluationCost:
+    """What the evaluation takes.
+
+    Attributes:
+        start: Seconds before the training.
+        end: Seconds after it.
+        vectors: Bytes of the document vectors, which stay in memory.
+    """
+
+    start: float = 0.0
+    end: float = 0.0
+    vectors: float = 0.0
+
+
+class EvaluationTimer:
+    """Measures on samples, and adds up.
+
+    Args:
+        clock: Seconds.
+        interaction: As the run's option.
+        seed: Of the samples.
+    """
+
+    def __init__(self, clock: Clock, interaction: Any = None, seed: int = 0) -> None:
+        self._clock, self._interaction, self._random = clock, interaction, random.Random(seed)
+        self._rates: dict[tuple[int, str], float] = {}
+        self.cost = EvaluationCost()
+
+    def seconds(self, model: Any, texts: Sequence[str], role: str) -> float:
+        """Time to encode all texts, from a sample of them."""
+        key = (id(model), role)
+        if key not in self._rates:
+            sample = self._random.sample(list(texts), min(_SAMPLE, len(texts)))
+            encode_texts(model, sample[:2], role, interaction=self._interaction)  # type: ignore[arg-type]
+            start = self._clock()
+            encode_texts(model, sample, role, interaction=self._interaction, batch_size=64)  # type: ignore[arg-type]
+            self._rates[key] = (self._clock() - start) / max(1, _characters(model, sample))
+        return self._rates[key] * _characters(model, texts)
+
+    def add_set(self, item: RetrievalSet, teacher: Any, student: Any, *, before: int, start: bool, new: bool) -> None:
+        """One set in the teacher's index.
+
+        Args:
+            item: The set.
+            teacher: Reads the documents, and the queries of ``raw`` and ``ceiling``.
+            student: Reads the queries of the other rows.
+            before: Rows that the student fills before the training.
+            start: Whether anything is measured before the training.
+            new: Whether no earlier set had these documents.
+        """
+        documents, queries = list(item.corpus.values()), list(item.queries.values())
+        english = list((item.english_queries or {}).values())
+        reading = self.seconds(teacher, documents, "document") if new else 0.0
+        searching = self._searching(teacher, len(queries), len(documents), documents)
+        encoding = self.seconds(student, queries, "query")
+        end = encoding + searching
+        if start:
+            self.cost.start += self.seconds(teacher, queries, "query") + searching + before * (encoding + searching)
+            if english:
+                self.cost.start += self.seconds(teacher, english, "query") + searching
+            end += 2 * self._testing(len(queries), 1 + before)  # for the file and for the sentences
+        self.cost.start += reading if start else 0.0
+        self.cost.end += end + (0.0 if start else reading)
+        if new:
+            self.cost.vectors += 4.0 * len(documents) * _width(teacher)
+
+    def add_multilingual(self, item: MultilingualSet, teacher: Any, student: Any, *, before: int, start: bool) -> None:
+        """One set whose documents the model itself reads, in every language and for every row."""
+        documents = [text for corpus in item.corpus.values() for text in corpus.values()]
+        queries = [text for texts in item.queries.values() for text in texts.values()]
+
+        def row(model: Any) -> float:
+            searched = self._searching(model, 2 * len(queries), len(documents), documents)
+            return self.seconds(model, documents, "document") + self.seconds(model, queries, "query") + searched
+
+        own = row(student)
+        self.cost.end += own + (2 * self._testing(len(queries), 1 + before) if start else 0.0)
+        if start:
+            self.cost.start += row(teacher) + before * own
+
+    def _searching(self, model: Any, queries: int, documents: int, texts: Sequence[str]) -> float:
+        """Search and measures of so many queries among so many documents."""
+        few = min(_QUERIES, queries, documents)
+        generator = np.random.default_rng(0)
+        names, ids = [f"q{i}" for i in range(few)], [f"d{i}" for i in range(documents)]
+        if resolve_interaction(model, self._interaction) == "maxsim":
+            sample = list(texts[: min(_SAMPLE, documents)])
+            vectors: Any = encode_texts(model, sample, "document", interaction=self._interaction)
+            asked: Any = encode_texts(model, sample[:few], "query", interaction=self._interaction)
+            start = self._clock()
+            search_multi_vector(asked, vectors, len(sample))
+            return (self._clock() - start) * (queries / few) * (documents / len(sample))
+        width = _width(model)
+        vectors = generator.standard_normal((documents, width), dtype=np.float32)
+        start = self._clock()
+        scores, indices = search_dense(vectors[:few], vectors, min(_DEPTH, documents))
+        score_run(as_run(names, ids, scores, indices), {name: {ids[0]: 1} for name in names})
+        return (self._clock() - start) * queries / few
+
+    def _testing(self, queries: int, rows: int) -> float:
+        """Paired tests of one row against others."""
+        generator = np.random.default_rng(0)
+
+        def drawn() -> RetrievalScores:
+            per_query = {f"q{i}": {"ndcg@10": float(value)} for i, value in enumerate(generator.random(queries))}
+            return RetrievalScores("", "", queries, mean_scores(per_query), per_query)
+
+        start = self._clock()
+        compare_all([(drawn(), drawn())])
+        return (self._clock() - start) * rows
+
+
+def _width(model: Any) -> int:
+    """Of a sentence vector; of late interaction that of a token vector, of which a document has many."""
+    return int(getattr(model, "get_embedding_dimension", int)() or 128)
+
+
+def _characters(model: Any, texts: Sequence[str]) -> int:
+    most = _CHARACTERS_PER_TOKEN * (model.max_seq_length or 512)
+    return sum(min(len(text), most) for text in texts)

@@ -1,0 +1,260 @@
+"""The plan of a run: time, memory, disk, and what to change where it does not fit."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from accelerate import PartialState
+
+from hf_optical.errors import InputError
+from hf_optical.runs.options import TrainConfig, on_cpu
+from hf_optical.runs.planning.advice import disk_advice, memory_advice
+from hf_optical.runs.planning.dry_run import DryRun, dry_run
+from hf_optical.runs.planning.machine import CUDA_CONTEXT, Machine, machine_for
+from hf_optical.runs.planning.memory import Training
+from hf_optical.runs.planning.profiling import Clock
+from hf_optical.students.grow import VOCABULARIES
+from hf_optical.training.out_of_memory import compares_batch
+from hf_optical.units import shown_bytes, shown_seconds
+
+# Of a GPU's peak rate that training of small encoders reaches; and what a step costs beside the arithmetic.
+_EFFICIENCY, _OVERHEAD = 0.25, 0.05
+_TRAINERS_FILES = 5e4  # of a checkpoint: arguments, states, model card
+_CHECKPOINTS = 3  # two are kept, and the third is written before the oldest goes
+
+
+@dataclass
+class Plan:
+    """What a run will take.
+
+    Attributes:
+        machine: Where.
+        pairs: Sentence pairs.
+        steps: Optimizer steps.
+        seconds: By part.
+        step: Seconds of a step of mean length, and of the longest.
+        memory: Bytes by part.
+        disk: Bytes by part.
+        advice: What to change; empty where all fits.
+        notes: What to know about these numbers.
+    """
+
+    machine: Machine
+    pairs: int
+    steps: int
+    seconds: dict[str, float]
+    step: tuple[float, float]
+    memory: dict[str, float]
+    disk: dict[str, float]
+    advice: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the machine has the memory, and the disk as far as it is known."""
+        enough_disk = self.machine.disk is None or sum(self.disk.values()) <= self.machine.disk
+        return sum(self.memory.values()) <= self.machine.memory and enough_disk
+
+    def text(self) -> str:
+        """For people."""
+        lines = [f"Plan for {self.machine.name}: {self.pairs:,} pairs, {self.steps:,} steps"]
+        lines += ["", f"{'time':28}{shown_seconds(sum(self.seconds.values())):>10}"]
+        for name, seconds in self.seconds.items():
+            more = ""
+            if name == "training" and self.steps:
+                more = f"   {self.step[0]:.3g} s a step, {self.step[1]:.3g} s with the longest batch"
+            lines += [f"  {name:26}{shown_seconds(seconds):>10}{more}"] if seconds >= 0.05 or name == "training" else []
+        lines += [
+            "",
+            f"{'memory':28}{shown_bytes(sum(self.memory.values())):>10}   of {self._has(self.machine.memory)}",
+        ]
+        lines += [f"  {name:26}{shown_bytes(count):>10}" for name, count in self.memory.items() if count >= 1e5]
+        of = f"   of {self._has(self.machine.disk)}" if self.machine.disk is not None else ""
+        lines += ["", f"{'disk':28}{shown_bytes(sum(self.disk.values())):>10}{of}"]
+        lines += [f"  {name:26}{shown_bytes(count):>10}" for name, count in self.disk.items() if count >= 1e5]
+        lines += ["", "It fits." if self.fits else "It does not fit. Change one of these:"]
+        lines += [f"  {line}" for line in self.advice]
+        lines += [f"({note}.)" for note in self.notes]
+        return "\n".join(lines)
+
+    def _has(self, count: float) -> str:
+        return f"{shown_bytes(count)} {'free' if self.machine.here else 'in all'}"
+
+
+def plan_run(config: TrainConfig, *, clock: Clock = time.perf_counter) -> Plan:
+    """Estimate what a run will take, from a few of its steps; nothing is written into its output folder.
+
+    Args:
+        config: Its options. ``on`` and ``memory_gb`` name a machine that is not this one.
+        clock: Seconds; `time.process_time` where others keep the machine busy.
+
+    Returns:
+        The plan; ``print(plan.text())`` says it.
+
+    Raises:
+        InputError: As the run itself would, for its options and data.
+
+    Example:
+        ::
+
+            print(plan_run(TrainConfig(teacher=TEACHER, bitext=[FILE], eval=[FOLDER], language="swh_Latn")).text())
+    """
+    config.check()
+    if PartialState().num_processes > 1:
+        raise InputError("a plan is made on one process", "start it with python, without accelerate", field="plan")
+    machine = machine_for(config.on, config.memory_gb, config.output_dir)
+    # Half precision that this machine has not, or has but slowly, is that of the machine planned for.
+    tried = replace(config, fp16=False, bf16=False) if on_cpu() and not machine.here else config
+    with tempfile.TemporaryDirectory(prefix="hf_optical-plan-") as scratch:
+        measured = dry_run(tried, Path(scratch), clock)
+    return estimate(config, measured, machine)
+
+
+def estimate(config: TrainConfig, measured: DryRun, machine: Machine) -> Plan:
+    """The plan that follows from what was measured; pure arithmetic.
+
+    Args:
+        config: The options.
+        measured: By `dry_run`.
+        machine: To plan for.
+    """
+    training = _training(config, measured, machine)
+    if machine.here:
+        training = replace(training, rest=max(0.0, _peak(config, measured) - replace(training, rest=0.0).total()))
+    disk, one = _disk(config, measured)
+    seconds, step = _times(config, measured, machine)
+    plan = Plan(machine, measured.pairs, config.max_steps, seconds, step, training.parts(), disk)
+    half = None
+    if machine.gpu and config.max_steps and not (config.bf16 or config.fp16):
+        half = "bf16" if machine.bfloat16 else "fp16"
+    plan.advice = memory_advice(
+        training,
+        machine.memory,
+        half=half,
+        contrastive=compares_batch(measured.objective),
+        grown=config.student in VOCABULARIES,
+    )
+    if machine.disk is not None:
+        plan.advice += disk_advice(disk, machine.disk, one_checkpoint=one, cached=config.teacher_cache_dtype)
+    plan.notes = list(_notes(config, machine))
+    return plan
+
+
+def _cached(measured: DryRun) -> bool:
+    return measured.steps is not None and measured.steps.cached > 0
+
+
+def _trained(config: TrainConfig, measured: DryRun) -> int:
+    """Numbers that are trained; of the table's used rows those of all texts, not of the dry steps' alone."""
+    if measured.steps is None:
+        return 0
+    if config.train_embeddings == "used":
+        weights = measured.weights
+        return weights["student"] - weights["table"] + measured.used_rows * measured.width
+    return measured.steps.trained
+
+
+def _training(config: TrainConfig, measured: DryRun, machine: Machine) -> Training:
+    weights, steps = measured.weights, measured.steps
+    modules = len(config.lora_targets) or 2  # query and value
+    return Training(
+        batch=config.batch_size,
+        accumulation=config.gradient_accumulation_steps,
+        tokens=steps.longest if steps else config.max_length,
+        weights=weights["student"],
+        table=weights["table"],
+        trained=_trained(config, measured),
+        # The weights stay at hand for sentences that the cache lacks.
+        teacher=weights["teacher"],
+        activations=steps.activations if steps else 0.0,
+        half=(config.fp16 or config.bf16) and not machine.here,  # here it is in what was measured
+        rest=CUDA_CONTEXT if machine.gpu else 0.0,
+        adapter=2 * modules * config.lora_r * measured.width * measured.layers,
+        layers=measured.layers,
+        used=measured.used_rows * measured.width,
+    )
+
+
+def _peak(config: TrainConfig, measured: DryRun) -> float:
+    """Bytes at most in the whole run: growing, training, or the saved student measured beside the trained one."""
+    vectors = measured.evaluation.vectors
+    found = [measured.grown_peak + vectors]
+    if measured.steps:
+        more = vectors + 12.0 * (_trained(config, measured) - measured.steps.trained)
+        found += [measured.steps.peak + more, measured.steps.after + more + 4.0 * measured.weights["student"]]
+    return max(found)
+
+
+def _disk(config: TrainConfig, measured: DryRun) -> tuple[dict[str, float], float]:
+    """Bytes by part, and those of one checkpoint: the model and two numbers for every trained weight."""
+    trained = _trained(config, measured)
+    kept = measured.saved if config.adapter == "none" else 4.0 * trained  # of adapters alone, without their base
+    one = kept + 8.0 * trained + _TRAINERS_FILES if config.max_steps else 0.0
+    written = -(-config.max_steps // config.save_steps)
+    disk = {"checkpoints": one * min(written, _CHECKPOINTS), "models": 2.0 * measured.saved}
+    if measured.steps and measured.steps.cached:
+        disk["teacher cache"] = measured.steps.cached
+    return disk, one
+
+
+def _times(config: TrainConfig, measured: DryRun, machine: Machine) -> tuple[dict[str, float], tuple[float, float]]:
+    """Seconds by part; of a step, and of the slowest."""
+    evaluation, steps = measured.evaluation, measured.steps
+    parts = {
+        "reading and checking": measured.seconds["reading"] + measured.seconds["checking"],
+        "loading": measured.seconds["loading"],
+        "growing the student": measured.seconds["growing"] + measured.seconds["injecting"],
+        "evaluation at the start": evaluation.start,
+        "teacher cache": steps.filling if steps else 0.0,
+        "training": 0.0,
+        "checkpoints, saving": measured.seconds["saving"],
+        "evaluation at the end": evaluation.end,
+    }
+    if steps is None:
+        return parts, (0.0, 0.0)
+    passes, looks = config.gradient_accumulation_steps, 1 + config.max_steps // config.logging_steps
+    typical = passes * steps.typical - (passes - 1) * steps.optimizer
+    slowest = passes * steps.slowest - (passes - 1) * steps.optimizer
+    if not machine.here:
+        ratio = _step_elsewhere(config, measured, machine) / max(typical, 1e-9)
+        typical, slowest = typical * ratio, slowest * ratio
+        for name in ("evaluation at the start", "teacher cache", "evaluation at the end"):
+            parts[name] *= ratio
+        looks = 0
+    parts["training"] = steps.preparing + config.max_steps * typical + looks * steps.watching
+    written = -(-config.max_steps // config.save_steps)
+    of_a_model = _disk(config, measured)[1] / max(1.0, measured.saved)
+    parts["checkpoints, saving"] = measured.seconds["saving"] * (1 + written * of_a_model)
+    return parts, (typical, slowest)
+
+
+def _step_elsewhere(config: TrainConfig, measured: DryRun, machine: Machine) -> float:
+    """Seconds of a step by its arithmetic: 6 operations per token and weight to train, 2 to read."""
+    assert machine.teraflops is not None
+    assert measured.steps is not None
+    weights = measured.weights
+    body, teacher = weights["student"] - weights["table"], weights["teacher"] - weights["teacher's table"]
+    operations = measured.steps.tokens / 2 * (6 * body + (0 if _cached(measured) else 2 * teacher))
+    rate = machine.teraflops[1 if config.fp16 or config.bf16 else 0] * 1e12 * _EFFICIENCY
+    return config.gradient_accumulation_steps * (operations / rate + _OVERHEAD)
+
+
+def _notes(config: TrainConfig, machine: Machine) -> list[str]:
+    notes = []
+    if machine.busy > 0.5:
+        notes.append(
+            f"about {machine.busy:.0f} other processes wanted the processors meanwhile: undisturbed it takes less time"
+        )
+    if not machine.here:
+        notes.append(
+            f"the time is arithmetic at {_EFFICIENCY:.0%} of the peak rate, right within a factor of three at best; "
+            "what this machine does itself (reading, growing) was measured here"
+        )
+        if config.bf16 and not machine.bfloat16:
+            notes.append(f"{machine.name} computes bfloat16 slowly: use --fp16")
+        if machine.disk is None:
+            notes.append("its disk is not known")
+    return notes

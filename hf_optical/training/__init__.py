@@ -1,0 +1,1 @@
+"""Training: trainers, their arguments, the losses of each kind of data set, checkpoints, monitor, memory advice."""

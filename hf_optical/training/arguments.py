@@ -1,0 +1,88 @@
+"""Training arguments: those of sentence-transformers, and what the distillation adds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import get_args
+
+from sentence_transformers.multi_vector_encoder.training_args import MultiVectorEncoderTrainingArguments
+from sentence_transformers.sentence_transformer.training_args import SentenceTransformerTrainingArguments
+
+from hf_optical.encoders.token_view import SpecialTokens
+from hf_optical.errors import InputError, check_choice, check_positive
+from hf_optical.losses.lexical_injection import LEXICAL_OBJECTIVES
+from hf_optical.losses.terms import parse_objective
+from hf_optical.training.teacher_bank import BANK_SIZE
+from hf_optical.training.trainable_embeddings import TRAINED_ROWS
+from hf_optical.transport import SOLVERS
+
+MARGINALS = ("uniform", "idf")
+
+
+@dataclass
+class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, MultiVectorEncoderTrainingArguments):
+    """Arguments of :class:`~hf_optical.training.trainer.OTDistillationTrainer`, for dense and multi-vector students.
+
+    Args:
+        objective: Terms of the loss on bitext, e.g. ``"ot"``, ``"ot+nce"``, ``"ot+0.5*nce+cos"``.
+        solver: Finds the transport plan: ``"ipot"``, ``"sinkhorn"`` or ``"exact"``.
+        special_tokens: ``"match"``, ``"exclude"`` or ``"transport"``.
+        marginals: ``"uniform"``, or ``"idf"``: tokens weigh by their inverse document frequency in the bitext.
+        temperature: Of the contrastive terms (cosine scores are divided by it).
+        bank_size: English sentences of the bitext that the term ``ranking`` ranks, at most.
+        gather_across_devices: Contrast across all processes, so that two processes equal one.
+        contrastive_mini_batch: Texts per forward pass of the contrastive loss on questions and passages (gradient
+            caching: the same gradients in less memory and more time); ``None`` for one pass.
+        train_embeddings: Rows of the student's embedding table to train: ``"all"``, ``"used"`` (those that the training
+            data use; the same weights for less memory and time, see
+            :func:`~hf_optical.training.trainable_embeddings.trained_rows`), or ``"none"``.
+        lexical_objective: The loss on lexicons: ``"triplet"`` (hardest in-batch negative) or ``"nce"`` (InfoNCE).
+        lexical_layer: Hidden state at which words are pulled together: 0 is the embedding layer, k the k-th
+            transformer layer; ``None``: the output only. The layer probe recommends one.
+        lexical_output_weight: Weight of the same loss on the student's output; 0: the layer only.
+        lexical_margin: Margin of the triplet, in units of cosine.
+
+    All others as in sentence-transformers and transformers, ``max_length`` (tokens per text in training) included.
+
+    Example:
+        >>> args = OTDistillationTrainingArguments(output_dir="out", objective="ot+nce", use_cpu=True)
+        >>> args.objective, args.solver
+        ('ot+nce', 'ipot')
+    """
+
+    objective: str = field(
+        default="ot+nce",
+        metadata={"help": "Terms of the loss on bitext: ot, mse, cos, nce, rank, greedy, nearest, self_nce, source."},
+    )
+    solver: str = field(default="ipot", metadata={"help": f"Finds the plan: {', '.join(SOLVERS)}."})
+    special_tokens: str = field(default="match", metadata={"help": "match, exclude or transport."})
+    marginals: str = field(default="uniform", metadata={"help": "uniform or idf."})
+    temperature: float = field(default=0.05, metadata={"help": "Temperature of the contrastive terms."})
+    bank_size: int = field(default=BANK_SIZE, metadata={"help": "English sentences that the ranking term ranks."})
+    gather_across_devices: bool = field(default=True, metadata={"help": "Contrast across all processes."})
+    contrastive_mini_batch: int | None = field(
+        default=None, metadata={"help": "Texts per forward pass of the contrastive loss; one pass if not given."}
+    )
+    train_embeddings: str = field(default="all", metadata={"help": "Embedding rows to train: all, used or none."})
+    lexical_objective: str = field(default="triplet", metadata={"help": "The loss on lexicons: triplet or nce."})
+    lexical_layer: int | None = field(default=2, metadata={"help": "Layer of lexical injection; none: output only."})
+    lexical_output_weight: float = field(default=1.0, metadata={"help": "Weight of lexical injection at the output."})
+    lexical_margin: float = field(default=0.4, metadata={"help": "Margin of the triplet on words."})
+
+    def __post_init__(self) -> None:
+        """Check what the distillation adds, then what the hosts have."""
+        parse_objective(self.objective)
+        check_choice("solver", self.solver, SOLVERS)
+        check_choice("special_tokens", self.special_tokens, get_args(SpecialTokens))
+        check_choice("marginals", self.marginals, MARGINALS)
+        check_choice("train_embeddings", self.train_embeddings, TRAINED_ROWS)
+        check_choice("lexical_objective", self.lexical_objective, LEXICAL_OBJECTIVES)
+        check_positive("temperature", self.temperature)
+        check_positive("lexical_margin", self.lexical_margin)
+        if self.bank_size < 2:
+            raise InputError(f"is {self.bank_size}", "give a number of sentences, 2 or more", field="bank_size")
+        if self.contrastive_mini_batch is not None and self.contrastive_mini_batch < 1:
+            raise InputError(
+                f"is {self.contrastive_mini_batch}", "give a number of texts, 1 or more", field="contrastive_mini_batch"
+            )
+        super().__post_init__()

@@ -1,0 +1,152 @@
+"""Which loss trains which data set, and what the losses learn from the data before training begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from datasets import Dataset
+from sentence_transformers.base.model import BaseModel
+from torch import Tensor, nn
+
+from hf_optical.data.kinds import kind_of
+from hf_optical.encoders.teachers import Teacher, TeacherStandIn
+from hf_optical.encoders.word_vectors import comparable_layers
+from hf_optical.errors import InputError
+from hf_optical.losses import LexicalInjectionLoss, OTDistillationLoss, reads_english
+from hf_optical.teacher_cache.training import bitexts
+from hf_optical.training.teacher_bank import teacher_bank
+from hf_optical.training.token_idf import MOST_TEXTS, token_idf
+from hf_optical.transport import SOLVERS
+
+if TYPE_CHECKING:
+    from hf_optical.training.arguments import OTDistillationTrainingArguments
+
+Losses = nn.Module | dict[str, nn.Module]
+
+
+def losses_by_kind(
+    model: BaseModel,
+    teacher: Teacher | None,
+    args: OTDistillationTrainingArguments,
+    train_dataset: Any,
+    eval_dataset: Any,
+    contrast: Callable[[], nn.Module],
+) -> Losses:
+    """The loss of each data set, by the kind that its name says.
+
+    Args:
+        model: The student.
+        teacher: The teacher, or its stand-in; ``None`` where there is no bitext.
+        args: Of the training.
+        train_dataset: One data set, which is bitext, or data sets by name.
+        eval_dataset: Likewise; its names get losses too.
+        contrast: Makes the loss on questions and passages.
+
+    Returns:
+        One loss for all, or a dict by the names of the data sets; those of a kind share theirs.
+
+    Raises:
+        InputError: Bitext and no teacher, an unknown kind, or IDF marginals of a stream.
+    """
+    if not isinstance(train_dataset, dict):  # one loss for all, as the host has it
+        return _distillation(model, teacher, args, train_dataset)
+    names = [*train_dataset, *(eval_dataset if isinstance(eval_dataset, dict) else ())]
+    makers: dict[str, Callable[[], nn.Module]] = {
+        "bitext": lambda: _distillation(model, teacher, args, train_dataset),
+        "mono": contrast,
+        "cross": contrast,
+        "lexicon": lambda: _lexical_injection(model, teacher, args, train_dataset),
+    }
+    kinds = {name: kind_of(name) for name in names}
+    made = {kind: makers[kind]() for kind in sorted(set(kinds.values()))}
+    return {name: made[kind] for name, kind in kinds.items()}
+
+
+def student_reads_english(objective: str, losses: Losses) -> bool:
+    """Whether the collator must tokenise the English for the student too."""
+    return reads_english(objective) or any(
+        (isinstance(loss, OTDistillationLoss) and reads_english(loss.weights))
+        or (isinstance(loss, LexicalInjectionLoss) and loss.teacher is None)
+        for loss in _each(losses)
+    )
+
+
+def fill_banks(losses: Losses, train_dataset: Any, args: Any, cache: Any = None) -> None:
+    """Have the teacher read the sentences that a ranking term ranks, where the loss came without them.
+
+    Args:
+        losses: Of the training; changed.
+        train_dataset: Where the sentences are.
+        args: Of the training: ``bank_size``, seeds, progress bars.
+        cache: As in :func:`~hf_optical.training.teacher_bank.teacher_bank`.
+    """
+    for loss in _each(losses):
+        if isinstance(loss, OTDistillationLoss) and "ranking" in loss.weights and loss.bank is None:
+            loss.bank = teacher_bank(
+                loss.teacher,
+                [text for _, _, rows in bitexts(train_dataset) for text in rows["source"]],
+                size=args.bank_size,
+                seed=args.seed if args.data_seed is None else args.data_seed,
+                show_progress=not args.disable_tqdm,
+                cache=cache,
+            )
+
+
+def _each(losses: Losses) -> list[nn.Module]:
+    return list(losses.values()) if isinstance(losses, dict) else [losses]
+
+
+def _distillation(
+    model: BaseModel, teacher: Teacher | None, args: OTDistillationTrainingArguments, train_dataset: Any
+) -> OTDistillationLoss:
+    if teacher is None:
+        raise InputError("there is bitext to train on and no teacher", "pass teacher= (or a loss of yours)")
+    return OTDistillationLoss(
+        model,
+        teacher,
+        solver=SOLVERS[args.solver](),
+        objective=args.objective,
+        special_tokens=args.special_tokens,  # type: ignore[arg-type]
+        temperature=args.temperature,
+        token_weights=_idf(model, teacher, train_dataset) if args.marginals == "idf" else None,
+        gather_across_devices=args.gather_across_devices,
+    )
+
+
+def _lexical_injection(
+    model: BaseModel, teacher: Teacher | None, args: OTDistillationTrainingArguments, train_dataset: Any
+) -> LexicalInjectionLoss:
+    # Words are compared at inner layers, which no stand-in has.
+    online = teacher.online if isinstance(teacher, TeacherStandIn) else teacher
+    lexicons = [rows for name, rows in train_dataset.items() if kind_of(name) == "lexicon"]
+    return LexicalInjectionLoss(
+        model,
+        # A student of another body has no layer that could be compared with the teacher's; it reads both sides.
+        online if online is not None and comparable_layers(model, online) else None,
+        objective=args.lexical_objective,  # type: ignore[arg-type]
+        layer=args.lexical_layer,
+        output_weight=args.lexical_output_weight,
+        margin=args.lexical_margin,
+        temperature=args.temperature,
+        lexicon=[(row["source"], row["translation"]) for rows in lexicons if isinstance(rows, Dataset) for row in rows],
+        gather_across_devices=args.gather_across_devices,
+    )
+
+
+def _idf(student: BaseModel, teacher: Teacher, data: Any) -> tuple[Tensor, Tensor]:
+    """Weights of the student's and of the teacher's tokens, by the sentences of the bitext."""
+    sets = data.items() if isinstance(data, dict) else [("bitext", data)]
+    bitext = [rows for name, rows in sets if kind_of(name) == "bitext"]
+    if not all(isinstance(rows, Dataset) for rows in bitext):
+        raise InputError(
+            "idf marginals count words in the training data, which is missing or a stream",
+            "use a Dataset, or marginals='uniform'",
+            field="marginals",
+        )
+    share = MOST_TEXTS // max(1, len(bitext))
+
+    def texts(column: str) -> list[str]:
+        return [text for rows in bitext for text in rows.select(range(min(share, len(rows))))[column]]
+
+    return token_idf(student, texts("translation")), token_idf(teacher, texts("source"))

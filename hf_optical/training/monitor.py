@@ -1,0 +1,240 @@
+"""A watch over a training: alarms for what its loss does not show, each with a threshold and a remedy."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from sentence_transformers.base.model import BaseModel
+from transformers import TrainerCallback
+
+from hf_optical.encoders.teachers import is_late_interaction
+from hf_optical.errors import HFOpticalError, InputError, NonFiniteError
+from hf_optical.evaluation.health import effective_rank, mean_off_diagonal_cosine, nearest_is_own, plan_information
+from hf_optical.figures.plan import sentence_plan
+from hf_optical.transport import Sinkhorn, TransportSolver
+
+__all__ = ["Alarm", "TrainingAlarm", "TrainingWatch", "WatchLimits"]
+
+logger = logging.getLogger(__name__)
+
+_PLANS = 8
+
+
+class TrainingAlarm(HFOpticalError):
+    """Training was stopped by an alarm (``on_alarm="stop"``)."""
+
+
+@dataclass(frozen=True)
+class WatchLimits:
+    """Where the alarms go off.
+
+    Attributes:
+        cosine: Mean cosine between the student's vectors of different texts, above which they have collapsed...
+        over_teacher: ...if it is also this much above the teacher's own, for some encoders are narrow by nature.
+        rank_share: Effective rank of the student's vectors, as a share of the teacher's, below which they have.
+        uniform_plan: Mean information of the plans (0 to 1) below which they say no more than the marginals.
+        sharp_plan: Information above which a Sinkhorn plan, which is meant to be soft, is a hard alignment.
+        retrieval_drop: Fall of the retrieval of watched pairs from its best, while the loss goes down.
+    """
+
+    cosine: float = 0.9
+    over_teacher: float = 0.3
+    rank_share: float = 0.25
+    uniform_plan: float = 0.05
+    sharp_plan: float = 0.999
+    retrieval_drop: float = 0.15
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One alarm: the step, what it is about, what was found, what to do."""
+
+    step: int
+    kind: str
+    found: str
+    remedy: str
+
+
+@dataclass
+class _Reading:
+    step: int
+    loss: float | None
+    cosine: float
+    rank: float
+    retrieval: float
+    plan: float | None
+
+
+@dataclass
+class TrainingWatch(TrainerCallback):
+    """Looks at a few pairs whenever the trainer logs, and says what is wrong.
+
+    Args:
+        teacher: Reads the English of the watched pairs, once.
+        source: Their English, a few dozen sentences.
+        translation: Their translations.
+        solver: Of the transport, where the objective has one; no plans are watched without.
+        limits: Where the alarms go off.
+        using: Makes the student that of the watched language while it is read (``LanguageAdapters.use``).
+        on_alarm: ``"warn"``: say it once of each kind; ``"stop"``: raise `TrainingAlarm` before the next step.
+
+    Raises:
+        InputError: Fewer than 16 pairs, of which nothing could be said, or unequal numbers.
+
+    Example:
+        ::
+
+            trainer.add_callback(TrainingWatch(teacher, rows["source"][:64], rows["translation"][:64]))
+    """
+
+    teacher: BaseModel
+    source: Sequence[str]
+    translation: Sequence[str]
+    solver: TransportSolver | None = None
+    limits: WatchLimits = WatchLimits()
+    using: Callable[[], AbstractContextManager[Any]] = nullcontext
+    on_alarm: Literal["warn", "stop"] = "warn"
+    alarms: list[Alarm] = field(default_factory=list)
+    readings: list[_Reading] = field(default_factory=list)
+    _english: torch.Tensor | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.source) != len(self.translation) or len(self.source) < 16:
+            raise InputError(
+                f"{len(self.source)} and {len(self.translation)} texts are to be watched",
+                "give at least 16 pairs, or leave the watch out",
+                field="source",
+            )
+        if self.on_alarm not in ("warn", "stop"):
+            raise InputError(f"is {self.on_alarm!r}", "use 'warn' or 'stop'", field="on_alarm")
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **options: Any) -> None:
+        """Read where the student starts."""
+        if state.is_world_process_zero:
+            self._english = _vectors(self.teacher, self.source)
+            self._read(model, state.global_step, None)
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, model: Any = None, **options: Any
+    ) -> None:
+        """Read where it is now."""
+        if state.is_world_process_zero and logs and "loss" in logs and self._english is not None:
+            self._read(model, state.global_step, float(logs["loss"]))
+
+    def summary(self) -> dict[str, Any]:
+        """Readings and alarms, for ``results.json``."""
+        return {
+            "readings": [asdict(reading) for reading in self.readings],
+            "alarms": [asdict(alarm) for alarm in self.alarms],
+        }
+
+    def _read(self, model: Any, step: int, loss: float | None) -> None:
+        assert self._english is not None
+        training = model.training
+        model.eval()
+        try:
+            with self.using():
+                vectors = _vectors(model, self.translation)
+                if not torch.isfinite(vectors).all():
+                    raise NonFiniteError(f"step {step}: the student's vectors of watched texts are not finite")
+                information = self._plan_information(model) if self.solver is not None else None
+        finally:
+            model.train(training)
+        self.readings.append(
+            _Reading(
+                step,
+                loss,
+                mean_off_diagonal_cosine(vectors),
+                effective_rank(vectors),
+                nearest_is_own(vectors, self._english) if vectors.shape == self._english.shape else float("nan"),
+                information,
+            )
+        )
+        for alarm in self._found(self.readings[-1]):
+            self._raise_alarm(alarm)
+
+    def _plan_information(self, model: Any) -> float:
+        plans = [
+            sentence_plan(model, self.teacher, english, other, self.solver)[0]
+            for english, other in zip(self.source[:_PLANS], self.translation[:_PLANS], strict=True)
+        ]
+        return float(np.mean([float(plan_information(plan[None])) for plan in plans]))
+
+    def _found(self, now: _Reading) -> list[Alarm]:
+        found = [self._collapsed(now), self._plan_alarm(now), self._falling(now)]
+        return [alarm for alarm in found if alarm is not None]
+
+    def _collapsed(self, now: _Reading) -> Alarm | None:
+        assert self._english is not None
+        cosine, rank = mean_off_diagonal_cosine(self._english), effective_rank(self._english)
+        if now.cosine > self.limits.cosine and now.cosine > cosine + self.limits.over_teacher:
+            what = f"the vectors of different texts have a mean cosine of {now.cosine:.2f}, the teacher's {cosine:.2f}"
+        elif now.rank < self.limits.rank_share * rank:
+            what = f"the vectors spread over {now.rank:.1f} directions, the teacher's over {rank:.1f}"
+        else:
+            return None
+        return Alarm(now.step, "collapse", what, "lower the learning rate, or add a contrastive term (ot+nce)")
+
+    def _plan_alarm(self, now: _Reading) -> Alarm | None:
+        if now.plan is None:
+            return None
+        found = f"the transport plans have {now.plan:.1%} of the information they could have"
+        if now.plan < self.limits.uniform_plan:
+            remedy = "use a smaller epsilon or beta, more iterations, or a student with a better start"
+            return Alarm(now.step, "uniform plan", f"{found}: every token goes everywhere", remedy)
+        if isinstance(self.solver, Sinkhorn) and now.plan > self.limits.sharp_plan:
+            remedy = "use a larger epsilon, or the exact solver if that is wanted"
+            return Alarm(now.step, "hard plan", f"{found}: they are hard alignments", remedy)
+        return None
+
+    def _falling(self, now: _Reading) -> Alarm | None:
+        """The loss falls while the retrieval of the watched pairs falls, at two readings in a row."""
+        if np.isnan(now.retrieval):  # of another width than the teacher's vectors
+            return None
+        best = max(self.readings, key=lambda reading: reading.retrieval)
+        recent = self.readings[-2:]
+        if best.loss is None:  # the start has no loss: the first one logged stands for it
+            best_loss = next((reading.loss for reading in self.readings if reading.loss is not None), None)
+        else:
+            best_loss = best.loss
+        fallen = len(recent) == 2 and all(
+            reading is not best
+            and reading.loss is not None
+            and best_loss is not None
+            and reading.loss <= best_loss
+            and reading.retrieval < best.retrieval - self.limits.retrieval_drop
+            for reading in recent
+        )
+        if not fallen:
+            return None
+        return Alarm(
+            now.step,
+            "retrieval falls",
+            f"the loss is down to {now.loss:.3g} while {now.retrieval:.0%} of the watched translations find their "
+            f"English, {best.retrieval:.0%} at step {best.step}",
+            "the objective does not serve retrieval here: add nce, lower the learning rate, or stop at that step",
+        )
+
+    def _raise_alarm(self, alarm: Alarm) -> None:
+        if alarm.kind in {earlier.kind for earlier in self.alarms}:
+            return
+        self.alarms.append(alarm)
+        if self.on_alarm == "stop":
+            raise TrainingAlarm(f"step {alarm.step}, {alarm.kind}: {alarm.found}. Remedy: {alarm.remedy}")
+        logger.warning("Step %d, %s: %s. Remedy: %s", alarm.step, alarm.kind, alarm.found, alarm.remedy)
+
+
+@torch.no_grad()
+def _vectors(model: Any, texts: Sequence[str]) -> torch.Tensor:
+    """One vector a text, (n, d), float32 on the CPU; of late interaction the mean of the token vectors."""
+    options: dict[str, Any] = {"show_progress_bar": False, "batch_size": 64}
+    if is_late_interaction(model):
+        found = model.encode_query(list(texts), **options)
+        return torch.stack([torch.as_tensor(tokens).float().mean(dim=0).cpu() for tokens in found])
+    return model.encode_query(list(texts), convert_to_tensor=True, **options).float().cpu()

@@ -1,0 +1,57 @@
+"""What a training that ran out of memory can change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hf_optical.units import shown_bytes
+
+# Adam keeps two numbers of 4 bytes for every trained weight, beside its gradient.
+_BYTES_PER_TRAINED = 12
+_CONTRASTIVE = {"contrastive", "self_nce"}
+
+
+def compares_batch(objective: str | Mapping[str, float]) -> bool:
+    """Whether an objective compares the pairs of a batch, so that a smaller batch has fewer negatives.
+
+    Example:
+        >>> compares_batch("ot+0.5*nce"), compares_batch("ot+rank")
+        (True, False)
+    """
+    from hf_optical.losses.terms import parse_objective  # PyTorch, which --help can do without
+
+    return not _CONTRASTIVE.isdisjoint(parse_objective(objective))
+
+
+def training_remedies(args: Any, model: Any, *, adapters: bool) -> list[str]:
+    """What a training that ran out of memory can change, with the numbers of this one.
+
+    Args:
+        args: The training arguments.
+        model: The student; its trained weights are counted.
+        adapters: Whether language adapters are trained.
+
+    Returns:
+        Remedies in words, best first.
+    """
+    found = []
+    batch, accumulation = int(args.per_device_train_batch_size), int(args.gradient_accumulation_steps)
+    if batch > 1:
+        half = f"batch_size {batch // 2} with gradient_accumulation_steps {accumulation * 2}"
+        note = " (fewer negatives for nce)" if compares_batch(args.objective) else ""
+        found.append(f"{half} in place of {batch} with {accumulation}{note}")
+    length = args.max_length
+    if isinstance(length, Mapping):  # by task: the longest counts
+        length = max(length.values(), default=None)
+    if length is None or length > 32:
+        found.append(f"max_length {length // 2 if length else 64} in place of {length or 'no limit'}")
+    if not (args.bf16 or args.fp16) and getattr(args.device, "type", "cpu") != "cpu":
+        found.append("bf16 (or fp16 where the GPU has no bfloat16)")
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    if not adapters and trained:
+        found.append(
+            f"a LoRA adapter (--adapter lora): gradients and optimizer of {trained / 1e6:.0f} million weights take "
+            f"{shown_bytes(_BYTES_PER_TRAINED * trained)}"
+        )
+    return found or ["a smaller student (fewer layers), or a larger machine"]

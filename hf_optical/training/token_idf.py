@@ -1,0 +1,38 @@
+"""How much each token of a vocabulary matters: inverse document frequency over the texts that are trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hf_optical.encoders.teachers import Teacher
+from hf_optical.transport import idf_weights
+
+_CHUNK = 1000
+MOST_TEXTS = 50_000
+
+
+def token_idf(model: Teacher, texts: Sequence[str]) -> Tensor:
+    """Weights of every token id, for marginals that give function words and punctuation less mass.
+
+    Args:
+        model: Its tokenizer is used.
+        texts: Sentences that this model reads in training; the first 50,000 are counted.
+
+    Returns:
+        (vocabulary,), float32: the inverse document frequency of :func:`hf_optical.transport.idf_weights`; tokens that
+        do not occur get the largest.
+
+    Example:
+        >>> token_idf(teacher, rows["source"]).shape  # doctest: +SKIP
+        torch.Size([30522])
+    """
+    counts = np.zeros(len(model.tokenizer), dtype=np.int64)
+    texts = texts[:MOST_TEXTS]
+    for start in range(0, len(texts), _CHUNK):
+        for ids in model.tokenizer(list(texts[start : start + _CHUNK]), truncation=True)["input_ids"]:
+            counts[np.unique(ids)] += 1
+    return idf_weights(torch.from_numpy(counts), len(texts))

@@ -1,0 +1,281 @@
+"""Trainers that distil a retriever into another language: sentence-transformers' own, with a teacher."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from sentence_transformers import MultiVectorEncoderTrainer, SentenceTransformerTrainer
+from sentence_transformers.base.model import BaseModel
+from sentence_transformers.base.trainer import BaseTrainer
+from torch import nn
+from torch.utils.data import ConcatDataset
+from transformers.trainer import TRAINING_ARGS_NAME
+from transformers.trainer_callback import ProgressCallback
+
+from hf_optical.adapters import LanguageAdapters
+from hf_optical.adapters.training import LANGUAGE_COLUMN, RowLanguages, load_checkpoint, save_checkpoint
+from hf_optical.batching.collation import OTDistillationDataCollator
+from hf_optical.batching.epochs import EpochRelay
+from hf_optical.data.kinds import check_training_sets
+from hf_optical.errors import HFOpticalError, InputError, NonFiniteError, explained, is_out_of_memory
+from hf_optical.teacher_cache.cached_teacher import CachedTeacher
+from hf_optical.teacher_cache.training import check_checkpoint_cache, fill_for, note_in_checkpoint, open_cache
+from hf_optical.training.arguments import OTDistillationTrainingArguments
+from hf_optical.training.checkpoints import last_whole_checkpoint, load_loss_state, save_loss_state
+from hf_optical.training.losses_by_kind import fill_banks, losses_by_kind, student_reads_english
+from hf_optical.training.out_of_memory import training_remedies
+from hf_optical.training.progress import NamedLossProgress
+from hf_optical.training.trainable_embeddings import rows_in_training
+
+# Full disks are reported in too many ways to list; what comes from the device or from another process has few.
+_NOT_OF_THE_DISK = re.compile(r"\b(cuda|hip|xpu|cudnn|cublas|nccl) error|closed by peer", re.IGNORECASE)
+
+
+class _Distillation(BaseTrainer):
+    """What both trainers add to their host: the teacher, data by kind, guards, the loss's own state."""
+
+    training_args_class = OTDistillationTrainingArguments
+    bank_cache: Any = None  # a DocumentCache where several trainings share the vectors of a bank
+
+    def __init__(
+        self,
+        model: BaseModel | None = None,
+        args: OTDistillationTrainingArguments | None = None,
+        train_dataset: Any = None,
+        eval_dataset: Any = None,
+        loss: Any = None,
+        *,
+        teacher: BaseModel | CachedTeacher | None = None,
+        teacher_cache: str | Path | CachedTeacher | None = None,
+        teacher_cache_dtype: str = "float16",
+        data_collator: Any = None,
+        **options: Any,
+    ) -> None:
+        args = args if args is not None else self.training_args_class(output_dir="tmp_trainer")
+        self.language_adapters = LanguageAdapters.of(model)
+        keep = (LANGUAGE_COLUMN,) if self.language_adapters is not None else ()
+        teacher = open_cache(model, teacher, teacher_cache, args, train_dataset, teacher_cache_dtype)
+        self.teacher = teacher
+        # A cache that came with its teacher is filled when training begins; one that was made before is read.
+        self.seconds_to_fill: float | None = None
+        self._cache_to_fill: CachedTeacher | None = None
+        if teacher_cache is not None and isinstance(teacher, CachedTeacher) and teacher.online is not None:
+            self._cache_to_fill = teacher
+        if loss is None:
+            train_dataset = check_training_sets(train_dataset, keep=keep)
+            eval_dataset = check_training_sets(eval_dataset, keep=keep)
+            if model is None:
+                raise InputError(
+                    "a trainer with model_init chooses no loss by itself", "pass loss=, a callable of the model"
+                )
+            loss = losses_by_kind(
+                model, teacher, args, train_dataset, eval_dataset, lambda: self.contrastive_loss(model, args)
+            )
+        if model is not None and data_collator is None and (teacher is not None or self.language_adapters is not None):
+            data_collator = OTDistillationDataCollator.for_models(
+                model,
+                teacher,
+                mirror=student_reads_english(args.objective, loss),
+                router_mapping=args.router_mapping,
+                prompts=args.prompts,
+                max_length=args.max_length,
+                row_adapter=self._row_languages(train_dataset, eval_dataset),
+            )
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            loss=loss,
+            data_collator=data_collator,
+            **options,
+        )
+        # A trainer whose progress bar names the losses; where the user turned bars off, none is added.
+        if any(type(callback) is ProgressCallback for callback in self.callback_handler.callbacks):
+            self.remove_callback(ProgressCallback)
+            self.add_callback(NamedLossProgress())
+
+    def train(self, *args: Any, **options: Any) -> Any:
+        """The host's training; memory that runs out is told with what to change."""
+        if self._cache_to_fill is not None:
+            self.seconds_to_fill = fill_for(self, self._cache_to_fill)
+        fill_banks(self.loss, self.train_dataset, self.args, self.bank_cache)
+        adapters = self.language_adapters is not None
+        with (
+            explained(
+                lambda: f"step {self.state.global_step + 1} of the training",
+                lambda: training_remedies(self.args, self.model, adapters=adapters),
+            ),
+            rows_in_training(self),
+        ):
+            return super().train(*args, **options)
+
+    def _row_languages(self, *data: Any) -> RowLanguages | None:
+        if self.language_adapters is None:
+            return None
+        languages = RowLanguages(self.language_adapters.trainable)
+        for sets in data:
+            languages.check(sets)
+        return languages
+
+    def should_dataset_name_column_be_added(self, dataset: Any, *args: Any, **options: Any) -> bool:
+        """As the host has it; for language adapters always, because the name says the language."""
+        named = self.language_adapters is not None and isinstance(dataset, dict)
+        return named or super().should_dataset_name_column_be_added(dataset, *args, **options)
+
+    def contrastive_loss(self, model: Any, args: OTDistillationTrainingArguments) -> nn.Module:
+        """The host's InfoNCE, for query-passage sets (kinds ``mono`` and ``cross``)."""
+        raise NotImplementedError
+
+    def _build_dataloader(self, *args: Any, **options: Any) -> Any:
+        loader = super()._build_dataloader(*args, **options)
+        if isinstance(loader.dataset, ConcatDataset) and hasattr(loader.batch_sampler, "set_epoch"):
+            # When several processes resume, the host cannot reach the sampler below accelerate's wrappers, and a second
+            # epoch would repeat the order of the first. It does call set_epoch on the data set.
+            EpochRelay.attach(loader.dataset, loader.batch_sampler)
+        return loader
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **options: Any) -> Any:
+        """The host's loss; a NaN or infinity stops here, before backward and optimizer, naming the data set."""
+        name = inputs.get("dataset_name")
+        try:
+            result = super().compute_loss(model, inputs, *args, **options)
+        except NonFiniteError as error:
+            raise NonFiniteError(f"{self._place(name)}: {error}") from error
+        loss = result[0] if isinstance(result, tuple) else result
+        if not torch.isfinite(loss.detach()).all():
+            raise NonFiniteError(f"{self._place(name)}: the loss is {float(loss.detach().mean())}; no step was taken")
+        return result
+
+    def _clip_grad_norm(self, model: nn.Module) -> Any:
+        return self._finite(super()._clip_grad_norm(model))
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        return self._finite(super()._get_grad_norm(model, grad_norm))
+
+    def _finite(self, norm: Any) -> Any:
+        # A gradient scaler (fp16) meets infinities on purpose and skips those steps itself.
+        scaled = self.accelerator.scaler is not None
+        if norm is not None and not scaled and not torch.isfinite(torch.as_tensor(norm)).all():
+            raise NonFiniteError(
+                f"{self._place(None)}: the gradient's norm is {float(norm)}; no step was taken. Lower the learning "
+                "rate, or train in float32"
+            )
+        return norm
+
+    def _place(self, name: str | None) -> str:
+        return f"step {self.state.global_step + 1}" + (f", data set {name!r}" if name else "")
+
+    def _save_checkpoint(self, *args: Any, **options: Any) -> None:
+        """The host's checkpoint; one that cannot be written is removed, and the last whole one named."""
+        folder = Path(str(self.args.output_dir))
+        try:
+            super()._save_checkpoint(*args, **options)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            partial = folder / f"checkpoint-{self.state.global_step}"
+            if last_whole_checkpoint(folder) != str(partial):
+                shutil.rmtree(partial, ignore_errors=True)
+            if isinstance(error, RuntimeError) and (_NOT_OF_THE_DISK.search(str(error)) or is_out_of_memory(error)):
+                raise  # room on the disk would not help
+            whole = last_whole_checkpoint(folder)
+            raise HFOpticalError(
+                f"the checkpoint of step {self.state.global_step} could not be written ({error}). "
+                + (f"The last whole one is {whole}; " if whole else "There is no earlier one; ")
+                + "make room, then start the same command again"
+            ) from error
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        folder = Path(output_dir or str(self.args.output_dir))
+        if self.language_adapters is None:
+            super()._save(output_dir, state_dict)
+        else:  # the host would write one of the adapters, renamed
+            folder.mkdir(parents=True, exist_ok=True)
+            save_checkpoint(self.language_adapters, folder)
+            torch.save(self.args, folder / TRAINING_ARGS_NAME)
+        save_loss_state(self.loss, folder)
+        note_in_checkpoint(self.teacher, folder)
+
+    def _load_from_checkpoint(self, checkpoint_path: str, model: nn.Module | None = None) -> None:
+        # The host's trainer calls it with the path alone, transformers' FSDP road with the model too.
+        check_checkpoint_cache(self.teacher, checkpoint_path)
+        if self.language_adapters is None:
+            super()._load_from_checkpoint(checkpoint_path)
+        else:
+            load_checkpoint(self.language_adapters, checkpoint_path)
+        load_loss_state(self.loss, checkpoint_path)
+
+    def _load_best_model(self) -> None:
+        best = self.state.best_model_checkpoint
+        if self.language_adapters is None or best is None:
+            super()._load_best_model()
+        else:  # the host would log a failure and go on with the last weights
+            self._load_from_checkpoint(best)
+
+
+class OTDistillationTrainer(_Distillation, SentenceTransformerTrainer):
+    """Distil an English ``SentenceTransformer`` into a student that reads another language.
+
+    Everything that ``SentenceTransformerTrainer`` does works as there: evaluators, callbacks, logging, resume,
+    ``push_to_hub``. Added: a teacher, data sets by kind, a stop before any non-finite step, and checkpoints that
+    hold the loss's own parameters.
+
+    Args:
+        model: The student.
+        args: :class:`~hf_optical.training.arguments.OTDistillationTrainingArguments`.
+        train_dataset: A data set with the columns ``source`` and ``translation``, or a dict of data sets whose keys
+            say what they are: ``bitext/eng_Latn-swh_Latn`` (``source``, ``translation``), ``mono/swh_Latn`` and
+            ``cross/eng_Latn-swh_Latn`` (``query``, ``passage``, optional ``negative``),
+            ``lexicon/eng_Latn-swh_Latn`` (``source``, ``translation``). The kind before the slash chooses the loss:
+            :class:`~hf_optical.losses.OTDistillationLoss` for bitext,
+            :class:`~hf_optical.losses.LexicalInjectionLoss` for lexicons, InfoNCE for the others.
+        eval_dataset: The same shapes.
+        loss: A loss of yours in place of these.
+        teacher: The English retriever, frozen here; or a :class:`~hf_optical.teacher_cache.CachedTeacher`.
+        teacher_cache: A folder: the teacher's vectors of the English that will be read are computed once, kept there,
+            and read in every step. A folder that was filled before needs no ``teacher``.
+        teacher_cache_dtype: ``"float16"``, or ``"int8"`` for half the size.
+        data_collator: A collator of yours; by default the one that tokenises for both models.
+        options: Of the host trainer: ``evaluator``, ``callbacks``, ``optimizers``...
+
+    Raises:
+        InputError: Missing columns, empty texts (with row numbers), a kind without a loss, bitext without teacher.
+        NonFiniteError: In training: a vector, loss or gradient that is not finite, before the step is taken.
+
+    Example:
+        ::
+
+            trainer = OTDistillationTrainer(
+                model=student, teacher=teacher, args=args, train_dataset={"bitext/eng_Latn-swh_Latn": rows}
+            )
+            trainer.train()
+    """
+
+    def contrastive_loss(self, model: Any, args: OTDistillationTrainingArguments) -> nn.Module:
+        """Sentence-transformers' InfoNCE at ``args.temperature``; with gradient caching on request."""
+        from sentence_transformers.sentence_transformer import losses
+
+        options: dict[str, Any] = {"scale": 1 / args.temperature, "gather_across_devices": args.gather_across_devices}
+        if args.contrastive_mini_batch:
+            return losses.CachedMultipleNegativesRankingLoss(
+                model, mini_batch_size=args.contrastive_mini_batch, **options
+            )
+        return losses.MultipleNegativesRankingLoss(model, **options)
+
+
+class MultiVectorOTDistillationTrainer(_Distillation, MultiVectorEncoderTrainer):
+    """The twin of :class:`OTDistillationTrainer` for late interaction (``MultiVectorEncoder``) students."""
+
+    def contrastive_loss(self, model: Any, args: OTDistillationTrainingArguments) -> nn.Module:
+        """Sentence-transformers' InfoNCE over MaxSim scores, which sum over tokens and need no temperature."""
+        from sentence_transformers.multi_vector_encoder import losses
+
+        if args.contrastive_mini_batch:
+            return losses.CachedMultiVectorMultipleNegativesRankingLoss(
+                model, mini_batch_size=args.contrastive_mini_batch, gather_across_devices=args.gather_across_devices
+            )
+        return losses.MultiVectorMultipleNegativesRankingLoss(model, gather_across_devices=args.gather_across_devices)

@@ -39,14 +39,16 @@ _PACKAGES = ("torch", "transformers", "sentence-transformers", "onnx", "onnxscri
 class ExportBenchmark:
     """Options."""
 
-    model: str = field(metadata={"help": "Folder of a dense student."})
-    teacher: str = field(metadata={"help": "Made the index."})
-    eval: str = field(default="../shared/data/eval/ntrex_bitext", metadata={"help": "Folder of a retrieval set."})
+    model: str = field(metadata={"help": "Folder of a dense student.", "path": True})
+    teacher: str = field(metadata={"help": "Made the index.", "path": True})
+    eval: str = field(
+        default="../shared/data/eval/ntrex_bitext", metadata={"help": "Folder of a retrieval set.", "path": True}
+    )
     language: str = field(default="swh_Latn", metadata={"help": "Of the queries."})
     int8: list[str] = field(default_factory=lambda: ["avx512_vnni", "avx2"], metadata={"help": "For these."})
     repeats: int = field(default=5, metadata={"help": "Timed passes of each; the medians count."})
     timed: int = field(default=48, metadata={"help": "Queries in a pass."})
-    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file."})
+    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file.", "path": True})
 
 
 def main(config: ExportBenchmark) -> None:

@@ -46,7 +46,7 @@ class GpuBenchmark:
 
     dry: bool = field(default=False, metadata={"help": "Tiny shapes on the CPU; timings mean nothing then."})
     repeats: int = field(default=7, metadata={"help": "Timed repeats, in turn."})
-    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file."})
+    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file.", "path": True})
 
 
 def main(config: GpuBenchmark) -> None:

@@ -43,13 +43,13 @@ Scores = dict[str, dict[str, dict[str, np.ndarray]]]
 class LateInteraction:
     """Options."""
 
-    comparison: str = field(metadata={"help": "Folder of a comparison that kept its models."})
-    teacher: str = field(metadata={"help": "Reads the documents: Hub id or folder."})
-    eval: list[str] = field(metadata={"help": "Folder(s) of retrieval sets that all languages have."})
+    comparison: str = field(metadata={"help": "Folder of a comparison that kept its models.", "path": True})
+    teacher: str = field(metadata={"help": "Reads the documents: Hub id or folder.", "path": True})
+    eval: list[str] = field(metadata={"help": "Folder(s) of retrieval sets that all languages have.", "path": True})
     baseline: str = field(default="nce", metadata={"help": "Arm that the others are tested against."})
     arms: list[str] = field(default_factory=list, metadata={"help": "Of the comparison; all by default."})
     rerank: int = field(default=0, metadata={"help": "Order so many that the dense student finds; 0: all documents."})
-    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file."})
+    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file.", "path": True})
 
 
 def main(config: LateInteraction) -> None:

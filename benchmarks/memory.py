@@ -57,8 +57,10 @@ class MemoryBenchmark:
     steps: int = field(default=3, metadata={"help": "Steps; from the second on the optimizer's state is there."})
     variants: list[str] = field(default_factory=lambda: [*STOCK, *OURS], metadata={"help": "What to measure."})
     machine: str = field(default="", metadata={"help": "The machine in words."})
-    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file."})
-    folder: str | None = field(default=None, metadata={"help": "Of the models; a temporary one if not given."})
+    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file.", "path": True})
+    folder: str | None = field(
+        default=None, metadata={"help": "Of the models; a temporary one if not given.", "path": True}
+    )
     variant: str | None = field(default=None, metadata={"help": "Train this one in this process and print its peak."})
 
 

@@ -39,16 +39,20 @@ _COLLECTION = "benchmark"
 class QdrantBenchmark:
     """Options."""
 
-    teacher: str = field(metadata={"help": "Reads the documents."})
-    student: str = field(metadata={"help": "Reads the queries."})
-    data: str = field(default="../shared/data", metadata={"help": "Folder with bitext/ and eval/."})
+    teacher: str = field(metadata={"help": "Reads the documents.", "path": True})
+    student: str = field(metadata={"help": "Reads the queries.", "path": True})
+    data: str = field(default="../shared/data", metadata={"help": "Folder with bitext/ and eval/.", "path": True})
     eval: str = field(default="ntrex_bitext", metadata={"help": "Retrieval set of eval/ that has the queries."})
     language: str = field(default="swh_Latn", metadata={"help": "Of the queries."})
     documents: int = field(default=100_000, metadata={"help": "How many."})
     queries: int | None = field(default=None, metadata={"help": "Ask so many of the set's queries; all by default."})
-    location: str | None = field(default=None, metadata={"help": "URL or folder; a temporary folder if not given."})
-    cache: str | None = field(default=None, metadata={"help": "Folder that keeps the document vectors between runs."})
-    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file."})
+    location: str | None = field(
+        default=None, metadata={"help": "URL or folder; a temporary folder if not given.", "path": True}
+    )
+    cache: str | None = field(
+        default=None, metadata={"help": "Folder that keeps the document vectors between runs.", "path": True}
+    )
+    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file.", "path": True})
 
 
 def main(config: QdrantBenchmark) -> None:

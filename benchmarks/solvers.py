@@ -50,8 +50,10 @@ class SolverBenchmark:
     pairs: int = field(default=64, metadata={"help": "Pairs per batch."})
     tokens: list[int] = field(default_factory=lambda: [32, 128], metadata={"help": "Tokens of every sentence."})
     rounds: int = field(default=5, metadata={"help": "Timed rounds."})
-    bitext: str | None = field(default=None, metadata={"help": "JSON lines with English in 'en', for real vectors."})
-    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file."})
+    bitext: str | None = field(
+        default=None, metadata={"help": "JSON lines with English in 'en', for real vectors.", "path": True}
+    )
+    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file.", "path": True})
 
 
 def main(config: SolverBenchmark) -> None:

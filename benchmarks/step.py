@@ -54,7 +54,7 @@ class StepBenchmark:
     rounds: int = field(default=5, metadata={"help": "Timed rounds."})
     loss_rounds: int = field(default=15, metadata={"help": "Timed rounds of the losses alone."})
     whole: bool = field(default=True, metadata={"help": "Time whole steps with every solver, not with the MSE alone."})
-    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file."})
+    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file.", "path": True})
 
 
 def main(config: StepBenchmark) -> None:

@@ -46,10 +46,12 @@ ONLINE = "online"
 class TeacherCacheBenchmark:
     """Options."""
 
-    teacher: str = field(default="", metadata={"help": "English retriever: Hub id or folder."})
-    bitext: str = field(default="", metadata={"help": "Sentence pairs."})
+    teacher: str = field(default="", metadata={"help": "English retriever: Hub id or folder.", "path": True})
+    bitext: str = field(default="", metadata={"help": "Sentence pairs.", "path": True})
     language: str = field(default="swh_Latn", metadata={"help": "Of the translations."})
-    eval: str | None = field(default=None, metadata={"help": "Retrieval set: also train 40 steps with and without."})
+    eval: str | None = field(
+        default=None, metadata={"help": "Retrieval set: also train 40 steps with and without.", "path": True}
+    )
     pairs: int = field(default=1600, metadata={"help": "Pairs that are used, drawn with the seed."})
     batch_size: int = field(default=32, metadata={"help": "Pairs per step."})
     max_length: int = field(default=64, metadata={"help": "Tokens per text."})
@@ -57,7 +59,7 @@ class TeacherCacheBenchmark:
     repeats: int = field(default=5, metadata={"help": "Turns of each arm."})
     objective: str = field(default="ot+nce", metadata={"help": "Of the steps."})
     seed: int = field(default=0, metadata={"help": "Of what is drawn."})
-    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file."})
+    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file.", "path": True})
 
 
 def main(config: TeacherCacheBenchmark) -> None:

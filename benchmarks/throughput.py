@@ -49,11 +49,13 @@ OURS, ADAPTER, ONLINE, LITERAL = "ours", "ours, adapter", "stock online", "stock
 class ThroughputBenchmark:
     """Options."""
 
-    teacher: str = field(default="", metadata={"help": "English retriever: Hub id or folder."})
-    student: str = field(default="", metadata={"help": "The student that all start from: Hub id or folder."})
-    bitext: str = field(default="", metadata={"help": "Sentence pairs."})
+    teacher: str = field(default="", metadata={"help": "English retriever: Hub id or folder.", "path": True})
+    student: str = field(
+        default="", metadata={"help": "The student that all start from: Hub id or folder.", "path": True}
+    )
+    bitext: str = field(default="", metadata={"help": "Sentence pairs.", "path": True})
     language: str = field(default="swh_Latn", metadata={"help": "Of the translations."})
-    eval: list[str] = field(default_factory=list, metadata={"help": "Folder(s) of retrieval sets."})
+    eval: list[str] = field(default_factory=list, metadata={"help": "Folder(s) of retrieval sets.", "path": True})
     repeats: int = field(default=5, metadata={"help": "Segments of each, for every seed."})
     steps: int = field(default=12, metadata={"help": "Steps of a segment."})
     batch_size: int = field(default=32, metadata={"help": "Pairs per step."})
@@ -65,7 +67,7 @@ class ThroughputBenchmark:
     train_embeddings: str = field(default="all", metadata={"help": "Of ours: all, used or none."})
     seeds: list[int] = field(default_factory=lambda: [0], metadata={"help": "Each draws other pairs and batches."})
     machine: str = field(default="", metadata={"help": "The machine in words."})
-    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file."})
+    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file.", "path": True})
 
 
 def main(config: ThroughputBenchmark) -> None:

@@ -41,18 +41,26 @@ _HELD_OUT = 1_000  # sentences of each language that the vocabulary to keep was 
 class TrimBenchmark:
     """Options."""
 
-    data: str = field(default="../shared/data", metadata={"help": "Folder with bitext/<language>.train.jsonl.gz."})
+    data: str = field(
+        default="../shared/data", metadata={"help": "Folder with bitext/<language>.train.jsonl.gz.", "path": True}
+    )
     languages: list[str] = field(default_factory=lambda: ["sw", "so", "tl", "mr"], metadata={"help": "And English."})
     width: int = field(default=64, metadata={"help": "Hidden size."})
     layers: int = field(default=2, metadata={"help": "Layers."})
     sample: int = field(default=6_000, metadata={"help": "Sentences of each language to choose the vocabulary by."})
     sentences: int = field(default=10_000, metadata={"help": "Covered sentences to compare."})
     min_count: list[int] = field(default_factory=lambda: [2], metadata={"help": "As in trim; one or several."})
-    model: str | None = field(default=None, metadata={"help": "A model to trim in place of the random one."})
-    teacher: str | None = field(default=None, metadata={"help": "Reads the documents of --eval."})
-    eval: list[str] = field(default_factory=list, metadata={"help": "Retrieval sets, for nDCG@10 before and after."})
-    vocabulary: str | None = field(default=None, metadata={"help": "Keep the trained tokenizer in this file."})
-    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file."})
+    model: str | None = field(
+        default=None, metadata={"help": "A model to trim in place of the random one.", "path": True}
+    )
+    teacher: str | None = field(default=None, metadata={"help": "Reads the documents of --eval.", "path": True})
+    eval: list[str] = field(
+        default_factory=list, metadata={"help": "Retrieval sets, for nDCG@10 before and after.", "path": True}
+    )
+    vocabulary: str | None = field(
+        default=None, metadata={"help": "Keep the trained tokenizer in this file.", "path": True}
+    )
+    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file.", "path": True})
 
 
 def main(config: TrimBenchmark) -> None:

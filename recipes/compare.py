@@ -17,7 +17,7 @@ from hf_optical.comparison import Cell, cells_of, collect, run_cells, summarise
 from hf_optical.comparison.bitexts import count_pairs, example_pairs
 from hf_optical.comparison.learning_curve import fit_learning_curve
 from hf_optical.comparison.matrix import SHARED
-from hf_optical.comparison.option_checks import check_options
+from hf_optical.comparison.option_checks import check_options, expanded_paths
 from hf_optical.comparison.panels import english_rows, mean_costs
 from hf_optical.comparison.plans import keep_plans
 from hf_optical.comparison.references import compute_references, found_references
@@ -33,8 +33,8 @@ from hf_optical.results.files import portable, write_results
 class CompareConfig:
     """Options of the comparison."""
 
-    config: str | None = option(None, "YAML file with these options.")
-    output_dir: str = option("outputs/compare", "Where runs, results and report go.")
+    config: str | None = option(None, "YAML file with these options.", path=True)
+    output_dir: str = option("outputs/compare", "Where runs, results and report go.", path=True)
     common: dict[str, Any] = option({}, "Options of every run (see train.py).")
     languages: dict[str, Any] = option({}, "By language: bitext, eval.")
     arms: dict[str, Any] = option({}, "By arm: what it changes.")
@@ -44,7 +44,9 @@ class CompareConfig:
     references: list[str] = option(
         ["raw", "bm25", "ceiling"], "Computed once per language: raw, bm25, translate, ceiling."
     )
-    translators: dict[str, Any] = option({}, "Translation models (folders or ids) by language, or for 'all'.")
+    translators: dict[str, Any] = option(
+        {}, "Translation models (folders or ids) by language, or for 'all'.", path=True
+    )
     bm25_tokenisation: str = option("words", "words or 4-grams.")
     sizes: list[Any] = option([], "Sentence pairs for learning curves: 250 1000.")
     curve_arms: list[str] = option([], "Arms run at these sizes; all if not given.")
@@ -58,6 +60,7 @@ def main(config: CompareConfig) -> None:
     """Run what is missing, then say what came out."""
     started = time.time()
     check_options(config.common, config.languages, config.arms)
+    config.common, config.languages, config.arms = map(expanded_paths, (config.common, config.languages, config.arms))
     baseline = config.baseline or next(iter(config.arms), "")
     cells = cells_of(
         config.output_dir,

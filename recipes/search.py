@@ -23,13 +23,17 @@ from hf_optical.search import DocumentIndex, MemoryIndex, TokenReranker
 class SearchConfig:
     """Options of the recipe: in a YAML file, as flags, or both."""
 
-    teacher: str = field(metadata={"help": "Reads the documents, and queries of languages without an encoder."})
-    documents: str | None = option(None, "JSONL, TSV, CSV or Parquet with id and text; what is indexed is skipped.")
-    encoders: dict[str, str] = option({}, "Query encoders (with their adapters): swh_Latn=FOLDER ...")
+    teacher: str = field(
+        metadata={"help": "Reads the documents, and queries of languages without an encoder.", "path": True}
+    )
+    documents: str | None = option(
+        None, "JSONL, TSV, CSV or Parquet with id and text; what is indexed is skipped.", path=True
+    )
+    encoders: dict[str, str] = option({}, "Query encoders (with their adapters): swh_Latn=FOLDER ...", path=True)
     query: list[str] = option([], "One query (its words), or none to index only.")
-    queries: str | None = option(None, "Table of queries with text, and language where they differ.")
+    queries: str | None = option(None, "Table of queries with text, and language where they differ.", path=True)
     language: str | None = option(None, "Language of the queries.")
-    location: str | None = option(None, "Folder or URL of a Qdrant index; in memory if not given.")
+    location: str | None = option(None, "Folder or URL of a Qdrant index; in memory if not given.", path=True)
     collection: str = option("documents", "Collection in it.")
     top_k: int = option(10, "Documents per query.")
     rerank: int = option(0, "Order so many of the documents found anew, token by token; needs --documents.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,17 @@ def load_script(file: Path) -> ModuleType:
 def load_recipe(name: str) -> ModuleType:
     """``recipes/NAME.py`` as a module."""
     return load_script(RECIPES / f"{name}.py")
+
+
+def options_of(folder: Path) -> dict[str, type]:
+    """The configuration that each script of a folder parses its command line into, by the script's name."""
+    found: dict[str, type] = {}
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))  # some import what lies beside them
+    for file in sorted(folder.glob("*.py")):
+        if named := re.search(r"^ +run\(\w+, (\w+)", file.read_text(encoding="utf-8"), re.MULTILINE):
+            found[file.stem] = getattr(load_script(file), named[1])
+    return found
 
 
 def results_of(recipe: ModuleType, config: type, output: Path, *words: object) -> dict[str, Any]:

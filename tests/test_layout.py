@@ -14,6 +14,7 @@ MOST_ROOMS = 22
 # From the ground up: a room imports from rooms of floors above it in this list, never from its own floor or below.
 FLOORS = [
     {"errors", "units"},
+    {"places"},
     {"transport", "results", "data"},
     {"configuration", "doctor", "encoders"},
     {"adapters"},

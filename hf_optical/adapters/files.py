@@ -18,6 +18,7 @@ from torch import Tensor
 
 from hf_optical.data.languages import UnknownLanguageError, known_codes, normalize
 from hf_optical.errors import InputError
+from hf_optical.places import user_path
 
 if TYPE_CHECKING:
     from sentence_transformers.base.model import BaseModel
@@ -96,7 +97,8 @@ def open_repository(
     Raises:
         InputError: There is no such folder or repository, or its ``adapters.json`` is damaged.
     """
-    folder, local = Path(source), Path(source).is_dir()
+    folder = user_path(source)
+    local = folder.is_dir()
     if not local:
         folder = _fetch(str(source), languages, base, revision)
     file = folder / MANIFEST

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from hf_optical.configuration.parsing import path_options
 from hf_optical.errors import InputError
+from hf_optical.places import expanded
 from hf_optical.runs.options import TrainConfig
 
 
@@ -41,3 +43,21 @@ def check_options(
                 near = difflib.get_close_matches(str(option), known, 1)
                 hint = f"did you mean {near[0]!r}?" if near else "python recipes/train.py --help lists them"
                 raise InputError("is no option of train.py", hint, field=f"{place}.{option}")
+
+
+def expanded_paths(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of the training recipe, or mappings of these, with ``~`` and ``$VARIABLE`` in their paths expanded.
+
+    A comparison reads some of them itself before the recipe does, and names folders after none of them.
+
+    Args:
+        options: Options by name; or by language or arm.
+
+    Raises:
+        InputError: A path whose user or variable does not exist.
+    """
+    paths = path_options(TrainConfig)
+    return {
+        name: expanded_paths(value) if isinstance(value, Mapping) else expanded(value) if name in paths else value
+        for name, value in options.items()
+    }

@@ -162,7 +162,7 @@ def _items(value: Any, annotation: Any, words: bool) -> list[Any]:
 
 def _parts(word: str) -> list[str]:
     """A word split at commas and spaces, unless it (or what follows ``name=``) is a file, whose name may have them."""
-    if any(part and os.path.exists(part) for part in (word, word.partition("=")[2])):
+    if any(part and os.path.exists(os.path.expanduser(part)) for part in (word, word.partition("=")[2])):
         return [word]
     return word.replace(",", " ").split()
 

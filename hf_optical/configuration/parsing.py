@@ -23,8 +23,9 @@ from hf_optical.configuration.conversion import CannotConvert, convert, describe
 from hf_optical.configuration.yaml_mapping import read_mapping
 from hf_optical.data.texts import excerpt
 from hf_optical.errors import HFOpticalError, InputError, is_out_of_memory, message
+from hf_optical.places import expanded, user_path
 
-__all__ = ["help_text", "option", "parse", "run"]
+__all__ = ["help_text", "option", "parse", "path_options", "run"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,16 +36,23 @@ _SMALLER = "fewer pairs or documents at a time, a smaller vocabulary or model, o
 
 @dataclasses.dataclass(frozen=True)
 class _Option:
-    """One field: its dotted key, its annotation, its default as text, its help."""
+    """One field: its dotted key, its annotation, its default as text, its help, whether it holds paths."""
 
     key: str
     annotation: Any
     default: str | None
     help: str
+    path: bool = False
 
 
-def option(default: Any, text: str) -> Any:
+def option(default: Any, text: str, *, path: bool = False) -> Any:
     """A field of a configuration: its default, which may be a list, and its help.
+
+    Args:
+        default: The default.
+        text: The help.
+        path: Whether the value is, or may be, a path of the user: ``~`` and ``$VARIABLE`` in it are then expanded when
+            it is read, so that nothing behind the door meets the literal one.
 
     Example:
         >>> @dataclasses.dataclass
@@ -53,17 +61,33 @@ def option(default: Any, text: str) -> Any:
         >>> parse(Options, [])
         Options(eval=[])
     """
+    metadata = {"help": text, "path": path}
     if isinstance(default, list | dict):
-        return dataclasses.field(default_factory=lambda: type(default)(default), metadata={"help": text})
-    return dataclasses.field(default=default, metadata={"help": text})
+        return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def path_options(dataclass_type: type) -> set[str]:
+    """The options of a configuration whose values are paths of the user.
+
+    Example:
+        >>> @dataclasses.dataclass
+        ... class Options:
+        ...     output_dir: str = option("out", "Where.", path=True)
+        ...     seed: int = option(0, "Of what is drawn.")
+        >>> path_options(Options)
+        {'output_dir'}
+    """
+    return {found.key for found in _options(dataclass_type) if found.path}
 
 
 def parse(dataclass_type: type[T], argv: Sequence[str] | None = None) -> T:
     """Fill a dataclass from ``--config X.yaml`` and flags.
 
     Args:
-        dataclass_type: The configuration. ``metadata={"help": ...}`` of a field is its help; a field whose type is a
-            dataclass is a mapping in YAML and dotted flags (``--optimizer.lr 1e-4``).
+        dataclass_type: The configuration. ``metadata={"help": ..., "path": ...}`` of a field is its help, and whether
+            it holds paths (see :func:`option`); a field whose type is a dataclass is a mapping in YAML and dotted flags
+            (``--optimizer.lr 1e-4``).
         argv: The arguments (default: those of the process). ``--flag value`` or ``--flag=value``, underscores or
             hyphens; a boolean also as ``--flag`` alone; a list as a repeated flag, several values, or values joined by
             commas or spaces (in YAML: a list, whose items are taken whole); ``none`` for None.
@@ -93,7 +117,8 @@ def parse(dataclass_type: type[T], argv: Sequence[str] | None = None) -> T:
     files = flags.pop(_YAML_FLAG, [])
     if len(files) > 1:
         raise InputError(f"found {len(files)} configuration files", "give --config once", field="--config")
-    values = _yaml_values(read_mapping(Path(files[0])), "", options, Path(files[0])) if files else {}
+    file = user_path(files[0]) if files else None
+    values = _yaml_values(read_mapping(file), "", options, file) if file is not None else {}
     for key, words in flags.items():
         values[key] = _converted(words, options[key], origin=None)
     return _build(dataclass_type, values, "")
@@ -194,7 +219,8 @@ def _options(dataclass_type: type, prefix: str = "") -> list[_Option]:
         elif entry.default_factory is not dataclasses.MISSING:
             default = repr(entry.default_factory())
         text = " ".join(str(entry.metadata.get("help", "")).split())
-        found.append(_Option(f"{prefix}{entry.name}", hints[entry.name], default, text))
+        path = bool(entry.metadata.get("path"))
+        found.append(_Option(f"{prefix}{entry.name}", hints[entry.name], default, text, path))
     return found
 
 
@@ -265,16 +291,22 @@ def _converted(value: Any, option: _Option, origin: Path | None) -> Any:
     found = value
     if origin is None and not is_list(option.annotation):
         found = value[0] if value else "true"
+    shown = option.key if origin else f"--{option.key}"
     try:
-        return convert(found, option.annotation, words=origin is None)
+        converted = convert(found, option.annotation, words=origin is None)
     except CannotConvert as error:
-        shown = option.key if origin else f"--{option.key}"
         raise InputError(
             f"found {_shown(error.value)} ({type(error.value).__name__}), expected {error.expected}",
             error.remedy,
             path=origin,
             field=shown,
         ) from None
+    if not option.path:
+        return converted
+    try:
+        return expanded(converted)
+    except InputError as error:
+        raise InputError(f"{error.path}: {error.problem}", error.remedy, path=origin, field=shown) from None
 
 
 def _shown(value: Any) -> str:

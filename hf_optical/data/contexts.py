@@ -20,6 +20,7 @@ from hf_optical.data.languages import ENGLISH, normalize
 from hf_optical.data.query_passages import QueryPassages
 from hf_optical.data.tables import Fault, read_records, renamed
 from hf_optical.data.texts import text_fault
+from hf_optical.places import user_path
 
 __all__ = ["Sentence", "context_pairs", "read_documents"]
 
@@ -47,7 +48,7 @@ def read_documents(source: str | Path, language: str) -> list[Sentence]:
     Returns:
         The sentences in English and in that language; empty where the file has no documents.
     """
-    path, code = Path(source), normalize(language)
+    path, code = user_path(source), normalize(language)
     records = read_records(path)
     header = records.first
     columns = choose_columns(header or records.columns, language=code, path=path)

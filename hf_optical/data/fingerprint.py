@@ -13,6 +13,7 @@ from huggingface_hub.utils.sha import sha_fileobj
 
 from hf_optical.data.tables import open_bytes
 from hf_optical.errors import InputError
+from hf_optical.places import user_path
 
 __all__ = ["file_fingerprint", "file_hash", "rows_hash"]
 
@@ -33,7 +34,7 @@ def file_fingerprint(path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: If there is no such file or folder, or it cannot be read.
     """
-    path = Path(path)
+    path = user_path(path)
     if path.is_dir():
         return {"path": path.resolve().name, "rows": None, "sha256": _folder_hash(path)}
     if not path.is_file():

@@ -24,6 +24,7 @@ from hf_optical.data.swapped import LOOKED_AT, swapped
 from hf_optical.data.tables import FORMATS, Fault, Numbered, Records, positions, read_records, renamed
 from hf_optical.data.texts import text_fault
 from hf_optical.errors import InputError
+from hf_optical.places import user_path
 
 __all__ = [
     "BadRow",
@@ -202,7 +203,7 @@ def records_of(source: PairSource, split: str | None) -> tuple[str, Records]:
         return "dataset", _dataset_records(source)
     if not isinstance(source, str | Path):
         return "rows", _sequence_records(source)
-    path = Path(source)
+    path = user_path(source)
     if path.exists():
         return str(source), read_records(path)
     named_like_a_file = path.suffix.lower() in (*FORMATS, ".gz", ".txt") or path.is_absolute()

@@ -13,6 +13,7 @@ import datasets
 from hf_optical.data.tables import Fault, read_records, renamed
 from hf_optical.data.texts import excerpt, text_fault
 from hf_optical.errors import InputError
+from hf_optical.places import user_path
 
 __all__ = ["QueryPassages", "read_query_passages"]
 
@@ -71,7 +72,7 @@ def read_query_passages(
         >>> found.rows[0], found.ids
         ({'query': 'Who?', 'passage': 'Asha.'}, ['7'])
     """
-    path = Path(source)
+    path = user_path(source)
     if not path.exists():
         raise InputError("no such file", "check the path", path=path)
     match = _NAME.fullmatch(name)

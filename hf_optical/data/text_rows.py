@@ -8,6 +8,7 @@ from pathlib import Path
 from hf_optical.data.tables import Fault, Row, read_records, renamed
 from hf_optical.data.texts import text_fault
 from hf_optical.errors import InputError
+from hf_optical.places import user_path
 
 __all__ = ["read_text_rows"]
 
@@ -28,7 +29,7 @@ def read_text_rows(
     Raises:
         InputError: The file cannot be read, lacks a column, or has a broken row or one without text.
     """
-    path = Path(path)
+    path = user_path(path)
     records = read_records(path)
     if missing := [name for name in (*texts, *others) if name not in records.columns]:
         problem = f"there is no such column; found {', '.join(records.columns)}"

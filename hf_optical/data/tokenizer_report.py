@@ -18,6 +18,7 @@ from hf_optical.data.languages import normalize
 from hf_optical.data.tables import Fault, read_records, renamed
 from hf_optical.data.texts import text_fault
 from hf_optical.errors import InputError
+from hf_optical.places import user_path
 
 __all__ = ["TokenizerReport", "read_texts", "report_tokenizer", "tokenizer_table"]
 
@@ -167,7 +168,7 @@ def read_texts(path: str | Path, *, text_field: str | None = None, language: str
     Raises:
         InputError: No such column, or a row without text; names file, row and column.
     """
-    file = Path(path)
+    file = user_path(path)
     if file.suffix == ".txt":
         try:
             lines = file.read_text(encoding="utf-8-sig").splitlines()

@@ -21,6 +21,7 @@ from torch import nn
 
 from hf_optical.encoders.model_folder import LOAD_ERRORS, check_model_folder, check_weights, first_line, whole_weights
 from hf_optical.errors import HFOpticalError, InputError
+from hf_optical.places import user_path
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +39,9 @@ def load_encoder(name_or_path: str, *, device: str | None = None, revision: str 
             be reached.
         NonFiniteError: A weight is NaN or infinite.
     """
-    folder = Path(name_or_path)
+    folder = user_path(name_or_path)
     if folder.exists():
+        name_or_path = str(folder)
         check_model_folder(folder)
         if not (folder / "modules.json").is_file():
             logger.warning(

@@ -26,6 +26,7 @@ from hf_optical.encoders.encoding import (
     resolve_interaction,
 )
 from hf_optical.encoders.token_vectors import TokenVectors
+from hf_optical.places import user_path
 
 
 class DocumentCache:
@@ -46,7 +47,7 @@ class DocumentCache:
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        self.folder = Path(folder) if folder is not None else None
+        self.folder = user_path(folder) if folder is not None else None
         self._memory: dict[str, Vectors] = {}
 
     def vectors(

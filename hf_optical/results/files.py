@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from hf_optical.places import user_path
+
 RESULTS_FILE = "results.json"
 PER_QUERY_FILE = "per_query.json"
 
@@ -68,7 +70,7 @@ def write_results(
         ...     json.loads(path.read_text())["seed"]
         1
     """
-    folder = Path(output_dir)
+    folder = user_path(output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     content: dict[str, Any] = {
         "command": " ".join(portable(argument) for argument in sys.argv),

@@ -51,18 +51,24 @@ def on_cpu() -> bool:
 class TrainConfig:
     """Options of the recipe: in a YAML file, as flags, or both."""
 
-    config: str | None = option(None, "YAML file with any of these options; flags override it.")
-    teacher: str | None = option(None, "English retriever: Hub id or folder (sentence-transformers).")
-    student: str = option("extend", "'copy', 'extend' or 'replace' (grown from the teacher), or an id or folder.")
+    config: str | None = option(None, "YAML file with any of these options; flags override it.", path=True)
+    teacher: str | None = option(None, "English retriever: Hub id or folder (sentence-transformers).", path=True)
+    student: str = option(
+        "extend", "'copy', 'extend' or 'replace' (grown from the teacher), or an id or folder.", path=True
+    )
     language: str | None = option(None, "Language of the queries: swh_Latn, swh, sw...")
     bitext: list[str] = option(
-        [], "Sentence pairs: JSONL, TSV, CSV, Parquet (.gz too) or a Hub id; CODE=FILE for several languages."
+        [],
+        "Sentence pairs: JSONL, TSV, CSV, Parquet (.gz too) or a Hub id; CODE=FILE for several languages.",
+        path=True,
     )
     source_field: str | None = option(None, "Column of the English; guessed if not given.")
     translation_field: str | None = option(None, "Column of the translation; guessed if not given.")
     max_pairs: int | None = option(None, "Use only this many pairs of each bitext, drawn with the seed.")
     pairs: list[str] = option(
-        [], "Questions and passages to train retrieval on: mono/eng_Latn=FILE, cross/swh_Latn-eng_Latn=FILE."
+        [],
+        "Questions and passages to train retrieval on: mono/eng_Latn=FILE, cross/swh_Latn-eng_Latn=FILE.",
+        path=True,
     )
     contexts: int = option(
         0, "Also make retrieval pairs of bitext that comes in documents: sentences per window; 0 for none."
@@ -70,16 +76,18 @@ class TrainConfig:
     alpha: float = option(0.5, "Share of monolingual batches among those of questions and passages.")
     bitext_share: float = option(0.5, "Share of bitext batches, where there are questions and passages too.")
     language_weights: str = option("uniform", "How languages are drawn: uniform, size, or a power of the size.")
-    eval: list[str] = option([], "Folder(s) of retrieval sets: corpus, queries, qrels.")
+    eval: list[str] = option([], "Folder(s) of retrieval sets: corpus, queries, qrels.", path=True)
     english_eval: list[str] = option(
-        [], "Folder(s) of retrieval sets with English queries, to see what English the student keeps."
+        [],
+        "Folder(s) of retrieval sets with English queries, to see what English the student keeps.",
+        path=True,
     )
     index: str | None = option(
         None,
         "Who reads documents in the evaluation: 'teacher' (default), 'student' (default with --pairs, --contexts).",
     )
     interaction: str | None = option(None, "Score with 'dense' or 'maxsim'; by default as the models do.")
-    output_dir: str = option("outputs/train", "Where model, results and figures go.")
+    output_dir: str = option("outputs/train", "Where model, results and figures go.", path=True)
     objective: str | None = option(
         None,
         "Sum of ot, mse, cos, nce, rank, greedy, nearest, self_nce, source, e.g. 'ot+0.5*nce'; if not given 'ot+rank', "
@@ -101,9 +109,11 @@ class TrainConfig:
     num_layers: int | None = option(None, "Layers of a grown student; all of the teacher's if not given.")
     row_init: str = option("bitext", "First rows of a grown student: aligned in the 'bitext', or by 'surface' form.")
     start_lexicon: str | None = option(
-        None, "Word pairs that help to give a grown student its first rows, besides the bitext (row_init bitext)."
+        None,
+        "Word pairs that help to give a grown student its first rows, besides the bitext (row_init bitext).",
+        path=True,
     )
-    lexicon: str | None = option(None, "Word pairs to inject into the student before the distillation.")
+    lexicon: str | None = option(None, "Word pairs to inject into the student before the distillation.", path=True)
     lexical_steps: int = option(300, "Steps of the lexical injection.")
     lexical_layer: int = option(2, "Layer at which words are injected; recipes/probe.py recommends one.")
     adapter: str = option(
@@ -127,11 +137,14 @@ class TrainConfig:
     fp16: bool = option(False, "Train in float16 with a loss scale, for GPUs without bfloat16 (T4, V100).")
     group_by_length: bool = option(True, "Batches of similar length: much less padding.")
     shared: str | None = option(
-        None, "Folder in which several runs keep what they have in common: grown students, vectors of documents."
+        None,
+        "Folder in which several runs keep what they have in common: grown students, vectors of documents.",
+        path=True,
     )
     teacher_cache: str = option(
         "auto",
         "Keep the teacher's vectors of the English, in a FOLDER; 'auto': where each sentence is read twice; 'none'.",
+        path=True,
     )
     teacher_cache_dtype: str = option("float16", "Of that cache: float16, or int8 for half the size.")
     measure_start: bool = option(True, "Measure raw, before and ceiling; off where another run has.")

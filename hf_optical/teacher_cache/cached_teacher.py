@@ -14,6 +14,7 @@ from torch import Tensor
 from hf_optical.encoders.teachers import TeacherStandIn, query_prompt
 from hf_optical.encoders.token_view import TokenView
 from hf_optical.errors import InputError
+from hf_optical.places import user_path
 from hf_optical.teacher_cache.filling import fill, prepare
 from hf_optical.teacher_cache.identity import CacheIdentity, identity_of
 from hf_optical.teacher_cache.manifest import TOKENIZER_FOLDER, Manifest
@@ -80,8 +81,8 @@ class CachedTeacher(TeacherStandIn):
         """
         prompt = prompt if prompt is not None else query_prompt(teacher)
         identity = identity_of(teacher, prompt=prompt, max_length=max_length, dtype=dtype)
-        found = prepare(Path(folder), identity, teacher)
-        refuse_foreign(Path(folder), found.identity, identity)
+        found = prepare(user_path(folder), identity, teacher)
+        refuse_foreign(user_path(folder), found.identity, identity)
         self = cls(folder, verify=verify)
         self.online = teacher
         return self
@@ -103,7 +104,7 @@ class CachedTeacher(TeacherStandIn):
         """
         from hf_optical.teacher_cache.publication import restore
 
-        return cls(restore(source, Path(folder), revision=revision), online)
+        return cls(restore(source, user_path(folder), revision=revision), online)
 
     def fill(self, texts: Iterable[str], *, show_progress: bool = True, batch_size: int = 64) -> bool:
         """Have the teacher read the texts that the cache does not have.

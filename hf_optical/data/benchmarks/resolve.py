@@ -15,6 +15,7 @@ from hf_optical.data.benchmarks.sets import SETS, LiteratureSet
 from hf_optical.data.benchmarks.topics import read_clirmatrix, read_topics
 from hf_optical.data.languages import ENGLISH, normalize
 from hf_optical.errors import InputError
+from hf_optical.places import user_path
 
 __all__ = ["Reference", "cache_folder", "parse_reference", "retrieval_folder"]
 
@@ -48,7 +49,7 @@ def parse_reference(text: str) -> Reference:
     """
     reference, _, copy = text.partition("@")
     name, *parts = reference.split(":")
-    return Reference(name, tuple(parts), Path(copy) if copy else None)
+    return Reference(name, tuple(parts), user_path(copy) if copy else None)
 
 
 def retrieval_folder(source: str | Path, *, cache: str | Path | None = None) -> Path:
@@ -67,8 +68,8 @@ def retrieval_folder(source: str | Path, *, cache: str | Path | None = None) -> 
         InputError: An unknown language of a set, a part that is missing, or a source that cannot be reached; the
             message says how to use a local copy.
     """
-    if isinstance(source, Path) or Path(source).is_dir():
-        return Path(source)
+    if isinstance(source, Path) or user_path(source).is_dir():
+        return user_path(source)
     found = parse_reference(source)
     place = Path(cache) if cache is not None else cache_folder()
     if found.name in SETS:
@@ -81,7 +82,7 @@ def retrieval_folder(source: str | Path, *, cache: str | Path | None = None) -> 
         from hf_optical.data.benchmarks.hub import hub_folder
 
         return hub_folder(found, place)
-    return Path(source)
+    return user_path(source)
 
 
 def cached_place(cache: Path, reference: Reference, *details: str) -> Path:

@@ -1,0 +1,88 @@
+"""Paths as people write them: ``~`` and ``$VARIABLE`` expanded once, at the door."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from hf_optical.errors import InputError
+
+__all__ = ["expanded", "user_path"]
+
+# What may stand before a path in one word: "swh_Latn=FILE", "mono/swh_Latn=FILE", "ciral:so@FOLDER".
+_NAMED = re.compile(r"([\w./:+-]+[=@])(?=[~$])")
+
+
+def user_path(path: str | Path) -> Path:
+    """The path that a user means: ``~``, ``~name`` and ``$VARIABLE`` expanded.
+
+    What exists exactly as it was written is taken as written.
+
+    Args:
+        path: From an option, a file of options, or an argument of a function.
+
+    Returns:
+        The path, relative where it was relative.
+
+    Raises:
+        InputError: There is no such user, or the variable is not set: a folder of that name would be made, and half of
+            a run would be looked for elsewhere.
+
+    Example:
+        >>> user_path("$NO_SUCH_VARIABLE/a")
+        Traceback (most recent call last):
+        ...
+        hf_optical.errors.InputError: $NO_SUCH_VARIABLE/a: the variable 'NO_SUCH_VARIABLE' is not set. Remedy: ...
+        >>> user_path("~/runs") == Path.home() / "runs", str(user_path("runs/./a/"))
+        (True, 'runs/a')
+    """
+    text = os.fspath(path)
+    if not text.strip():
+        raise InputError("the path is empty", "name a file or folder")
+    if os.path.exists(text):
+        return Path(text)
+    found = os.path.expanduser(text)
+    if found.startswith("~") and (found == "~" or "/" in found or found[1:].isidentifier()):
+        raise InputError("there is no such user, or no home folder", "write the path in full", path=text)
+    found = os.path.expandvars(found)
+    if unset := re.search(r"\$(?:\{(\w+)\}|(\w+))", found):
+        name = unset[1] or unset[2]
+        raise InputError(f"the variable {name!r} is not set", "set it, or write the path in full", path=text)
+    return Path(found)
+
+
+def expanded(value: Any) -> Any:
+    """A value of an option that may hold paths, with every path in it expanded.
+
+    Ids of the Hub, names of published sets and codes of languages pass as they are; of ``CODE=FILE`` and
+    ``NAME@FOLDER`` the part behind the sign is the path.
+
+    Args:
+        value: Text, or a list or mapping of text.
+
+    Returns:
+        The same form.
+
+    Raises:
+        InputError: As :func:`user_path`.
+
+    Example:
+        >>> expanded(["sentence-transformers/all-MiniLM-L6-v2", "swh_Latn=~/sw.tsv"]) == [
+        ...     "sentence-transformers/all-MiniLM-L6-v2", f"swh_Latn={Path.home()}/sw.tsv"]
+        True
+    """
+    if isinstance(value, dict):
+        return {key: expanded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(expanded(item) for item in value)
+    if isinstance(value, Path):
+        return user_path(value)
+    if not isinstance(value, str) or os.path.exists(value):
+        return value
+    named = _NAMED.match(value)
+    head, rest = (named[1], value[named.end() :]) if named else ("", value)
+    if not rest.startswith("~") and "$" not in rest:
+        return value
+    return head + str(user_path(rest))

@@ -20,13 +20,15 @@ from hf_optical.comparison.matrix import SHARED
 from hf_optical.comparison.option_checks import check_options, expanded_paths
 from hf_optical.comparison.panels import english_rows, mean_costs
 from hf_optical.comparison.plans import keep_plans
-from hf_optical.comparison.references import compute_references, found_references
+from hf_optical.comparison.references import REFERENCES, compute_references, found_references
 from hf_optical.comparison.report import build_report, write_report
 from hf_optical.comparison.tables import to_markdown
 from hf_optical.configuration.parsing import option, run
 from hf_optical.errors import InputError
-from hf_optical.evaluation.milestones import COLUMNS
+from hf_optical.results import table_rows
 from hf_optical.results.files import portable, write_results
+from hf_optical.results.measures import MEASURES
+from hf_optical.results.records import Evaluation
 
 
 @dataclass
@@ -42,7 +44,8 @@ class CompareConfig:
     baseline: str | None = option(None, "Arm to test against; the first if not given.")
     metric: str = option("ndcg@10", "The measure compared.")
     references: list[str] = option(
-        ["raw", "bm25", "ceiling"], "Computed once per language: raw, bm25, translate, ceiling."
+        [table_rows.RAW, table_rows.BM25, table_rows.CEILING],
+        f"Computed once per language: {', '.join(REFERENCES)}.",
     )
     translators: dict[str, Any] = option(
         {}, "Translation models (folders or ids) by language, or for 'all'.", path=True
@@ -74,8 +77,8 @@ def main(config: CompareConfig) -> None:
     )
     if baseline not in config.arms:
         raise InputError(f"is {baseline!r}", f"name one of the arms: {', '.join(config.arms)}", field="baseline")
-    if config.metric not in COLUMNS:
-        raise InputError(f"is {config.metric!r}", f"use one of {', '.join(COLUMNS)}", field="metric")
+    if config.metric not in MEASURES:
+        raise InputError(f"is {config.metric!r}", f"use one of {', '.join(MEASURES)}", field="metric")
     if config.report_only:
         references = found_references(cells, config.output_dir)
     else:
@@ -124,7 +127,7 @@ def _report(
     place = write_report(report, config.output_dir)
     write_results(
         config.output_dir,
-        evaluations=entries,
+        evaluations=[Evaluation.from_json(entry) for entry in entries],
         started=started,
         data=found.data,
         config=settings,

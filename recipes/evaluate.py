@@ -29,7 +29,6 @@ from hf_optical.evaluation.multilingual_set import (
     read_multilingual_set,
 )
 from hf_optical.evaluation.report import (
-    COLUMNS,
     evaluation_entry,
     multilingual_entries,
     pair_matrix,
@@ -39,6 +38,8 @@ from hf_optical.evaluation.report import (
 from hf_optical.evaluation.retrieval import evaluate_retrieval
 from hf_optical.figures.language_pairs import draw_language_pairs
 from hf_optical.results.files import write_results
+from hf_optical.results.measures import MEASURES
+from hf_optical.results.records import Evaluation
 
 
 @dataclass
@@ -71,7 +72,7 @@ class EvaluateConfig:
 
 @dataclass
 class _Outcome:
-    entries: list[dict[str, Any]] = field(default_factory=list)
+    entries: list[Evaluation] = field(default_factory=list)
     per_query: dict[str, Any] = field(default_factory=dict)
     bias: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
@@ -80,9 +81,9 @@ class _Outcome:
 def main(config: EvaluateConfig) -> None:
     """Read, encode, search, score, write."""
     started, outcome = time.time(), _Outcome()
-    if config.metric not in COLUMNS:
+    if config.metric not in MEASURES:
         raise InputError(
-            f"the measure {config.metric!r} is unknown", f"use one of {', '.join(COLUMNS)}", field="metric"
+            f"the measure {config.metric!r} is unknown", f"use one of {', '.join(MEASURES)}", field="metric"
         )
     if config.adapter and not config.document_model:
         raise InputError(
@@ -167,9 +168,9 @@ def _many_languages(
     outcome.entries += entries
     found = [*scores.pairs.values(), *scores.pooled.values()]
     for entry, one in zip(entries, found, strict=True):
-        outcome.per_query[f"{entry['set']}/{entry['language']}/{entry['document_language']}"] = one.per_query
+        outcome.per_query[f"{entry.set}/{entry.language}/{entry.document_language}"] = one.per_query
     outcome.bias[item.name] = asdict(scores.bias)
-    outcome.summary[item.name] = {name: scores.summary(name) for name in COLUMNS}
+    outcome.summary[item.name] = {name: scores.summary(name) for name in MEASURES}
     print(f"\n{task_table(scores, config.metric)}")
     if config.figures:
         place = Path(config.output_dir) / "figures" / f"{item.name}.png"

@@ -14,10 +14,8 @@ import numpy as np
 from hf_optical.comparison.matrix import Cell
 from hf_optical.comparison.runs import DISK_FILE
 from hf_optical.errors import InputError
-from hf_optical.results.files import PER_QUERY_FILE, RESULTS_FILE
-
-_OF_THE_TEACHER = ("raw", "ceiling")
-_OF_THE_START = ("before", "aligned")
+from hf_optical.results.records import Results, read_per_query, read_results
+from hf_optical.results.table_rows import AFTER, ENGLISH_AFTER, INITIALIZED, OF_THE_START, OF_THE_TEACHER
 
 
 @dataclass
@@ -98,21 +96,21 @@ class _Reader:
         self.found = Collected(planned=len(cells))
 
     def read_reference(self, folder: Path, language: str) -> None:
-        for name, rows in _read(folder / PER_QUERY_FILE).items():
+        for name, rows in read_per_query(folder).items():
             for system, per_query in rows.items():
                 item = _item(self.items, name, language, per_query, self.metric)
                 item.systems[system] = _row(item, per_query, self.metric)
 
     def read_run(self, cell: Cell) -> None:
-        results = _read(cell.folder / RESULTS_FILE)
-        size = cell.size or results.get("pairs")
-        for name, rows in _read(cell.folder / PER_QUERY_FILE).items():
-            item = _item(self.items, name, cell.language, rows["after"], self.metric)
-            after = self._seeds(item, cell, rows, "after")
+        results = read_results(cell.folder)
+        size = cell.size or results.content.get("pairs")
+        for name, rows in read_per_query(cell.folder).items():
+            item = _item(self.items, name, cell.language, rows[AFTER], self.metric)
+            after = self._seeds(item, cell, rows, AFTER)
             if cell.size is None:
                 item.systems[cell.arm] = after
-                if "english_after" in rows:
-                    item.english[cell.arm] = self._seeds(item, cell, rows, "english_after")
+                if ENGLISH_AFTER in rows:
+                    item.english[cell.arm] = self._seeds(item, cell, rows, ENGLISH_AFTER)
             if size:
                 item.curve.setdefault(cell.arm, {})[int(size)] = after
             self._read_start(item, cell, rows, size)
@@ -129,26 +127,27 @@ class _Reader:
         """Rows that a run measured besides its own outcome; what the references have computed themselves stays."""
         if cell.size is None:
             # Where arms differ in teacher or interaction, only the references tell whose these are.
-            teachers = _OF_THE_TEACHER if _space(cell) == _space(self.cells[0]) else ()
-            for name in (*teachers, *_OF_THE_START):
-                label = name if name in _OF_THE_TEACHER else f"{name} {self.names[cell.student()]}".strip()
+            teachers = OF_THE_TEACHER if _space(cell) == _space(self.cells[0]) else ()
+            for name in (*teachers, *OF_THE_START):
+                label = name if name in OF_THE_TEACHER else f"{name} {self.names[cell.student()]}".strip()
                 if name in rows and label not in item.systems:
                     item.systems[label] = _row(item, rows[name], self.metric)
-        if "aligned" in rows and size:
-            curve = item.curve.setdefault(f"aligned {cell.options.get('student', '')}".strip(), {})
-            curve.setdefault(int(size), _row(item, rows["aligned"], self.metric))
+        if INITIALIZED in rows and size:
+            curve = item.curve.setdefault(f"{INITIALIZED} {cell.options.get('student', '')}".strip(), {})
+            curve.setdefault(int(size), _row(item, rows[INITIALIZED], self.metric))
 
-    def _read_panels(self, cell: Cell, results: Mapping[str, Any]) -> None:
-        self.found.costs.setdefault(cell.arm, {}).setdefault(cell.language, []).append(_cost(cell, results))
-        for entry in results.get("evaluations") or []:
-            if "after" in (entry.get("bias") or {}):
-                self.found.bias.setdefault(entry["set"], {}).setdefault(cell.arm, []).append(entry["bias"]["after"])
-        self.data.update({str(entry.get("path")): dict(entry) for entry in results.get("data", [])})
+    def _read_panels(self, cell: Cell, results: Results) -> None:
+        self.found.costs.setdefault(cell.arm, {}).setdefault(cell.language, []).append(_cost(cell, results.content))
+        for entry in results.evaluations:
+            bias = entry.bias or {}
+            if AFTER in bias:
+                self.found.bias.setdefault(entry.set, {}).setdefault(cell.arm, []).append(bias[AFTER])
+        self.data.update({str(entry.get("path")): dict(entry) for entry in results.content.get("data", [])})
 
     def finish(self, done: int) -> Collected:
         found = self.found
         for cell in self.cells:
-            for kind in _OF_THE_START:  # the last that there is
+            for kind in OF_THE_START:  # the last that there is
                 name = f"{kind} {self.names.get(cell.student(), '')}".strip()
                 if cell.size is None and any(name in item.systems for item in self.items.values()):
                     found.starts[cell.arm] = name

@@ -20,6 +20,7 @@ from hf_optical.figures.curves import Curve, learning_curves
 from hf_optical.figures.forest import Effect, forest_bounds, forest_plot
 from hf_optical.figures.svg import Svg
 from hf_optical.figures.word_plan import draw_word_plan
+from hf_optical.results.table_rows import AFTER, BEFORE
 
 _MOST_CURVES = 8
 
@@ -91,8 +92,8 @@ def plan_figures(cells: Iterable[Cell]) -> list[Figure]:
         if cell.size is not None or not cell.is_done() or not file.is_file():
             continue
         entries = json.loads(file.read_text(encoding="utf-8"))
-        moments = ("after",) if cell.student() in shown else ("before", "after")
-        if any("before" in entry for entry in entries):
+        moments = (AFTER,) if cell.student() in shown else (BEFORE, AFTER)
+        if any(BEFORE in entry for entry in entries):
             shown.add(cell.student())
         for number, entry in enumerate(entries):
             for moment in moments:

@@ -13,6 +13,7 @@ from hf_optical.comparison.tables import COSTS, Table
 from hf_optical.comparison.verdicts import number, p_value
 from hf_optical.evaluation.significance import holm
 from hf_optical.evaluation.tasks import row_name
+from hf_optical.results.table_rows import CEILING
 
 
 def english_rows(found: Collected) -> list[dict[str, Any]]:
@@ -24,7 +25,7 @@ def english_rows(found: Collected) -> list[dict[str, Any]]:
     """
     rows = []
     for item in found.items:
-        ceiling = item.systems.get("ceiling")
+        ceiling = item.systems.get(CEILING)
         for arm, scores in item.english.items():
             if ceiling is None:
                 continue

@@ -10,6 +10,7 @@ from hf_optical.comparison.matrix import Cell
 from hf_optical.encoders.models import load_encoder
 from hf_optical.figures.word_plan import word_plan
 from hf_optical.results.files import write_json
+from hf_optical.results.table_rows import AFTER, BEFORE
 
 PLAN_FILE = "plans.json"
 
@@ -28,7 +29,7 @@ def keep_plans(cell: Cell, pairs: Sequence[tuple[str, str]]) -> Path | None:
         return None
     teacher = load_encoder(str(cell.options["teacher"]))
     found: list[dict[str, Any]] = [{"source": source, "translation": other} for source, other in pairs]
-    for name, folder in (("before", "untrained"), ("after", "model")):
+    for name, folder in ((BEFORE, "untrained"), (AFTER, "model")):
         if (cell.folder / folder / "modules.json").is_file():
             student = load_encoder(str(cell.folder / folder))
             for entry, (source, translation) in zip(found, pairs, strict=True):

@@ -21,13 +21,10 @@ from hf_optical.evaluation.bm25 import TOKENISATIONS, evaluate_bm25
 from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.evaluation.retrieval import RetrievalScores, evaluate_retrieval, queries_to_score
 from hf_optical.results.files import RESULTS_FILE, plain, write_json, write_results
+from hf_optical.results.records import Evaluation
+from hf_optical.results.table_rows import BM25, CEILING, MEANINGS, RAW, TRANSLATE
 
-REFERENCES = {
-    "raw": "the teacher reads the query as it is: what the user has today",
-    "bm25": "BM25 on the query as it is",
-    "translate": "a machine-translation model turns the query into English, the teacher reads that",
-    "ceiling": "the teacher reads the English query",
-}
+REFERENCES = {row: MEANINGS[row] for row in (RAW, BM25, TRANSLATE, CEILING)}
 _MARKER = "reference.json"
 
 
@@ -43,7 +40,7 @@ class _Space:
 def compute_references(
     cells: Sequence[Cell],
     output_dir: str | Path,
-    names: Sequence[str] = ("raw", "bm25", "ceiling"),
+    names: Sequence[str] = (RAW, BM25, CEILING),
     *,
     translators: Mapping[str, str] | None = None,
     bm25_tokenisation: str = "words",
@@ -70,12 +67,12 @@ def compute_references(
         if name not in REFERENCES:
             raise InputError(f"{name!r} is no reference", f"use some of {', '.join(REFERENCES)}", field="references")
     models = {code if code == "all" else normalize(code): model for code, model in (translators or {}).items()}
-    if "translate" in names and not models:
+    if TRANSLATE in names and not models:
         raise InputError(
             "'translate' needs a translation model", "name its folder, by language or for 'all'", field="translators"
         )
-    if "translate" not in names and models:
-        names = [*names, "translate"]
+    if TRANSLATE not in names and models:
+        names = [*names, TRANSLATE]
     # A run of several languages is measured by its own rows; no reference reads all of them.
     cells = [cell for cell in cells if "+" not in cell.language]
     work = _Work(Path(output_dir) / "references", models, bm25_tokenisation, show_progress)
@@ -85,8 +82,8 @@ def compute_references(
         for language, spaces in _spaces(cells).items()
         for space in spaces
         for name in names
-        if (name != "translate" or language in models or "all" in models)
-        and (name != "bm25" or space is spaces[0])  # it has no teacher
+        if (name != TRANSLATE or language in models or "all" in models)
+        and (name != BM25 or space is spaces[0])  # it has no teacher
     ]
     sets = {cell.language: list(dict.fromkeys(listed(cell.options.get("eval") or []))) for cell in cells}
     for language, space, name in tqdm(jobs, desc="references", disable=not show_progress):
@@ -113,16 +110,16 @@ class _Work:
         self._teacher: tuple[str, Any] | None = None
 
     def folder(self, language: str, space: _Space, name: str, sets: Sequence[str]) -> Path:
-        label = name if name == "bm25" else f"{name}{space.label}"
+        label = name if name == BM25 else f"{name}{space.label}"
         folder = self.root / language / label
-        translator = self.translators.get(language, self.translators.get("all")) if name == "translate" else None
+        translator = self.translators.get(language, self.translators.get("all")) if name == TRANSLATE else None
         settings = plain(
             {
                 "reference": label,
-                "teacher": None if name == "bm25" else space.teacher,
-                "interaction": None if name == "bm25" else space.interaction,
+                "teacher": None if name == BM25 else space.teacher,
+                "interaction": None if name == BM25 else space.interaction,
                 "translator": translator,
-                "tokenisation": TOKENISATIONS[self.tokenisation][1] if name == "bm25" else None,
+                "tokenisation": TOKENISATIONS[self.tokenisation][1] if name == BM25 else None,
                 "data": [file_fingerprint(path) for path in sets],
             }
         )
@@ -139,7 +136,7 @@ class _Work:
         scores = [found for item in items if (found := score(item)) is not None]
         write_results(
             folder,
-            evaluations=[{"set": s.set, "language": s.language, "n": s.n, "scores": s.metrics} for s in scores],
+            evaluations=[Evaluation(s.set, s.language, s.n, scores=s.metrics) for s in scores],
             per_query={f"{s.set}/{s.language}": {label: s.per_query} for s in scores},
             data=settings["data"],
             started=started,
@@ -150,11 +147,11 @@ class _Work:
     def _scorer(
         self, name: str, language: str, space: _Space, translator: str | None, folder: Path
     ) -> Callable[[RetrievalSet], RetrievalScores | None]:
-        if name == "bm25":
+        if name == BM25:
             return lambda item: evaluate_bm25(item, tokenisation=self.tokenisation)
-        if name == "raw":
+        if name == RAW:
             return lambda item: self._dense(space, item, None)
-        if name == "ceiling":
+        if name == CEILING:
             return lambda item: self._dense(space, item, item.english_queries) if item.english_queries else None
         from hf_optical.evaluation.translate_test import Translator, translations
 

@@ -11,6 +11,7 @@ from hf_optical.comparison.statistics import ALPHA
 from hf_optical.comparison.summary import ALL
 from hf_optical.comparison.verdicts import display, number, p_value
 from hf_optical.evaluation.tasks import row_name
+from hf_optical.results.table_rows import LABELS, RAW, current_name
 
 MARKS = (
     "* beats the teacher on the raw query; ° beats its own untrained student; † beats the baseline; "
@@ -174,7 +175,7 @@ def _score(arm: Mapping[str, Any] | None, baseline: str, start: str) -> str:
     spread = f" ± {number(arm['sd'])}" if arm["sd"] is not None else ""
     tests = {name: test for name, test in arm["tests"].items() if test["difference"] > 0}
     beaten = {name for name, test in tests.items() if test["p_holm"] < ALPHA}
-    marks = "*" * ("raw" in beaten) + "°" * (start in beaten)
+    marks = "*" * (RAW in beaten) + "°" * (start in beaten)
     if baseline in beaten:
         with_seeds = tests[baseline]["p_seeds_holm"]
         marks += "‡" if with_seeds is not None and with_seeds < ALPHA else "†"
@@ -182,8 +183,8 @@ def _score(arm: Mapping[str, Any] | None, baseline: str, start: str) -> str:
 
 
 def _reference_order(system: str) -> int:
-    order = ("raw", "bm25", "translate", "before", "aligned", "ceiling")
-    name = system.split(" ")[0]
+    order = list(LABELS)
+    name = current_name(system).split(" ")[0]
     return order.index(name) if name in order else len(order)
 
 

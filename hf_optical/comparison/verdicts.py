@@ -9,6 +9,7 @@ from typing import Any
 from hf_optical.comparison.statistics import ALPHA
 from hf_optical.comparison.summary import ALL
 from hf_optical.evaluation.tasks import row_name
+from hf_optical.results.table_rows import BM25, CEILING, LABELS, RAW, TRANSLATE, current_name
 
 _METRICS = {"ndcg": "nDCG", "mrr": "MRR", "map": "MAP", "recall": "Recall"}
 
@@ -17,18 +18,11 @@ def display(system: str) -> str:
     """The name of an arm or reference for people.
 
     Example:
-        >>> display("raw"), display("aligned extend"), display("ot+nce")
-        ('teacher, raw query', 'untrained student, aligned rows (extend)', 'ot+nce')
+        >>> display("raw"), display("initialized extend"), display("ot+nce")
+        ('teacher, raw query', 'untrained student, rows from the bitext (extend)', 'ot+nce')
     """
-    name, _, rest = system.partition(" ")
-    shown = {
-        "raw": "teacher, raw query",
-        "bm25": "BM25, raw query",
-        "translate": "translate-test",
-        "ceiling": "teacher, English query",
-        "before": "untouched student",
-        "aligned": "untrained student, aligned rows",
-    }.get(name)
+    name, _, rest = current_name(system).partition(" ")
+    shown = LABELS.get(name)
     if shown is None:
         return system
     rest = rest.strip()
@@ -185,19 +179,19 @@ def _training(entry: Mapping[str, Any], starts: Mapping[str, str]) -> str:
 
 def _today(entry: Mapping[str, Any], best: str, metric: str) -> str:
     references, score = entry["references"], entry["arms"][best]["mean"]
-    free = [name for name in ("raw", "bm25", "translate") if name in references]
+    free = [name for name in (RAW, BM25, TRANSLATE) if name in references]
     known = [f"{display(name)} {number(references[name])}" for name in free]
     if not known:
         return ""
     text = f"Without training: {', '.join(known)}"
-    if "ceiling" in references:
-        text += f"; {display('ceiling')} (the ceiling) {number(references['ceiling'])}"
-        gap = references["ceiling"] - references.get("raw", references["ceiling"])
+    if CEILING in references:
+        text += f"; {display('ceiling')} (the ceiling) {number(references[CEILING])}"
+        gap = references[CEILING] - references.get(RAW, references[CEILING])
         if gap > 0:
-            share = 100 * (score - references["raw"]) / gap
+            share = 100 * (score - references[RAW]) / gap
             text += f". Of the way from the raw query to the ceiling {best} goes {share:.0f} %"
-    if "translate" in references:
-        test = entry["arms"][best]["tests"]["translate"]
+    if TRANSLATE in references:
+        test = entry["arms"][best]["tests"][TRANSLATE]
         sure = "beyond chance" if test["p_holm_all"] < ALPHA else "perhaps by chance"
         text += f". {best} is {number(test['difference'], sign=True)} from translate-test, {sure}"
     return f"{text}."

@@ -1,4 +1,4 @@
-"""The table that every training ends with: raw, before, aligned, after, ceiling, on every retrieval set."""
+"""The table that every training ends with: one line per retrieval set and row of `results.table_rows`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,11 @@ from hf_optical.encoders.encoding import Encoder, Interaction
 from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.evaluation.retrieval import RetrievalScores, evaluate_retrieval
 from hf_optical.evaluation.significance import Comparison, compare_all
+from hf_optical.results import table_rows
+from hf_optical.results.measures import MEASURES
+from hf_optical.results.records import Evaluation
 
 Using = Callable[[str], AbstractContextManager[Any]]
-ROWS = {
-    "raw": "the teacher reads the query as it is",
-    "before": "the untouched student",
-    "aligned": "the student with rows aligned in the bitext, before any training",
-    "injected": "the student after lexical injection, before distillation",
-    "after": "the distilled student",
-    "ceiling": "the teacher reads the English query",
-    "english_before": "the untouched student reads the English query",
-    "english_after": "the distilled student reads the English query",
-}
-COLUMNS = ("ndcg@10", "mrr@10", "recall@1", "recall@10", "map")
 
 
 class Milestones:
@@ -57,10 +49,10 @@ class Milestones:
             "show_progress": show_progress,
         }
         self._documents = documents if documents is not None else DocumentCache()
-        self.scores: dict[str, dict[int, RetrievalScores]] = {row: {} for row in ROWS}
+        self.scores: dict[str, dict[int, RetrievalScores]] = {row: {} for row in table_rows.OF_A_RUN}
 
     def measure(self, row: str, model: Encoder, using: Using | None = None) -> None:
-        """Fill one of `ROWS` with a model that reads the queries as they are.
+        """Fill one row of :mod:`hf_optical.results.table_rows` with a model that reads the queries as they are.
 
         Args:
             row: The row.
@@ -75,7 +67,7 @@ class Milestones:
         """Fill the row of the teacher on English queries, for the sets that have them."""
         for index, item in enumerate(self.sets):
             if item.english_queries:
-                self.scores["ceiling"][index] = self._score(self.teacher, item, item.english_queries)
+                self.scores[table_rows.CEILING][index] = self._score(self.teacher, item, item.english_queries)
 
     def measure_english(self, row: str, model: Encoder) -> None:
         """Fill ``english_before`` or ``english_after``: against the ceiling they say how much English is forgotten.
@@ -84,39 +76,43 @@ class Milestones:
             row: ``before`` or ``after``.
             model: The query encoder.
         """
+        english = {table_rows.BEFORE: table_rows.ENGLISH_BEFORE, table_rows.AFTER: table_rows.ENGLISH_AFTER}[row]
         for index, item in enumerate(self.sets):
             if item.english_queries:
-                self.scores[f"english_{row}"][index] = self._score(model, item, item.english_queries)
+                self.scores[english][index] = self._score(model, item, item.english_queries)
 
     def _score(self, model: Encoder, item: RetrievalSet, queries: dict[str, str] | None) -> RetrievalScores:
         return evaluate_retrieval(
             model, item, self.teacher, queries=queries, document_cache=self._documents, **self._options
         )
 
-    def evaluations(self) -> list[dict[str, Any]]:
-        """What ``results.json`` says of every set, with paired tests of ``after`` against ``raw`` and ``before``."""
-        found = []
+    def evaluations(self) -> list[Evaluation]:
+        """The record of every set, with paired tests of ``after`` against the rows before it."""
         tests = self._tests()
-        for index, item in enumerate(self.sets):
-            entry: dict[str, Any] = {"set": item.name, "language": item.query_language, "n": len(item.qrels)}
-            for row, scores in self.scores.items():
-                entry[row] = {name: scores[index].metrics[name] for name in COLUMNS} if index in scores else None
-            entry["n"] = next((scores[index].n for scores in self.scores.values() if index in scores), entry["n"])
-            entry["tests"] = {name: asdict(test) for (place, name), test in tests.items() if place == index}
-            found.append(entry)
-        return found
+        return [
+            Evaluation(
+                set=item.name,
+                language=item.query_language,
+                n=next((scores[index].n for scores in self.scores.values() if index in scores), len(item.qrels)),
+                rows={row: self._measures(row, index) for row in self.scores},
+                tests={name: asdict(test) for (place, name), test in tests.items() if place == index},
+            )
+            for index, item in enumerate(self.sets)
+        ]
+
+    def _measures(self, row: str, index: int) -> dict[str, float] | None:
+        scores = self.scores[row].get(index)
+        return {name: scores.metrics[name] for name in MEASURES} if scores is not None else None
 
     def _tests(self) -> dict[tuple[int, str], Comparison]:
         """``after`` against ``raw`` and ``before`` on every set, with Holm's correction over all of them."""
-        after = self.scores["after"]
-        names = [
-            (index, row)
-            for row in ("raw", "before", "aligned", "injected")
-            for index in after
-            if index in self.scores[row]
-        ]
+        after = self.scores[table_rows.AFTER]
+        names = [(index, row) for row in table_rows.EARLIER for index in after if index in self.scores[row]]
         compared = compare_all([(after[index], self.scores[row][index]) for index, row in names]) if names else []
-        return {(index, f"after against {row}"): test for (index, row), test in zip(names, compared, strict=True)}
+        return {
+            (index, f"{table_rows.AFTER} against {row}"): test
+            for (index, row), test in zip(names, compared, strict=True)
+        }
 
     def per_query(self) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
         """Scores of every query, by set, row and query: what later comparisons are paired on."""
@@ -130,20 +126,21 @@ class Milestones:
     def sentences(self) -> str:
         """The verdict of every paired test, in words."""
         return "\n".join(
-            f"{name}: {test['verdict']}" for entry in self.evaluations() for name, test in entry["tests"].items()
+            f"{self.sets[index].name} {self.sets[index].query_language}, {name}: {test.verdict}"
+            for (index, name), test in self._tests().items()
         )
 
     def table(self) -> str:
         """The table for people, one line per set and row."""
         width = max([len(f"{item.name} {item.query_language}") for item in self.sets], default=0)
-        lines = [f"{'':{width}}  {'n':>5}  {'':14}" + "".join(f"{name:>11}" for name in COLUMNS)]
+        lines = [f"{'':{width}}  {'n':>5}  {'':14}" + "".join(f"{name:>11}" for name in MEASURES)]
         for index, item in enumerate(self.sets):
             label = f"{item.name} {item.query_language}"
             for row, scores in self.scores.items():
                 if index not in scores:
                     continue
                 found = scores[index]
-                values = "".join(f"{found.metrics[name]:11.3f}" for name in COLUMNS)
+                values = "".join(f"{found.metrics[name]:11.3f}" for name in MEASURES)
                 lines.append(f"{label:{width}}  {found.n:5d}  {row:14}{values}")
                 label = ""
         return "\n".join(lines)

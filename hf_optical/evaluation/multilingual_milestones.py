@@ -10,15 +10,19 @@ from typing import Any
 import numpy as np
 
 from hf_optical.encoders.encoding import Encoder, Interaction
+from hf_optical.evaluation.milestones import Using
 from hf_optical.evaluation.multilingual import MultilingualScores, evaluate_multilingual
 from hf_optical.evaluation.multilingual_set import MultilingualSet
 from hf_optical.evaluation.report import multilingual_entries
 from hf_optical.evaluation.retrieval import RetrievalScores
 from hf_optical.evaluation.scoring import mean_scores
 from hf_optical.evaluation.significance import Comparison, compare_all
+from hf_optical.results import table_rows
+from hf_optical.results.measures import MEASURES
+from hf_optical.results.records import Evaluation
 
 TASKS = ("mono", "cross", "multi")
-ROWS = ("raw", "before", "aligned", "injected", "after")
+_ROWS = (*table_rows.EARLIER, table_rows.AFTER)
 
 
 class MultilingualMilestones:
@@ -48,45 +52,55 @@ class MultilingualMilestones:
             "show_progress": show_progress,
             "metric": metric,
         }
-        self.scores: dict[str, dict[int, MultilingualScores]] = {row: {} for row in ROWS}
+        self.scores: dict[str, dict[int, MultilingualScores]] = {row: {} for row in _ROWS}
 
-    def measure(self, row: str, model: Encoder) -> None:
-        """Fill one row with a model that reads queries and documents alike; ``raw`` is the teacher."""
+    def measure(self, row: str, model: Encoder, using: Using | None = None) -> None:
+        """Fill one row with a model that reads queries and documents alike; ``raw`` is the teacher.
+
+        ``using`` is not used: queries and documents in several languages are read by one and the same model.
+        """
         for index, item in enumerate(self.sets):
             self.scores[row][index] = evaluate_multilingual(model, item, **self._options)
 
     def measure_ceiling(self) -> None:
         """Nothing: with documents in several languages there is no run that bounds all others."""
 
-    def evaluations(self) -> list[dict[str, Any]]:
-        """For ``results.json``: of every set the three tasks, the bias, the tests, and every pair of languages."""
+    def measure_english(self, row: str, model: Encoder) -> None:
+        """Nothing: English is one of the languages of these sets."""
+
+    def evaluations(self) -> list[Evaluation]:
+        """The records of every set: the three tasks with their tests; the last has bias and language pairs."""
         tests = self._tests()
         found = []
         for index, item in enumerate(self.sets):
             present = {row: scores[index] for row, scores in self.scores.items() if index in scores}
-            for task in TASKS:
-                entry: dict[str, Any] = {"set": item.name, "language": task, "n": len(_questions(item))}
-                entry |= {row: _task_means(scores, task) if scores else None for row, scores in self._rows(present)}
-                entry["tests"] = {
-                    name: asdict(test) for (place, of, name), test in tests.items() if (place, of) == (index, task)
+            found += [
+                Evaluation(
+                    set=item.name,
+                    language=task,
+                    n=len(_questions(item)),
+                    rows={row: _task_means(present[row], task) if row in present else None for row in _ROWS},
+                    tests={
+                        name: asdict(test) for (place, of, name), test in tests.items() if (place, of) == (index, task)
+                    },
+                )
+                for task in TASKS
+            ]
+            if present:
+                found[-1].bias = {row: asdict(scores.bias) for row, scores in present.items()}
+                found[-1].pairs = {
+                    row: [entry.to_json() for entry in multilingual_entries(scores)] for row, scores in present.items()
                 }
-                found.append(entry)
-            for row, scores in present.items():
-                found[-1].setdefault("bias", {})[row] = asdict(scores.bias)
-                found[-1].setdefault("pairs", {})[row] = multilingual_entries(scores)
         return found
-
-    def _rows(self, present: dict[str, MultilingualScores]) -> list[tuple[str, MultilingualScores | None]]:
-        return [(row, present.get(row)) for row in ROWS]
 
     def _tests(self) -> dict[tuple[int, str, str], Comparison]:
         """``after`` against every earlier row, per task over the questions, with Holm's correction over all."""
-        after = self.scores["after"]
+        after = self.scores[table_rows.AFTER]
         names = [
             (index, task, row)
             for index in after
             for task in TASKS
-            for row in ("raw", "before", "aligned", "injected")
+            for row in table_rows.EARLIER
             if index in self.scores[row]
         ]
         pairs = [
@@ -95,7 +109,7 @@ class MultilingualMilestones:
         ]
         compared = compare_all(pairs, self.metric) if pairs else []
         return {
-            (index, task, f"after against {row}"): test
+            (index, task, f"{table_rows.AFTER} against {row}"): test
             for (index, task, row), test in zip(names, compared, strict=True)
         }
 
@@ -116,7 +130,10 @@ class MultilingualMilestones:
 
     def sentences(self) -> str:
         """The verdict of every paired test, in words."""
-        return "\n".join(f"{name}: {test.verdict}" for (_, _, name), test in self._tests().items())
+        return "\n".join(
+            f"{self.sets[index].name} {task}, {name}: {test.verdict}"
+            for (index, task, name), test in self._tests().items()
+        )
 
     def table(self) -> str:
         """The table for people: tasks and bias, one line per set and row."""
@@ -169,8 +186,7 @@ def _means(found: Sequence[RetrievalScores]) -> dict[str, dict[str, float]]:
 
 
 def _task_means(scores: MultilingualScores, task: str) -> dict[str, float | None]:
-    names = ("ndcg@10", "mrr@10", "recall@1", "recall@10", "map")
-    return {name: scores.summary(name)[task] for name in names}
+    return {name: scores.summary(name)[task] for name in MEASURES}
 
 
 def _questions(item: MultilingualSet) -> set[str]:

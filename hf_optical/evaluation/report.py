@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from hf_optical.evaluation.multilingual import POOLED, MultilingualScores
 from hf_optical.evaluation.retrieval import RetrievalScores
 from hf_optical.evaluation.significance import bootstrap_interval
-
-COLUMNS = ("ndcg@10", "mrr@10", "recall@1", "recall@10", "map")
+from hf_optical.results.measures import MEASURES
+from hf_optical.results.records import Evaluation
 
 _RESAMPLES = 2_000
 
 
 def evaluation_entry(
     scores: RetrievalScores, document_language: str, task: str | None = None, *, seed: int = 0
-) -> dict[str, Any]:
-    """One entry of ``evaluations``: means, and 95 % bootstrap intervals over the queries.
+) -> Evaluation:
+    """One record of ``evaluations``: means, and 95 % bootstrap intervals over the queries.
 
     Args:
         scores: The scores.
@@ -28,41 +27,41 @@ def evaluation_entry(
         seed: Of the bootstrap.
 
     Returns:
-        ``set``, ``language``, ``document_language``, ``task``, ``n``, ``scores``, ``intervals``.
+        The record, with ``scores`` and ``intervals``.
     """
-    values = {name: [query[name] for query in scores.per_query.values()] for name in COLUMNS}
-    return {
-        "set": scores.set,
-        "language": scores.language,
-        "document_language": document_language,
-        "task": task or ("mono" if scores.language == document_language else "cross"),
-        "n": scores.n,
-        "scores": {name: scores.metrics[name] for name in scores.metrics},
-        "intervals": {
+    values = {name: [query[name] for query in scores.per_query.values()] for name in MEASURES}
+    return Evaluation(
+        set=scores.set,
+        language=scores.language,
+        document_language=document_language,
+        task=task or ("mono" if scores.language == document_language else "cross"),
+        n=scores.n,
+        scores=dict(scores.metrics),
+        intervals={
             name: list(bootstrap_interval(column, resamples=_RESAMPLES, seed=seed)) for name, column in values.items()
         },
-    }
+    )
 
 
-def multilingual_entries(scores: MultilingualScores, *, seed: int = 0) -> list[dict[str, Any]]:
+def multilingual_entries(scores: MultilingualScores, *, seed: int = 0) -> list[Evaluation]:
     """The entries of all pairs of languages, then those of the pooled corpus."""
     pairs = [evaluation_entry(found, answered, seed=seed) for (_, answered), found in scores.pairs.items()]
     pooled = [evaluation_entry(found, POOLED, "multi", seed=seed) for found in scores.pooled.values()]
     for entry in (*pairs, *pooled):
-        entry["set"] = scores.set
+        entry.set = scores.set
     return pairs + pooled
 
 
-def scores_table(entries: Sequence[dict[str, Any]], metric: str = "ndcg@10") -> str:
+def scores_table(entries: Sequence[Evaluation], metric: str = "ndcg@10") -> str:
     """A table with one line per entry, and the interval of ``metric``."""
-    labels = [f"{entry['set']}  {entry['language']} -> {entry['document_language']}" for entry in entries]
+    labels = [f"{entry.set}  {entry.language} -> {entry.document_language}" for entry in entries]
     width = max((len(label) for label in labels), default=0)
-    head = f"{'':{width}}  {'n':>5}" + "".join(f"{name:>11}" for name in COLUMNS) + f"  95 % of {metric}"
+    head = f"{'':{width}}  {'n':>5}" + "".join(f"{name:>11}" for name in MEASURES) + f"  95 % of {metric}"
     lines = [head]
     for label, entry in zip(labels, entries, strict=True):
-        numbers = "".join(f"{entry['scores'][name]:11.3f}" for name in COLUMNS)
-        low, high = entry["intervals"][metric]
-        lines.append(f"{label:{width}}  {entry['n']:5d}{numbers}  [{low:.3f}, {high:.3f}]")
+        numbers = "".join(f"{(entry.scores or {})[name]:11.3f}" for name in MEASURES)
+        low, high = (entry.intervals or {})[metric]
+        lines.append(f"{label:{width}}  {entry.n:5d}{numbers}  [{low:.3f}, {high:.3f}]")
     return "\n".join(lines)
 
 

@@ -9,9 +9,20 @@ from typing import Any
 from hf_optical.evaluation.multilingual import POOLED
 from hf_optical.evaluation.significance import bootstrap_interval
 from hf_optical.evaluation.tasks import row_name
+from hf_optical.results.measures import MAIN_MEASURE
+from hf_optical.results.records import Evaluation, Results, Scores
+from hf_optical.results.table_rows import (
+    AFTER,
+    BEFORE,
+    CEILING,
+    EARLIER,
+    ENGLISH_AFTER,
+    ENGLISH_BEFORE,
+    with_current_names,
+)
 
-ROWS = ("raw", "before", "aligned", "injected", "after", "ceiling")
-_MODEL_INDEX = {"ndcg@10": "ndcg_at_10", "mrr@10": "mrr_at_10", "recall@10": "recall_at_10", "map": "map"}
+_SHOWN = (*EARLIER, AFTER, CEILING)
+_MODEL_INDEX = {MAIN_MEASURE: "ndcg_at_10", "mrr@10": "mrr_at_10", "recall@10": "recall_at_10", "map": "map"}
 _RESAMPLES = 2_000
 
 
@@ -21,7 +32,7 @@ def score_tables(
     """One table per retrieval set and language.
 
     Args:
-        results: ``results.json`` of training: rows ``raw``, ``before``, ``aligned``, ``after``, ``ceiling`` and tests.
+        results: ``results.json`` of training: rows of :mod:`hf_optical.results.table_rows`, and tests.
         per_query: Its ``per_query.json``: ``{"set/language": {row: {query: scores}}}``.
         evaluations: ``results.json`` of the evaluation recipe: one row, with its own interval.
 
@@ -29,15 +40,15 @@ def score_tables(
         ``name`` of the language, ``set``, ``n``, ``rows`` and ``verdicts`` of the paired tests, as text.
     """
     tables = []
-    for entry in results.get("evaluations", ()):
-        queries = per_query.get(f"{entry['set']}/{entry['language']}", {})
-        present = [row for row in ROWS if entry.get(row)]
-        rows = [_row(row, entry[row], _interval(queries.get(row))) for row in present]
-        verdicts = [f"{name}: {test['verdict']}" for name, test in (entry.get("tests") or {}).items()]
+    for entry in Results.from_json(results).evaluations:
+        queries = with_current_names(per_query.get(f"{entry.set}/{entry.language}", {}))
+        rows = [_row(row, found, _interval(queries.get(row))) for row in _SHOWN if (found := entry.rows.get(row))]
+        verdicts = [f"{name}: {test['verdict']}" for name, test in (entry.tests or {}).items()]
         tables.append(_table(entry, rows, verdicts))
-    for entry in (entry for each in evaluations for entry in each.get("evaluations", ()) if entry.get("scores")):
-        interval = (entry.get("intervals") or {}).get("ndcg@10")
-        tables.append(_table(entry, [_row("after", entry["scores"], interval)], []))
+    for entry in (entry for each in evaluations for entry in Results.from_json(each).evaluations):
+        if entry.scores:
+            interval = (entry.intervals or {}).get(MAIN_MEASURE)
+            tables.append(_table(entry, [_row(AFTER, entry.scores, interval)], []))
     return tables
 
 
@@ -59,15 +70,15 @@ def english_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """nDCG@10 of English queries through the student, where they were measured."""
     return [
         {
-            "set": entry["set"],
-            "n": entry["n"],
+            "set": entry.set,
+            "n": entry.n,
             **{
-                name: _number((entry.get(row) or {}).get("ndcg@10"))
-                for name, row in (("ceiling", "ceiling"), ("before", "english_before"), ("after", "english_after"))
+                name: _number(entry.score(row, MAIN_MEASURE))
+                for name, row in ((CEILING, CEILING), (BEFORE, ENGLISH_BEFORE), (AFTER, ENGLISH_AFTER))
             },
         }
-        for entry in results.get("evaluations", ())
-        if entry.get("english_before") or entry.get("english_after")
+        for entry in Results.from_json(results).evaluations
+        if entry.rows.get(ENGLISH_BEFORE) or entry.rows.get(ENGLISH_AFTER)
     ]
 
 
@@ -78,8 +89,8 @@ def trimming_rows(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "set": row["set"],
             "language": _language(row["language"]),
             "n": row["n"],
-            "before": _number(row["whole"]),
-            "after": _number(row["trimmed"]),
+            BEFORE: _number(row["whole"]),
+            AFTER: _number(row["trimmed"]),
             "difference": f"{row['difference']:+.3f} [{row['interval'][0]:+.3f}, {row['interval'][1]:+.3f}]",
         }
         for row in scores
@@ -99,12 +110,10 @@ def eval_results(results: Mapping[str, Any], evaluations: Sequence[Mapping[str, 
     from huggingface_hub import EvalResult
 
     found = []
-    entries = [(entry, entry.get("after")) for entry in results.get("evaluations", ())]
-    entries += [(entry, entry.get("scores")) for each in evaluations for entry in each.get("evaluations", ())]
+    entries = [(entry, entry.rows.get(AFTER)) for entry in Results.from_json(results).evaluations]
+    entries += [(entry, entry.scores) for each in evaluations for entry in Results.from_json(each).evaluations]
     for entry, scores in entries:
-        pair = entry["language"]
-        if answered := entry.get("document_language"):
-            pair += f"-{answered}"
+        pair = entry.language + (f"-{entry.document_language}" if entry.document_language else "")
         for measure, metric in _MODEL_INDEX.items():
             value = (scores or {}).get(measure)
             if value is None or not math.isfinite(value):
@@ -113,8 +122,8 @@ def eval_results(results: Mapping[str, Any], evaluations: Sequence[Mapping[str, 
                 EvalResult(
                     task_type="information-retrieval",
                     task_name="Information Retrieval",
-                    dataset_type=entry["set"],
-                    dataset_name=f"{entry['set']} ({_language(entry['language'])}, {entry['n']} queries)",
+                    dataset_type=entry.set,
+                    dataset_name=f"{entry.set} ({_language(entry.language)}, {entry.n} queries)",
                     dataset_config=pair,
                     metric_type=metric,
                     metric_name=measure,
@@ -124,18 +133,18 @@ def eval_results(results: Mapping[str, Any], evaluations: Sequence[Mapping[str, 
     return found
 
 
-def _table(entry: Mapping[str, Any], rows: list[dict[str, str]], verdicts: list[str]) -> dict[str, Any]:
-    name = _language(entry["language"])
-    if answered := entry.get("document_language"):
+def _table(entry: Evaluation, rows: list[dict[str, str]], verdicts: list[str]) -> dict[str, Any]:
+    name = _language(entry.language)
+    if answered := entry.document_language:
         name += f", documents: {'all languages' if answered == POOLED else _language(answered)}"
-    return {"name": name, "set": entry["set"], "n": entry["n"], "rows": rows, "verdicts": verdicts}
+    return {"name": name, "set": entry.set, "n": entry.n, "rows": rows, "verdicts": verdicts}
 
 
-def _row(label: str, scores: Mapping[str, Any], interval: Sequence[float] | None) -> dict[str, str]:
+def _row(label: str, scores: Scores, interval: Sequence[float] | None) -> dict[str, str]:
     shown = f"[{_number(interval[0])}, {_number(interval[1])}]" if interval else ""
     return {
-        "label": f"**{label}**" if label == "after" else label,
-        "ndcg": _number(scores.get("ndcg@10")),
+        "label": f"**{label}**" if label == AFTER else label,
+        "ndcg": _number(scores.get(MAIN_MEASURE)),
         "interval": shown,
         "mrr": _number(scores.get("mrr@10")),
         "recall": _number(scores.get("recall@10")),
@@ -146,7 +155,7 @@ def _row(label: str, scores: Mapping[str, Any], interval: Sequence[float] | None
 def _interval(queries: Mapping[str, Mapping[str, float]] | None) -> tuple[float, float] | None:
     if not queries:
         return None
-    return bootstrap_interval([scores["ndcg@10"] for scores in queries.values()], resamples=_RESAMPLES)
+    return bootstrap_interval([scores[MAIN_MEASURE] for scores in queries.values()], resamples=_RESAMPLES)
 
 
 def _number(value: Any, digits: int = 3) -> str:

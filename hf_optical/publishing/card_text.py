@@ -8,6 +8,9 @@ from typing import Any
 
 from hf_optical.data.languages import ENGLISH
 from hf_optical.results.files import portable
+from hf_optical.results.measures import MAIN_MEASURE
+from hf_optical.results.records import Results
+from hf_optical.results.table_rows import AFTER, RAW
 
 _LONG_COMMAND = 100  # characters; a longer one gets a line for each option
 
@@ -42,13 +45,13 @@ def bitext_limits(results: Mapping[str, Any]) -> str:
 def english_limits(results: Mapping[str, Any]) -> list[str]:
     """What English queries lose, where they were measured."""
     return [
-        f"English queries lose {entry['raw']['ndcg@10'] - entry['after']['ndcg@10']:.3f} nDCG@10 against the teacher "
-        f"({entry['set']}, {entry['n']} queries): let the teacher read them."
-        for entry in results.get("evaluations", ())
-        if entry["language"] == ENGLISH
-        and entry.get("raw")
-        and entry.get("after")
-        and entry["raw"]["ndcg@10"] > entry["after"]["ndcg@10"]
+        f"English queries lose {raw - after:.3f} nDCG@10 against the teacher "
+        f"({entry.set}, {entry.n} queries): let the teacher read them."
+        for entry in Results.from_json(results).evaluations
+        if entry.language == ENGLISH
+        and (raw := entry.score(RAW, MAIN_MEASURE)) is not None
+        and (after := entry.score(AFTER, MAIN_MEASURE)) is not None
+        and raw > after
     ]
 
 

@@ -12,11 +12,14 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hf_optical.places import user_path
+
+if TYPE_CHECKING:
+    from hf_optical.results.records import Evaluation
 
 RESULTS_FILE = "results.json"
 PER_QUERY_FILE = "per_query.json"
@@ -38,7 +41,7 @@ _PACKAGES = (
 def write_results(
     output_dir: str | Path,
     *,
-    evaluations: Sequence[Mapping[str, Any]],
+    evaluations: Sequence[Evaluation],
     seed: int | None = None,
     data: Sequence[Mapping[str, Any]] = (),
     started: float | None = None,
@@ -52,7 +55,7 @@ def write_results(
 
     Args:
         output_dir: The folder, made if absent.
-        evaluations: One mapping per retrieval set and language: ``set``, ``language``, ``n`` and scores.
+        evaluations: One record per retrieval set and language.
         seed: Of everything drawn.
         data: What was read: ``path``, ``rows``, ``sha256`` of each file or folder.
         started: ``time.time()`` at the start, for ``seconds``.
@@ -79,7 +82,7 @@ def write_results(
         "data": list(data),
         "seconds": None if started is None else round(time.time() - started, 3),
         "peak_memory_mb": peak_memory_mb(),
-        "evaluations": list(evaluations),
+        "evaluations": [entry.to_json() for entry in evaluations],
         **extra,
     }
     if per_query is not None:

@@ -12,6 +12,8 @@ from hf_optical.errors import InputError
 from hf_optical.evaluation.milestones import Milestones, Using
 from hf_optical.evaluation.multilingual_milestones import MultilingualMilestones
 from hf_optical.evaluation.multilingual_set import MultilingualSet, read_multilingual_set
+from hf_optical.results import table_rows
+from hf_optical.results.records import Evaluation
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.shared_folder import SharedFolder
 
@@ -74,16 +76,13 @@ class EvaluationPanels:
         """Fill one row of every table; ``using`` as `Milestones.measure` has it."""
         with bars_named(row):
             for panel in self._panels:
-                if isinstance(panel, Milestones):
-                    panel.measure(row, model, using)
-                else:
-                    panel.measure(row, model)
-                if self._english and row in ("before", "after") and isinstance(panel, Milestones):
+                panel.measure(row, model, using)
+                if self._english and row in (table_rows.BEFORE, table_rows.AFTER):
                     panel.measure_english(row, model)
 
     def measure_ceiling(self) -> None:
         """Fill the row of the teacher on English queries, where that exists."""
-        with bars_named("ceiling"):
+        with bars_named(table_rows.CEILING):
             for panel in self._panels:
                 panel.measure_ceiling()
 
@@ -94,8 +93,8 @@ class EvaluationPanels:
             found.setdefault(item.query_language, []).extend(item.queries.values())
         return found
 
-    def evaluations(self) -> list[dict[str, Any]]:
-        """For ``results.json``."""
+    def evaluations(self) -> list[Evaluation]:
+        """The records of all tables, for ``results.json``."""
         return [entry for panel in self._panels for entry in panel.evaluations()]
 
     def per_query(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from hf_optical.adapters.files import load_all
 from hf_optical.encoders.models import load_encoder, save_whole, set_dropout
 from hf_optical.evaluation.document_cache import fingerprint
 from hf_optical.losses import reads_english as reads_english_term
+from hf_optical.results import table_rows
 from hf_optical.results.files import versions
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.options import DENSE_OBJECTIVE, TrainConfig
@@ -87,10 +88,10 @@ def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: Evalua
         num_layers=config.num_layers,
         seed=config.seed,
         reads_english=reads_english,
-        on_grown=(lambda model: panels.measure("before", model)) if config.measure_start else None,
+        on_grown=(lambda model: panels.measure(table_rows.BEFORE, model)) if config.measure_start else None,
     )
     if config.measure_start and config.student in ("extend", "replace") and config.row_init == "bitext":
-        panels.measure("aligned", student)
+        panels.measure(table_rows.INITIALIZED, student)
     if data.lexicon is not None:
         inject_lexicon(
             student,
@@ -101,7 +102,7 @@ def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: Evalua
             seed=config.seed,
         )
         if config.measure_start:
-            panels.measure("injected", student)
+            panels.measure(table_rows.INJECTED, student)
     shared.keep_student(student, decisive)
     return student
 

@@ -26,6 +26,7 @@ from hf_optical.figures.plan import draw_plan
 from hf_optical.losses import parse_objective
 from hf_optical.publishing.hub import push
 from hf_optical.publishing.publish import Publication, build
+from hf_optical.results import table_rows
 from hf_optical.results.files import versions, write_results
 from hf_optical.runs.adapter_report import adapter_report
 from hf_optical.runs.evaluation_panels import EvaluationPanels
@@ -91,7 +92,7 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
     state.wait_for_everyone()
     panels.attach(teacher, show_progress=state.is_main_process)
     if state.is_main_process and config.measure_start:
-        panels.measure("raw", teacher)
+        panels.measure(table_rows.RAW, teacher)
         panels.measure_ceiling()
     student, checkpoint = student_of_run(config, teacher, data, state, panels)
     if state.is_main_process and config.measure_start:
@@ -157,7 +158,7 @@ def _finish(
     saved, adapters = load(output / "model", adapters=config.adapter != "none")
     # English, which has no adapter, is read by the base.
     panels.measure(
-        "after", saved, (lambda code: adapters.use(code if code in adapters else None)) if adapters else None
+        table_rows.AFTER, saved, (lambda code: adapters.use(code if code in adapters else None)) if adapters else None
     )
     with adapters.use(data.languages[0]) if adapters else nullcontext():
         alignment = sample.measure_alignment(saved, teacher, data.languages[0]) if sample else None

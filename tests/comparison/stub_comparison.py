@@ -30,7 +30,7 @@ def scores(level, noise):
 
 rows = {"after": scores(0.3 + gain, 0.05), "english_after": scores(0.5, 0.05)}
 if flags["--measure_start"] == "True":
-    rows |= {"raw": scores(0.2, 0), "before": scores(0.22, 0), "aligned": scores(0.27 - pairs ** -0.5, 0),
+    rows |= {"raw": scores(0.2, 0), "before": scores(0.22, 0), "initialized": scores(0.27 - pairs ** -0.5, 0),
              "ceiling": scores(0.55, 0)}
 name = "toy/" + flags["--language"]
 (out / "per_query.json").write_text(json.dumps({name: rows}))
@@ -38,7 +38,7 @@ bias = {"rank_distance": 30.0, "mean_rank_correlation": 0.5, "worst_score": 0.2}
 results = {"pairs": pairs, "seconds": 12.0 + time.time() % 1, "peak_memory_mb": 900.0 + time.time() % 1,
            "history": [{"train_runtime": 8.0 + time.time() % 1}],
            "data": [{"path": "toy <b>data</b>.jsonl", "rows": 5, "sha256": "0123456789abcdef" * 4}],
-           "evaluations": [{"set": "pool", "language": "multi", "bias": {"after": bias}}]}
+           "evaluations": [{"set": "pool", "language": "multi", "n": 60, "bias": {"after": bias}}]}
 scratch = out / "results.scratch"
 scratch.write_text(json.dumps(results))
 scratch.rename(out / "results.json")

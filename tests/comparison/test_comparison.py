@@ -90,7 +90,7 @@ def test_means_spread_intervals_and_tests_of_a_language(finished, entries):
     assert test["effect_size"] == pytest.approx(differences.mean() / differences.std(ddof=1))
     assert test["interval"] == pytest.approx(bootstrap_interval(differences), abs=0.003)
     assert test["p"] == pytest.approx(randomisation_test(differences), abs=0.01) and test["seeds_ahead"] == 3
-    assert set(arm["tests"]) == {"raw", "before extend", "aligned extend", "ceiling", "base", "same"}
+    assert set(arm["tests"]) == {"raw", "before extend", "initialized extend", "ceiling", "base", "same"}
     assert entry["references"]["raw"] < entry["references"]["ceiling"] and entry["n"] == 60
 
 
@@ -114,7 +114,7 @@ def test_over_languages_each_has_the_same_weight(finished, entries):
 
 def test_costs_english_and_bias_are_collected(finished):
     found = collect(finished, "ndcg@10")
-    assert found.starts == dict.fromkeys(ARMS, "aligned extend") and (found.done, found.planned) == (18, 18)
+    assert found.starts == dict.fromkeys(ARMS, "initialized extend") and (found.done, found.planned) == (18, 18)
     assert len(found.costs["better"]["swh_Latn"]) == 3
     cost = found.costs["better"]["swh_Latn"][0]
     assert cost["model_mb"] == 2.0 and 8 <= cost["train_seconds"] < 9 and 900 <= cost["peak_memory_mb"] < 901

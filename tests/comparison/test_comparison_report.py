@@ -143,7 +143,7 @@ def test_figures_tables_and_curves_are_there(page, results, compared):
     figures = sorted(path.name for path in (compared / "out" / "figures").iterdir())
     assert sum(tag == "svg" for tag, _ in found.tags) == len(figures) == 10
     assert [name.partition("-")[0] for name in figures] == ["cost"] * 2 + ["curve"] * 2 + ["forest"] * 3 + ["plan"] * 3
-    assert {curve["method"] for curve in results["curves"]} == {"contrastive", "ot+contrastive", "aligned extend"}
+    assert {curve["method"] for curve in results["curves"]} == {"contrastive", "ot+contrastive", "initialized extend"}
     assert all(len(curve["sizes"]) == 3 for curve in results["curves"])
     assert any("doubling the bitext (4,000 to 8,000 pairs) would add about" in text for text in results["doubling"])
     assert "English queries: nDCG@10" in page and "pool: language bias" in page and "Cost of a run" in page

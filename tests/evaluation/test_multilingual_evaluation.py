@@ -14,8 +14,9 @@ from hf_optical.errors import InputError
 from hf_optical.evaluation.bias import rank_distance
 from hf_optical.evaluation.multilingual import evaluate_multilingual, score_multilingual
 from hf_optical.evaluation.multilingual_set import MultilingualSet, has_sentences, read_multilingual_set
-from hf_optical.evaluation.report import COLUMNS, multilingual_entries, pair_matrix, scores_table, task_table
+from hf_optical.evaluation.report import multilingual_entries, pair_matrix, scores_table, task_table
 from hf_optical.figures.language_pairs import draw_language_pairs
+from hf_optical.results.measures import MEASURES
 
 METRICS = Path(hf_optical.evaluation.__file__).parent / "metrics"
 
@@ -167,13 +168,14 @@ def test_a_passage_missing_in_one_language_is_named(folder):
 def test_report_and_heat_map(parallel, tmp_path):
     generator = np.random.default_rng(0)
     scores = score_multilingual(parallel, {name: generator.random((2, 6)) for name in parallel.queries})
-    entries = multilingual_entries(scores)
+    records = multilingual_entries(scores)
+    entries = [entry.to_json() for entry in records]
     assert [entry["task"] for entry in entries] == ["mono", "cross", "cross", "mono", "multi", "multi"]
     for entry in entries:
         low, high = entry["intervals"]["map"]
         assert low <= entry["scores"]["map"] <= high
-        assert set(entry["intervals"]) == set(COLUMNS)
-    table = scores_table(entries)
+        assert set(entry["intervals"]) == set(MEASURES)
+    table = scores_table(records)
     assert len({len(line) for line in table.splitlines()[1:]}) == 1
     assert "swh_Latn -> pooled" in table
     assert "worst query language" in task_table(scores)

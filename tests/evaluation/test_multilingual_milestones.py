@@ -45,7 +45,7 @@ def test_rows_tests_and_table(item, tmp_path):
     table.measure("raw", dense(tmp_path, ENGLISH))
     table.measure("after", dense(tmp_path, [*ENGLISH, *SWAHILI], width=32))
     table.measure_ceiling()
-    entries = table.evaluations()
+    entries = [entry.to_json() for entry in table.evaluations()]
     assert [(entry["set"], entry["language"], entry["n"]) for entry in entries] == [
         ("words", task, len(SWAHILI)) for task in ("mono", "cross", "multi")
     ]

@@ -30,7 +30,7 @@ def test_a_run_leaves_results_model_figure_and_a_table(recipe, workplace, capsys
     assert entry["language"] == "swh_Latn" and entry["n"] == len(
         json.loads((out / "per_query.json").read_text())["eval/swh_Latn"]["after"]
     )
-    assert entry["aligned"] is None  # a copy keeps its teacher's rows
+    assert entry["initialized"] is None  # a copy keeps its teacher's rows
     for row in ("raw", "before", "after", "ceiling"):
         assert set(entry[row]) == {"ndcg@10", "mrr@10", "recall@1", "recall@10", "map"}
     assert entry["ceiling"]["recall@1"] == 1.0 and entry["raw"] == entry["before"]  # a copy is its teacher

@@ -1,0 +1,144 @@
+"""Typed records of ``results.json``: what a run or an evaluation says of each retrieval set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hf_optical.errors import InputError
+from hf_optical.results import table_rows
+from hf_optical.results.files import PER_QUERY_FILE, RESULTS_FILE
+
+Scores = Mapping[str, float | None]
+"""Measure to value; ``None`` where it is not defined."""
+PerQuery = dict[str, dict[str, dict[str, dict[str, float]]]]
+"""``set/language``, row, query, measure."""
+
+
+@dataclass
+class Evaluation:
+    """One entry of ``evaluations``: the scores of a retrieval set in one language, or of one task over several.
+
+    Attributes:
+        set: Name of the retrieval set.
+        language: FLORES code of the queries; ``mono``, ``cross`` or ``multi`` where documents are in several languages.
+        n: Queries.
+        rows: Scores by row (:mod:`hf_optical.results.table_rows`) of a training run; ``None`` where not measured.
+        tests: Paired tests by name, e.g. ``"after against raw"``.
+        scores: Scores of the one model of an evaluation, in place of rows.
+        intervals: 95 % intervals of ``scores`` by measure.
+        document_language: FLORES code, or ``pooled``, of an evaluation.
+        task: ``mono``, ``cross`` or ``multi``, of an evaluation.
+        bias: Language bias by row, with documents in several languages.
+        pairs: Entries of all pairs of languages by row, with documents in several languages.
+        others: What else the entry says.
+
+    Example:
+        >>> found = Evaluation.from_json({"set": "s", "language": "swh_Latn", "n": 2, "aligned": {"map": 0.5}})
+        >>> found.rows, found.to_json()
+        ({'initialized': {'map': 0.5}}, {'set': 's', 'language': 'swh_Latn', 'n': 2, 'initialized': {'map': 0.5}})
+    """
+
+    set: str
+    language: str
+    n: int
+    rows: dict[str, Scores | None] = field(default_factory=dict)
+    tests: dict[str, dict[str, Any]] | None = None
+    scores: Scores | None = None
+    intervals: Mapping[str, Sequence[float]] | None = None
+    document_language: str | None = None
+    task: str | None = None
+    bias: Mapping[str, Any] | None = None
+    pairs: Mapping[str, Any] | None = None
+    others: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Evaluation:
+        """Read an entry, of this or an older version.
+
+        Raises:
+            InputError: ``set``, ``language`` or ``n`` is missing.
+        """
+        entry = table_rows.with_current_names(entry)
+        for key in ("set", "language", "n"):
+            if key not in entry:
+                raise InputError("an evaluation lacks this key", "write the file anew with the recipe", field=key)
+        found = cls(entry.pop("set"), entry.pop("language"), entry.pop("n"))
+        found.rows = {row: entry.pop(row) for row in list(entry) if row in table_rows.MEANINGS}
+        for name in ("bias", "pairs"):
+            by_row = entry.pop(name, None)
+            setattr(found, name, table_rows.with_current_names(by_row) if by_row is not None else None)
+        for name in ("tests", "scores", "intervals", "document_language", "task"):
+            setattr(found, name, entry.pop(name, None))
+        if found.tests is not None:
+            found.tests = {_current_test(name): test for name, test in found.tests.items()}
+        found.others = entry
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry as ``results.json`` holds it; what was not measured is left out, apart from rows."""
+        entry: dict[str, Any] = {"set": self.set, "language": self.language}
+        of_an_evaluation = {"document_language": self.document_language, "task": self.task}
+        entry |= {name: value for name, value in of_an_evaluation.items() if value is not None}
+        entry |= {"n": self.n, **self.rows}
+        measured: dict[str, Any] = {
+            "scores": self.scores,
+            "intervals": self.intervals,
+            "tests": self.tests,
+            "bias": self.bias,
+            "pairs": self.pairs,
+        }
+        return entry | {name: value for name, value in measured.items() if value is not None} | self.others
+
+    def score(self, row: str, measure: str) -> float | None:
+        """One number of a row; ``None`` where it was not measured."""
+        return (self.rows.get(row) or {}).get(measure)
+
+
+@dataclass
+class Results:
+    """What a finished run left in ``results.json``.
+
+    Attributes:
+        evaluations: Its entries.
+        content: The whole file, with ``evaluations`` as they were written.
+    """
+
+    evaluations: list[Evaluation]
+    content: dict[str, Any]
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Results:
+        """Read the content of a file."""
+        return cls([Evaluation.from_json(entry) for entry in content.get("evaluations") or ()], dict(content))
+
+
+def read_results(folder: str | Path) -> Results:
+    """Read ``results.json`` of a folder.
+
+    Raises:
+        InputError: There is none.
+    """
+    path = Path(folder) / RESULTS_FILE
+    if not path.is_file():
+        raise InputError(
+            "there is no results.json: not a finished run", "give the --output_dir of a recipe", path=folder
+        )
+    return Results.from_json(json.loads(path.read_text(encoding="utf-8")))
+
+
+def read_per_query(folder: str | Path) -> PerQuery:
+    """Scores of single queries, by ``set/language``, row, query and measure; empty where none were written."""
+    path = Path(folder) / PER_QUERY_FILE
+    if not path.is_file():
+        return {}
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return {name: table_rows.with_current_names(by_row) for name, by_row in content.items()}
+
+
+def _current_test(name: str) -> str:
+    first, against, second = name.partition(" against ")
+    return table_rows.current_name(first) + against + (table_rows.current_name(second) if against else "")

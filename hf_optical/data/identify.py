@@ -16,7 +16,7 @@ from hf_optical.errors import InputError
 __all__ = ["UNDETERMINED", "check_identifier", "identifiable", "identify"]
 
 UNDETERMINED = "und"
-"""In place of a FLORES code: no letters, or a language that FLORES-200 does not have (Latin, Breton, pidgin...)."""
+"""In place of a code: no letters, or a label of the identifier that stands for no language."""
 
 # Naive Bayes is sure long before this; what follows in a long document costs time only.
 _MOST_CHARACTERS = 2000

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_optical.data.languages import UnknownLanguageError, known_codes, language_name, normalize, script_of
+from hf_optical.data.languages import (
+    UnknownLanguageError,
+    find_language,
+    iso_code,
+    known_codes,
+    language_name,
+    normalize,
+    script_of,
+)
 from hf_optical.errors import InputError
 
 
@@ -44,8 +52,8 @@ def test_every_flores_code_is_its_own_normal_form_in_any_case():
     [
         ("swx", "swh_Latn"),
         ("somm", "som_Latn"),
-        ("sw_Arab", "swh_Latn"),
-        ("sr-Latn", "srp_Cyrl"),
+        ("sw_Abcd", "swh_Latn"),
+        ("sr-Latn-Latn", "srp_Cyrl"),
         ("swahilli", "swh_Latn"),
     ],
 )
@@ -64,10 +72,50 @@ def test_what_is_no_code_is_refused(code):
 
 @given(st.text(max_size=12))
 @settings(max_examples=200, deadline=None)
-def test_any_text_is_either_a_flores_code_or_an_error(text):
+def test_any_text_is_either_a_code_or_an_error(text):
     try:
         code = normalize(text)
     except UnknownLanguageError:
         return
-    assert code in known_codes()
+    assert re.fullmatch(r"[a-z]{3}_[A-Z][a-z]{3}", code)
     assert normalize(code) == code
+
+
+@pytest.mark.parametrize(
+    ("code", "found", "name"),
+    [
+        ("pcm", "pcm_Latn", "Nigerian Pidgin"), ("Nigerian Pidgin", "pcm_Latn", "Nigerian Pidgin"),
+        ("nqo", "nqo_Nkoo", "N'Ko"), ("gez", "gez_Ethi", "Geez"), ("nd", "nde_Latn", "North Ndebele"),
+        ("nde-ZW", "nde_Latn", "North Ndebele"), ("cop_Copt", "cop_Copt", "Coptic"), ("old-Latn", "old_Latn", None),
+        ("sr-Latn", "srp_Latn", "Serbian (Latn)"), ("sh", "srp_Latn", "Serbian (Latn)"),
+        ("sr_Latn_RS", "srp_Latn", None), ("srp", "srp_Cyrl", "Serbian"), ("sw_Arab", "swh_Arab", "Swahili (Arab)"),
+        ("kab-Tfng", "kab_Tfng", "Kabyle (Tfng)"), ("yue-Hans", "yue_Hans", None), ("iw", "heb_Hebr", "Hebrew"),
+    ],
+)  # fmt: skip
+def test_languages_and_scripts_beyond_flores(code, found, name):
+    assert normalize(code) == found and script_of(code) == found[4:]
+    assert name is None or language_name(code) == name
+    assert normalize(language_name(found)) == found
+
+
+def test_two_scripts_of_one_language_are_two_codes_with_one_short_code():
+    assert normalize("sr-Cyrl") != normalize("sr-Latn")
+    assert iso_code("sr-Latn") == iso_code("sr") == "sr" and iso_code("pcm") == "pcm"
+
+
+@pytest.mark.parametrize("code", ["old", "the", "dev"])
+def test_a_language_of_unknown_script_asks_for_it_and_the_remedy_works(code):
+    with pytest.raises(UnknownLanguageError, match="script") as caught:
+        normalize(code)
+    named = re.search(r"'(\w{3}_Latn)'", caught.value.remedy)[1]
+    assert normalize(named) == named
+
+
+@pytest.mark.parametrize("code", ["und", "mul", "zxx", "qaa", "mis", "bantu", "sw_Zzzz", "en_text"])
+def test_families_and_placeholders_are_no_language(code):
+    with pytest.raises(UnknownLanguageError):
+        normalize(code)
+
+
+def test_names_of_columns_are_not_taken_for_rare_languages():
+    assert [find_language(name) for name in ("the", "doc", "new", "and", "pcm", "sr_Latn")] == [None] * 6

@@ -7,16 +7,23 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test lint docs clean
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+# What a user needs, and what the tests need besides.
+$(VENV)/.usable: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,report,bench]"
+	$(INSTALL) -e ".[report]"
 	touch $@
 
-demo: $(VENV)/.installed
+$(VENV)/.installed: $(VENV)/.usable
+	$(INSTALL) -e ".[test,report,bench]"
+	touch $@
+
+demo: $(VENV)/.usable
 	HF_HUB_OFFLINE=1 $(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no --cpu \
-		recipes/train.py --output_dir outputs/demo --overwrite
+		-m hf_optical.train --output_dir outputs/demo --overwrite
 
 test: $(VENV)/.installed lint
 	HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
@@ -28,7 +35,7 @@ lint: $(VENV)/.installed
 
 # The guides and the API reference, browsable, in site/; a broken link fails.
 docs: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	$(INSTALL) -e ".[docs]"
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:

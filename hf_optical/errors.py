@@ -123,7 +123,7 @@ def message(error: BaseException, place: str, remedies: list[str]) -> str:
     """The one message: where, what was found, what to change."""
     found = (str(error).splitlines() or [""])[0].split(". ")[0].strip(" .")[:160] or type(error).__name__
     choice = "; or ".join(remedies)
-    return f"{place}: memory ran out ({found}). Remedy: {choice}. recipes/train.py --plan says beforehand what fits."
+    return f"{place}: memory ran out ({found}). Remedy: {choice}. hf-optical plan says beforehand what fits."
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:

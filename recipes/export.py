@@ -1,64 +1,9 @@
-"""Write a dense student for servers without PyTorch: ONNX, ONNX in int8, OpenVINO; checked against PyTorch.
-
-``python recipes/export.py --model outputs/swahili/model --output_dir exported --backends onnx openvino --int8 avx2``.
-With ``--adapter swh_Latn`` one language's adapter is merged first. The folder is a whole model with the exported files
-in it: ``SentenceTransformer("exported", backend="onnx")`` loads it where optimum is installed.
-"""
+"""``hf-optical export`` as a script."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
-from hf_optical.configuration.parsing import option, run
-from hf_optical.publishing.export import ONNX_FILE, OPENVINO_FILE, adapter_folder, export, int8_file, merge_adapter
-from hf_optical.publishing.runtimes import compare, load_exported
-from hf_optical.publishing.samples import read_sample
-
-_TEXTS = ["What is the capital?", "The goat sleeps under a tree near the river.", "one two three four five six seven"]
-
-
-@dataclass
-class ExportConfig:
-    """Options of the recipe: in a YAML file, as flags, or both."""
-
-    model: str = field(metadata={"help": "Folder of a dense model.", "path": True})
-    output_dir: str = field(metadata={"help": "Folder for the model with the exported files in it.", "path": True})
-    backends: list[str] = option(["onnx"], "onnx, openvino, or both.")
-    int8: list[str] = option([], "Also int8 for these processors: avx2, avx512, avx512_vnni, arm64 (ONNX).")
-    adapter: str | None = option(None, "Merge this language's adapter first: its code, or its folder.", path=True)
-    texts: str | None = option(
-        None, "Queries to compare on (.txt or a table); three sentences if not given.", path=True
-    )
-    text_fields: list[str] = option(["text"], "Columns of text in --texts, where it is a table.")
-    tolerance: float = option(1e-4, "Largest difference from PyTorch allowed in a number of a vector; not of int8.")
-
-
-def main(config: ExportConfig) -> None:
-    """Export, compare, say where it is."""
-    place = export(
-        config.model,
-        config.output_dir,
-        config.backends,  # type: ignore[arg-type]
-        int8=config.int8,
-        adapter=config.adapter,
-    )
-    texts = read_sample(config.texts, config.text_fields) if config.texts else _TEXTS
-    whole = {name: file for name, file in (("onnx", ONNX_FILE), ("openvino", OPENVINO_FILE)) if name in config.backends}
-    with TemporaryDirectory() as scratch:
-        reference = Path(config.model)
-        if config.adapter is not None:
-            reference = merge_adapter(reference, adapter_folder(reference, config.adapter), Path(scratch) / "merged")
-        for file in [*whole.values(), *map(int8_file, config.int8)]:
-            parity = compare(reference, load_exported(place, file), texts)
-            if file in whole.values():
-                parity.check(config.tolerance)
-            print(
-                f"{place / file}: {(place / file).stat().st_size / 1e6:,.1f} MB; {parity.texts} texts, largest "
-                f"difference {parity.largest_difference:.1e}, smallest cosine {parity.smallest_cosine:.4f}"
-            )
-
+from hf_optical.commands.export import ExportConfig, main
+from hf_optical.configuration.parsing import run
 
 if __name__ == "__main__":
     run(main, ExportConfig)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import re
@@ -27,8 +28,8 @@ def load_script(file: Path) -> ModuleType:
 
 
 def load_recipe(name: str) -> ModuleType:
-    """``recipes/NAME.py`` as a module."""
-    return load_script(RECIPES / f"{name}.py")
+    """The module of ``hf-optical NAME``."""
+    return importlib.import_module(f"hf_optical.commands.{name}")
 
 
 def options_of(folder: Path) -> dict[str, type]:

@@ -6,6 +6,7 @@ tiny ones, and ``max_steps=500`` for 2.
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shlex
@@ -19,9 +20,9 @@ from pathlib import Path
 import pytest
 import tiny_models
 import torch
-from script_modules import load_script
 
 from hf_optical.adapters import LanguageAdapters
+from hf_optical.commands.listing import COMMANDS
 from hf_optical.comparison import cells_of
 from hf_optical.configuration.parsing import parse
 
@@ -74,20 +75,19 @@ SHELL = [(block, words) for block in blocks("bash") for words in commands(block.
 
 @cache
 def recipe(name: str):
-    module = load_script(ROOT / "recipes" / f"{name}.py")
-    config = re.search(r"run\(main, (\w+)", (ROOT / "recipes" / f"{name}.py").read_text(encoding="utf-8"))
-    return module, getattr(module, config[1])
+    return importlib.import_module(f"hf_optical.commands.{name}"), COMMANDS[name].config()
 
 
 def arguments_of(words: list[str]) -> tuple[str, list[str]] | None:
-    """The recipe that a command calls, and its arguments."""
-    at = next((place for place, word in enumerate(words) if re.fullmatch(r"recipes/\w+\.py", word)), None)
-    if at is None or words[0] not in ("python", "accelerate"):
+    """The command of hf-optical that is called, as such or by its script or module, and its arguments."""
+    if words[0] == "hf-optical":
+        return (words[1], words[2:]) if words[1] in COMMANDS else None
+    at = next(
+        (place for place, word in enumerate(words) if re.fullmatch(r"recipes/\w+\.py|hf_optical.train", word)), None
+    )
+    if at is None or words[0] not in ("python", "accelerate", "torchrun"):
         return None
-    arguments = words[at + 1 :]
-    if arguments and not arguments[0].startswith("--"):  # the doctor takes its files without a flag
-        arguments = ["--files", *arguments]
-    return Path(words[at]).stem, arguments
+    return Path(words[at].replace("hf_optical.", "recipes/")).stem, words[at + 1 :]
 
 
 @pytest.fixture

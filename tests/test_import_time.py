@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import hf_optical
 
 HOSTS = ("torch", "transformers", "datasets", "sentence_transformers", "peft", "accelerate", "numpy", "pandas", "ot")
@@ -32,13 +34,23 @@ def test_the_options_of_the_recipe_are_read_without_a_host():
     assert not modules_after(code) & {"torch", "transformers", "datasets", "sentence_transformers", "peft"}
 
 
-def test_help_is_answered_without_a_host():
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (["recipes/train.py"], "--plan"),
+        (["-m", "hf_optical.train"], "--plan"),
+        (["-m", "hf_optical.commands.main"], "Train and measure"),
+        (["-m", "hf_optical.commands.main", "train"], "Adapters:"),
+        (["-m", "hf_optical.commands.main", "plan"], "--memory_gb"),
+    ],
+)
+def test_help_is_answered_without_a_host(program, said):
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "recipes/train.py", "--help"], capture_output=True, text=True, cwd=ROOT
+        [sys.executable, "-X", "importtime", *program, "--help"], capture_output=True, text=True, cwd=ROOT
     )
-    assert done.returncode == 0 and "--plan" in done.stdout
+    assert done.returncode == 0 and said in done.stdout
     loaded = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
-    assert "hf_optical.runs.options" in loaded and not loaded & set(HOSTS)
+    assert loaded & {"hf_optical.runs.options", "hf_optical.commands.listing"} and not loaded & set(HOSTS)
 
 
 def test_every_public_name_is_listed_and_there():

@@ -41,7 +41,7 @@ def check_options(
                 raise InputError("found a mapping", "options have plain values", field=f"{place}.{option}")
             if option not in known:
                 near = difflib.get_close_matches(str(option), known, 1)
-                hint = f"did you mean {near[0]!r}?" if near else "python recipes/train.py --help lists them"
+                hint = f"did you mean {near[0]!r}?" if near else "hf-optical train --help lists them"
                 raise InputError("is no option of train.py", hint, field=f"{place}.{option}")
 
 

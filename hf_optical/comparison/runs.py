@@ -6,10 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 from tqdm import tqdm
 
@@ -23,7 +22,7 @@ _LOCK = ".lock"
 
 def run_cells(
     cells: Iterable[Cell],
-    recipe: Path,
+    program: Sequence[str],
     *,
     jobs: int = 1,
     keep_models: bool = False,
@@ -35,7 +34,7 @@ def run_cells(
 
     Args:
         cells: The runs.
-        recipe: ``recipes/train.py``.
+        program: What Python is started with, before a run's flags: ``-m hf_optical.train``.
         jobs: Runs at a time; each gets its share of the processor's cores.
         keep_models: Whether to keep the trained models; only the results are kept otherwise.
         on_done: Called after each run, while its models are still there.
@@ -52,7 +51,7 @@ def run_cells(
     with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(waiting), desc="runs", disable=not waiting) as bar:
 
         def run(cell: Cell) -> None:
-            _run(cell, recipe, environment, keep_models, on_done)
+            _run(cell, program, environment, keep_models, on_done)
             bar.set_postfix_str(f"{cell.language} {cell.arm} seed {cell.seed}", refresh=False)
             bar.update()
 
@@ -67,14 +66,14 @@ def run_cells(
 
 def _run(
     cell: Cell,
-    recipe: Path,
+    program: Sequence[str],
     environment: Mapping[str, str],
     keep_models: bool,
     on_done: Callable[[Cell], None] | None,
 ) -> None:
     with _claimed(cell) as lock:
         if not cell.is_done():
-            _start(cell, recipe, environment, lock)
+            _start(cell, program, environment, lock)
         model = cell.folder / "model"
         if model.is_dir():
             size = sum(file.stat().st_size for file in model.rglob("*") if file.is_file())
@@ -86,7 +85,7 @@ def _run(
                 shutil.rmtree(cell.folder / name, ignore_errors=True)
 
 
-def _start(cell: Cell, recipe: Path, environment: Mapping[str, str], lock: int | None) -> None:
+def _start(cell: Cell, program: Sequence[str], environment: Mapping[str, str], lock: int | None) -> None:
     if not cell.is_begun():  # of other options, or none: an interrupted run of these goes on from its checkpoint
         for path in cell.folder.iterdir():
             if path.name != _LOCK:
@@ -96,7 +95,7 @@ def _start(cell: Cell, recipe: Path, environment: Mapping[str, str], lock: int |
     log = cell.folder / "log.txt"
     with log.open("a", encoding="utf-8") as stream:
         done = subprocess.run(  # noqa: S603
-            [sys.executable, str(recipe), *cell.flags],
+            [sys.executable, *program, *cell.flags],
             stdout=stream,
             stderr=subprocess.STDOUT,
             env=dict(environment),

@@ -19,7 +19,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, get_type_hints
 
-from hf_optical.configuration.conversion import CannotConvert, convert, describe, is_bool, is_list, nested_type
+from hf_optical.configuration.conversion import CannotConvert, convert, is_bool, is_list, nested_type
+from hf_optical.configuration.fields import YAML_FLAG, Field, fields_of, help_text, option, path_options
 from hf_optical.configuration.yaml_mapping import read_mapping
 from hf_optical.data.texts import excerpt
 from hf_optical.errors import HFOpticalError, InputError, is_out_of_memory, message
@@ -30,55 +31,7 @@ __all__ = ["help_text", "option", "parse", "path_options", "run"]
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-_YAML_FLAG = "config"
 _SMALLER = "fewer pairs or documents at a time, a smaller vocabulary or model, or a machine with more memory"
-
-
-@dataclasses.dataclass(frozen=True)
-class _Option:
-    """One field: its dotted key, its annotation, its default as text, its help, whether it holds paths."""
-
-    key: str
-    annotation: Any
-    default: str | None
-    help: str
-    path: bool = False
-
-
-def option(default: Any, text: str, *, path: bool = False) -> Any:
-    """A field of a configuration: its default, which may be a list, and its help.
-
-    Args:
-        default: The default.
-        text: The help.
-        path: Whether the value is, or may be, a path of the user: ``~`` and ``$VARIABLE`` in it are then expanded when
-            it is read, so that nothing behind the door meets the literal one.
-
-    Example:
-        >>> @dataclasses.dataclass
-        ... class Options:
-        ...     eval: list[str] = option([], "Folders of retrieval sets.")
-        >>> parse(Options, [])
-        Options(eval=[])
-    """
-    metadata = {"help": text, "path": path}
-    if isinstance(default, list | dict):
-        return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-def path_options(dataclass_type: type) -> set[str]:
-    """The options of a configuration whose values are paths of the user.
-
-    Example:
-        >>> @dataclasses.dataclass
-        ... class Options:
-        ...     output_dir: str = option("out", "Where.", path=True)
-        ...     seed: int = option(0, "Of what is drawn.")
-        >>> path_options(Options)
-        {'output_dir'}
-    """
-    return {found.key for found in _options(dataclass_type) if found.path}
 
 
 def parse(dataclass_type: type[T], argv: Sequence[str] | None = None) -> T:
@@ -112,9 +65,9 @@ def parse(dataclass_type: type[T], argv: Sequence[str] | None = None) -> T:
     if any(argument in ("-h", "--help") for argument in arguments):
         sys.stdout.write(help_text(dataclass_type))
         raise SystemExit(0)
-    options = {option.key: option for option in _options(dataclass_type)}
-    flags = _read_flags(arguments, options)
-    files = flags.pop(_YAML_FLAG, [])
+    options = {option.key: option for option in fields_of(dataclass_type)}
+    flags = _read_flags(_with_first(arguments, options), options)
+    files = flags.pop(YAML_FLAG, [])
     if len(files) > 1:
         raise InputError(f"found {len(files)} configuration files", "give --config once", field="--config")
     file = user_path(files[0]) if files else None
@@ -183,48 +136,14 @@ def _machine_fault(error: OSError) -> str:
     return f"{place}{error.strerror or error}. Remedy: {remedy}"
 
 
-def help_text(dataclass_type: type) -> str:
-    """Every field with its type, default and help.
-
-    Args:
-        dataclass_type: The configuration.
-
-    Returns:
-        Text for the terminal, one paragraph a field.
-    """
-    lines = [(dataclass_type.__doc__ or "").strip().split("\n")[0], ""]
-    lines += ["  --config FILE.yaml", "      Values for the fields below; flags win."]
-    for option in _options(dataclass_type):
-        if option.key == _YAML_FLAG:  # a field of that name is the flag above
-            continue
-        default = "required" if option.default is None else f"default: {option.default}"
-        lines.append(f"  --{option.key}  {describe(option.annotation)}  ({default})")
-        lines += [f"      {option.help}"] if option.help else []
-    return "\n".join(lines).lstrip("\n") + "\n"
+def _with_first(arguments: list[str], options: dict[str, Field]) -> list[str]:
+    """``WORD… --flag`` as ``--field WORD… --flag``, where a field takes the first words."""
+    field = next((option.key for option in options.values() if option.first), None)
+    takes = field is not None and arguments and not arguments[0].startswith("-")
+    return [f"--{field}", *arguments] if takes else arguments
 
 
-def _options(dataclass_type: type, prefix: str = "") -> list[_Option]:
-    hints = get_type_hints(dataclass_type)
-    found: list[_Option] = []
-    for entry in dataclasses.fields(dataclass_type):
-        if not entry.init:
-            continue
-        inner = nested_type(hints[entry.name])
-        if inner is not None:
-            found += _options(inner, f"{prefix}{entry.name}.")
-            continue
-        default: str | None = None
-        if entry.default is not dataclasses.MISSING:
-            default = repr(entry.default)
-        elif entry.default_factory is not dataclasses.MISSING:
-            default = repr(entry.default_factory())
-        text = " ".join(str(entry.metadata.get("help", "")).split())
-        path = bool(entry.metadata.get("path"))
-        found.append(_Option(f"{prefix}{entry.name}", hints[entry.name], default, text, path))
-    return found
-
-
-def _read_flags(arguments: list[str], options: dict[str, _Option]) -> dict[str, list[str]]:
+def _read_flags(arguments: list[str], options: dict[str, Field]) -> dict[str, list[str]]:
     """Flags and their words, in order; only a list may be repeated."""
     found: dict[str, list[str]] = {}
     index = 0
@@ -245,12 +164,12 @@ def _read_flags(arguments: list[str], options: dict[str, _Option]) -> dict[str, 
     return found
 
 
-def _require_count(key: str, words: list[str], options: dict[str, _Option], *, repeated: bool) -> None:
-    if key == _YAML_FLAG:
+def _require_count(key: str, words: list[str], options: dict[str, Field], *, repeated: bool) -> None:
+    if key == YAML_FLAG:
         listed, alone = False, False
     else:
         listed, alone = is_list(options[key].annotation), is_bool(options[key].annotation)
-    if repeated and not listed and key != _YAML_FLAG:
+    if repeated and not listed and key != YAML_FLAG:
         raise InputError("the flag is given twice", "give it once; only lists may be repeated", field=f"--{key}")
     if not words and not alone:
         raise InputError("the flag has no value", "write --flag value", field=f"--{key}")
@@ -259,8 +178,8 @@ def _require_count(key: str, words: list[str], options: dict[str, _Option], *, r
         raise InputError(problem, "put a value that has spaces in quotes", field=f"--{key}")
 
 
-def _require_known(key: Any, options: dict[str, _Option], shown: str, *, flag: bool, path: Path | None = None) -> None:
-    known = [*options, _YAML_FLAG] if flag else list(options)
+def _require_known(key: Any, options: dict[str, Field], shown: str, *, flag: bool, path: Path | None = None) -> None:
+    known = [*options, YAML_FLAG] if flag else list(options)
     if key in known:
         return
     near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
@@ -269,7 +188,7 @@ def _require_known(key: Any, options: dict[str, _Option], shown: str, *, flag: b
     raise InputError(f"unknown option {shown}", remedy, path=path)
 
 
-def _yaml_values(content: dict[Any, Any], prefix: str, options: dict[str, _Option], path: Path) -> dict[str, Any]:
+def _yaml_values(content: dict[Any, Any], prefix: str, options: dict[str, Field], path: Path) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in content.items():
         key = f"{prefix}{name}"
@@ -286,7 +205,7 @@ def _yaml_values(content: dict[Any, Any], prefix: str, options: dict[str, _Optio
     return values
 
 
-def _converted(value: Any, option: _Option, origin: Path | None) -> Any:
+def _converted(value: Any, option: Field, origin: Path | None) -> Any:
     """A YAML value, or the words of a flag (``origin`` None), as the type of its field."""
     found = value
     if origin is None and not is_list(option.annotation):
@@ -320,7 +239,7 @@ def _shown(value: Any) -> str:
 
 def _build(dataclass_type: type[T], values: dict[str, Any], prefix: str) -> T:
     hints = get_type_hints(dataclass_type)
-    missing = [o.key for o in _options(dataclass_type, prefix) if o.default is None and o.key not in values]
+    missing = [o.key for o in fields_of(dataclass_type, prefix) if o.default is None and o.key not in values]
     if missing:
         raise InputError(
             f"no value for {', '.join(missing)}", f"give {' and '.join(f'--{key}' for key in missing)}, or set in YAML"

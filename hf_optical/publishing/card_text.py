@@ -72,7 +72,7 @@ def command_line(text: str | None, teacher: str = "", hub_id: str | None = None)
     if hub_id and teacher:
         given = re.escape(portable(teacher))
         text = re.sub(rf"(?<=--teacher[ =]){given}(?= |$)", lambda _: hub_id, text)
-    text = f"python {text}" if text.startswith("recipes/") else text
+    text = f"python {text}" if text.startswith("recipes/") else text  # as older runs wrote it
     return text if len(text) <= _LONG_COMMAND else text.replace(" --", " \\\n  --")
 
 

@@ -76,7 +76,7 @@ def write_results(
     folder = user_path(output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     content: dict[str, Any] = {
-        "command": " ".join(portable(argument) for argument in sys.argv),
+        "command": typed_command(),
         "seed": seed,
         "versions": versions(),
         "data": list(data),
@@ -132,6 +132,31 @@ def peak_memory_mb() -> float | None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 1 if sys.platform == "darwin" else 1024
     return round(peak * unit / 1e6, 1)
+
+
+def typed_command(words: Sequence[str] | None = None) -> str:
+    """The command of this process as others may type it, without this machine's folders.
+
+    Args:
+        words: Program and arguments; those of the process by default.
+
+    Example:
+        >>> typed_command(["/opt/bin/hf-optical", "train", "--seed", "1"])
+        'hf-optical train --seed 1'
+        >>> typed_command(["/opt/lib/hf_optical/train.py", "--seed", "1"])
+        'python -m hf_optical.train --seed 1'
+        >>> typed_command(["recipes/evaluate.py", "--seed", "1"])
+        'python recipes/evaluate.py --seed 1'
+    """
+    program, *arguments = sys.argv if words is None else words
+    path = Path(program)
+    if path.name in ("hf-optical", "hf-optical.exe"):
+        said = "hf-optical"
+    elif path.parts[-2:] == ("hf_optical", "train.py"):
+        said = "python -m hf_optical.train"
+    else:
+        said = f"python {portable(program)}" if path.suffix == ".py" else portable(program)
+    return " ".join([said, *map(portable, arguments)])
 
 
 def portable(text: str) -> str:

@@ -1,1 +1,1 @@
-"""Training runs from start to end: what ``recipes/train.py`` does, in parts that can be called alone."""
+"""Training runs from start to end: what ``hf-optical train`` does, in parts that can be called alone."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hf_optical.configuration.parsing import option
 from hf_optical.errors import InputError
+from hf_optical.runs.option_headings import HEADINGS
 
 if TYPE_CHECKING:  # the hosts are imported where they are needed, so that --help answers at once
     from hf_optical.training.arguments import OTDistillationTrainingArguments
@@ -49,7 +50,9 @@ def on_cpu() -> bool:
 
 @dataclass
 class TrainConfig:
-    """Options of the recipe: in a YAML file, as flags, or both."""
+    """Train a student of an English retriever for a language, and measure what that brought."""
+
+    HEADINGS: ClassVar = HEADINGS
 
     config: str | None = option(None, "YAML file with any of these options; flags override it.", path=True)
     teacher: str | None = option(None, "English retriever: Hub id or folder (sentence-transformers).", path=True)
@@ -115,7 +118,7 @@ class TrainConfig:
     )
     lexicon: str | None = option(None, "Word pairs to inject into the student before the distillation.", path=True)
     lexical_steps: int = option(300, "Steps of the lexical injection.")
-    lexical_layer: int = option(2, "Layer at which words are injected; recipes/probe.py recommends one.")
+    lexical_layer: int = option(2, "Layer at which words are injected; hf-optical probe recommends one.")
     adapter: str = option(
         "none", "'lora': train a small adapter per language on the untouched student; 'none': all of it."
     )
@@ -149,7 +152,7 @@ class TrainConfig:
     teacher_cache_dtype: str = option("float16", "Of that cache: float16, or int8 for half the size.")
     measure_start: bool = option(True, "Measure raw, before and ceiling; off where another run has.")
     measure_english: bool = option(False, "Also measure the student on English queries, to see what it forgets.")
-    check_data: bool = option(True, "Have the doctor look at the bitext first; recipes/doctor.py looks closer.")
+    check_data: bool = option(True, "Have the doctor look at the bitext first; hf-optical doctor looks closer.")
     watch: bool = option(True, "Look for collapse, empty plans and falling retrieval whenever losses are logged.")
     on_alarm: str = option("warn", "What an alarm of the watch does: warn or stop.")
     save_steps: int = option(500, "Steps between checkpoints; an interrupted run resumes from the last.")

@@ -20,7 +20,7 @@ class TokenReranker:
     A dense student's token vectors lie in its teacher's space like its sentence vectors, and comparing them costs no
     training. What it brings depends on the documents: much on passages of which the query is a part, little or nothing
     on questions (``benchmarks/late_interaction.py``, docs/dense_or_multi_vector.md): measure it on yours with
-    ``recipes/evaluate.py --interaction maxsim``.
+    ``hf-optical evaluate --interaction maxsim``.
 
     Args:
         documents: The encoder of the documents: the teacher.

@@ -47,10 +47,11 @@ with open(os.environ.get("STUB_CALLS", out / "calls.txt"), "a") as calls:
 """
 
 
-def write_recipe(folder: Path) -> Path:
+def write_recipe(folder: Path) -> tuple[str]:
+    """The stand-in as a file; what Python is started with to run it."""
     file = folder / "train.py"
     file.write_text(RECIPE)
-    return file
+    return (str(file),)
 
 
 def run_stub(folder: Path, arms: dict, languages=("sw", "so"), seeds=(0, 1, 2), **options):

@@ -49,7 +49,7 @@ def test_every_arm_language_and_seed_is_run_once_and_skipped_after(tmp_path):
     assert [cell.options["measure_start"] for cell in cells] == [True, False, True, False, *[False] * 4]
     assert calls(cells) == 8 and all(cell.is_done() for cell in cells)
     assert not (cells[0].folder / "model").exists()
-    run_cells(cells, tmp_path / "train.py")
+    run_cells(cells, (str(tmp_path / "train.py"),))
     assert calls(cells) == 8
     # A changed option is another run: the old result does not count for it. Who measures the start is no option.
     changed = run_cells_of(tmp_path, {"better": {**ARMS["better"], "learning_rate": 0.3}, "base": ARMS["base"]})

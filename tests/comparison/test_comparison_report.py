@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
-from script_modules import RECIPES, load_script
+from script_modules import load_script
 from stub_comparison import write_plans, write_recipe
 
+from hf_optical.commands import compare
 from hf_optical.comparison import cells_of
 from hf_optical.comparison.tables import Table, to_latex, to_markdown
 from hf_optical.comparison.verdicts import display, number, p_value
@@ -24,10 +25,10 @@ LANGUAGES = ("sw", "mr")
 
 
 def load_recipe(folder):
-    """The real recipe, beside a stub of the training recipe."""
-    shutil.copy(RECIPES / "compare.py", folder / "compare.py")
-    write_recipe(folder)
-    return load_script(folder / "compare.py")
+    """The real command, with a stub of the training command."""
+    module = load_script(Path(compare.__file__))
+    module.TRAINING = write_recipe(folder)
+    return module
 
 
 def options(folder, out="out"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,9 +19,12 @@ ARMS = {name: {"objective": name, "learning_rate": 0.0, "logging_steps": 0.0} fo
 
 @pytest.fixture
 def comparison(tmp_path):
-    """The real recipe beside a stub of the training recipe."""
-    shutil.copy(ROOT / "recipes" / "compare.py", tmp_path / "compare.py")
-    write_recipe(tmp_path)
+    """The real command with a stub of the training command."""
+    program = (
+        "from hf_optical.commands import compare\nfrom hf_optical.configuration.parsing import run\n"
+        f"compare.TRAINING = {write_recipe(tmp_path)!r}\nrun(compare.main, compare.CompareConfig)\n"
+    )
+    (tmp_path / "compare.py").write_text(program)
     return tmp_path
 
 

@@ -149,12 +149,11 @@ def test_the_hosts_own_backend_loads_it(folder, exported, tmp_path):
 
 
 @needs_onnx
-def test_a_language_is_exported_with_its_adapter(folder, tmp_path, capsys, monkeypatch):
+def test_a_language_is_exported_with_its_adapter(folder, tmp_path, capsys):
     base = tmp_path / "base"
     shutil.copytree(folder, base)
     _adapter(folder, base / "adapters" / "swh_Latn")
-    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "recipes"))
-    recipe = importlib.import_module("export")
+    recipe = importlib.import_module("hf_optical.commands.export")
     recipe.main(recipe.ExportConfig(model=str(base), output_dir=str(tmp_path / "out"), adapter="sw"))
     assert "onnx/model.onnx" in capsys.readouterr().out
     model = SentenceTransformer(str(folder), device="cpu")

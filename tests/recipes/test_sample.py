@@ -13,17 +13,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_optical.data.bitext import read_bitext
-from hf_optical.data.retrieval import read_retrieval_set
-from hf_optical.errors import InputError
-
-RECIPES = Path(__file__).parents[2] / "recipes"
-if str(RECIPES) not in sys.path:
-    sys.path.append(str(RECIPES))  # last: recipes/evaluate.py must not stand before the library of that name
-
-from sample import generate, write
-from sample import prepare as prepare_sample
-from sample.alignment import (
+from hf_optical.commands.sample import generate, write
+from hf_optical.commands.sample import prepare as prepare_sample
+from hf_optical.commands.sample.alignment import (
     alignment_error_rate,
     argmax_links,
     measure_alignment,
@@ -31,13 +23,15 @@ from sample.alignment import (
     word_of_tokens,
     word_plan,
 )
-from sample.facts import Fact, Question, draw_event, draw_question
-from sample.grammar import GRAMMARS, LANGUAGES, align, say, text
-from sample.languages.swahili import agree
-from sample.lexicon import Numeral, lexicon, read_table
-from sample.prepare import SETTINGS, Prepared
-from sample.teacher import build_teacher, english_tokenizer
-
+from hf_optical.commands.sample.facts import Fact, Question, draw_event, draw_question
+from hf_optical.commands.sample.grammar import GRAMMARS, LANGUAGES, align, say, text
+from hf_optical.commands.sample.languages.swahili import agree
+from hf_optical.commands.sample.lexicon import Numeral, lexicon, read_table
+from hf_optical.commands.sample.prepare import SETTINGS, Prepared
+from hf_optical.commands.sample.teacher import build_teacher, english_tokenizer
+from hf_optical.data.bitext import read_bitext
+from hf_optical.data.retrieval import read_retrieval_set
+from hf_optical.errors import InputError
 from hf_optical.transport import IPOT
 
 
@@ -283,7 +277,7 @@ def test_options_fill_what_was_left_alone(tmp_path):
 
 def test_prepare_makes_a_sample_once(tmp_path, monkeypatch, small):
     # `sample.prepare` the function hides the module of the same name.
-    module = sys.modules["sample.prepare"]
+    module = sys.modules["hf_optical.commands.sample.prepare"]
     made = []
     monkeypatch.setattr(module, "generate", lambda seed: small)
     monkeypatch.setattr(module, "build_teacher", lambda sample, folder, seed: made.append(folder))

@@ -31,7 +31,7 @@ def test_the_file_says_what_was_run(tmp_path, monkeypatch):
     )
     found = json.loads(path.read_text())
     assert list(found)[:7] == ["command", "seed", "versions", "data", "seconds", "peak_memory_mb", "evaluations"]
-    assert found["command"] == f"recipes/x.py --a inside --b={tmp_path.parent.name} --c x/y --d /m/s"
+    assert found["command"] == f"python recipes/x.py --a inside --b={tmp_path.parent.name} --c x/y --d /m/s"
     assert str(tmp_path) not in path.read_text()
     assert found["evaluations"] == [{"set": "s", "language": "swh_Latn", "n": 3, "scores": {"map": 0.5, "bad": None}}]
     assert found["config"] == {"folder": "inside", "values": [1, [0, 1]], "flag": True, "sets": ["a", "b"]}

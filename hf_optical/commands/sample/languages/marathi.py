@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..facts import Fact, Question, Word
+from hf_optical.commands.sample.facts import Fact, Question, Word
 
 # Endings by gender (masculine, feminine, neuter; "p" is the plural of respect), first one, then several.
 _ADJECTIVE = {"m": ("ा", "े"), "f": ("ी", "्या"), "n": ("े", "ी"), "p": ("े", "े")}

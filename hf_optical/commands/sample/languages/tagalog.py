@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..facts import Fact, Question, Word
+from hf_optical.commands.sample.facts import Fact, Question, Word
 
 _UNMARKED_TIMES = ("kahapon", "ngayon")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..facts import Fact, Question, Word
+from hf_optical.commands.sample.facts import Fact, Question, Word
 
 # What is asked for, with the pronoun of a masculine and of a feminine subject.
 _ASKING = {"object": ("muxuu", "maxay"), "place": ("xaggee buu", "xaggee bay"), "time": ("goorma ayuu", "goorma ayay")}

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hf_optical.commands.sample.dictionary import dictionary
+from hf_optical.commands.sample.grammar import LANGUAGES
+from hf_optical.commands.sample.prepare import SETTINGS, prepare
 from hf_optical.data.bitext import read_bitext
 from hf_optical.encoders.models import load_encoder, save_whole
 from hf_optical.students import starting_student
-
-from .dictionary import dictionary
-from .grammar import LANGUAGES
-from .prepare import SETTINGS, prepare
 
 
 def prepare_probed(folder: str | Path, seed: int = 0) -> dict[str, Any]:
@@ -22,7 +21,7 @@ def prepare_probed(folder: str | Path, seed: int = 0) -> dict[str, Any]:
         seed: Seed of the sample and of the students.
 
     Returns:
-        Options of `recipes/probe.py`: names to values.
+        Options of `hf-optical probe`: names to values.
     """
     prepared, language = prepare(folder, seed=seed), LANGUAGES[0]
     teacher: Any = load_encoder(str(prepared.teacher))

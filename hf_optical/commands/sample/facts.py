@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from random import Random
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from .lexicon import Adjective, Lexicon, Name, Numeral, Object, Person, Place, Time, Verb
+from hf_optical.commands.sample.lexicon import Adjective, Lexicon, Name, Numeral, Object, Person, Place, Time, Verb
 
 T = TypeVar("T")
 Slot = Literal["subject", "object", "place", "time"]
@@ -63,7 +63,7 @@ class Question:
 
         Example:
             >>> from random import Random
-            >>> from recipes.sample.lexicon import lexicon
+            >>> from hf_optical.commands.sample.lexicon import lexicon
             >>> fact = draw_event(Random(0), lexicon())
             >>> Question(fact, "subject").answered_by(fact)
             True

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..facts import Fact, Question, Word
-from ..lexicon import Time
+from hf_optical.commands.sample.facts import Fact, Question, Word
+from hf_optical.commands.sample.lexicon import Time
 
 # The plural of each singular noun class.
 _PLURAL_CLASS = {"1": "2", "3": "4", "5": "6", "7": "8", "9": "10", "11": "10"}

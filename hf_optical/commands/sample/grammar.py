@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .facts import Fact, Question, Word
-from .languages import english, marathi, somali, swahili, tagalog
+from hf_optical.commands.sample.facts import Fact, Question, Word
+from hf_optical.commands.sample.languages import english, marathi, somali, swahili, tagalog
 
 GRAMMARS = {
     "eng_Latn": english,
@@ -24,8 +24,8 @@ def say(content: Fact | Question, language: str) -> list[Word]:
 
     Example:
         >>> from random import Random
-        >>> from recipes.sample.facts import draw_event
-        >>> from recipes.sample.lexicon import lexicon
+        >>> from hf_optical.commands.sample.facts import draw_event
+        >>> from hf_optical.commands.sample.lexicon import lexicon
         >>> fact = draw_event(Random(4), lexicon())
         >>> text(say(fact, "eng_Latn")).startswith("The ")
         True

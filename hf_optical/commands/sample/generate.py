@@ -9,11 +9,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypedDict
 
+from hf_optical.commands.sample.facts import Fact, Question, draw_event, draw_existence, draw_question
+from hf_optical.commands.sample.grammar import LANGUAGES, align, say, text
+from hf_optical.commands.sample.lexicon import Lexicon, lexicon
 from hf_optical.errors import InputError
-
-from .facts import Fact, Question, draw_event, draw_existence, draw_question
-from .grammar import LANGUAGES, align, say, text
-from .lexicon import Lexicon, lexicon
 
 _ATTEMPTS = 200
 

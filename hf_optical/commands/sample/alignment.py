@@ -10,13 +10,12 @@ from sentence_transformers.base.model import BaseModel
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from hf_optical.commands.sample.generate import Pair
 from hf_optical.encoders.teachers import is_late_interaction
 from hf_optical.encoders.token_view import TokenView, boundary_token_ids, content_mask, encode_tokens
 from hf_optical.errors import InputError
 from hf_optical.losses.alignment import transport_loss
 from hf_optical.transport import IPOT, TransportSolver, document_frequencies, idf_weights
-
-from .generate import Pair
 
 
 def alignment_error_rate(predicted: set[Any], gold: set[Any]) -> float:

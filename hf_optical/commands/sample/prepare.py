@@ -9,14 +9,13 @@ from typing import Any
 
 from sentence_transformers.base.model import BaseModel
 
+from hf_optical.commands.sample.alignment import measure_alignment
+from hf_optical.commands.sample.generate import Pair, generate, write
+from hf_optical.commands.sample.grammar import LANGUAGES
+from hf_optical.commands.sample.teacher import build_teacher
 from hf_optical.data.languages import normalize
 from hf_optical.errors import InputError
 from hf_optical.transport import TransportSolver
-
-from .alignment import measure_alignment
-from .generate import Pair, generate, write
-from .grammar import LANGUAGES
-from .teacher import build_teacher
 
 # What suits a teacher of width 96 and four thousand short pairs; a real run keeps the recipe's own defaults.
 SETTINGS = {"vocab_size": 2500, "learning_rate": 2e-3, "max_steps": 600, "batch_size": 32, "marginals": "idf"}
@@ -76,7 +75,7 @@ class Prepared:
         """What a training recipe should set: its data, and `SETTINGS` where it still has its own default.
 
         Args:
-            config: A dataclass instance with the options of `recipes/train.py`. Without a `language`: Swahili.
+            config: A dataclass instance with the options of `hf-optical train`. Without a `language`: Swahili.
 
         Returns:
             Option names to values.

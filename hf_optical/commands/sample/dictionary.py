@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from hf_optical.commands.sample.grammar import LANGUAGES
+from hf_optical.commands.sample.lexicon import lexicon
 from hf_optical.errors import InputError
-
-from .grammar import LANGUAGES
-from .lexicon import lexicon
 
 
 def dictionary(language: str) -> list[tuple[str, str]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .generate import Sample, generate, write
-from .prepare import Prepared, prepare
-from .teacher import build_teacher
+from hf_optical.commands.sample.generate import Sample, generate, write
+from hf_optical.commands.sample.prepare import Prepared, prepare
+from hf_optical.commands.sample.teacher import build_teacher
 
 __all__ = ["Prepared", "Sample", "build_teacher", "generate", "prepare", "write"]

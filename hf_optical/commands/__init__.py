@@ -1,0 +1,1 @@
+"""What ``hf-optical COMMAND`` runs: one module a command, and the embedded default."""

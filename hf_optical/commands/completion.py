@@ -1,0 +1,47 @@
+"""Completion of commands and flags in bash, zsh and tcsh, by shtab.
+
+``hf-optical completion bash > ~/.local/share/bash-completion/completions/hf-optical``; the script knows the options by
+heart, so that a completion costs no start of Python.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import shtab
+
+from hf_optical.commands.listing import COMMANDS
+from hf_optical.commands.options.completion import CompletionConfig
+from hf_optical.configuration.conversion import is_bool, is_list
+from hf_optical.configuration.fields import YAML_FLAG, Field, fields_of
+from hf_optical.errors import check_choice
+
+
+def main(config: CompletionConfig) -> None:
+    """Print the script."""
+    check_choice("shell", config.shell, shtab.SUPPORTED_SHELLS)
+    sys.stdout.write(shtab.complete(parser(), shell=config.shell) + "\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their flags, as argparse describes them: what shtab reads."""
+    whole = argparse.ArgumentParser("hf-optical")
+    whole.add_argument("--version", action="store_true", help="say which version this is")
+    commands = whole.add_subparsers(dest="command")
+    for command in COMMANDS.values():
+        one = commands.add_parser(command.name, help=command.summary)
+        fields = {field.key: field for field in fields_of(command.config())}
+        for field in ({YAML_FLAG: Field(YAML_FLAG, str, "None", "YAML file with options")} | fields).values():
+            _add(one, field)
+    return whole
+
+
+def _add(one: argparse.ArgumentParser, field: Field) -> None:
+    flag, shown = f"--{field.key}", field.help.replace("%", "%%")
+    if is_bool(field.annotation):
+        one.add_argument(flag, action="store_true", help=shown)
+        return
+    action = one.add_argument(flag, nargs="*" if is_list(field.annotation) else None, help=shown)
+    if field.path or field.key == YAML_FLAG:
+        action.complete = shtab.FILE  # type: ignore[attr-defined]

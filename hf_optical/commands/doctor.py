@@ -1,0 +1,73 @@
+"""Say what is wrong with sentence pairs before they are trained on, and write what is sound.
+
+``hf-optical doctor FILE… [--against EVAL_DIR] [--write clean.jsonl] [--output_dir OUT]``. Several files are
+examined one by one, but a pair that was in an earlier file is a duplicate.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hf_optical.commands.options.doctor import DoctorConfig
+from hf_optical.data.fingerprint import file_fingerprint
+from hf_optical.doctor import Checks, Examination, evaluation_index, examine, write_clean
+from hf_optical.doctor.page import write_page
+from hf_optical.doctor.reading import open_bitext
+from hf_optical.results.files import write_results
+
+
+def main(config: DoctorConfig) -> None:
+    """Read, examine, say, write."""
+    started, examinations = time.time(), []
+    earlier = np.zeros(0, dtype=np.uint64)
+    for file in config.files:
+        found = _examine(config, file, earlier)
+        earlier = np.concatenate([earlier, found.keys])
+        examinations.append(found)
+        print(f"\n{found.verdict.text()}\n\n{found.verdict.table()}")
+    if config.write:
+        kept, dropped = write_clean(examinations, config.write, Path(config.write).with_name("dropped.jsonl"))
+        print(f"\nWritten: {config.write} ({kept} rows), dropped.jsonl beside it ({dropped} rows)")
+    verdicts = [found.verdict for found in examinations]
+    page = write_page(verdicts, Path(config.output_dir) / "report.html")
+    path = write_results(
+        config.output_dir,
+        evaluations=[],
+        data=[file_fingerprint(file) for file in config.files if Path(file).exists()],
+        started=started,
+        verdicts=[verdict.as_dict() for verdict in verdicts],
+    )
+    print(f"\nWritten: {path}, {page}")
+
+
+def _examine(config: DoctorConfig, file: str, earlier: np.ndarray) -> Examination:
+    columns = {"source_field": config.source_field, "translation_field": config.translation_field}
+    opened = open_bitext(file, language=config.language, **columns)
+    language = opened.language
+    print("{}: read {!r} as English and {!r} as its translation".format(file, *opened.columns))
+    row_checks: list[Any] = []
+    if config.identify:
+        from hf_optical.doctor.optional import LanguageCheck
+
+        row_checks.append(LanguageCheck(language))
+    found = examine(
+        file,
+        language=language,
+        checks=Checks(
+            config.max_words, near=config.near, misaligned=config.misaligned, drop=config.drop, progress=True
+        ),
+        index=evaluation_index(config.against, language) if config.against else None,
+        earlier=earlier,
+        row_checks=row_checks,
+        **columns,
+    )
+    if config.teacher:
+        from hf_optical.doctor.optional import check_with_model
+        from hf_optical.encoders.models import load_encoder
+
+        check_with_model(found, load_encoder(config.teacher), batch_size=config.batch_size)
+    return found

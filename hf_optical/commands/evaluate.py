@@ -1,0 +1,149 @@
+"""Score a query encoder on retrieval sets, against documents that it or another encoder of the same space has read.
+
+``hf-optical evaluate --model STUDENT --document_model TEACHER --eval FOLDER --output_dir OUT``. A folder with
+documents in several languages is scored monolingually, cross-lingually and pooled, with its language bias. In place of
+a folder: ``xquad_r``, ``belebele:swh_Latn``, ``ciral:so@COPY``, ``mteb:NFCorpus``, or a Hub id in BEIR's layout.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hf_optical.adapters.query_encoder import query_encoder
+from hf_optical.commands.options.evaluate import EvaluateConfig
+from hf_optical.data.benchmarks import retrieval_folder
+from hf_optical.data.fingerprint import file_fingerprint
+from hf_optical.data.languages import ENGLISH
+from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set, retrieval_languages
+from hf_optical.encoders.models import load_encoder
+from hf_optical.errors import InputError
+from hf_optical.evaluation.document_cache import DocumentCache
+from hf_optical.evaluation.multilingual import evaluate_multilingual
+from hf_optical.evaluation.multilingual_set import (
+    MultilingualSet,
+    choose_languages,
+    has_sentences,
+    read_multilingual_set,
+)
+from hf_optical.evaluation.report import (
+    evaluation_entry,
+    multilingual_entries,
+    pair_matrix,
+    scores_table,
+    task_table,
+)
+from hf_optical.evaluation.retrieval import evaluate_retrieval
+from hf_optical.figures.language_pairs import draw_language_pairs
+from hf_optical.results.files import write_results
+from hf_optical.results.measures import MEASURES
+from hf_optical.results.records import Evaluation
+
+
+@dataclass
+class _Outcome:
+    entries: list[Evaluation] = field(default_factory=list)
+    per_query: dict[str, Any] = field(default_factory=dict)
+    bias: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+def main(config: EvaluateConfig) -> None:
+    """Read, encode, search, score, write."""
+    started, outcome = time.time(), _Outcome()
+    if config.metric not in MEASURES:
+        raise InputError(
+            f"the measure {config.metric!r} is unknown", f"use one of {', '.join(MEASURES)}", field="metric"
+        )
+    if config.adapter and not config.document_model:
+        raise InputError(
+            "an adapter reads queries, not documents", "give --document_model, the teacher", field="adapter"
+        )
+    for name in ("top_k", "batch_size"):
+        if getattr(config, name) < 1:
+            raise InputError(f"is {getattr(config, name)}", "give a whole number of 1 or more", field=name)
+    folders = [retrieval_folder(source) for source in config.eval]
+    # All sets first: what is wrong with the last of them should not be found after hours of encoding.
+    items = [item for folder in folders for item in _read(config, folder)]
+    queries = query_encoder(config.model, config.adapter)
+    documents = load_encoder(config.document_model) if config.document_model else queries
+    options: dict[str, Any] = {
+        "interaction": config.interaction,
+        "top_k": config.top_k,
+        "batch_size": config.batch_size,
+        "document_cache": DocumentCache(config.document_cache),
+        "show_progress": True,
+    }
+    for item in items:
+        if isinstance(item, MultilingualSet):
+            _many_languages(config, item, (queries, documents), options, outcome)
+        else:
+            _one_language(config, item, (queries, documents), options, outcome)
+    path = write_results(
+        config.output_dir,
+        evaluations=outcome.entries,
+        per_query=outcome.per_query,
+        seed=config.seed,
+        data=[file_fingerprint(folder) for folder in folders],
+        started=started,
+        config=asdict(config),
+        **({"summary": outcome.summary, "bias": outcome.bias} if outcome.bias else {}),
+    )
+    print(f"\n{scores_table(outcome.entries, config.metric)}\n\nWritten: {path}")
+
+
+def _read(config: EvaluateConfig, folder: Path) -> list[RetrievalSet | MultilingualSet]:
+    answered = _document_languages(config, folder)
+    if len(answered) > 1:
+        levels = ("passage", "sentence") if has_sentences(folder) else ("passage",)
+        return [
+            read_multilingual_set(
+                folder,
+                level,  # type: ignore[arg-type]
+                query_languages=config.languages,
+                document_languages=config.document_languages if level == "passage" else (),
+                on_problem=config.on_problem,  # type: ignore[arg-type]
+            )
+            for level in levels
+        ]
+    found = retrieval_languages(folder)
+    # Queries without a language in the file's name are in whatever language the user says.
+    asked = config.languages if "queries" in found["untagged"] and config.languages else None
+    return [
+        read_retrieval_set(folder, language, answered[0], on_problem=config.on_problem)  # type: ignore[arg-type]
+        for language in asked or choose_languages(found["queries"], config.languages, folder)
+    ]
+
+
+def _document_languages(config: EvaluateConfig, folder: Path) -> list[str]:
+    found = retrieval_languages(folder)["documents"]
+    if found or config.document_languages:
+        return choose_languages(found, config.document_languages, folder)
+    return [ENGLISH]  # a corpus without a language in its name
+
+
+def _one_language(
+    config: EvaluateConfig, item: RetrievalSet, models: tuple[Any, Any], options: Any, outcome: _Outcome
+) -> None:
+    scores = evaluate_retrieval(models[0], item, models[1], **options)
+    outcome.entries.append(evaluation_entry(scores, item.document_language, seed=config.seed))
+    outcome.per_query[f"{item.name}/{item.query_language}/{item.document_language}"] = scores.per_query
+
+
+def _many_languages(
+    config: EvaluateConfig, item: MultilingualSet, models: tuple[Any, Any], options: Any, outcome: _Outcome
+) -> None:
+    scores = evaluate_multilingual(models[0], item, models[1], metric=config.metric, **options)
+    entries = multilingual_entries(scores, seed=config.seed)
+    outcome.entries += entries
+    found = [*scores.pairs.values(), *scores.pooled.values()]
+    for entry, one in zip(entries, found, strict=True):
+        outcome.per_query[f"{entry.set}/{entry.language}/{entry.document_language}"] = one.per_query
+    outcome.bias[item.name] = asdict(scores.bias)
+    outcome.summary[item.name] = {name: scores.summary(name) for name in MEASURES}
+    print(f"\n{task_table(scores, config.metric)}")
+    if config.figures:
+        place = Path(config.output_dir) / "figures" / f"{item.name}.png"
+        draw_language_pairs(*pair_matrix(scores, config.metric), place, title=f"{item.name}, {config.metric}")

@@ -1,0 +1,56 @@
+"""``hf-optical COMMAND``: chooses the command, and answers ``--help`` and ``--version`` without importing a host."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import hf_optical
+from hf_optical.commands.listing import COMMANDS, GROUPS
+from hf_optical.configuration.parsing import run
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command that the first word names.
+
+    Args:
+        argv: The words after ``hf-optical``; those of the process by default.
+
+    Raises:
+        SystemExit: The exit code of the command (:func:`hf_optical.configuration.parsing.run`); 2 for a word that names
+            none.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        sys.stdout.write(overview())
+        raise SystemExit(0)
+    if words[0] in ("-V", "--version"):
+        sys.stdout.write(f"hf-optical {hf_optical.__version__}\n")
+        raise SystemExit(0)
+    if words[0] not in COMMANDS:
+        near = difflib.get_close_matches(words[0], COMMANDS, n=1, cutoff=0.0)[0]
+        sys.stderr.write(f"error: there is no command {words[0]!r}. Remedy: did you mean {near}? --help lists all.\n")
+        raise SystemExit(2)
+    command = COMMANDS[words[0]]
+    run(command.main, command.config(), words[1:])
+
+
+def overview() -> str:
+    """What ``hf-optical --help`` prints.
+
+    Example:
+        >>> print(overview().splitlines()[0])
+        hf-optical: teach an English retriever a new query language, from bitext alone, without touching its index.
+    """
+    first, *_ = (hf_optical.__doc__ or "").splitlines()
+    lines = [f"hf-optical: {first[0].lower()}{first[1:]}", "", "  hf-optical COMMAND [--option value ...]"]
+    for heading, commands in GROUPS.items():
+        lines += ["", f"{heading}:", *(f"  {command.name:11} {command.summary}" for command in commands)]
+    lines += ["", "hf-optical COMMAND --help lists the options of a command; hf-optical --version says which this is."]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Options of ``hf-optical compare``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hf_optical.configuration.fields import option
+from hf_optical.results import table_rows
+
+
+@dataclass
+class CompareConfig:
+    """Compare methods on one budget, over languages and seeds."""
+
+    config: str | None = option(None, "YAML file with these options.", path=True)
+    output_dir: str = option("outputs/compare", "Where runs, results and report go.", path=True)
+    common: dict[str, Any] = option({}, "Options of every run (see train.py).")
+    languages: dict[str, Any] = option({}, "By language: bitext, eval.")
+    arms: dict[str, Any] = option({}, "By arm: what it changes.")
+    seeds: list[int] = option([0, 1, 2], "Seeds.")
+    baseline: str | None = option(None, "Arm to test against; the first if not given.")
+    metric: str = option("ndcg@10", "The measure compared.")
+    references: list[str] = option(
+        [table_rows.RAW, table_rows.BM25, table_rows.CEILING],
+        "Computed once per language: raw, bm25, translate, ceiling.",
+    )
+    translators: dict[str, Any] = option(
+        {}, "Translation models (folders or ids) by language, or for 'all'.", path=True
+    )
+    bm25_tokenisation: str = option("words", "words or 4-grams.")
+    sizes: list[Any] = option([], "Sentence pairs for learning curves: 250 1000.")
+    curve_arms: list[str] = option([], "Arms run at these sizes; all if not given.")
+    plans: int = option(1, "Sentences per language whose transport plan is drawn.")
+    jobs: int = option(1, "Runs at a time.")
+    keep_models: bool = option(False, "Keep the trained models.")
+    report_only: bool = option(False, "Run nothing; report what is done.")

@@ -1,0 +1,26 @@
+"""Options of ``hf-optical search``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hf_optical.configuration.fields import option
+
+
+@dataclass
+class SearchConfig:
+    """Index documents with the teacher, and search them in any language with a query encoder."""
+
+    teacher: str = option(text="Reads the documents, and queries of languages without an encoder.", path=True)
+    documents: str | None = option(
+        None, "JSONL, TSV, CSV or Parquet with id and text; what is indexed is skipped.", path=True
+    )
+    encoders: dict[str, str] = option({}, "Query encoders (with their adapters): swh_Latn=FOLDER ...", path=True)
+    query: list[str] = option([], "One query (its words), or none to index only.")
+    queries: str | None = option(None, "Table of queries with text, and language where they differ.", path=True)
+    language: str | None = option(None, "Language of the queries.")
+    location: str | None = option(None, "Folder or URL of a Qdrant index; in memory if not given.", path=True)
+    collection: str = option("documents", "Collection in it.")
+    top_k: int = option(10, "Documents per query.")
+    rerank: int = option(0, "Order so many of the documents found anew, token by token; needs --documents.")
+    batch_size: int = option(32, "Texts per forward pass.")

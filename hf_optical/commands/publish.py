@@ -1,0 +1,85 @@
+"""Publish a finished run: model, adapters, card and results, into a folder or on the Hub; or a teacher cache.
+
+``hf-optical publish --run OUT --dry_run FOLDER`` looks at it first; ``--repo_id owner/name`` publishes it,
+private unless told otherwise. The token comes from HF_TOKEN or `hf auth login`. Running it again updates what is there.
+``--teacher_cache FOLDER`` in place of ``--run`` publishes a teacher's vectors as a data set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hf_optical.commands.options.publish import PublishConfig
+from hf_optical.data.languages import normalize
+from hf_optical.errors import InputError
+from hf_optical.publishing.hub import push
+from hf_optical.publishing.publish import Publication, build
+from hf_optical.publishing.samples import read_sample
+
+_OF_A_CACHE = ("teacher_cache", "repo_id", "dry_run", "public", "revision", "license")
+
+
+def main(config: PublishConfig) -> None:
+    """Build, and push unless it is a dry run."""
+    if not config.dry_run and not config.repo_id:
+        raise InputError("nothing says where to publish", "add --dry_run FOLDER, or --repo_id owner/name")
+    if bool(config.run) == bool(config.teacher_cache):
+        raise InputError("one thing is published at a time", "give either --run OUT or --teacher_cache FOLDER")
+    make, send = _of_cache(config) if config.teacher_cache else _of_run(config)
+    if config.dry_run:
+        folder = make(config.dry_run)
+        print(f"Built: {folder}. Nothing was sent; look at {folder / 'README.md'}")
+        return
+    # A cache may be many gigabytes: on the disk that holds it.
+    beside = Path(config.teacher_cache).resolve().parent if config.teacher_cache else None
+    with TemporaryDirectory(dir=beside, prefix=".publishing-") as scratch:
+        folder = make(Path(scratch) / "repository")
+        url = send(folder, str(config.repo_id), private=not config.public, revision=config.revision)
+    print(f"Published: {url}")
+
+
+def _of_run(config: PublishConfig) -> tuple[Callable[..., Path], Callable[..., str]]:
+    """How the repository of a run is built, and sent."""
+    place = Path(config.run or "")
+    publication = Publication(
+        run=place,
+        repo_id=config.repo_id or f"your-name/{place.resolve().name}",
+        teacher_id=config.teacher_id,
+        teacher_revision=config.teacher_revision,
+        licence=config.license,
+        evaluations=[Path(folder) / "results.json" for folder in config.evaluations],
+        data=config.data,
+        texts=_texts(config, place),
+        trim_texts=[text for path in config.trim for text in read_sample(path, config.text_fields)],
+        trim_min_count=config.trim_min_count,
+        trim_evaluations=config.trim_eval,
+        limits=[line for path in config.limits for line in read_sample(path)],
+    )
+    return partial(build, publication, show_progress=True), push
+
+
+def _of_cache(config: PublishConfig) -> tuple[Callable[..., Path], Callable[..., str]]:
+    """How the data set of a teacher cache is built, and sent."""
+    from hf_optical.teacher_cache import build_dataset, publish
+
+    usual = vars(PublishConfig())
+    for name, value in vars(config).items():
+        if name not in _OF_A_CACHE and value != usual[name]:
+            raise InputError("says nothing of a teacher cache", "leave it out", field=name)
+    if not config.license:
+        raise InputError("is not given", "name that of the texts, which can be read from their ids", field="license")
+    return partial(build_dataset, config.teacher_cache or "", licence=config.license, repo_id=config.repo_id), publish
+
+
+def _texts(config: PublishConfig, place: Path) -> dict[str, list[str]]:
+    if not config.texts:
+        return {}
+    from hf_optical.publishing.layout import read_results
+
+    language = (read_results(place)[0].get("config") or {}).get("language")
+    if not language:
+        raise InputError("the run does not say its language", "leave --texts out", path=place)
+    return {normalize(language): read_sample(config.texts, config.text_fields)}

@@ -1,0 +1,82 @@
+"""Index English documents once with the teacher, then answer queries of many languages through their students.
+
+``hf-optical search --teacher T --documents docs.jsonl --encoders swh_Latn=outputs/swahili/model
+--language swh_Latn --query 'mbuzi analala wapi?'``. With ``--location`` (a folder, or the URL of a Qdrant server) the
+index is kept, and a second call only searches it. Documents are rows with ``id`` and ``text``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hf_optical.adapters.query_encoder import query_encoder
+from hf_optical.commands.options.search import SearchConfig
+from hf_optical.data.text_rows import read_text_rows
+from hf_optical.data.texts import excerpt
+from hf_optical.encoders.models import load_encoder
+from hf_optical.errors import InputError
+from hf_optical.search import DocumentIndex, MemoryIndex, TokenReranker
+
+
+def main(config: SearchConfig) -> None:
+    """Index, search, print."""
+    texts, languages = _queries(config)
+    if not config.documents and not config.location:
+        raise InputError("there is nothing to search", "add --documents FILE, or --location of an index")
+    if config.rerank < 0:
+        raise InputError(f"is {config.rerank}", "give how many documents to order anew, or 0", field="rerank")
+    if config.rerank and not config.documents:
+        raise InputError("needs the documents' texts", "add --documents FILE", field="rerank")
+    encoders = _encoders(config)
+    index = _index(config, encoders)
+    shown: dict[str, str] = {}
+    if config.documents:
+        shown = _documents(config.documents)
+        added = index.add(list(shown), list(shown.values()), show_progress=True)
+        print(f"{added:,} documents are new or changed; the index has {len(index):,}")
+    found = index.query(texts, languages=languages, top_k=max(config.top_k, config.rerank))
+    if config.rerank:
+        reranker = TokenReranker(encoders[None], encoders, batch_size=config.batch_size)
+        found = reranker.rerank(texts, found, shown, languages=languages, top_k=config.top_k)
+        print("scores: sums of cosines over the query's tokens, after reranking")
+    for text, hits in zip(texts, found, strict=True):
+        print(f"\n{text}")
+        for rank, hit in enumerate(hits, start=1):
+            print(f"  {rank:2d}  {hit.score:.3f}  {hit.id}  {excerpt(shown[hit.id], 80) if hit.id in shown else ''}")
+
+
+def _encoders(config: SearchConfig) -> dict[str | None, Any]:
+    """Query encoders by language; the teacher reads all others, and the documents."""
+    encoders: dict[str | None, Any] = {}
+    for code, name in config.encoders.items():  # through the language's adapter, where the folder has one
+        encoders[code] = query_encoder(name, code, required=False)
+    encoders[None] = load_encoder(config.teacher)
+    return encoders
+
+
+def _index(config: SearchConfig, encoders: dict[str | None, Any]) -> DocumentIndex:
+    teacher = encoders[None]
+    if config.location is None:
+        return MemoryIndex(teacher, encoders, batch_size=config.batch_size)
+    from hf_optical.search import QdrantIndex
+
+    options: dict[str, Any] = {"location": config.location, "collection": config.collection}
+    return QdrantIndex(teacher, encoders, batch_size=config.batch_size, **options)
+
+
+def _queries(config: SearchConfig) -> tuple[list[str], list[str | None]]:
+    texts = [" ".join(config.query)] if config.query else []
+    languages: list[str | None] = [config.language] * len(texts)
+    for _, row in read_text_rows(config.queries) if config.queries else []:
+        texts.append(row["text"])
+        languages.append(row.get("language") or config.language)
+    return texts, languages
+
+
+def _documents(path: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for number, row in read_text_rows(path, others=["id"]):
+        if str(row["id"]) in found:
+            raise InputError(f"the id {row['id']!r} occurs twice", "give every document its own", path=path, row=number)
+        found[str(row["id"])] = row["text"]
+    return found

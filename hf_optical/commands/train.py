@@ -1,0 +1,42 @@
+"""Distil an English retriever into a student that reads other languages, and measure what that brought.
+
+``hf-optical train --bitext FILE --language sw --eval FOLDER``; ``accelerate launch -m hf_optical.train``. Without
+arguments it runs on a small language pair that it generates itself. Flags override the file; see ``--help``.
+With ``--pairs`` or ``--contexts`` it also trains retrieval, in monolingual and cross-lingual batches.
+``--plan`` only estimates what the same command would take: time, memory, disk.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hf_optical.runs.options import TrainConfig
+
+
+def main(config: TrainConfig) -> None:
+    """Prepare the embedded default where no data is given, and run or plan."""
+    if config.plan:
+        from hf_optical.runs.planning.planner import plan_run
+
+        with tempfile.TemporaryDirectory(prefix="hf_optical-plan-") as scratch:
+            _prepare_sample(config, Path(scratch))
+            print(plan_run(config).text())
+        return
+    from hf_optical.runs.training_run import run_training  # the hosts take seconds to import, and --help needs none
+
+    run_training(config, _prepare_sample(config, Path(config.output_dir)))
+
+
+def _prepare_sample(config: TrainConfig, folder: Path) -> Any:
+    if config.bitext or config.teacher is not None:
+        return None
+    from hf_optical.commands.sample import prepare
+    from hf_optical.runs.training_run import start
+
+    with start().main_process_first():
+        sample = prepare(folder / "sample", seed=config.seed)
+    for name, value in sample.options(config).items():
+        setattr(config, name, value)
+    return sample

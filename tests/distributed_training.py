@@ -51,7 +51,7 @@ def main(folder: Path, late: bool) -> None:
     torch.save(student.state_dict(), folder / f"rank{state.process_index}.pt")
     if state.is_main_process:
         logs = [entry for entry in trainer.state.log_history if "ot" in entry]
-        (folder / "logs.json").write_text(json.dumps({name: logs[-1][name] for name in ("ot", "contrastive")}))
+        (folder / "logs.json").write_text(json.dumps({name: logs[-1][name] for name in ("ot", "nce")}))
 
 
 if __name__ == "__main__":

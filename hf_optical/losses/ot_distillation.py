@@ -48,14 +48,14 @@ class OTDistillationLoss(nn.Module):
         teacher: The English retriever. It is frozen here: never in the optimizer, never in training mode. Or a
             :class:`~hf_optical.teacher_cache.CachedTeacher`.
         solver: ``IPOT()`` (default), ``Sinkhorn()`` or ``Exact()``.
-        objective: Terms and weights: ``"ot"`` (default), ``"ot+nce"``, ``{"ot": 1.0, "contrastive": 0.5}``...
+        objective: Terms and weights: ``"ot"`` (default), ``"ot+nce"``, ``{"ot": 1.0, "nce": 0.5}``...
             See :data:`hf_optical.losses.terms.TERMS`.
         special_tokens: ``"match"``, ``"exclude"`` or ``"transport"``; see
             :func:`hf_optical.losses.alignment.transport_loss`.
         temperature: Of the contrastive term; cosine scores (mean MaxSim for multi-vector models) are divided by it.
         token_weights: Importance of every token id, for the student's and for the teacher's vocabulary (IDF, say,
             from :func:`hf_optical.transport.idf_weights`); uniform marginals where ``None``.
-        bank: The teacher's unit sentence vectors of the English side of the bitext, (N, d), for the term ``ranking``:
+        bank: The teacher's unit sentence vectors of the English side of the bitext, (N, d), for the term ``rank``:
             :func:`~hf_optical.training.teacher_bank.teacher_bank`. Can be set later; the trainers make it.
         gather_across_devices: Contrast with the English of all processes (then two processes equal one).
         check_finite: Stop with :class:`~hf_optical.errors.NonFiniteError`, naming the rows, before a NaN can reach
@@ -147,9 +147,9 @@ class OTDistillationLoss(nn.Module):
         self.register_buffer("teacher_token_weights", teacher_weights)
         self.bank: Tensor | None
         self.register_buffer("bank", bank, persistent=False)  # the teacher and the data say it again on resuming
-        if "ranking" in self.weights and self.late_interaction:
+        if "rank" in self.weights and self.late_interaction:
             raise InputError(
-                "the term 'ranking' compares sentence vectors, which a late-interaction student has not",
+                "the term 'rank' compares sentence vectors, which a late-interaction student has not",
                 "use 'nce', which compares by MaxSim",
                 field="objective",
             )
@@ -196,13 +196,13 @@ class OTDistillationLoss(nn.Module):
             for name, weight in self.weights.items():
                 if name == "ot":
                     value = self._transport(student, teacher)
-                elif name == "pooled_mse":
+                elif name == "mse":
                     value = functional.mse_loss(student.sentence.float(), teacher.sentence.float())
-                elif name == "pooled_cosine":
+                elif name == "cos":
                     value = 1 - torch.cosine_similarity(student.sentence.float(), teacher.sentence.float()).mean()
-                elif name == "contrastive":
+                elif name == "nce":
                     value = self.contrast(student, teacher)
-                elif name == "ranking":
+                elif name == "rank":
                     value = self._rank(student, teacher)
                 elif name in _ALIGNMENTS:
                     align = _ALIGNMENTS[name]
@@ -228,7 +228,7 @@ class OTDistillationLoss(nn.Module):
     def _rank(self, student: TokenView, teacher: TokenView) -> Tensor:
         if self.bank is None:
             raise InputError(
-                "the term 'ranking' has no English sentences to rank",
+                "the term 'rank' has no English sentences to rank",
                 "pass bank=teacher_bank(teacher, rows['source']), or use OTDistillationTrainer, which makes it",
                 field="objective",
             )

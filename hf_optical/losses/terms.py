@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Mapping
 
 from hf_optical.errors import InputError
 
 TERMS: dict[str, str] = {
     "ot": "transport cost between the tokens of student and teacher",
-    "pooled_mse": "squared distance of the sentence vectors",
-    "pooled_cosine": "one minus the cosine of the sentence vectors",
+    "mse": "squared distance of the sentence vectors",
+    "cos": "one minus the cosine of the sentence vectors",
     "greedy": "squared distance of tokens aligned one to one, the most similar first",
     "nearest": "squared distance of each student token to its most similar teacher token",
-    "contrastive": "InfoNCE of the student's vector against the frozen teacher's in-batch English vectors",
-    "ranking": "the student ranks the bitext's English sentences as the teacher does; needs sentence vectors",
+    "nce": "InfoNCE of the student's vector against the frozen teacher's in-batch English vectors",
+    "rank": "the student ranks the bitext's English sentences as the teacher does; needs sentence vectors",
     "self_nce": "InfoNCE of the student's vector against its own in-batch English vectors: standard fine-tuning",
     "source": "the student reads the English too; the other terms apply to that reading with this weight",
 }
-_SHORT = {"mse": "pooled_mse", "cos": "pooled_cosine", "pooled": "pooled_cosine"}
-_SHORT |= {"nce": "contrastive", "rank": "ranking"}
+_FORMER_NAMES = {"pooled_mse": "mse", "pooled_cosine": "cos", "pooled": "cos", "contrastive": "nce", "ranking": "rank"}
 
 
 def parse_objective(objective: str | Mapping[str, float]) -> dict[str, float]:
     """Names and weights of the terms of an objective.
 
     Args:
-        objective: ``"ot"``, ``"ot+nce"``, ``"ot+0.5*nce"``, or a mapping of names to weights. Names: those of `TERMS`;
-            short names: ``mse``, ``cos`` (or ``pooled``), ``nce``, ``rank``.
+        objective: ``"ot"``, ``"ot+nce"``, ``"ot+0.5*nce"``, or a mapping of names to weights. The names are the keys of
+            `TERMS`; names of older versions (``contrastive``, ``ranking``, ``pooled_mse``, ``pooled_cosine``) are read
+            with a ``FutureWarning``.
 
     Returns:
-        Weights by full name.
+        Weights by name.
 
     Raises:
         InputError: An unknown term, a weight that is no positive number, or nothing to train on.
 
     Example:
         >>> parse_objective("ot + 0.5*nce")
-        {'ot': 1.0, 'contrastive': 0.5}
+        {'ot': 1.0, 'nce': 0.5}
     """
     if isinstance(objective, str):
         parts = [part.strip() for part in objective.split("+")]
@@ -46,17 +47,16 @@ def parse_objective(objective: str | Mapping[str, float]) -> dict[str, float]:
         pairs = [(str(name), str(weight)) for name, weight in objective.items()]
     weights: dict[str, float] = {}
     for name, weight in pairs:
-        full = _SHORT.get(name, name)
-        if full not in TERMS:
-            known = [*_SHORT, *TERMS]
-            near = difflib.get_close_matches(name, known, n=1)
+        current = _current_name(name)
+        if current not in TERMS:
+            near = difflib.get_close_matches(name, TERMS, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise InputError(
-                f"{name!r} is no term of an objective", f"{hint}known terms: {', '.join(known)}", field="objective"
+                f"{name!r} is no term of an objective", f"{hint}known terms: {', '.join(TERMS)}", field="objective"
             )
-        if full in weights:
+        if current in weights:
             raise InputError(f"the term {name!r} stands twice in {objective!r}", "name it once", field="objective")
-        weights[full] = _weight(name, weight)
+        weights[current] = _weight(name, weight)
     if not set(weights) - {"source"}:
         raise InputError("the objective has no term to train on", "add one, e.g. 'ot'", field="objective")
     if "source" in weights and not set(weights) - {"source", "self_nce"}:
@@ -76,6 +76,16 @@ def reads_english(objective: str | Mapping[str, float]) -> bool:
         (True, True, False)
     """
     return bool({"source", "self_nce"} & set(parse_objective(objective)))
+
+
+def _current_name(name: str) -> str:
+    if name in _FORMER_NAMES:
+        warnings.warn(
+            f"the term {name!r} is now called {_FORMER_NAMES[name]!r}; the old name will not be read in version 0.3",
+            FutureWarning,
+            stacklevel=3,
+        )
+    return _FORMER_NAMES.get(name, name)
 
 
 def _weight(name: str, text: str) -> float:

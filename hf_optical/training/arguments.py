@@ -29,7 +29,7 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
         special_tokens: ``"match"``, ``"exclude"`` or ``"transport"``.
         marginals: ``"uniform"``, or ``"idf"``: tokens weigh by their inverse document frequency in the bitext.
         temperature: Of the contrastive terms (cosine scores are divided by it).
-        bank_size: English sentences of the bitext that the term ``ranking`` ranks, at most.
+        bank_size: English sentences of the bitext that the term ``rank`` ranks, at most.
         gather_across_devices: Contrast across all processes, so that two processes equal one.
         contrastive_mini_batch: Texts per forward pass of the contrastive loss on questions and passages (gradient
             caching: the same gradients in less memory and more time); ``None`` for one pass.

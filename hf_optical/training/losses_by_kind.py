@@ -82,7 +82,7 @@ def fill_banks(losses: Losses, train_dataset: Any, args: Any, cache: Any = None)
         cache: As in :func:`~hf_optical.training.teacher_bank.teacher_bank`.
     """
     for loss in _each(losses):
-        if isinstance(loss, OTDistillationLoss) and "ranking" in loss.weights and loss.bank is None:
+        if isinstance(loss, OTDistillationLoss) and "rank" in loss.weights and loss.bank is None:
             loss.bank = teacher_bank(
                 loss.teacher,
                 [text for _, _, rows in bitexts(train_dataset) for text in rows["source"]],

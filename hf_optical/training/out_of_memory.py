@@ -9,7 +9,7 @@ from hf_optical.units import shown_bytes
 
 # Adam keeps two numbers of 4 bytes for every trained weight, beside its gradient.
 _BYTES_PER_TRAINED = 12
-_CONTRASTIVE = {"contrastive", "self_nce"}
+_CONTRASTIVE = {"nce", "self_nce"}
 
 
 def compares_batch(objective: str | Mapping[str, float]) -> bool:

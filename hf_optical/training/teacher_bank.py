@@ -59,7 +59,7 @@ def teacher_bank(
         distinct = [distinct[place] for place in drawn]
     if is_late_interaction(teacher):
         raise InputError(
-            "the term 'ranking' compares sentence vectors, which a late-interaction teacher has not",
+            "the term 'rank' compares sentence vectors, which a late-interaction teacher has not",
             "use 'nce', which compares by MaxSim",
             field="objective",
         )

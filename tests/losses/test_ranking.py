@@ -13,6 +13,7 @@ from hf_optical.batching.collation import OTDistillationDataCollator
 from hf_optical.errors import InputError
 from hf_optical.losses import OTDistillationLoss
 from hf_optical.losses.ranking import ranking_loss
+from hf_optical.losses.terms import parse_objective
 from hf_optical.teacher_cache import CachedTeacher
 from hf_optical.training.teacher_bank import teacher_bank
 from hf_optical.training.trainer import OTDistillationTrainer
@@ -103,7 +104,7 @@ def test_the_trainer_makes_the_bank_and_the_loss_falls(tmp_path):
     trainer = OTDistillationTrainer(student, args, Dataset.from_dict(ROWS), teacher=teacher)
     trainer.train()
     assert len(trainer.loss.bank) == 3
-    ranked = [log["ranking"] for log in trainer.state.log_history if "ranking" in log]
+    ranked = [log["rank"] for log in trainer.state.log_history if "rank" in log]
     assert ranked[-1] < 0.5 * ranked[0]
     with pytest.raises(InputError, match="bank_size"):
         arguments(tmp_path, bank_size=1)
@@ -119,3 +120,8 @@ def test_a_loss_that_is_given_gets_its_bank_from_its_own_teacher(tmp_path):
     torch.testing.assert_close(loss.bank, teacher_bank(teacher, ROWS["source"]))
     made = OTDistillationTrainer(student, args, Dataset.from_dict(ROWS), loss=loss, teacher=teacher)
     assert made.data_collator.mirror  # as the loss asks, whatever the arguments' own objective
+
+
+def test_names_of_older_versions_are_read_with_a_warning():
+    with pytest.warns(FutureWarning, match="'contrastive' is now called 'nce'"):
+        assert parse_objective("ot+0.5*contrastive") == {"ot": 1.0, "nce": 0.5}

@@ -182,7 +182,7 @@ def test_the_new_terms_train(tmp_path, objective):
 
 
 def test_objectives_with_the_new_terms_are_parsed_and_refused():
-    assert parse_objective("greedy + 0.5*nce") == {"greedy": 1.0, "contrastive": 0.5}
+    assert parse_objective("greedy + 0.5*nce") == {"greedy": 1.0, "nce": 0.5}
     assert [reads_english(text) for text in ("nearest", "self_nce", "ot+source")] == [False, True, True]
     with pytest.raises(InputError, match="did you mean 'greedy'"):
         parse_objective("gredy")

@@ -51,7 +51,7 @@ def test_training_lowers_every_named_loss_and_moves_the_student_only(models, tmp
     )
     trainer.train()
     logs = [entry for entry in trainer.state.log_history if "ot" in entry]
-    assert logs[-1]["ot"] < 0.8 * logs[0]["ot"] and logs[-1]["contrastive"] < 0.5 * logs[0]["contrastive"]
+    assert logs[-1]["ot"] < 0.8 * logs[0]["ot"] and logs[-1]["nce"] < 0.5 * logs[0]["nce"]
     assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
     optimized = {id(p) for group in trainer.optimizer.param_groups for p in group["params"]}
     assert not optimized & {id(p) for p in teacher.parameters()}

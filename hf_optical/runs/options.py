@@ -110,10 +110,14 @@ class TrainConfig:
     passage_prompt: str | None = option(None, "Put before every passage, likewise.")
     vocab_size: int = option(40_000, "Vocabulary of a grown student (extend, replace).")
     num_layers: int | None = option(None, "Layers of a grown student; all of the teacher's if not given.")
-    row_init: str = option("bitext", "First rows of a grown student: aligned in the 'bitext', or by 'surface' form.")
+    row_init: str = option(
+        "bitext",
+        "First rows of a grown student: aligned in the bitext by 'transport', or by lexical models alone ('bitext'), "
+        "or by 'surface' form.",
+    )
     start_lexicon: str | None = option(
         None,
-        "Word pairs that help to give a grown student its first rows, besides the bitext (row_init bitext).",
+        "Word pairs that help to give a grown student its first rows, besides the bitext.",
         path=True,
     )
     lexicon: str | None = option(None, "Word pairs to inject into the student before the distillation.", path=True)

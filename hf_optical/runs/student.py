@@ -21,6 +21,7 @@ from hf_optical.runs.shared_folder import SharedFolder
 from hf_optical.runs.training_data import TrainingData
 from hf_optical.students import starting_student
 from hf_optical.students.grow import VOCABULARIES
+from hf_optical.students.start import ALIGNED
 from hf_optical.training.checkpoints import check_checkpoint, last_whole_checkpoint
 from hf_optical.training.lexical_stage import inject_lexicon
 
@@ -90,7 +91,7 @@ def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: Evalua
         reads_english=reads_english,
         on_grown=(lambda model: panels.measure(table_rows.BEFORE, model)) if config.measure_start else None,
     )
-    if config.measure_start and config.student in ("extend", "replace") and config.row_init == "bitext":
+    if config.measure_start and config.student in ("extend", "replace") and config.row_init in ALIGNED:
         panels.measure(table_rows.INITIALIZED, student)
     if data.lexicon is not None:
         inject_lexicon(

@@ -10,11 +10,13 @@ from datasets import Dataset
 
 from hf_optical.encoders.parts import Encoder
 from hf_optical.errors import InputError
-from hf_optical.students.bitext_init import initialise_from_bitext
+from hf_optical.students.bitext_init import TRANSPORT, initialise_from_bitext
 from hf_optical.students.build import build_student
 from hf_optical.students.grow import VOCABULARIES
 
-ROW_INITS = ("bitext", "surface")
+ROW_INITS = ("transport", "bitext", "surface")
+ALIGNED = ("transport", "bitext")
+"""The ways that look at the bitext: such a student is measured before and after."""
 
 
 def starting_student(
@@ -35,8 +37,10 @@ def starting_student(
         kind_or_id: ``"copy"``, ``"extend"``, ``"replace"``, or an encoder's id or folder.
         teacher: The teacher; not changed.
         rows: Bitext with the columns ``source`` and ``translation``.
-        row_init: ``"bitext"``: rows aligned in the bitext (`initialise_from_bitext`), for students with new pieces;
-            ``"surface"``: the teacher's rows of each piece's surface form. A copy stays what its teacher is.
+        row_init: ``"transport"``: rows aligned in the bitext by entropic transport within each pair
+            (`initialise_from_bitext`), for students with new pieces; ``"bitext"``: by two lexical models alone, which
+            know no order of words; ``"surface"``: the teacher's rows of each piece's surface form. A copy stays what
+            its teacher is.
         vocab_size: Vocabulary of a grown student.
         num_layers: Layers of a grown student; all of the teacher's where ``None``.
         seed: Of what is drawn.
@@ -57,12 +61,13 @@ def starting_student(
     student = build_student(kind_or_id, teacher, rows["translation"], num_layers=num_layers, seed=seed, **options)
     if on_grown is not None:
         on_grown(student)
-    if grown and kind_or_id != "copy" and row_init == "bitext":
+    if grown and kind_or_id != "copy" and row_init in ALIGNED:
         initialise_from_bitext(
             student,
             teacher,
             rows["source"],
             rows["translation"],
+            alignment=TRANSPORT if row_init == "transport" else None,
             rows="new" if reads_english else "all",
             seed=seed,
         )

@@ -3,14 +3,16 @@ import importlib
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from hf_optical.errors import InputError
-from hf_optical.students import grow_student
+from hf_optical.students import grow_student, starting_student
 from hf_optical.students.alignment_counts import alignment_counts
-from hf_optical.students.bitext_init import aligned_rows, initialise_from_bitext
+from hf_optical.students.bitext_init import TRANSPORT, aligned_rows, initialise_from_bitext
+from hf_optical.students.start import ROW_INITS
 
 counting = importlib.import_module("hf_optical.students.alignment_counts")
 
@@ -225,10 +227,45 @@ def test_draw_is_seeded_and_counted(make_teacher):
 def test_memory_limit_leaves_pairs_out(make_teacher, monkeypatch, caplog):
     teacher = make_teacher()
     monkeypatch.setattr("hf_optical.students.bitext_init._MAX_CELLS", 500)
-    report = initialise_from_bitext(grown(teacher, "copy"), teacher, ENGLISH, SWAHILI)
+    report = initialise_from_bitext(grown(teacher, "copy"), teacher, ENGLISH, SWAHILI, alignment=None)
     assert 0 < report.pairs < len(BITEXT)
     assert report.pairs + report.pairs_left_out == len(BITEXT)
     assert "sentences are long" in caplog.text
+    assert initialise_from_bitext(grown(teacher, "copy"), teacher, ENGLISH, SWAHILI).pairs == len(BITEXT)
+
+
+def test_transport_knows_the_order_of_words(make_teacher):
+    """Every pair of words comes together only: counts alone cannot tell which of the two is which."""
+    teacher = make_teacher()
+    english = ["children water", "doctor books", "history school"] * 6
+    swahili = ["watoto maji", "daktari vitabu", "historia shuleni"] * 6
+    likenesses = []
+    for alignment in (TRANSPORT, None):
+        student = grow_student(teacher, swahili, "extend", 260)
+        initialise_from_bitext(student, teacher, english, swahili, alignment=alignment)
+        likenesses.append(likeness(student, teacher, "watoto", "children"))
+    assert likenesses[0] > 0.8 > likenesses[1]
+
+
+def test_each_way_to_start_gives_rows_of_its_own(make_teacher):
+    teacher = make_teacher()
+    rows = Dataset.from_dict({"source": ENGLISH, "translation": SWAHILI})
+    seen = []
+    tables = {
+        way: table(
+            starting_student("extend", teacher, rows, row_init=way, vocab_size=260, on_grown=seen.append)
+        ).detach()
+        for way in ROW_INITS
+    }
+    assert len(seen) == len(ROW_INITS)
+    torch.testing.assert_close(tables["surface"], table(grown(teacher, "extend")), rtol=0, atol=0)
+    for way, alignment in (("transport", TRANSPORT), ("bitext", None)):
+        student = grown(teacher, "extend")
+        initialise_from_bitext(student, teacher, ENGLISH, SWAHILI, alignment=alignment)
+        torch.testing.assert_close(tables[way], table(student), rtol=0, atol=0)
+    assert not torch.equal(tables["transport"], tables["bitext"])
+    with pytest.raises(InputError, match="use one of transport, bitext, surface"):
+        starting_student("extend", teacher, rows, row_init="random")
 
 
 def test_late_interaction_student(make_teacher):

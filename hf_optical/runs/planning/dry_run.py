@@ -19,6 +19,7 @@ from hf_optical.runs.student import load, save
 from hf_optical.runs.teacher_cache import cache_folder
 from hf_optical.runs.training_data import TrainingData, read_training_data
 from hf_optical.runs.training_run import start
+from hf_optical.students.start import ALIGNED
 from hf_optical.training.trainable_embeddings import used_rows
 from hf_optical.units import folder_bytes
 
@@ -121,7 +122,7 @@ def _checking(config: TrainConfig, data: TrainingData, clock: Clock) -> float:
 def _evaluation(
     config: TrainConfig, panels: EvaluationPanels, teacher: Any, student: Any, clock: Clock
 ) -> EvaluationCost:
-    before = 1 + (config.student in ("extend", "replace") and config.row_init == "bitext") + bool(config.lexicon)
+    before = 1 + (config.student in ("extend", "replace") and config.row_init in ALIGNED) + bool(config.lexicon)
     timer = EvaluationTimer(clock, config.interaction, config.seed)
     seen: set[int] = set()
     for item in panels.sets:

@@ -1,0 +1,124 @@
+"""How two sentences' pieces are aligned, in expectation: by entropic transport, or by two posteriors that agree.
+
+Pure functions over a batch of sentence pairs. Tables are float32 ``(pairs, m, n)``, padded; ``real_left (pairs, m)``
+and ``real_right (pairs, n)`` say which places hold a piece.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def positional_prior(real_left: np.ndarray, real_right: np.ndarray, slope: float) -> np.ndarray:
+    """Return ``exp(-slope * |i / m - j / n|)``: words tend to stand at like places of a sentence and its translation.
+
+    The prior of fast_align (Dyer et al. 2013, https://aclanthology.org/N13-1073/). Places are counted at their middle.
+
+    Args:
+        real_left: Which places of the first sentences are pieces, ``(pairs, m)``.
+        real_right: Of the second, ``(pairs, n)``.
+        slope: How sharp; 0 for none.
+
+    Returns:
+        ``(pairs, m, n)`` in (0, 1].
+
+    Example:
+        >>> two = np.ones((1, 2), dtype=bool)
+        >>> (100 * positional_prior(two, two, 2.0)).round().tolist()
+        [[[100.0, 37.0], [37.0, 100.0]]]
+    """
+    left, right = (
+        (np.arange(real.shape[1], dtype=np.float32) + 0.5) / np.maximum(real.sum(1, dtype=np.float32), 1)[:, None]
+        for real in (real_left, real_right)
+    )
+    distance = left[:, :, None] - right[:, None]
+    np.abs(distance, out=distance)
+    distance *= -np.float32(slope)
+    return np.exp(distance, out=distance)
+
+
+def transport_expectation(
+    kernel: np.ndarray, real_left: np.ndarray, real_right: np.ndarray, dustbin: float, iterations: int = 10
+) -> np.ndarray:
+    """Return expected alignments by entropic optimal transport with a dustbin on each side.
+
+    Every piece of a sentence of ``m`` has mass ``1 / m`` and each dustbin 1/2; Sinkhorn's scaling (Cuturi 2013) brings
+    the kernel, with a row and a column of ``dustbin`` added, to these marginals. A word that the other sentence does
+    not translate goes to the dustbin, as far as there is room. In place of IBM's independent choices the pieces
+    compete for each other: this is the expectation of Sinkhorn-EM (Mena et al. 2020, arXiv 2006.16548).
+
+    Args:
+        kernel: How well pieces match, positive, ``(pairs, m, n)``; what is padding does not matter.
+        real_left: Which places of the first sentences are pieces.
+        real_right: Of the second.
+        dustbin: Kernel of the dustbins: a couple well below it is not matched.
+        iterations: Of the scaling.
+
+    Returns:
+        ``min(m, n)`` times the plan without dustbins, ``(pairs, m, n)``, zero on padding: 1 for two pieces that have
+        only each other, if the sentences are equally long.
+
+    Example:
+        >>> two = np.ones((1, 2), dtype=bool)
+        >>> kernel = np.array([[[1.0, 0.1], [0.1, 1e-6]]], dtype="f4")
+        >>> (100 * transport_expectation(kernel, two, two, 0.01)).round().tolist()
+        [[[45.0, 50.0], [50.0, 0.0]]]
+    """
+    pairs, height, width = kernel.shape
+    table = np.zeros((pairs, height + 1, width + 1), dtype=np.float32)
+    np.multiply(kernel, real_left[:, :, None], out=table[:, :-1, :-1])
+    table[:, :-1, :-1] *= real_right[:, None]
+    table[:, :-1, -1] = dustbin * real_left
+    table[:, -1, :-1] = dustbin * real_right
+    table[:, -1, -1] = dustbin
+    rows, columns = (
+        np.concatenate([real / np.maximum(real.sum(1, keepdims=True), 1), np.full((pairs, 1), 0.5)], axis=1).astype(
+            "f4"
+        )
+        for real in (real_left, real_right)
+    )
+    # Of padding both mass and reach are zero: its scaling is 0 / 1.
+    pad_rows, pad_columns = (rows == 0).astype("f4"), (columns == 0).astype("f4")
+    turned = np.ascontiguousarray(table.transpose(0, 2, 1))
+    row = np.ones_like(rows)
+    for _ in range(iterations):
+        column = columns / (np.matmul(turned, row[:, :, None])[:, :, 0] + pad_columns)
+        row = rows / (np.matmul(table, column[:, :, None])[:, :, 0] + pad_rows)
+    plan = table[:, :-1, :-1]
+    plan *= row[:, :-1, None]
+    plan *= column[:, None, :-1]
+    plan *= np.minimum(real_left.sum(1), real_right.sum(1)).astype("f4")[:, None, None]
+    return plan
+
+
+def agreed_expectation(
+    forward: np.ndarray, backward: np.ndarray, real_left: np.ndarray, real_right: np.ndarray, empty: float
+) -> np.ndarray:
+    """Return expected alignments by two posteriors that agree: the control for `transport_expectation`.
+
+    Each piece chooses among the pieces of the other sentence and an empty one, by itself; the expectation is the
+    product of the two directions' posteriors (Liang et al. 2006, https://aclanthology.org/N06-1014/).
+
+    Args:
+        forward: ``t(right | left)`` times the positional prior, ``(pairs, m, n)``.
+        backward: ``t(left | right)`` times the prior.
+        real_left: Which places of the first sentences are pieces.
+        real_right: Of the second.
+        empty: Weight of the empty piece.
+
+    Returns:
+        ``(pairs, m, n)``, zero on padding.
+
+    Example:
+        >>> two = np.ones((1, 2), dtype=bool)
+        >>> table = np.array([[[0.9, 0.1], [0.1, 0.9]]], dtype="f4")
+        >>> (100 * agreed_expectation(table, table, two, two, 0.0)).round().tolist()
+        [[[81.0, 1.0], [1.0, 81.0]]]
+    """
+    real = real_left[:, :, None] & real_right[:, None]
+    forward, backward = forward * real, backward * real
+    # Targets are drawn by one of the sources each, and the other way round.
+    forward /= np.maximum(forward.sum(1, keepdims=True) + np.float32(empty), np.float32(1e-30))
+    backward /= np.maximum(backward.sum(2, keepdims=True) + np.float32(empty), np.float32(1e-30))
+    forward *= backward
+    return forward

@@ -14,7 +14,6 @@ import torch
 from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError, safe_open
 from torch import nn
-from transformers import PreTrainedModel
 
 from hf_optical.errors import InputError, NonFiniteError
 
@@ -90,26 +89,16 @@ def check_model_folder(folder: Path) -> None:
 
 
 def check_weights(model: nn.Module, name: str) -> None:
-    """Stop if a weight is NaN or infinite, or if a tokenizer knows more tokens than there are vectors.
+    """Stop if a weight is NaN or infinite.
 
     Raises:
         NonFiniteError: Names the first such weight.
-        InputError: The tokenizer does not fit.
     """
     for key, value in model.state_dict().items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise NonFiniteError(
                 f"{name}: the weight {key!r} is not finite (NaN or infinity). "
                 "Remedy: download the model again, or take a checkpoint from before it broke."
-            )
-    known = _tokens(model)
-    tables = (module.get_input_embeddings() for module in model.modules() if isinstance(module, PreTrainedModel))
-    for size in (getattr(table, "num_embeddings", None) for table in tables):
-        if known is not None and size is not None and known > size:
-            raise InputError(
-                f"the tokenizer knows {known} tokens and the model has vectors for {size}",
-                "take tokenizer and weights from the same model",
-                path=name,
             )
 
 
@@ -161,13 +150,6 @@ class _Ear(logging.Handler):
 def first_line(error: Exception) -> str:
     """What an error says, in one line."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")[:200]
-
-
-def _tokens(model: nn.Module) -> int | None:
-    try:
-        return len(model.tokenizer)  # type: ignore[arg-type]
-    except (AttributeError, TypeError):
-        return None
 
 
 def _module_paths(file: Path) -> list[str]:

@@ -19,6 +19,7 @@ from sentence_transformers import MultiVectorEncoder, SentenceTransformer
 from sentence_transformers.base.model import BaseModel
 from torch import nn
 
+from hf_optical.encoders.limits import limits_of
 from hf_optical.encoders.model_folder import LOAD_ERRORS, check_model_folder, check_weights, first_line, whole_weights
 from hf_optical.errors import HFOpticalError, InputError
 from hf_optical.places import user_path
@@ -35,8 +36,8 @@ def load_encoder(name_or_path: str, *, device: str | None = None, revision: str 
         revision: Branch, tag or commit of a Hub id.
 
     Raises:
-        InputError: No such model, one that is damaged or would need pickled weights or remote code, or the Hub cannot
-            be reached.
+        InputError: No such model, one that is damaged or would need pickled weights or remote code, one whose tokenizer
+            knows more tokens than it has vectors, or the Hub cannot be reached.
         NonFiniteError: A weight is NaN or infinite.
     """
     folder = user_path(name_or_path)
@@ -50,6 +51,14 @@ def load_encoder(name_or_path: str, *, device: str | None = None, revision: str 
     with whole_weights(name_or_path):
         model = _loaded(name_or_path, device, revision)
     check_weights(model, name_or_path)
+    limits = limits_of(model)
+    limits.check_vocabulary(name_or_path)
+    if limits.positions is not None and (model.max_seq_length or 0) > limits.positions:
+        logger.warning(
+            "%s: says that it reads %d tokens and has positions for %d: texts are cut at %d",
+            name_or_path, model.max_seq_length, limits.positions, limits.positions,
+        )  # fmt: skip
+        model.max_seq_length = limits.positions
     return model
 
 

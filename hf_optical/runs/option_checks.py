@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from hf_optical.errors import InputError
 
 if TYPE_CHECKING:
     from hf_optical.runs.options import TrainConfig
+
+logger = logging.getLogger(__name__)
 
 _COUNTS = (
     "batch_size",
@@ -56,6 +59,7 @@ def check_options(config: TrainConfig) -> None:
     _check_numbers(config)
     _check_names(config)
     HybridPolicy(**config.policy_options())  # it checks its options
+    _check_limits(config)
     if config.adapter != "none" and config.train_embeddings != "all":
         raise InputError(
             f"is {config.train_embeddings!r}, and with adapters the embeddings are frozen anyway",
@@ -119,3 +123,29 @@ def _check_numbers(config: TrainConfig) -> None:
         raise InputError(f"is {config.max_steps}", "give a number of steps, 0 or more", field="max_steps")
     if config.contexts == 1 or config.contexts < 0:
         raise InputError(f"is {config.contexts}", "give 2 or more sentences per window, or 0", field="contexts")
+
+
+def _check_limits(config: TrainConfig) -> None:
+    """What the models of the run can take, by their configurations: neither weights nor data are read for it."""
+    from hf_optical.encoders.limits import check_length, named_limits
+    from hf_optical.students.grow import VOCABULARIES
+
+    grown = config.student in VOCABULARIES
+    models = {"the teacher": config.teacher or ""} | ({} if grown else {"the student": config.student})
+    for who, name in models.items():
+        limits = named_limits(name)
+        if limits.positions is not None and limits.positions < config.max_length == type(config).max_length:
+            # Nobody asked for this length: it is the default.
+            logger.warning("max_length is %d: %s %s has no more positions", limits.positions, who, name)
+            config.max_length = limits.positions
+        check_length(limits, config.max_length, f"{who} {name}")
+        limits.check_vocabulary(name)
+        body = who == "the student" or grown  # whose layers the student has
+        for option in ("num_layers", "lexical_layer"):
+            asked = getattr(config, option)
+            if asked == getattr(type(config), option) or (option == "lexical_layer" and not config.lexicon):
+                continue  # nobody asked for it, or nothing uses it
+            if body and limits.layers is not None and asked > limits.layers:
+                raise InputError(
+                    f"is {asked}, and {who} has {limits.layers} layers", f"give {limits.layers} or fewer", field=option
+                )

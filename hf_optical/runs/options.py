@@ -135,7 +135,7 @@ class TrainConfig:
     batch_size: int = option(32, "Pairs per device and step.")
     gradient_accumulation_steps: int = option(1, "Steps whose gradients are added up.")
     learning_rate: float = option(1e-4, "Peak learning rate; linear warm-up over a tenth, then linear decay.")
-    max_length: int = option(128, "Tokens per text in training.")
+    max_length: int = option(128, "Tokens per text in training; fewer where the models have fewer positions.")
     dropout: float = option(0.0, "Dropout of the student in training.")
     train_embeddings: str = option(
         "all", "Embedding rows to train: all; used: those of the training data, same result in less memory; none."

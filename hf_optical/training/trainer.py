@@ -22,6 +22,7 @@ from hf_optical.adapters.training import LANGUAGE_COLUMN, RowLanguages, load_che
 from hf_optical.batching.collation import OTDistillationDataCollator
 from hf_optical.batching.epochs import EpochRelay
 from hf_optical.data.kinds import check_training_sets
+from hf_optical.encoders.limits import check_length, limits_of
 from hf_optical.errors import HFOpticalError, InputError, NonFiniteError, explained, is_out_of_memory
 from hf_optical.teacher_cache.cached_teacher import CachedTeacher
 from hf_optical.teacher_cache.training import check_checkpoint_cache, fill_for, note_in_checkpoint, open_cache
@@ -61,6 +62,10 @@ class _Distillation(BaseTrainer):
         keep = (LANGUAGE_COLUMN,) if self.language_adapters is not None else ()
         teacher = open_cache(model, teacher, teacher_cache, args, train_dataset, teacher_cache_dtype)
         self.teacher = teacher
+        for who, one in (("the student", model), ("the teacher", getattr(teacher, "online", teacher))):
+            if one is not None:
+                check_length(limits_of(one), args.max_length, who)
+                limits_of(one).check_vocabulary(who)
         # A cache that came with its teacher is filled when training begins; one that was made before is read.
         self.seconds_to_fill: float | None = None
         self._cache_to_fill: CachedTeacher | None = None
@@ -243,7 +248,8 @@ class OTDistillationTrainer(_Distillation, SentenceTransformerTrainer):
         options: Of the host trainer: ``evaluator``, ``callbacks``, ``optimizers``...
 
     Raises:
-        InputError: Missing columns, empty texts (with row numbers), a kind without a loss, bitext without teacher.
+        InputError: Missing columns, empty texts (with row numbers), a kind without a loss, bitext without teacher, a
+            ``max_length`` beyond the positions of a model, a tokenizer with tokens that its model has no vectors for.
         NonFiniteError: In training: a vector, loss or gradient that is not finite, before the step is taken.
 
     Example:

@@ -1,0 +1,159 @@
+"""How much a model can take: tokens of a text, tokens of a vocabulary, layers; known before its weights are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import hf_hub_download
+from torch import nn
+
+from hf_optical.encoders.model_folder import LOAD_ERRORS
+from hf_optical.errors import InputError
+from hf_optical.places import user_path
+
+__all__ = ["Limits", "check_length", "limits_of", "named_limits"]
+
+_SPEAKING = {"position_embeddings", "wpe", "embed_positions"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a model has room for; ``None`` where it says nothing, or has no limit of this kind.
+
+    Attributes:
+        positions: Tokens of a text, special tokens included: rows of the table of positions that can be used. Models
+            with relative or rotary positions have no such table, and no limit here.
+        vocabulary: Rows of the table of tokens.
+        tokens: Tokens that the tokenizer knows: one more than the largest id.
+        layers: Layers of the transformer.
+    """
+
+    positions: int | None = None
+    vocabulary: int | None = None
+    tokens: int | None = None
+    layers: int | None = None
+
+    def check_vocabulary(self, name: str) -> None:
+        """Stop where the tokenizer has tokens without a vector: the first text that has one would fail, far from here.
+
+        Raises:
+            InputError: Names both numbers.
+        """
+        if self.tokens is not None and self.vocabulary is not None and self.tokens > self.vocabulary:
+            raise InputError(
+                f"the tokenizer knows {self.tokens} tokens and the model has vectors for {self.vocabulary}",
+                "take tokenizer and weights from the same model",
+                path=name,
+            )
+
+
+def limits_of(model: nn.Module) -> Limits:
+    """The limits of a model in memory, by its tables; of several transformers in it, the smallest.
+
+    Example:
+        >>> body = nn.ModuleDict({"position_embeddings": nn.Embedding(514, 8, padding_idx=1)})
+        >>> limits_of(body).positions  # the first two rows stand for padding
+        512
+    """
+    from transformers import PreTrainedModel
+
+    positions = [
+        # RoBERTa and its family count positions from the padding's on.
+        table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
+        for name, table in model.named_modules()
+        if name.rpartition(".")[2] in _SPEAKING and isinstance(table, nn.Embedding)
+    ]
+    inputs = (module.get_input_embeddings() for module in model.modules() if isinstance(module, PreTrainedModel))
+    rows = [table.num_embeddings for table in inputs if isinstance(table, nn.Embedding)]
+    layers = [
+        module.config.num_hidden_layers
+        for module in model.modules()
+        if isinstance(module, PreTrainedModel) and hasattr(module.config, "num_hidden_layers")
+    ]
+    return Limits(
+        positions=min(positions, default=None),
+        vocabulary=min(rows, default=None),
+        tokens=_known(getattr(model, "tokenizer", None)),
+        layers=max(layers, default=None),
+    )
+
+
+def named_limits(name_or_path: str) -> Limits:
+    """The limits of a model on disk or on the Hub, from its configuration and tokenizer: no weight is read.
+
+    Args:
+        name_or_path: Of a sentence-transformers or transformers model.
+
+    Returns:
+        Its limits; empty ones where its files cannot be read, which the loader will say better.
+    """
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+    folder = user_path(name_or_path)
+    try:
+        place = str(folder / _first_module(folder)) if folder.is_dir() else name_or_path
+        options: dict[str, Any] = {"trust_remote_code": False}
+        if not folder.is_dir() and (inner := _first_module(name_or_path)):
+            options["subfolder"] = inner
+        config = AutoConfig.from_pretrained(place, **options)
+        with torch.device("meta"):
+            body = AutoModel.from_config(config, trust_remote_code=False)
+        found = limits_of(body)
+        tokens = _known(AutoTokenizer.from_pretrained(place, **options))
+        return Limits(found.positions, found.vocabulary, tokens, found.layers)
+    except (*LOAD_ERRORS, NotImplementedError):
+        return Limits()
+
+
+def check_length(limits: Limits, length: int | Mapping[str, int | None] | None, name: str) -> None:
+    """Stop where texts would be longer than a model has positions: the first long one would fail, hours in.
+
+    Args:
+        limits: Of the model.
+        length: Tokens at which texts are cut, by task perhaps; ``None``: where the model itself cuts them.
+        name: Of the model, for the message.
+
+    Raises:
+        InputError: Names both numbers.
+
+    Example:
+        >>> check_length(Limits(positions=512), 600, "the teacher")
+        Traceback (most recent call last):
+        ...
+        hf_optical.errors.InputError: field 'max_length': is 600, and the teacher has positions for 512 tokens. ...
+    """
+    lengths = [value for value in (length.values() if isinstance(length, Mapping) else [length]) if value is not None]
+    if limits.positions is not None and lengths and max(lengths) > limits.positions:
+        raise InputError(
+            f"is {max(lengths)}, and {name} has positions for {limits.positions} tokens",
+            f"give {limits.positions} or fewer; longer texts are cut there",
+            field="max_length",
+        )
+
+
+def _first_module(source: str | Path) -> str:
+    """The folder of the first module of a sentence-transformers model, relative to it; empty for a plain one."""
+    if isinstance(source, Path):
+        file = source / "modules.json"
+        if not file.is_file():
+            return ""
+    else:
+        try:
+            file = Path(hf_hub_download(source, "modules.json"))
+        except LOAD_ERRORS:
+            return ""
+    modules = json.loads(file.read_text(encoding="utf-8"))
+    return str(modules[0]["path"]) if modules else ""
+
+
+def _known(tokenizer: Any) -> int | None:
+    """One more than the largest id of a tokenizer: ids may have gaps, and added tokens lie above the vocabulary."""
+    try:
+        return max(tokenizer.get_vocab().values()) + 1
+    except (AttributeError, TypeError, ValueError, NotImplementedError):
+        return None

@@ -77,7 +77,8 @@ class _Batches:
         here = self.used[batch]
         for other in self._near(batch):
             there = self.used.setdefault(other, set())
-            if not there.isdisjoint(keys) or self._doubles(place, other):
+            # A row that was drawn a second time has left its keys with that batch: it cannot go there again.
+            if not there.isdisjoint(keys):
                 continue
             for candidate in range(other * self.size, min((other + 1) * self.size, len(self.order))):
                 given = self.keys(candidate)
@@ -114,11 +115,6 @@ class _Batches:
             "use a smaller batch_size, remove repeated texts, or set no_duplicates=False",
             field="batch_size",
         )
-
-    def _doubles(self, place: int, other: int) -> bool:
-        """Whether the row at ``place`` is in the other batch already, drawn a second time."""
-        row = int(self.order[place])
-        return row in self.twice and row in self.order[other * self.size : (other + 1) * self.size]
 
     def _near(self, batch: int) -> list[int]:
         around = (batch + sign * step for step in range(1, _NEIGHBOURS + 1) for sign in (1, -1))

@@ -192,3 +192,21 @@ def test_languages_that_have_nothing_in_common_yet_have_no_mean(finished):
     for item in found.items:
         item.systems = {name: rows for name, rows in item.systems.items() if name in ARMS}
     assert [entry["language"] for entry in summarise(found, resamples=10)] == ["swh_Latn", "som_Latn"]
+
+
+def test_the_teacher_s_rows_of_an_arm_with_another_teacher_are_not_the_first_teacher_s(tmp_path):
+    common = {"max_steps": 3, "batch_size": 2, "teacher": "t", "student": "extend"}
+    arms = {"a": {**ARMS["base"], "teacher": "other"}, "b": ARMS["base"]}
+    cells = cells_of(tmp_path / "out", common, {"sw": {"bitext": "b"}}, arms, [0])
+    run_cells(cells, write_recipe(tmp_path))
+    per_query = cells[1].folder / "per_query.json"
+    rows = json.loads(per_query.read_text())
+    assert "raw" in rows["toy/swh_Latn"]
+    of_second = {query: {"ndcg@10": 0.99} for query in rows["toy/swh_Latn"]["raw"]}
+    rows["toy/swh_Latn"]["raw"] = of_second
+    per_query.write_text(json.dumps(rows))
+    first = json.loads((cells[0].folder / "per_query.json").read_text())
+    del first["toy/swh_Latn"]["raw"]
+    (cells[0].folder / "per_query.json").write_text(json.dumps(first))
+    (item,) = collect(cells, "ndcg@10").items
+    assert "raw" not in item.systems  # the only one left is of the second arm's teacher

@@ -125,3 +125,13 @@ def test_a_loss_that_is_given_gets_its_bank_from_its_own_teacher(tmp_path):
 def test_names_of_older_versions_are_read_with_a_warning():
     with pytest.warns(FutureWarning, match="'contrastive' is now called 'nce'"):
         assert parse_objective("ot+0.5*contrastive") == {"ot": 1.0, "nce": 0.5}
+
+
+def test_the_bank_is_read_as_queries(tmp_path):
+    teacher = tiny_models.dense(tmp_path)
+    teacher.prompts = {"query": "the big ", "document": "a small "}
+    texts = list(dict.fromkeys(ROWS["source"]))
+    bank = teacher_bank(teacher, texts)
+    as_queries, as_documents = teacher.encode_query(texts), teacher.encode_document(texts)
+    assert not np.allclose(as_queries, as_documents, atol=1e-3)
+    assert np.allclose(bank.numpy(), as_queries, atol=1e-5)

@@ -126,3 +126,20 @@ def test_too_few_pairs_are_refused(models):
         TrainingWatch(models[1], ["a"] * 3, ["b"] * 3)
     with pytest.raises(InputError, match="on_alarm"):
         TrainingWatch(models[1], ["a"] * 16, ["b"] * 16, on_alarm="shout")
+
+
+def test_one_low_reading_is_no_falling_retrieval(models):
+    from hf_optical.training.monitor import _Reading
+
+    watch = watching(models)
+    fields = _Reading.__dataclass_fields__
+
+    def reading(step, loss, retrieval):
+        known = {"step": step, "loss": loss, "retrieval": retrieval}
+        return _Reading(**{name: known.get(name) for name in fields})
+
+    drop = 2 * watch.limits.retrieval_drop
+    watch.readings = [reading(0, 1.0, 0.9), reading(1, 0.8, 0.9 - drop)]
+    assert watch._falling(watch.readings[-1]) is None
+    watch.readings.append(reading(2, 0.7, 0.9 - drop))
+    assert watch._falling(watch.readings[-1]).kind == "retrieval falls"

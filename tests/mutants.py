@@ -1,7 +1,7 @@
 """Plants faults in a copy of the package and lists those that no test notices.
 
     python tests/mutants.py                                  # the named faults, each once unnoticed
-    python tests/mutants.py --rooms transport losses --sample 20 --seed 1   # faults drawn from the syntax of these rooms
+    python tests/mutants.py --rooms transport losses --sample 20 --seed 1   # faults drawn from these rooms
 
 A named fault is a line of code and its faulty twin. A drawn one changes an operator, a comparison, a boundary or a
 constant. Each mutant runs the tests that mirror its file's room until one fails.
@@ -138,21 +138,24 @@ def drawn(rooms: list[str], sample: int, seed: int) -> Iterator[tuple[str, str, 
         yield name, ast.unparse(tree), said, [f"tests/{name.split('/')[0]}"]
 
 
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
 def main() -> int:
     """Run the mutants; the exit code is the number of survivors."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rooms", nargs="*", default=[], help="rooms of hf_optical/ to draw faults from")
     parser.add_argument("--sample", type=int, default=20, help="faults drawn from all of them together")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--seconds", type=int, default=600, help="limit of one run of tests; beyond it counts as noticed"
-    )
+    parser.add_argument("--seconds", type=int, default=600, help="limit of one run of tests; later counts as noticed")
     options = parser.parse_args()
     named = []
     for file, line, twin, tests in NAMED:
         source = (ROOT / "hf_optical" / file).read_text("utf-8")
         if line not in source:
-            print(f"gone    {file}: {line}", flush=True)
+            _say(f"gone    {file}: {line}")
             continue
         named.append((file, source.replace(line, twin), f"{file}: {twin}", [tests]))
     mutants = drawn(options.rooms, options.sample, options.seed) if options.rooms else iter(named)
@@ -168,8 +171,8 @@ def main() -> int:
             found = noticed(copy, tests, options.seconds)
             target.write_text(whole, "utf-8")
             survivors += not found
-            print(f"{'noticed' if found else 'MISSED '} {said}", flush=True)
-    print(f"{survivors} missed")
+            _say(f"{'noticed' if found else 'MISSED '} {said}")
+    _say(f"{survivors} missed")
     return survivors
 
 

@@ -7,12 +7,15 @@ The same models as in the comparison's tables, trained as dense students; the sa
 differs is how a query and a document are compared: not by one vector each, but by the sum over the query's tokens of
 the largest cosine with a document's token (ColBERT, arXiv 2004.12832). It shows which objective aligns *tokens*.
 With ``--rerank 100`` the dense students find the documents, and only the first hundred are compared token by token.
+``--scoring soft`` or ``balanced``: by entropic transport on centred tokens in place of MaxSim; the mean tokens come
+from the bitext that each run names.
 ``untrained`` is the student with its vocabulary aligned in the bitext. A star: ahead of the baseline beyond chance over
 queries (paired randomisation, Holm over arms); a double star: with the luck of the seeds counted, too.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,13 +25,16 @@ from tqdm import tqdm
 
 from hf_optical.comparison.statistics import ALPHA, clustered, paired_tests, seed_aware_p
 from hf_optical.configuration.parsing import run
+from hf_optical.data.bitext import read_bitext
 from hf_optical.data.retrieval import read_retrieval_set
 from hf_optical.encoders.encoding import encode_texts
 from hf_optical.encoders.models import load_encoder
+from hf_optical.encoders.token_means import TokenMeans, token_mean
 from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.evaluation.retrieval import evaluate_retrieval, queries_to_score
 from hf_optical.evaluation.scoring import score_run
 from hf_optical.evaluation.significance import holm
+from hf_optical.evaluation.token_scoring import Scoring, TokenScoring
 from hf_optical.results.files import portable, versions, write_json
 from hf_optical.search import MemoryIndex
 from hf_optical.search.reranking import order_by_tokens
@@ -49,6 +55,7 @@ class LateInteraction:
     baseline: str = field(default="nce", metadata={"help": "Arm that the others are tested against."})
     arms: list[str] = field(default_factory=list, metadata={"help": "Of the comparison; all by default."})
     rerank: int = field(default=0, metadata={"help": "Order so many that the dense student finds; 0: all documents."})
+    scoring: str = field(default="maxsim", metadata={"help": "maxsim, soft or balanced."})
     output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file.", "path": True})
 
 
@@ -62,8 +69,9 @@ def main(config: LateInteraction) -> None:
     teacher: Any = load_encoder(config.teacher)
     tables = {}
     for folder in config.eval:
-        tables[Path(folder).name] = table = tested(_scores(runs, folder, teacher, config.rerank), config.baseline)
-        print(f"\n{Path(folder).name}: {METRIC} by MaxSim\n\n{shown(table)}")
+        tables[Path(folder).name] = table = tested(_scores(runs, folder, teacher, config), config.baseline)
+        said = "MaxSim" if config.scoring == "maxsim" else f"{config.scoring} transport"
+        print(f"\n{Path(folder).name}: {METRIC} by {said}\n\n{shown(table)}")
     if config.output:
         command = " ".join(portable(part) for part in ["benchmarks/late_interaction.py", *_arguments(config)])
         write_json(Path(config.output), {"command": command, "versions": versions(), "tables": tables})
@@ -72,35 +80,67 @@ def main(config: LateInteraction) -> None:
 def _arguments(config: LateInteraction) -> list[str]:
     given = ["--comparison", config.comparison, "--teacher", config.teacher, "--eval", *config.eval]
     given += ["--arms", *config.arms] if config.arms else []
+    given += ["--scoring", config.scoring] if config.scoring != "maxsim" else []
     return given + (["--rerank", str(config.rerank)] if config.rerank else [])
 
 
-def _scores(runs: list[Path], folder: str, teacher: Any, rerank: int) -> Scores:
+def _scores(runs: list[Path], folder: str, teacher: Any, config: LateInteraction) -> Scores:
     found: Scores = {}
     cache, sets = DocumentCache(), {}
+    how: Any = {"teacher": teacher, "cache": cache, "rerank": config.rerank}
     for path in tqdm(runs, desc=Path(folder).name):
         language, arm = path.parts[-3:-1]
         if language not in sets:
             sets[language] = read_retrieval_set(folder, language)
             # One untrained student for each language: that of the first run.
             untrained: Any = load_encoder(str(path / "untrained"))
-            _add(found, UNTRAINED, language, _measured(untrained, sets[language], teacher, cache, rerank))
+            _add(
+                found,
+                UNTRAINED,
+                language,
+                _measured(untrained, sets[language], **how, **_scoring(path, config, untrained, teacher)),
+            )
         student: Any = load_encoder(str(path / "model"))
-        _add(found, arm, language, _measured(student, sets[language], teacher, cache, rerank))
+        _add(
+            found, arm, language, _measured(student, sets[language], **how, **_scoring(path, config, student, teacher))
+        )
     return found
 
 
-def _measured(student: Any, item: Any, teacher: Any, cache: DocumentCache, rerank: int) -> dict[str, dict[str, float]]:
+def _scoring(run: Path, config: LateInteraction, student: Any, teacher: Any) -> dict[str, Any]:
+    """The score and its mean tokens, from the bitext that the run was trained on."""
+    if config.scoring == "maxsim":
+        return {"scoring": "maxsim", "means": None}
+    language = run.parts[-3]
+    named = json.loads((run / "results.json").read_text(encoding="utf-8"))["config"]["bitext"]
+    rows = read_bitext(named[0] if isinstance(named, list) else named, language=language)
+    queries = {language: token_mean(student, rows["translation"], "query")}
+    return {"scoring": config.scoring, "means": TokenMeans(queries, token_mean(teacher, rows["source"], "document"))}
+
+
+def _measured(
+    student: Any,
+    item: Any,
+    teacher: Any,
+    cache: DocumentCache,
+    rerank: int,
+    scoring: Scoring = "maxsim",
+    means: TokenMeans | None = None,
+) -> dict[str, dict[str, float]]:
+    tokens: Any = {"interaction": "maxsim"}
     if not rerank:
-        return evaluate_retrieval(student, item, teacher, interaction="maxsim", document_cache=cache).per_query
+        options = {**tokens, "document_cache": cache, "scoring": scoring, "means": means}
+        return evaluate_retrieval(student, item, teacher, **options).per_query
+    how = TokenScoring.centred(scoring, means, item.query_language)
+    tokens["content_only"] = how.content_only
     ids, texts = list(item.corpus), list(item.corpus.values())
     queries = queries_to_score(item)
     index = MemoryIndex(teacher, student)
     index.add(ids, vectors=np.asarray(cache.vectors(teacher, texts)))
     found = index.query(list(queries.values()), top_k=rerank)
-    read = dict(zip(ids, cache.vectors(teacher, texts, interaction="maxsim"), strict=True))
-    asked = encode_texts(student, list(queries.values()), "query", interaction="maxsim")
-    best = order_by_tokens(asked, found, read, rerank)
+    read = dict(zip(ids, cache.vectors(teacher, texts, **tokens), strict=True))
+    asked = encode_texts(student, list(queries.values()), "query", **tokens)
+    best = order_by_tokens(asked, found, read, rerank, how)
     run = {query: {hit.id: hit.score for hit in hits} for query, hits in zip(queries, best, strict=True)}
     return score_run(run, {query: item.qrels[query] for query in queries})
 

@@ -19,6 +19,7 @@ from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.languages import ENGLISH
 from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set, retrieval_languages
 from hf_optical.encoders.models import load_encoder
+from hf_optical.encoders.token_means import TokenMeans
 from hf_optical.errors import InputError
 from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.evaluation.multilingual import evaluate_multilingual
@@ -40,6 +41,7 @@ from hf_optical.figures.language_pairs import draw_language_pairs
 from hf_optical.results.files import write_results
 from hf_optical.results.measures import MEASURES
 from hf_optical.results.records import Evaluation
+from hf_optical.search.index_means import means_of_bitexts, means_of_folders
 
 
 @dataclass
@@ -71,6 +73,8 @@ def main(config: EvaluateConfig) -> None:
     documents = load_encoder(config.document_model) if config.document_model else queries
     options: dict[str, Any] = {
         "interaction": config.interaction,
+        "scoring": config.scoring,
+        "means": _means(config, queries, documents),
         "top_k": config.top_k,
         "batch_size": config.batch_size,
         "document_cache": DocumentCache(config.document_cache),
@@ -92,6 +96,12 @@ def main(config: EvaluateConfig) -> None:
         **({"summary": outcome.summary, "bias": outcome.bias} if outcome.bias else {}),
     )
     print(f"\n{scores_table(outcome.entries, config.metric)}\n\nWritten: {path}")
+
+
+def _means(config: EvaluateConfig, queries: Any, documents: Any) -> TokenMeans | None:
+    if config.scoring == "maxsim":
+        return None
+    return means_of_bitexts(config.mean_bitext, {None: queries}, documents).joined(means_of_folders([config.model]))
 
 
 def _read(config: EvaluateConfig, folder: Path) -> list[RetrievalSet | MultilingualSet]:

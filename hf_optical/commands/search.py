@@ -7,15 +7,17 @@ index is kept, and a second call only searches it. Documents are rows with ``id`
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from hf_optical.adapters.query_encoder import query_encoder
 from hf_optical.commands.options.search import SearchConfig
 from hf_optical.data.text_rows import read_text_rows
 from hf_optical.data.texts import excerpt
 from hf_optical.encoders.models import load_encoder
-from hf_optical.errors import InputError
+from hf_optical.errors import InputError, check_choice
+from hf_optical.evaluation.token_scoring import Scoring
 from hf_optical.search import DocumentIndex, MemoryIndex, TokenReranker
+from hf_optical.search.index_means import means_of_bitexts, means_of_folders, with_index
 
 
 def main(config: SearchConfig) -> None:
@@ -25,6 +27,13 @@ def main(config: SearchConfig) -> None:
         raise InputError("there is nothing to search", "add --documents FILE, or --location of an index")
     if config.rerank < 0:
         raise InputError(f"is {config.rerank}", "give how many documents to order anew, or 0", field="rerank")
+    check_choice("scoring", config.scoring, get_args(Scoring))
+    if config.scoring != "maxsim" and not config.rerank:
+        raise InputError(
+            f"{config.scoring!r} orders anew what an index finds; the index itself has MaxSim or one vector",
+            "add --rerank 100",
+            field="scoring",
+        )
     if config.rerank and not config.documents:
         raise InputError("needs the documents' texts", "add --documents FILE", field="rerank")
     encoders = _encoders(config)
@@ -36,9 +45,10 @@ def main(config: SearchConfig) -> None:
         print(f"{added:,} documents are new or changed; the index has {len(index):,}")
     found = index.query(texts, languages=languages, top_k=max(config.top_k, config.rerank))
     if config.rerank:
-        reranker = TokenReranker(encoders[None], encoders, batch_size=config.batch_size)
-        found = reranker.rerank(texts, found, shown, languages=languages, top_k=config.top_k)
-        print("scores: sums of cosines over the query's tokens, after reranking")
+        found = _reranker(config, encoders, shown).rerank(texts, found, shown, languages=languages, top_k=config.top_k)
+        soft = config.scoring != "maxsim"
+        kind = f"{config.scoring} transport" if soft else "sums of cosines over the query's tokens"
+        print(f"scores: {kind}, after reranking")
     for text, hits in zip(texts, found, strict=True):
         print(f"\n{text}")
         for rank, hit in enumerate(hits, start=1):
@@ -52,6 +62,15 @@ def _encoders(config: SearchConfig) -> dict[str | None, Any]:
         encoders[code] = query_encoder(name, code, required=False)
     encoders[None] = load_encoder(config.teacher)
     return encoders
+
+
+def _reranker(config: SearchConfig, encoders: dict[str | None, Any], documents: dict[str, str]) -> TokenReranker:
+    options: dict[str, Any] = {"scoring": config.scoring, "batch_size": config.batch_size}
+    if config.scoring != "maxsim":
+        means = means_of_bitexts(config.mean_bitext, encoders, encoders[None])
+        means = means.joined(means_of_folders(config.encoders.values()))
+        options["means"] = with_index(means, encoders[None], list(documents.values()), config.location)
+    return TokenReranker(encoders[None], encoders, **options)
 
 
 def _index(config: SearchConfig, encoders: dict[str | None, Any]) -> DocumentIndex:

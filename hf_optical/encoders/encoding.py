@@ -12,7 +12,9 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.multi_vector_encoder import MultiVectorEncoder
 
+from hf_optical.encoders.content_tokens import content_rows, prompt_tokens
 from hf_optical.encoders.token_vectors import TokenVectors
+from hf_optical.encoders.token_view import boundary_token_ids
 from hf_optical.errors import InputError, NonFiniteError
 
 Encoder = SentenceTransformer | MultiVectorEncoder
@@ -73,6 +75,7 @@ def encode_texts(
     role: Role,
     *,
     interaction: Interaction | None = None,
+    content_only: bool = False,
     batch_size: int = 32,
     show_progress: bool = False,
 ) -> Vectors:
@@ -84,6 +87,8 @@ def encode_texts(
         role: Which prompt and route to use: ``encode_query`` or ``encode_document``.
         interaction: See :func:`resolve_interaction`. A dense model's token vectors (special tokens included) are
             L2-normalised; a multi-vector model's are taken as it gives them.
+        content_only: Of token vectors, leave out those of special tokens and of the prompt; see
+            :func:`~hf_optical.encoders.content_tokens.content_rows`.
         batch_size: Texts per forward pass.
         show_progress: Whether to show a bar.
 
@@ -99,7 +104,13 @@ def encode_texts(
             vectors = encode_texts(SentenceTransformer("all-MiniLM-L6-v2"), ["Habari?"], "query")
     """
     blocks = encode_blocks(
-        model, texts, role, interaction=interaction, batch_size=batch_size, show_progress=show_progress
+        model,
+        texts,
+        role,
+        interaction=interaction,
+        content_only=content_only,
+        batch_size=batch_size,
+        show_progress=show_progress,
     )
     if resolve_interaction(model, interaction) == "dense":
         return gather_dense(blocks, len(texts), lambda shape: np.empty(shape, np.float32))
@@ -112,6 +123,7 @@ def encode_blocks(
     role: Role,
     *,
     interaction: Interaction | None = None,
+    content_only: bool = False,
     batch_size: int = 32,
     show_progress: bool = False,
 ) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
@@ -127,7 +139,10 @@ def encode_blocks(
     for start in _progress(range(0, len(order), size), role, show_progress):
         positions = order[start : start + size]
         batch = [texts[position] for position in positions]
-        arrays = _encode(encode, batch, kind, isinstance(model, MultiVectorEncoder), batch_size)
+        if kind == "dense":
+            arrays = list(np.asarray(encode(batch, convert_to_numpy=True, **_options(batch_size)), dtype=np.float32))
+        else:
+            arrays = token_arrays(model, encode, batch, role, content_only=content_only, **_options(batch_size))
         _refuse_non_finite(arrays, batch, model, role)
         yield positions, arrays
 
@@ -157,16 +172,43 @@ def gather_tokens(blocks: Sequence[tuple[np.ndarray, list[np.ndarray]]], n: int)
     return TokenVectors(packed.values, starts, lengths)
 
 
-def _encode(
-    encode: Callable[..., Any], batch: list[str], kind: Interaction, late: bool, batch_size: int
+def token_arrays(
+    model: Encoder,
+    encode: Callable[..., Any],
+    texts: Sequence[str],
+    role: Role,
+    *,
+    content_only: bool = False,
+    **options: Any,
 ) -> list[np.ndarray]:
-    options: dict[str, Any] = {"batch_size": batch_size, "show_progress_bar": False}
-    if kind == "dense":
-        return list(np.asarray(encode(batch, convert_to_numpy=True, **options), dtype=np.float32))
-    if late:
-        return [np.asarray(tokens, dtype=np.float32) for tokens in encode(batch, convert_to_numpy=True, **options)]
-    tokens = encode(batch, output_value="token_embeddings", convert_to_numpy=False, **options)
-    return [torch.nn.functional.normalize(rows.float(), dim=-1).cpu().numpy() for rows in tokens]
+    """Token vectors of texts by a given ``encode`` of the model, in the order of the texts.
+
+    Args:
+        model: Whose ``encode`` it is.
+        encode: ``encode_query`` or ``encode_document`` of the model, or of adapters around it.
+        texts: The texts.
+        role: Which of the two methods it is.
+        content_only: As in :func:`encode_texts`.
+        options: Of the host's ``encode``.
+
+    Returns:
+        One float32 array ``(tokens, dimension)`` per text.
+    """
+    late = isinstance(model, MultiVectorEncoder)
+    if content_only:
+        boundary, prompt = boundary_token_ids(model), prompt_tokens(model, role)
+        items = encode(texts, output_value=None, **options)
+        rows = [content_rows(item, boundary, prompt) for item in items]
+    elif late:
+        return [np.asarray(tokens, dtype=np.float32) for tokens in encode(texts, convert_to_numpy=True, **options)]
+    else:
+        rows = encode(texts, output_value="token_embeddings", convert_to_numpy=False, **options)
+    units = rows if late else [torch.nn.functional.normalize(one.float(), dim=-1) for one in rows]
+    return [one.float().cpu().numpy() for one in units]
+
+
+def _options(batch_size: int) -> dict[str, Any]:
+    return {"batch_size": batch_size, "show_progress_bar": False}
 
 
 def _refuse_non_finite(arrays: list[np.ndarray], batch: list[str], model: Encoder, role: Role) -> None:

@@ -57,6 +57,7 @@ class DocumentCache:
         role: Role = "document",
         *,
         interaction: Interaction | None = None,
+        content_only: bool = False,
         batch_size: int = 32,
         show_progress: bool = False,
     ) -> Vectors:
@@ -69,9 +70,11 @@ class DocumentCache:
             NonFiniteError: If a vector has a NaN or an infinity; nothing is kept then.
         """
         kind = resolve_interaction(model, interaction)
-        key = _key(model, kind, role, texts)
+        content_only = content_only and kind == "maxsim"
+        key = _key(model, f"{kind} of content" if content_only else kind, role, texts)
         if key not in self._memory:
             options: dict[str, Any] = {"interaction": kind, "batch_size": batch_size, "show_progress": show_progress}
+            options["content_only"] = content_only
             if self.folder is None:
                 self._memory[key] = encode_texts(model, texts, role, **options)
             else:
@@ -137,7 +140,7 @@ def _adapters_in_use(model: torch.nn.Module) -> Iterator[str]:
             yield f"{module.disable_adapters}{module.active_adapters}\0"
 
 
-def _key(model: Encoder, kind: Interaction, role: Role, texts: Iterable[str]) -> str:
+def _key(model: Encoder, kind: str, role: Role, texts: Iterable[str]) -> str:
     digest = hashlib.blake2b(f"{fingerprint(model)}|{kind}|{role}".encode(), digest_size=16)
     for text in texts:
         data = text.encode()

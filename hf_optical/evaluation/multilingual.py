@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hf_optical.encoders.encoding import Encoder, Interaction, Vectors, resolve_interaction
+from hf_optical.encoders.token_means import TokenMeans
 from hf_optical.errors import InputError
 from hf_optical.evaluation.bias import (
     LanguageBias,
@@ -24,11 +25,13 @@ from hf_optical.evaluation.retrieval import (
     RetrievalScores,
     as_run,
     check_same_space,
+    check_scoring,
     own_similarity,
     search,
 )
 from hf_optical.evaluation.scoring import mean_scores, score_run
 from hf_optical.evaluation.search import Similarity
+from hf_optical.evaluation.token_scoring import Scoring, TokenScoring, reads_content
 
 POOLED = "pooled"
 
@@ -81,6 +84,8 @@ def evaluate_multilingual(
     *,
     interaction: Interaction | None = None,
     similarity: Similarity | None = None,
+    scoring: Scoring = "maxsim",
+    means: TokenMeans | None = None,
     top_k: int = 1000,
     bias_depth: int = 10,
     metric: str = "map",
@@ -98,6 +103,8 @@ def evaluate_multilingual(
         document_encoder: Reads the documents; the query encoder by default.
         interaction: As in :func:`~hf_optical.evaluation.retrieval.evaluate_retrieval`.
         similarity: As there.
+        scoring: As there.
+        means: As there. Documents of all languages lose the same mean, so that their scores stay comparable.
         top_k: Depth of the rankings that are scored; the bias uses the full ones.
         bias_depth: ``k`` of the language shares.
         metric: The measure by which the worst language is found.
@@ -116,7 +123,9 @@ def evaluate_multilingual(
     kind = resolve_interaction(document_encoder, interaction)
     pool = [(language, document) for language, texts in multilingual_set.corpus.items() for document in texts]
     texts = [multilingual_set.corpus[language][document] for language, document in pool]
+    check_scoring(scoring, kind)
     options: dict[str, Any] = {"interaction": kind, "batch_size": batch_size, "show_progress": show_progress}
+    options["content_only"] = reads_content(scoring)
     cache = document_cache or DocumentCache()
     document_vectors = cache.vectors(document_encoder, texts, **options)
     scores: dict[str, np.ndarray] = {}
@@ -125,13 +134,20 @@ def evaluate_multilingual(
         query_vectors = cache.vectors(query_encoder, list(queries.values()), "query", **options)
         check_same_space(query_encoder, query_vectors, document_encoder, document_vectors)
         measure = similarity or ("dot" if kind == "maxsim" else own_similarity(document_encoder))
-        scores[language] = all_scores(query_vectors, document_vectors, measure)
+        scores[language] = all_scores(
+            query_vectors, document_vectors, measure, TokenScoring.centred(scoring, means, language)
+        )
     return score_multilingual(multilingual_set, scores, top_k=top_k, bias_depth=bias_depth, metric=metric)
 
 
-def all_scores(query_vectors: Vectors, document_vectors: Vectors, similarity: Similarity = "cosine") -> np.ndarray:
+def all_scores(
+    query_vectors: Vectors,
+    document_vectors: Vectors,
+    similarity: Similarity = "cosine",
+    scoring: TokenScoring | None = None,
+) -> np.ndarray:
     """Scores of every query and document, float32, shape ``(queries, documents)``."""
-    found, indices = search(query_vectors, document_vectors, None, similarity)
+    found, indices = search(query_vectors, document_vectors, None, similarity, scoring)
     scores = np.empty_like(found)
     np.put_along_axis(scores, indices, found, axis=1)
     return scores

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
@@ -16,11 +16,13 @@ from hf_optical.encoders.encoding import (
     model_name,
     resolve_interaction,
 )
+from hf_optical.encoders.token_means import TokenMeans
 from hf_optical.encoders.token_vectors import TokenVectors
-from hf_optical.errors import InputError
+from hf_optical.errors import InputError, check_choice
 from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.evaluation.scoring import mean_scores, score_run
 from hf_optical.evaluation.search import Similarity, search_dense, search_multi_vector
+from hf_optical.evaluation.token_scoring import Scoring, TokenScoring, reads_content
 
 if TYPE_CHECKING:
     from hf_optical.data.retrieval import RetrievalSet
@@ -54,6 +56,8 @@ def evaluate_retrieval(
     queries: Mapping[str, str] | None = None,
     interaction: Interaction | None = None,
     similarity: Similarity | None = None,
+    scoring: Scoring = "maxsim",
+    means: TokenMeans | None = None,
     top_k: int | None = 1000,
     batch_size: int = 32,
     document_cache: DocumentCache | None = None,
@@ -68,6 +72,9 @@ def evaluate_retrieval(
         queries: Other texts for the same query ids, such as ``retrieval_set.english_queries`` for the ceiling.
         interaction: ``"dense"``, ``"maxsim"``, or ``None`` for the document encoder's own way.
         similarity: Of dense vectors: ``"cosine"`` or ``"dot"``; ``None`` for the document encoder's own.
+        scoring: Of token vectors: ``"maxsim"``, ``"soft"`` or ``"balanced"``; see
+            :class:`~hf_optical.evaluation.token_scoring.TokenScoring`.
+        means: Mean tokens that ``"soft"`` and ``"balanced"`` take off.
         top_k: Depth of the ranking; ``None`` ranks the whole corpus.
         batch_size: Texts per forward pass.
         document_cache: Keeps document vectors between calls.
@@ -89,6 +96,7 @@ def evaluate_retrieval(
     """
     document_encoder = document_encoder or query_encoder
     kind = resolve_interaction(document_encoder, interaction)
+    check_scoring(scoring, kind)
     documents = list(retrieval_set.corpus.values())
     # A throw-away cache would cost a fingerprint of the weights for nothing.
     if document_cache is None:
@@ -97,12 +105,18 @@ def evaluate_retrieval(
             documents,
             "document",
             interaction=kind,
+            content_only=reads_content(scoring),
             batch_size=batch_size,
             show_progress=show_progress,
         )
     else:
         document_vectors = document_cache.vectors(
-            document_encoder, documents, interaction=kind, batch_size=batch_size, show_progress=show_progress
+            document_encoder,
+            documents,
+            interaction=kind,
+            content_only=reads_content(scoring),
+            batch_size=batch_size,
+            show_progress=show_progress,
         )
     return evaluate_against_vectors(
         query_encoder,
@@ -111,6 +125,8 @@ def evaluate_retrieval(
         document_encoder=document_encoder,
         queries=queries,
         similarity=similarity or ("dot" if kind == "maxsim" else own_similarity(document_encoder)),
+        scoring=scoring,
+        means=means,
         top_k=top_k,
         batch_size=batch_size,
         show_progress=show_progress,
@@ -125,6 +141,8 @@ def evaluate_against_vectors(
     document_encoder: Encoder,
     queries: Mapping[str, str] | None = None,
     similarity: Similarity = "cosine",
+    scoring: Scoring = "maxsim",
+    means: TokenMeans | None = None,
     top_k: int | None = 1000,
     batch_size: int = 32,
     show_progress: bool = False,
@@ -132,6 +150,8 @@ def evaluate_against_vectors(
     """Score a query encoder against document vectors that exist already, in the order of the set's corpus.
 
     Arguments, result and errors as in :func:`evaluate_retrieval`; ``document_encoder`` only names the vectors' origin.
+    For ``scoring`` other than MaxSim the vectors are of content tokens only, as ``encode_texts(content_only=True)``
+    gives them.
     """
     texts = queries_to_score(retrieval_set, queries)
     query_vectors = encode_texts(
@@ -139,11 +159,13 @@ def evaluate_against_vectors(
         list(texts.values()),
         "query",
         interaction="maxsim" if isinstance(document_vectors, TokenVectors) else "dense",
+        content_only=reads_content(scoring),
         batch_size=batch_size,
         show_progress=show_progress,
     )
     check_same_space(query_encoder, query_vectors, document_encoder, document_vectors)
-    scores, indices = search(query_vectors, document_vectors, top_k, similarity)
+    how = TokenScoring.centred(scoring, means, retrieval_set.query_language)
+    scores, indices = search(query_vectors, document_vectors, top_k, similarity, how)
     run = as_run(list(texts), list(retrieval_set.corpus), scores, indices)
     return scores_of_run(retrieval_set, run)
 
@@ -192,12 +214,16 @@ def queries_to_score(retrieval_set: RetrievalSet, queries: Mapping[str, str] | N
 
 
 def search(
-    query_vectors: Vectors, document_vectors: Vectors, top_k: int | None, similarity: Similarity = "cosine"
+    query_vectors: Vectors,
+    document_vectors: Vectors,
+    top_k: int | None,
+    similarity: Similarity = "cosine",
+    scoring: TokenScoring | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Search dense or token vectors; ``(scores, indices)`` as in :mod:`~hf_optical.evaluation.search`."""
     depth = top_k or max(1, len(document_vectors))
     if isinstance(query_vectors, TokenVectors) and isinstance(document_vectors, TokenVectors):
-        return search_multi_vector(query_vectors, document_vectors, depth)
+        return search_multi_vector(query_vectors, document_vectors, depth, scoring=scoring)
     if isinstance(query_vectors, TokenVectors) or isinstance(document_vectors, TokenVectors):
         raise InputError("one side has token vectors and the other single vectors", "encode both for one interaction")
     return search_dense(query_vectors, document_vectors, depth, similarity=similarity)
@@ -211,6 +237,21 @@ def as_run(
         query: {document_ids[index]: score for index, score in zip(row_indices, row_scores, strict=True)}
         for query, row_indices, row_scores in zip(query_ids, indices.tolist(), scores.tolist(), strict=True)
     }
+
+
+def check_scoring(scoring: Scoring, interaction: Interaction) -> None:
+    """Stop at a score of tokens where texts are compared by one vector each.
+
+    Raises:
+        InputError: They are.
+    """
+    check_choice("scoring", scoring, get_args(Scoring))
+    if scoring != "maxsim" and interaction == "dense":
+        raise InputError(
+            f"{scoring!r} compares token vectors, and texts are compared by one vector each",
+            "add interaction='maxsim' (--interaction maxsim)",
+            field="scoring",
+        )
 
 
 def own_similarity(model: Encoder) -> Similarity:

@@ -1,4 +1,4 @@
-"""Exact nearest-neighbour search in chunks, for dense vectors and for late interaction (MaxSim).
+"""Exact nearest-neighbour search in chunks, for dense vectors and for late interaction (MaxSim, entropic transport).
 
 Order is fixed: by score, largest first, then by index, smallest first. Memory is bounded by one block of scores and
 the ``(queries, k)`` result, whatever the size of the corpus, which may be memory-mapped.
@@ -13,10 +13,10 @@ from typing import Literal
 
 import numpy as np
 import torch
-from sentence_transformers.util import maxsim
 
 from hf_optical.encoders.token_vectors import TokenVectors
 from hf_optical.errors import InputError
+from hf_optical.evaluation.token_scoring import TokenScoring
 
 Similarity = Literal["cosine", "dot"]
 
@@ -71,9 +71,12 @@ def search_multi_vector(
     k: int,
     chunk_size: int = 2_048,
     *,
+    scoring: TokenScoring | None = None,
     max_elements: int = _MAXSIM_ELEMENTS,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the ``k`` best documents of each query by MaxSim: ``sum_i max_j <q_i, d_j>`` (Khattab and Zaharia, 2020).
+    """Find the ``k`` best documents of each query token by token.
+
+    By MaxSim, ``sum_i max_j <q_i, d_j>`` (Khattab and Zaharia, 2020), or as ``scoring`` says.
 
     Token vectors are used as they are: normalise them before for cosine. Documents are scored in groups of similar
     length, so that little is padded.
@@ -83,6 +86,7 @@ def search_multi_vector(
         document_token_lists: One array ``(tokens_j, dimension)`` per document, or :class:`TokenVectors`.
         k: How many documents to return per query; more than there are means all of them.
         chunk_size: Documents scored at once.
+        scoring: Another score than MaxSim; the queries are of its language.
         max_elements: Budget of one block of token similarities with its padded operands, in numbers.
 
     Returns:
@@ -101,6 +105,7 @@ def search_multi_vector(
     query_order, document_order = _by_length(query_token_lists), _by_length(document_token_lists)
     queries = [_as_tensor(query_token_lists[int(index)]) for index in query_order]
     best = _Best(len(queries), len(document_order), k)
+    scoring = scoring or TokenScoring()
     for start in range(0, len(document_order), chunk_size):
         chunk = document_order[start : start + chunk_size]
         documents = [_as_tensor(document_token_lists[int(index)]) for index in chunk]
@@ -109,7 +114,7 @@ def search_multi_vector(
         indices, columns = torch.from_numpy(chunk[ascending]), torch.from_numpy(ascending)
         for first in range(0, len(queries), _MAXSIM_QUERY_CHUNK):
             rows = slice(first, first + _MAXSIM_QUERY_CHUNK)
-            block = maxsim(queries[rows], documents, chunk_elements=max_elements)
+            block = scoring.scores(queries[rows], documents, max_elements)
             best.update(rows, block[:, columns], indices)
     scores, found = best.result()
     back = np.argsort(query_order)

@@ -35,6 +35,7 @@ from hf_optical.runs.run_folder import claim, remove
 from hf_optical.runs.shared_folder import SharedFolder
 from hf_optical.runs.student import load, save, student_of_run
 from hf_optical.runs.teacher_cache import FOLDER, cache_folder, cache_report
+from hf_optical.runs.token_means import save_token_means
 from hf_optical.runs.training_data import TrainingData, bitext_by_language, read_training_data
 from hf_optical.training.arguments import OTDistillationTrainingArguments
 from hf_optical.training.checkpoints import naming_the_last
@@ -111,6 +112,8 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
     if agreeing > 1:
         print(f"{agreeing} processes agree on the weights")
     save(student.eval(), output / "model")
+    reader = teacher if config.reads_index_of == "teacher" else student
+    save_token_means(output / "model", student, reader, data.bitext, LanguageAdapters.of(student))
     _finish(
         config,
         data,

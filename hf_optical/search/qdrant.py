@@ -26,6 +26,9 @@ class QdrantIndex(DocumentIndex):
     A point's id is made of the document's id, and it carries the hash of its content: an upload that was killed is run
     again and sends only what is missing, and a changed text replaces the old one.
 
+    Token vectors are compared by MaxSim, the only score that Qdrant has for them; other scores are for
+    :class:`~hf_optical.search.reranking.TokenReranker`, of what this index finds.
+
     The local mode is for trying things out: it commits point by point (a sync of the disk each), loads all points when
     it is opened, searches by brute force in one process, and warns above 20,000 documents. Its files are pickled by
     qdrant-client: open only folders of your own.

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from hf_optical.data.languages import normalize
 from hf_optical.data.texts import text_fault
-from hf_optical.encoders.encoding import Encoder, Interaction, Vectors, encode_texts, resolve_interaction
+from hf_optical.encoders.encoding import (
+    Encoder,
+    Interaction,
+    Vectors,
+    encode_texts,
+    resolve_interaction,
+    token_arrays,
+)
 from hf_optical.encoders.token_vectors import TokenVectors
 from hf_optical.errors import InputError
 
@@ -56,12 +64,19 @@ class QueryEncoders:
         """One of the encoders: they share a space, and with it the way in which vectors are compared."""
         return self.router.model if self.router is not None else next(iter(self.by_language.values()))
 
-    def encode(self, texts: Sequence[str], languages: str | Sequence[str | None] | None = None) -> Vectors:
+    def encode(
+        self,
+        texts: Sequence[str],
+        languages: str | Sequence[str | None] | None = None,
+        *,
+        content_only: bool = False,
+    ) -> Vectors:
         """Encode queries.
 
         Args:
             texts: The queries.
             languages: Their language, or one for each; None where it is not known.
+            content_only: Of token vectors, leave out special and prompt tokens.
 
         Returns:
             ``(n, dimension)`` float32, or token vectors for MaxSim, in the order of the texts.
@@ -72,8 +87,8 @@ class QueryEncoders:
         """
         check_query_texts(texts)
         if self.router is not None:
-            return _routed(self.router, list(texts), languages, self.interaction, self.batch_size)
-        codes = _codes(languages, len(texts))
+            return _routed(self, list(texts), languages, content_only)
+        codes = query_languages(languages, len(texts))
         groups: dict[str | None, list[int]] = {}
         for position, code in enumerate(codes):
             groups.setdefault(code if code in self.by_language else None, []).append(position)
@@ -89,7 +104,8 @@ class QueryEncoders:
         for code, positions in groups.items():
             batch = [texts[position] for position in positions]
             model = self.by_language[code]
-            vectors = encode_texts(model, batch, "query", interaction=self.interaction, batch_size=self.batch_size)
+            how: dict[str, Any] = {"interaction": self.interaction, "batch_size": self.batch_size}
+            vectors = encode_texts(model, batch, "query", content_only=content_only, **how)
             for position, vector in zip(positions, vectors, strict=True):
                 out[position] = vector
         return _packed(out, self.interaction)
@@ -114,7 +130,12 @@ def _is_encoder(value: Any) -> bool:
     return isinstance(value, SentenceTransformer | MultiVectorEncoder)
 
 
-def _codes(languages: str | Sequence[str | None] | None, count: int) -> list[str | None]:
+def query_languages(languages: str | Sequence[str | None] | None, count: int) -> list[str | None]:
+    """The FLORES code of each of so many queries; None where it is not known.
+
+    Raises:
+        InputError: Not as many languages as texts, or an unknown code.
+    """
     if languages is None or isinstance(languages, str):
         return [normalize(languages) if languages else None] * count
     if len(languages) != count:
@@ -124,11 +145,18 @@ def _codes(languages: str | Sequence[str | None] | None, count: int) -> list[str
     return [normalize(code) if code else None for code in languages]
 
 
-def _routed(router: Any, texts: list[str], languages: Any, interaction: Interaction, batch_size: int) -> Vectors:
-    encode = getattr(router, "encode_query", None) or router.encode
-    found = encode(texts, languages=languages, batch_size=batch_size)
-    vectors = [np.asarray(each.cpu() if hasattr(each, "cpu") else each, dtype=np.float32) for each in found]
-    return _packed(vectors, interaction)
+def _routed(queries: QueryEncoders, texts: list[str], languages: Any, content_only: bool) -> Vectors:
+    router: Any = queries.router
+    method = getattr(router, "encode_query", None) or router.encode
+    options: dict[str, Any] = {"batch_size": queries.batch_size}
+    if queries.interaction == "maxsim":
+        encode = partial(method, languages=languages)
+        rows = token_arrays(router.model, encode, texts, "query", content_only=content_only, **options)
+        return _packed(rows, "maxsim")
+    found = method(texts, languages=languages, **options)
+    return _packed(
+        [np.asarray(each.cpu() if hasattr(each, "cpu") else each, dtype=np.float32) for each in found], "dense"
+    )
 
 
 def _packed(vectors: list[np.ndarray], interaction: Interaction) -> Vectors:

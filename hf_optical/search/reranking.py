@@ -8,31 +8,43 @@ from typing import Any
 import numpy as np
 
 from hf_optical.encoders.encoding import Encoder, Vectors, encode_texts
+from hf_optical.encoders.token_means import TokenMeans
 from hf_optical.errors import InputError
 from hf_optical.evaluation.search import search_multi_vector
+from hf_optical.evaluation.token_scoring import EPSILON, Scoring, TokenScoring
 from hf_optical.search.index import Hit
-from hf_optical.search.queries import QueryEncoders
+from hf_optical.search.queries import QueryEncoders, query_languages
 
 
 class TokenReranker:
-    """MaxSim between the token vectors of query and document (ColBERT, arXiv 2004.12832), for dense encoders too.
+    """A score between the token vectors of query and document, for dense encoders too.
 
     A dense student's token vectors lie in its teacher's space like its sentence vectors, and comparing them costs no
-    training. What it brings depends on the documents: much on passages of which the query is a part, little or nothing
-    on questions (``benchmarks/late_interaction.py``, docs/dense_or_multi_vector.md): measure it on yours with
-    ``hf-optical evaluate --interaction maxsim``.
+    training: by MaxSim (ColBERT, arXiv 2004.12832), or by entropic transport between tokens from which their
+    languages' means are taken off (:class:`~hf_optical.evaluation.token_scoring.TokenScoring`). What it brings depends
+    on the documents (``benchmarks/token_scoring.py``, docs/dense_or_multi_vector.md): measure it on yours with
+    ``hf-optical evaluate --interaction maxsim --scoring soft``.
 
     Args:
         documents: The encoder of the documents: the teacher.
         queries: The encoder of queries, or encoders by language; see :class:`~hf_optical.search.queries.QueryEncoders`.
             The document encoder by default.
+        scoring: ``"maxsim"``, ``"soft"`` for queries against passages, ``"balanced"`` for sentences against sentences.
+        means: Mean tokens of the query languages and of the documents, which ``"soft"`` and ``"balanced"`` need:
+            ``TokenMeans.load(folder)`` of a trained student, or made with
+            :func:`~hf_optical.encoders.token_means.token_mean`.
+        epsilon: Weight of the entropy.
         batch_size: Texts per forward pass.
+
+    Raises:
+        InputError: An unknown scoring, one that needs means without them, or an epsilon that is not above 0.
 
     Example:
         .. code-block:: python
 
             found = index.query(queries, languages="swh_Latn", top_k=100)
-            best = TokenReranker(teacher, {"swh_Latn": student}).rerank(
+            means = TokenMeans.load("outputs/swahili/model")
+            best = TokenReranker(teacher, {"swh_Latn": student}, scoring="soft", means=means).rerank(
                 queries, found, texts_by_id, languages="swh_Latn", top_k=10
             )
     """
@@ -42,9 +54,21 @@ class TokenReranker:
         documents: Encoder,
         queries: Any = None,
         *,
+        scoring: Scoring = "maxsim",
+        means: TokenMeans | None = None,
+        epsilon: float = EPSILON,
         batch_size: int = 32,
     ) -> None:
         self.documents, self.batch_size = documents, batch_size
+        self.scoring, self.means, self.epsilon = scoring, means, epsilon
+        self._reads_content = TokenScoring(scoring, epsilon=epsilon).content_only
+        if scoring != "maxsim" and (means is None or means.documents is None):
+            raise InputError(
+                f"{scoring!r} compares centred tokens, and the mean tokens are not given",
+                "pass means=TokenMeans.load(folder of a trained student), or "
+                "TokenMeans({language: token_mean(student, texts, 'query')}, token_mean(teacher, texts, 'document'))",
+                field="means",
+            )
         chosen = documents if queries is None else queries
         self.queries = QueryEncoders(chosen, interaction="maxsim", batch_size=batch_size)
 
@@ -57,7 +81,7 @@ class TokenReranker:
         languages: str | Sequence[str | None] | None = None,
         top_k: int = 10,
     ) -> list[list[Hit]]:
-        """Order each query's documents by MaxSim.
+        """Order each query's documents by their tokens.
 
         Args:
             texts: The queries.
@@ -67,11 +91,12 @@ class TokenReranker:
             top_k: How many documents to return.
 
         Returns:
-            One list per query, best first; the scores are sums of cosines over the query's tokens.
+            One list per query, best first; the scores are sums of cosines over the query's tokens for MaxSim, means of
+            cosines over the plan otherwise.
 
         Raises:
-            InputError: Not one list for each query, ``top_k`` below 1, a document without text, or a query that cannot
-                be read.
+            InputError: Not one list for each query, ``top_k`` below 1, a document without text, a query that cannot
+                be read, or a language without a mean token.
         """
         if len(found) != len(texts):
             raise InputError(f"found {len(found)} lists for {len(texts)} queries", "give one list for each")
@@ -86,27 +111,42 @@ class TokenReranker:
             )
         if not names:
             return [[] for _ in texts]
+        codes = query_languages(languages, len(texts))
+        how = {
+            code: TokenScoring.centred(self.scoring, self.means, code, epsilon=self.epsilon)
+            for code in dict.fromkeys(codes)
+        }
         read = encode_texts(
             self.documents,
             [documents[name] for name in names],
             "document",
             interaction="maxsim",
+            content_only=self._reads_content,
             batch_size=self.batch_size,
         )
-        queries = self.queries.encode(texts, languages)
-        return order_by_tokens(queries, found, dict(zip(names, read, strict=True)), top_k)
+        queries = self.queries.encode(texts, languages, content_only=self._reads_content)
+        vectors = dict(zip(names, read, strict=True))
+        ordered: list[list[Hit]] = []
+        for query, hits, code in zip(queries, found, codes, strict=True):
+            ordered += order_by_tokens([query], [hits], vectors, top_k, how[code])
+        return ordered
 
 
 def order_by_tokens(
-    queries: Vectors, found: Sequence[Sequence[Hit]], vectors: Mapping[str, np.ndarray], top_k: int
+    queries: Vectors | Sequence[np.ndarray],
+    found: Sequence[Sequence[Hit]],
+    vectors: Mapping[str, np.ndarray],
+    top_k: int,
+    scoring: TokenScoring | None = None,
 ) -> list[list[Hit]]:
-    """The documents found, ordered by MaxSim.
+    """The documents found, ordered token by token.
 
     Args:
         queries: Token vectors of each query, ``(tokens, dimension)``.
         found: What was found for each query; its scores are not looked at.
         vectors: Token vectors of every document found, by id.
         top_k: How many documents to keep.
+        scoring: Another score than MaxSim; the queries are of its language.
 
     Returns:
         One list per query, best first.
@@ -121,7 +161,7 @@ def order_by_tokens(
         ids = list(dict.fromkeys(hit.id for hit in hits))
         best: list[Hit] = []
         if ids:
-            (scores,), (rows,) = search_multi_vector([query], [vectors[name] for name in ids], top_k)
+            (scores,), (rows,) = search_multi_vector([query], [vectors[name] for name in ids], top_k, scoring=scoring)
             best = [Hit(ids[row], float(score)) for row, score in zip(rows, scores, strict=True)]
         ordered.append(best)
     return ordered

@@ -36,15 +36,17 @@ def test_a_planted_difference_is_found_and_none_where_there_is_none(benchmark):
 
 
 @pytest.mark.parametrize("rerank", [0, 5])
-def test_models_of_a_comparison_are_scored(benchmark, tmp_path, capsys, rerank):
+@pytest.mark.parametrize("scoring", ["maxsim", "soft"])
+def test_models_of_a_comparison_are_scored(benchmark, tmp_path, capsys, rerank, scoring):
     teacher = tiny_models.dense(tmp_path / "parts", tiny_models.ENGLISH)
     teacher.save_pretrained(str(tmp_path / "teacher"))
     for arm in ("nce", "ot"):
         run = tmp_path / "comparison" / "runs" / "swh_Latn" / arm / "0"
         for name in ("model", "untrained"):
             teacher.save_pretrained(str(run / name))
-        (run / "results.json").write_text("{}")
+        (run / "results.json").write_text(json.dumps({"config": {"bitext": [str(tmp_path / "pairs.tsv")]}}))
     texts = list(tiny_models.bitext(20)["source"])
+    (tmp_path / "pairs.tsv").write_text("en\tsw\n" + "".join(f"{text}\t{text}\n" for text in texts))
     tiny_sets.write_retrieval_set(tmp_path / "eval", {"en": texts}, {"sw": texts, "en": texts})
     file = tmp_path / "late.json"
     benchmark.main(
@@ -53,12 +55,13 @@ def test_models_of_a_comparison_are_scored(benchmark, tmp_path, capsys, rerank):
             str(tmp_path / "teacher"),
             [str(tmp_path / "eval")],
             rerank=rerank,
+            scoring=scoring,
             output=str(file),
         )
     )
     table = json.loads(file.read_text())["tables"]["eval"]
     # The teacher itself stands in for every student, and every query is its own document.
     assert {row["mean"]["mean"] for row in table.values()} == {1.0}
-    assert "by MaxSim" in capsys.readouterr().out
+    assert ("by MaxSim" if scoring == "maxsim" else "by soft transport") in capsys.readouterr().out
     with pytest.raises(SystemExit, match="keep_models"):
         benchmark.main(benchmark.LateInteraction(str(tmp_path / "nothing"), "teacher", []))

@@ -70,6 +70,19 @@ def test_one_of_several_document_languages(recipe, model, tmp_path):
     assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
+def test_tokens_compared_by_transport(recipe, model, tmp_path):
+    folder = _retrieval_folder(tmp_path / "one", ["en"], ["sw"])
+    (tmp_path / "pairs.tsv").write_text("en\tsw\n" + "".join(f"{word}\t{word}\n" for word in ENGLISH))
+    given = ("--model", model, "--eval", folder, "--interaction", "maxsim", "--scoring", "soft")
+    found = _run(recipe, tmp_path / "out", *given, "--mean_bitext", f"sw={tmp_path / 'pairs.tsv'}")
+    assert found["evaluations"][0]["scores"]["recall@1"] == 1.0
+    assert found["config"]["scoring"] == "soft"
+    with pytest.raises(InputError, match="no mean token of swh_Latn"):
+        _run(recipe, tmp_path / "out", *given)
+    with pytest.raises(InputError, match="compares token vectors"):
+        _run(recipe, tmp_path / "out", *given[:4], "--scoring", "soft", "--mean_bitext", f"sw={tmp_path / 'pairs.tsv'}")
+
+
 def test_bad_options_stop_before_a_model_is_loaded(recipe, tmp_path):
     folder = _retrieval_folder(tmp_path / "one", ["en"], ["sw"])
     with pytest.raises(InputError, match="'ndcg@5' is unknown"):

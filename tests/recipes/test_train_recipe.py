@@ -13,6 +13,7 @@ from tiny_runs import write_run
 
 from hf_optical.configuration.parsing import parse
 from hf_optical.encoders.models import load_encoder
+from hf_optical.encoders.token_means import TokenMeans
 
 
 @pytest.fixture
@@ -39,6 +40,8 @@ def test_a_run_leaves_results_model_figure_and_a_table(recipe, workplace, capsys
     assert (out / "figures" / "plan.png").read_bytes().startswith(b"\x89PNG")
     assert not list(out.glob("checkpoint-*"))
     assert results["doctor"]["swh_Latn"]["rows"] == 40
+    means = TokenMeans.load(out / "model")
+    assert list(means.queries) == ["swh_Latn"] and means.documents.shape == (16,)
     printed, bars = capsys.readouterr()
     assert all(f"{row}: encoding query texts" in bars for row in ("raw", "before", "after", "ceiling"))
     assert "pairs.tsv (Swahili): " in printed and "better left out" in printed

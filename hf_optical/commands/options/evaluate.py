@@ -23,6 +23,10 @@ class EvaluateConfig:
     document_languages: list[str] = option([], "Document languages; all that a folder has by default.")
     output_dir: str = option("outputs/evaluate", "Where results.json, per_query.json and figures go.", path=True)
     interaction: str | None = option(None, "Score with 'dense' or 'maxsim'; by default as the document model does.")
+    scoring: str = option("maxsim", "Of token vectors (--interaction maxsim): maxsim, soft or balanced transport.")
+    mean_bitext: dict[str, str] = option(
+        {}, "Bitext for the mean tokens of a model saved without: swh_Latn=FILE ...", path=True
+    )
     metric: str = option("ndcg@10", "Measure of the intervals and of the tables by language.")
     on_problem: str = option("error", "Of inconsistent sets: 'error' stops; 'warn' names what is left out.")
     top_k: int = option(1000, "Depth of the rankings.")

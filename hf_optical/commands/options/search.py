@@ -23,4 +23,8 @@ class SearchConfig:
     collection: str = option("documents", "Collection in it.")
     top_k: int = option(10, "Documents per query.")
     rerank: int = option(0, "Order so many of the documents found anew, token by token; needs --documents.")
+    scoring: str = option("maxsim", "Of --rerank: maxsim, soft (queries, passages) or balanced (sentences).")
+    mean_bitext: dict[str, str] = option(
+        {}, "Bitext for the mean tokens of encoders saved without: swh_Latn=FILE ...", path=True
+    )
     batch_size: int = option(32, "Texts per forward pass.")

@@ -1,0 +1,69 @@
+"""The encoders of ``benchmarks/token_scoring.py``: untrained grown students, or one multilingual encoder."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from token_scoring_sets import Questions  # beside this file
+from token_store import Encoded, encoded
+
+from hf_optical.data.bitext import read_bitext
+from hf_optical.encoders.models import load_encoder, save_whole
+from hf_optical.students import starting_student
+
+MEAN_ROWS = 500
+"""Training pairs of which the mean token of each language is taken."""
+
+
+class System:
+    """Who reads the queries and who the documents, each text once.
+
+    Args:
+        name: ``"grown"``: a student grown from the teacher for each language, its rows aligned in the training bitext
+            and nothing trained, over the teacher's index; or the name of a multilingual encoder over its own index.
+        model: Id or folder: of the teacher, or of the multilingual encoder.
+        data: Holds ``bitext/<code>.train.jsonl.gz``.
+        cache: Where students and vectors are kept.
+    """
+
+    def __init__(self, name: str, model: str, data: Path, cache: Path) -> None:
+        self.name, self.model, self.data, self.cache = name, model, data, cache
+
+    def documents(self, item: Questions) -> Encoded:
+        """The documents of a set."""
+        file = self.cache / self.name / f"{item.corpus}.documents.npz"
+        return encoded(lambda: _loaded(self.model), list(item.documents.values()), "document", file)
+
+    def queries(self, item: Questions) -> Encoded:
+        """The queries of a set."""
+        file = self.cache / self.name / f"{item.asked}.queries.npz"
+        return encoded(lambda: self.reader(item.language), list(item.queries.values()), "query", file)
+
+    def mean_texts(self, language: str) -> tuple[Encoded, Encoded]:
+        """Training pairs: the translations as queries, their English as documents."""
+        rows = self._bitext(language)
+        rows = rows.shuffle(seed=0).select(range(min(MEAN_ROWS, len(rows))))
+        places = [self.cache / self.name / f"means.{language}.{side}.npz" for side in ("queries", "documents")]
+        return (
+            encoded(lambda: self.reader(language), rows["translation"], "query", places[0]),
+            encoded(lambda: _loaded(self.model), rows["source"], "document", places[1]),
+        )
+
+    def reader(self, language: str) -> Any:
+        """The encoder of a language's queries."""
+        if self.name != "grown":
+            return _loaded(self.model)
+        folder = self.cache / "students" / language
+        if not folder.is_dir():
+            save_whole(starting_student("extend", _loaded(self.model), self._bitext(language)), folder)
+        return load_encoder(str(folder), device="cpu").eval()
+
+    def _bitext(self, language: str) -> Any:
+        return read_bitext(self.data / "bitext" / f"{language}.train.jsonl.gz", language=language)
+
+
+@cache
+def _loaded(model: str) -> Any:
+    return load_encoder(model, device="cpu").eval()

@@ -1,0 +1,73 @@
+"""The token vectors of what a text says, without those of special tokens and of the prompt before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hf_optical.encoders.teachers import Teacher, is_late_interaction
+from hf_optical.encoders.token_view import boundary_token_ids
+
+
+def prompt_tokens(model: Teacher, role: str) -> int:
+    """How many tokens the prompt takes that a model puts before a text, the special token before it among them.
+
+    A space at the prompt's end is not counted: tokenizers write it into the first word of the text.
+
+    Args:
+        model: A ``SentenceTransformer``; for a ``MultiVectorEncoder`` it is 0, because the model's own scoring mask
+            says which of its tokens count.
+        role: ``"query"`` or ``"document"``: which prompt, as ``encode_query`` and ``encode_document`` choose it.
+
+    Returns:
+        0 without a prompt.
+    """
+    names = ("query",) if role == "query" else ("document", "passage", "corpus")
+    prompts = model.prompts or {}
+    name = next((name for name in names if name in prompts), model.default_prompt_name)
+    prompt = (prompts.get(name) or "").rstrip() if name else ""
+    if not prompt or is_late_interaction(model):
+        return 0
+    ids = model.tokenizer(prompt)["input_ids"]
+    closing = len(ids) > 1 and ids[-1] in boundary_token_ids(model)
+    return len(ids) - int(closing)
+
+
+def content_rows(output: Mapping[str, Any], boundary_ids: Tensor, prompt: int = 0) -> Tensor:
+    """Token vectors of one text's content.
+
+    Args:
+        output: What a model of sentence-transformers returns for one text under ``output_value=None``:
+            ``token_embeddings`` (n, d), ``attention_mask`` (n,) and ``input_ids`` (n,).
+        boundary_ids: From :func:`~hf_optical.encoders.token_view.boundary_token_ids`.
+        prompt: From `prompt_tokens`.
+
+    Returns:
+        (tokens, d). A text that has nothing but special tokens keeps them, so that no text is without a vector.
+    """
+    vectors, mask, ids = output["token_embeddings"], output["attention_mask"].bool(), output["input_ids"]
+    if len(vectors) != len(mask):  # flattened batches come without their padding
+        ids, mask = ids[mask], mask[mask]
+    return vectors[content_places(ids, mask, boundary_ids, prompt)]
+
+
+def content_places(ids: Tensor, mask: Tensor, boundary_ids: Tensor, prompt: int = 0) -> Tensor:
+    """Which tokens of one text are of its content, (n,), bool; all real ones where none is.
+
+    Args:
+        ids: Token ids, (n,).
+        mask: Real tokens, (n,), bool.
+        boundary_ids: From :func:`~hf_optical.encoders.token_view.boundary_token_ids`.
+        prompt: From `prompt_tokens`.
+
+    Example:
+        >>> real = torch.tensor([True, True, True, False])
+        >>> content_places(torch.tensor([2, 7, 3, 0]), real, torch.tensor([0, 2, 3])).tolist()
+        [False, True, False, False]
+    """
+    position = mask.cumsum(0) - 1  # among the real tokens, whichever side is padded; 0 is the first special token
+    content = mask & ~torch.isin(ids, boundary_ids.to(ids.device)) & (position >= prompt)
+    return content if bool(content.any()) else mask

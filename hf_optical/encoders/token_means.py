@@ -1,0 +1,121 @@
+"""The mean token vector of each language: what centred scores take off, kept beside a model or an index."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from hf_optical.data.languages import normalize
+from hf_optical.encoders.encoding import Encoder, Role, encode_texts
+from hf_optical.encoders.token_vectors import TokenVectors
+from hf_optical.errors import InputError, NonFiniteError
+
+FILE = "token_means.json"
+"""Its name in a folder; sentence-transformers ignores it."""
+MOST_TEXTS = 256
+"""Texts of which a mean is taken: beyond them it moves by less than the scores feel."""
+
+
+@dataclass(frozen=True)
+class TokenMeans:
+    """Mean unit token vectors, without special and prompt tokens.
+
+    Attributes:
+        queries: By FLORES code of the query language, (d,), as its query encoder reads it.
+        documents: Of English as the document encoder reads it, (d,); None where only the queries' are known.
+    """
+
+    queries: dict[str, np.ndarray] = field(default_factory=dict)
+    documents: np.ndarray | None = None
+
+    def of(self, language: str | None) -> np.ndarray:
+        """The queries' mean of a language.
+
+        Args:
+            language: Any code; None where there is one language only.
+
+        Raises:
+            InputError: There is none for it.
+        """
+        code = normalize(language) if language else next(iter(self.queries), None) if len(self.queries) == 1 else None
+        if code not in self.queries:
+            raise InputError(
+                f"there is no mean token of {code or 'queries without a language'}; there are "
+                f"{', '.join(self.queries) or 'none'}",
+                "name the language of the queries, or take the mean of its texts: token_mean(encoder, texts, 'query')",
+                field="languages",
+            )
+        return self.queries[code]
+
+    def joined(self, other: TokenMeans) -> TokenMeans:
+        """These, and those of another that these lack."""
+        documents = self.documents if self.documents is not None else other.documents
+        return TokenMeans({**other.queries, **self.queries}, documents)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``token_means.json`` into a folder: a model's, or a local index's."""
+        content = {
+            "what": "mean unit token vectors, without special and prompt tokens",
+            "queries": {code: [round(float(x), 6) for x in mean] for code, mean in self.queries.items()},
+            "documents": None if self.documents is None else [round(float(x), 6) for x in self.documents],
+        }
+        path = Path(folder) / FILE
+        path.write_text(json.dumps(content), encoding="utf-8")
+        return path
+
+    @classmethod
+    def load(cls, folder: str | Path) -> TokenMeans | None:
+        """What :meth:`save` wrote; None where a folder has none, or is a Hub id.
+
+        Raises:
+            InputError: The file is damaged.
+        """
+        path = Path(folder) / FILE
+        if not path.is_file():
+            return None
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            documents = content["documents"]
+            found = cls(
+                {str(code): np.asarray(mean, np.float32) for code, mean in content["queries"].items()},
+                None if documents is None else np.asarray(documents, np.float32),
+            )
+            vectors = [*found.queries.values(), *([] if found.documents is None else [found.documents])]
+            if any(mean.ndim != 1 or not np.isfinite(mean).all() for mean in vectors):
+                raise ValueError("a mean is no list of finite numbers")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"the mean tokens cannot be read ({error})", "remove the file, or save it again", path=path
+            ) from error
+        return found
+
+
+def token_mean(encoder: Encoder, texts: Sequence[str], role: Role, *, batch_size: int = 32) -> np.ndarray:
+    """The mean of all content tokens of some texts of one language.
+
+    Args:
+        encoder: Reads them.
+        texts: Some hundreds, as they come; of more than 256, so many evenly spaced are read.
+        role: ``"query"`` or ``"document"``.
+        batch_size: Texts per forward pass.
+
+    Returns:
+        (d,), float32.
+
+    Raises:
+        InputError: There are no texts.
+    """
+    if not len(texts):
+        raise InputError("there are no texts", "give some hundred sentences of the language", field="texts")
+    step = max(1, len(texts) // MOST_TEXTS)
+    chosen = [texts[place] for place in range(0, len(texts), step)][:MOST_TEXTS]
+    read = encode_texts(encoder, chosen, role, interaction="maxsim", content_only=True, batch_size=batch_size)
+    assert isinstance(read, TokenVectors)
+    mean = read.values.mean(axis=0, dtype=np.float64).astype(np.float32)
+    if not np.isfinite(mean).all():
+        raise NonFiniteError("the mean token is not finite. Remedy: check the encoder's weights.")
+    return mean

@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from hf_optical.comparison.statistics import ALPHA, clustered, paired_tests, seed_aware_p
 from hf_optical.configuration.parsing import run
 from hf_optical.data.bitext import read_bitext
 from hf_optical.data.retrieval import read_retrieval_set
@@ -31,9 +30,9 @@ from hf_optical.encoders.encoding import encode_texts
 from hf_optical.encoders.models import load_encoder
 from hf_optical.encoders.token_means import TokenMeans, token_mean
 from hf_optical.evaluation.document_cache import DocumentCache
+from hf_optical.evaluation.paired_statistics import ALPHA, clustered, holm, paired_tests, seed_aware_p
 from hf_optical.evaluation.retrieval import evaluate_retrieval, queries_to_score
 from hf_optical.evaluation.scoring import score_run
-from hf_optical.evaluation.significance import holm
 from hf_optical.evaluation.token_scoring import Scoring, TokenScoring
 from hf_optical.results.files import portable, versions, write_json
 from hf_optical.search import MemoryIndex

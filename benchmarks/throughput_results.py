@@ -16,10 +16,9 @@ import numpy as np
 from throughput_turns import Segments
 
 from hf_optical.adapters import LanguageAdapters
-from hf_optical.comparison.statistics import paired_tests, seed_aware_p
 from hf_optical.evaluation.document_cache import DocumentCache
+from hf_optical.evaluation.paired_statistics import holm, paired_tests, seed_aware_p
 from hf_optical.evaluation.retrieval import evaluate_retrieval
-from hf_optical.evaluation.significance import holm
 from hf_optical.results.files import portable, versions
 
 METRIC = "ndcg@10"

@@ -12,8 +12,8 @@ import numpy as np
 from hf_optical.comparison.learning_curve import LearningCurve
 from hf_optical.comparison.matrix import Cell
 from hf_optical.comparison.plans import PLAN_FILE
-from hf_optical.comparison.statistics import ALPHA
 from hf_optical.comparison.verdicts import display, place_name
+from hf_optical.evaluation.paired_statistics import ALPHA
 from hf_optical.evaluation.tasks import row_name
 from hf_optical.figures.bars import bar_chart
 from hf_optical.figures.curves import Curve, learning_curves

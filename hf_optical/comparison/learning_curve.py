@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from hf_optical.comparison.statistics import bootstrap_means
 from hf_optical.errors import InputError
+from hf_optical.evaluation.paired_statistics import bootstrap_means
 
 _EXPONENTS = np.concatenate([[0.0], np.geomspace(0.02, 2.0, 201)])  # 0 stands for the logarithm, the limit of c -> 0
 _FEWEST_FOR_A_POWER = 4

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from hf_optical.comparison.collect import Collected
-from hf_optical.comparison.statistics import paired_tests
 from hf_optical.comparison.tables import COSTS, Table
 from hf_optical.comparison.verdicts import number, p_value
-from hf_optical.evaluation.significance import holm
+from hf_optical.evaluation.paired_statistics import holm, paired_tests
 from hf_optical.evaluation.tasks import row_name
 from hf_optical.results.table_rows import CEILING
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from hf_optical.comparison.collect import Collected, Item
-from hf_optical.comparison.statistics import ALPHA, clustered, paired_tests, seed_aware_p
-from hf_optical.evaluation.significance import holm
+from hf_optical.evaluation.paired_statistics import ALPHA, clustered, holm, paired_tests, seed_aware_p
 
 ALL = "all languages"
 

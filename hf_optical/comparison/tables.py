@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hf_optical.comparison.statistics import ALPHA
 from hf_optical.comparison.summary import ALL
 from hf_optical.comparison.verdicts import display, number, p_value
+from hf_optical.evaluation.paired_statistics import ALPHA
 from hf_optical.evaluation.tasks import row_name
 from hf_optical.results.table_rows import LABELS, RAW, current_name
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hf_optical.comparison.statistics import ALPHA
 from hf_optical.comparison.summary import ALL
+from hf_optical.evaluation.paired_statistics import ALPHA
 from hf_optical.evaluation.tasks import row_name
 from hf_optical.results.table_rows import BM25, CEILING, LABELS, RAW, TRANSLATE, current_name
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from hf_optical.evaluation.multilingual import POOLED, MultilingualScores
+from hf_optical.evaluation.paired_statistics import bootstrap_interval
 from hf_optical.evaluation.retrieval import RetrievalScores
-from hf_optical.evaluation.significance import bootstrap_interval
 from hf_optical.results.measures import MEASURES
 from hf_optical.results.records import Evaluation
 

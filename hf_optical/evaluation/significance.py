@@ -1,7 +1,6 @@
 """Is a difference between two systems on the same queries more than chance: intervals, tests, words.
 
-Bootstrap intervals over queries (Efron, 1979), the paired randomisation test (Fisher; for retrieval Smucker, Allan
-and Carterette, CIKM 2007), Holm's correction for several comparisons (Holm, 1979).
+The statistics are those of :mod:`hf_optical.evaluation.paired_statistics`.
 """
 
 from __future__ import annotations
@@ -13,13 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hf_optical.errors import InputError
+from hf_optical.evaluation.paired_statistics import bootstrap_interval, effect_size, holm, randomisation_test
 
 if TYPE_CHECKING:
     from hf_optical.evaluation.retrieval import RetrievalScores
 
 FEWEST_QUERIES = 25
-_EXACT_UP_TO = 13  # 2**13 sign patterns are fewer than the 10,000 drawn otherwise
-_BLOCK = 4_000_000  # numbers held at once while resampling: 32 MB
 
 
 @dataclass
@@ -55,125 +53,6 @@ class Comparison:
     effect_size: float | None
     outcome: str
     verdict: str
-
-
-def bootstrap_interval(
-    values: Sequence[float] | np.ndarray, *, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of a mean over queries.
-
-    Args:
-        values: One number per query, shape ``(n,)``.
-        confidence: Coverage wanted.
-        resamples: How many times the queries are drawn again, with replacement.
-        seed: Of the drawing.
-
-    Returns:
-        Lower and upper bound.
-
-    Raises:
-        InputError: If there are no values, one is not finite, or ``confidence`` is not between 0 and 1.
-
-    Example:
-        >>> low, high = bootstrap_interval([0.0, 1.0] * 50)
-        >>> low < 0.5 < high
-        True
-    """
-    data = _finite(values)
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence}", "give a number between 0 and 1, such as 0.95")
-    generator = np.random.default_rng(seed)
-    rows = max(1, _BLOCK // len(data))
-    means = [
-        data[generator.integers(0, len(data), (min(rows, resamples - first), len(data)))].mean(axis=1)
-        for first in range(0, resamples, rows)
-    ]
-    tail = 50 * (1 - confidence)
-    low, high = np.percentile(np.concatenate(means), [tail, 100 - tail])
-    return float(low), float(high)
-
-
-def randomisation_test(
-    differences: Sequence[float] | np.ndarray, *, permutations: int = 10_000, seed: int = 0
-) -> float:
-    """Two-sided paired randomisation test: how often random signs give a mean at least as far from zero.
-
-    All ``2**n`` sign patterns are tried where they are fewer than about 10,000; else ``permutations`` of them are
-    drawn, and the observed one counted among them, so that p is never zero (Phipson and Smyth, 2010).
-
-    Args:
-        differences: Score of one system minus the other, per query, shape ``(n,)``.
-        permutations: Sign patterns drawn.
-        seed: Of the drawing.
-
-    Returns:
-        The p-value, in ``(0, 1]``.
-
-    Raises:
-        InputError: If there are no differences or one is not finite.
-
-    Example:
-        >>> randomisation_test([1.0, 1.0, 1.0])  # 2 of 8 patterns are as extreme
-        0.25
-    """
-    # Where both systems agree a sign changes nothing.
-    data = _finite(differences)
-    data = data[data != 0]
-    n = len(data)
-    if n == 0:
-        return 1.0
-    # Sums equal in theory differ in the last bits: they must count as equal.
-    observed = abs(data.sum()) * (1 - 1e-12) - 1e-12 * np.abs(data).sum()
-    if n <= _EXACT_UP_TO:
-        signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-        return float(np.mean(np.abs(signs @ data) >= observed))
-    generator = np.random.default_rng(seed)
-    rows = max(1, _BLOCK // n)
-    extreme = 0
-    for first in range(0, permutations, rows):
-        signs = generator.integers(0, 2, (min(rows, permutations - first), n), dtype=np.int8) * 2 - 1
-        extreme += int((np.abs(signs @ data) >= observed).sum())
-    return (extreme + 1) / (permutations + 1)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction: p-values that control the chance of any false finding among them.
-
-    Args:
-        p_values: One per comparison.
-
-    Returns:
-        The corrected values in the same order, at most 1.
-
-    Example:
-        >>> holm([0.01, 0.04, 0.03])
-        [0.03, 0.06, 0.06]
-    """
-    p = np.asarray(p_values, dtype=float)
-    order = np.argsort(p, kind="stable")
-    corrected = np.empty_like(p)
-    corrected[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p)))))
-    return corrected.tolist()
-
-
-def effect_size(differences: Sequence[float] | np.ndarray) -> float | None:
-    """Cohen's d of paired differences: their mean over their standard deviation.
-
-    Args:
-        differences: Shape ``(n,)``.
-
-    Returns:
-        The effect; 0 where every difference is zero, ``None`` where all are the same other number.
-
-    Example:
-        >>> round(effect_size([1.0, 0.0, 1.0, 0.0]), 3)
-        0.866
-    """
-    data = _finite(differences)
-    spread = data.std(ddof=1) if len(data) > 1 else 0.0
-    if spread > 1e-12:
-        return float(data.mean() / spread)
-    return 0.0 if abs(data.mean()) < 1e-12 else None
 
 
 def compare(
@@ -285,12 +164,3 @@ def _differences(a: RetrievalScores, b: RetrievalScores, metric: str) -> np.ndar
     if metric not in known:
         raise InputError(f"the measure {metric!r} is not among {sorted(known)}", "choose one of these")
     return np.array([a.per_query[query][metric] - b.per_query[query][metric] for query in a.per_query])
-
-
-def _finite(values: Sequence[float] | np.ndarray) -> np.ndarray:
-    data = np.asarray(values, dtype=float)
-    if data.ndim != 1 or not len(data):
-        raise InputError(f"values have the shape {data.shape}", "give at least one number per query, in one row")
-    if not np.isfinite(data).all():
-        raise InputError("a score is not a finite number", "find out why before comparing systems")
-    return data

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hf_optical.evaluation.multilingual import POOLED
-from hf_optical.evaluation.significance import bootstrap_interval
+from hf_optical.evaluation.paired_statistics import bootstrap_interval
 from hf_optical.evaluation.tasks import row_name
 from hf_optical.results.measures import MAIN_MEASURE
 from hf_optical.results.records import Evaluation, Results, Scores

@@ -10,7 +10,7 @@ from hf_optical.comparison import cells_of, collect, run_cells, summarise
 from hf_optical.comparison.bitexts import count_pairs, example_pairs
 from hf_optical.comparison.option_checks import check_options
 from hf_optical.errors import HFOpticalError, InputError
-from hf_optical.evaluation.significance import bootstrap_interval, holm, randomisation_test
+from hf_optical.evaluation.paired_statistics import bootstrap_interval, holm, randomisation_test
 
 ARMS = {"base": {"objective": "nce", "learning_rate": 0.0}, "better": {"objective": "ot", "learning_rate": 0.06}}
 ARMS["same"] = {"objective": "mse", "learning_rate": 0.0}

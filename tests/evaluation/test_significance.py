@@ -9,15 +9,9 @@ import pytest
 from scipy import stats
 
 from hf_optical.errors import InputError
+from hf_optical.evaluation.paired_statistics import bootstrap_interval, effect_size, holm, randomisation_test
 from hf_optical.evaluation.retrieval import RetrievalScores
-from hf_optical.evaluation.significance import (
-    bootstrap_interval,
-    compare,
-    compare_all,
-    effect_size,
-    holm,
-    randomisation_test,
-)
+from hf_optical.evaluation.significance import compare, compare_all
 
 
 def _scores(values, metric="mrr@10"):

@@ -13,7 +13,7 @@ from huggingface_hub.repocard_data import model_index_to_eval_results
 
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.errors import InputError
-from hf_optical.evaluation.significance import bootstrap_interval
+from hf_optical.evaluation.paired_statistics import bootstrap_interval
 from hf_optical.publishing.card import Adapter, CardFacts, check_card, render_card
 from hf_optical.publishing.provenance import Teacher, column_counts, data_provenance, find_teacher, non_commercial
 

@@ -4,9 +4,16 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from hf_optical.comparison.statistics import bootstrap_means, clustered, paired_tests, seed_aware_p
 from hf_optical.errors import InputError
-from hf_optical.evaluation.significance import bootstrap_interval, effect_size, randomisation_test
+from hf_optical.evaluation.paired_statistics import (
+    bootstrap_interval,
+    bootstrap_means,
+    clustered,
+    effect_size,
+    paired_tests,
+    randomisation_test,
+    seed_aware_p,
+)
 
 SIMULATIONS, QUERIES, SEEDS = 200, 120, 3
 # More false positives than this happen by chance less than once in a thousand at the nominal 5 %.

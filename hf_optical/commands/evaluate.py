@@ -21,7 +21,9 @@ from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set, retrieva
 from hf_optical.encoders.models import load_encoder
 from hf_optical.encoders.token_means import TokenMeans
 from hf_optical.errors import InputError
+from hf_optical.evaluation.bm25 import bm25_run
 from hf_optical.evaluation.document_cache import DocumentCache
+from hf_optical.evaluation.fusion import fuse_runs
 from hf_optical.evaluation.multilingual import evaluate_multilingual
 from hf_optical.evaluation.multilingual_set import (
     MultilingualSet,
@@ -36,11 +38,13 @@ from hf_optical.evaluation.report import (
     scores_table,
     task_table,
 )
-from hf_optical.evaluation.retrieval import evaluate_retrieval
+from hf_optical.evaluation.retrieval import evaluate_retrieval, scores_of_run
+from hf_optical.evaluation.significance import compare_all
 from hf_optical.figures.language_pairs import draw_language_pairs
 from hf_optical.results.files import write_results
 from hf_optical.results.measures import MEASURES
 from hf_optical.results.records import Evaluation
+from hf_optical.results.table_rows import BM25, FUSED
 from hf_optical.search.index_means import means_of_bitexts, means_of_folders
 
 
@@ -80,6 +84,10 @@ def main(config: EvaluateConfig) -> None:
         "document_cache": DocumentCache(config.document_cache),
         "show_progress": True,
     }
+    if config.hybrid and any(isinstance(item, MultilingualSet) for item in items):
+        raise InputError(
+            "BM25 reads documents of one language", "name it with --document_languages, or leave it out", field="hybrid"
+        )
     for item in items:
         if isinstance(item, MultilingualSet):
             _many_languages(config, item, (queries, documents), options, outcome)
@@ -137,9 +145,19 @@ def _document_languages(config: EvaluateConfig, folder: Path) -> list[str]:
 def _one_language(
     config: EvaluateConfig, item: RetrievalSet, models: tuple[Any, Any], options: Any, outcome: _Outcome
 ) -> None:
-    scores = evaluate_retrieval(models[0], item, models[1], **options)
-    outcome.entries.append(evaluation_entry(scores, item.document_language, seed=config.seed))
-    outcome.per_query[f"{item.name}/{item.query_language}/{item.document_language}"] = scores.per_query
+    scores = evaluate_retrieval(models[0], item, models[1], keep_run=config.hybrid, **options)
+    entry = evaluation_entry(scores, item.document_language, seed=config.seed)
+    key = f"{item.name}/{item.query_language}/{item.document_language}"
+    outcome.per_query[key] = scores.per_query
+    if config.hybrid:
+        words = bm25_run(item, top_k=config.top_k)
+        found = {BM25: scores_of_run(item, words), FUSED: scores_of_run(item, fuse_runs([scores.run or {}, words]))}
+        entry.rows = {row: one.metrics for row, one in found.items()}
+        outcome.per_query |= {f"{key}/{row}": one.per_query for row, one in found.items()}
+        others = {"bm25": found[BM25], "the model alone": scores}
+        tests = compare_all([(found[FUSED], other) for other in others.values()], config.metric, seed=config.seed)
+        entry.tests = {f"{FUSED} against {name}": asdict(one) for name, one in zip(others, tests, strict=True)}
+    outcome.entries.append(entry)
 
 
 def _many_languages(

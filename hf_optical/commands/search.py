@@ -16,7 +16,7 @@ from hf_optical.data.texts import excerpt
 from hf_optical.encoders.models import load_encoder
 from hf_optical.errors import InputError, check_choice
 from hf_optical.evaluation.token_scoring import Scoring
-from hf_optical.search import DocumentIndex, MemoryIndex, TokenReranker
+from hf_optical.search import DocumentIndex, Hit, MemoryIndex, TokenReranker
 from hf_optical.search.index_means import means_of_bitexts, means_of_folders, with_index
 
 
@@ -34,8 +34,6 @@ def main(config: SearchConfig) -> None:
             "add --rerank 100",
             field="scoring",
         )
-    if config.rerank and not config.documents:
-        raise InputError("needs the documents' texts", "add --documents FILE", field="rerank")
     encoders = _encoders(config)
     index = _index(config, encoders)
     shown: dict[str, str] = {}
@@ -43,16 +41,26 @@ def main(config: SearchConfig) -> None:
         shown = _documents(config.documents)
         added = index.add(list(shown), list(shown.values()), show_progress=True)
         print(f"{added:,} documents are new or changed; the index has {len(index):,}")
-    found = index.query(texts, languages=languages, top_k=max(config.top_k, config.rerank))
+    found = index.query(texts, languages=languages, top_k=max(config.top_k, config.rerank), hybrid=config.hybrid)
+    missing = {hit.id for hits in found for hit in hits} - set(shown)
+    shown |= {name: text for name, text in index.texts(list(missing)).items() if text is not None}
     if config.rerank:
+        _require_texts(found, shown)
         found = _reranker(config, encoders, shown).rerank(texts, found, shown, languages=languages, top_k=config.top_k)
         soft = config.scoring != "maxsim"
         kind = f"{config.scoring} transport" if soft else "sums of cosines over the query's tokens"
         print(f"scores: {kind}, after reranking")
+    elif config.hybrid:
+        print("scores: sums of reciprocal ranks among the vectors and among the words")
     for text, hits in zip(texts, found, strict=True):
         print(f"\n{text}")
         for rank, hit in enumerate(hits, start=1):
             print(f"  {rank:2d}  {hit.score:.3f}  {hit.id}  {excerpt(shown[hit.id], 80) if hit.id in shown else ''}")
+
+
+def _require_texts(found: list[list[Hit]], shown: dict[str, str]) -> None:
+    if any(hit.id not in shown for hits in found for hit in hits):
+        raise InputError("needs the documents' texts", "add --documents FILE", field="rerank")
 
 
 def _encoders(config: SearchConfig) -> dict[str | None, Any]:

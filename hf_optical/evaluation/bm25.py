@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import regex
@@ -45,6 +45,74 @@ TOKENISATIONS: dict[str, tuple[Callable[[str], list[str]], str]] = {
 }
 
 
+class Bm25:
+    """Documents as BM25 (Robertson and Zaragoza, 2009) sees them, as ``bm25s`` computes Lucene's variant (Lù, 2024).
+
+    Needs the ``bm25`` extra.
+
+    Args:
+        documents: Texts.
+        tokenisation: ``"words"`` or ``"4-grams"``, see `TOKENISATIONS`.
+        k1: Saturation of a term's frequency.
+        b: Correction for the document's length, 0 to 1.
+
+    Raises:
+        InputError: An unknown tokenisation; ``bm25s`` is not installed; no document has a token.
+
+    Example:
+        >>> [place for place, _ in Bm25(["the goat sleeps", "rain is expected"]).best("mbuzi goat", 5)]
+        [0]
+    """
+
+    def __init__(
+        self, documents: Sequence[str], *, tokenisation: str = "words", k1: float = 1.2, b: float = 0.75
+    ) -> None:
+        if tokenisation not in TOKENISATIONS:
+            raise InputError(f"is {tokenisation!r}", f"use one of {', '.join(TOKENISATIONS)}", field="tokenisation")
+        try:
+            import bm25s
+        except ImportError as error:
+            raise InputError("bm25s is not installed", "pip install 'hf-optical[bm25]'") from error
+        self._cut = TOKENISATIONS[tokenisation][0]
+        cut = [self._cut(text) for text in documents]
+        self._known = {token for tokens in cut for token in tokens}
+        if not self._known:
+            raise InputError("no document has a word", "check the corpus")
+        self._index = bm25s.BM25(method="lucene", k1=k1, b=b)
+        self._index.index(cut, show_progress=False)
+
+    def best(self, query: str, top_k: int) -> list[tuple[int, float]]:
+        """The best documents of a query: their places and scores, best first; only such as share a token with it."""
+        tokens = [token for token in self._cut(query) if token in self._known]
+        if not tokens:
+            return []
+        scores = self._index.get_scores(tokens)
+        order = np.argsort(-scores, kind="stable")[:top_k]
+        return [(int(place), float(scores[place])) for place in order if scores[place] > 0]
+
+
+def bm25_run(
+    retrieval_set: RetrievalSet,
+    *,
+    queries: Mapping[str, str] | None = None,
+    top_k: int = 1000,
+    **options: Any,
+) -> dict[str, dict[str, float]]:
+    """Scores of the documents that BM25 finds, by judged query; ``options`` are those of `Bm25`.
+
+    Arguments otherwise, and errors, as in :func:`evaluate_bm25`.
+    """
+    texts = queries_to_score(retrieval_set, queries)
+    ids = list(retrieval_set.corpus)
+    try:
+        index = Bm25(list(retrieval_set.corpus.values()), **options)
+    except InputError as error:
+        if error.path is None and "no document" in error.problem:
+            raise InputError(f"no document of {retrieval_set.name} has a word", "check the corpus") from error
+        raise
+    return {query: {ids[place]: score for place, score in index.best(text, top_k)} for query, text in texts.items()}
+
+
 def evaluate_bm25(
     retrieval_set: RetrievalSet,
     *,
@@ -77,34 +145,5 @@ def evaluate_bm25(
 
             evaluate_bm25(read_retrieval_set("eval/set", "swh_Latn")).metrics["ndcg@10"]
     """
-    if tokenisation not in TOKENISATIONS:
-        raise InputError(f"is {tokenisation!r}", f"use one of {', '.join(TOKENISATIONS)}", field="tokenisation")
-    cut = TOKENISATIONS[tokenisation][0]
-    texts = queries_to_score(retrieval_set, queries)
-    ids = list(retrieval_set.corpus)
-    score = _index([cut(text) for text in retrieval_set.corpus.values()], k1, b, retrieval_set.name)
-    run = {}
-    for query, text in texts.items():
-        scores = score(cut(text))
-        order = np.argsort(-scores, kind="stable")[:top_k]
-        run[query] = {ids[place]: float(scores[place]) for place in order if scores[place] > 0}
+    run = bm25_run(retrieval_set, queries=queries, top_k=top_k, tokenisation=tokenisation, k1=k1, b=b)
     return scores_of_run(retrieval_set, run)
-
-
-def _index(documents: Sequence[list[str]], k1: float, b: float, name: str) -> Callable[[list[str]], np.ndarray]:
-    try:
-        import bm25s
-    except ImportError as error:
-        raise InputError("bm25s is not installed", "pip install 'hf-optical[bm25]'") from error
-    vocabulary = sorted({token for tokens in documents for token in tokens})
-    if not vocabulary:
-        raise InputError(f"no document of {name} has a word", "check the corpus")
-    known = set(vocabulary)
-    index = bm25s.BM25(method="lucene", k1=k1, b=b)
-    index.index([list(tokens) for tokens in documents], show_progress=False)
-
-    def score(query: list[str]) -> np.ndarray:
-        tokens = [token for token in query if token in known]
-        return index.get_scores(tokens) if tokens else np.zeros(len(documents), dtype=np.float32)
-
-    return score

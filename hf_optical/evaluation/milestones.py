@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from hf_optical.data.retrieval import RetrievalSet
 from hf_optical.encoders.encoding import Encoder, Interaction
+from hf_optical.evaluation.bm25 import bm25_run
 from hf_optical.evaluation.document_cache import DocumentCache
-from hf_optical.evaluation.retrieval import RetrievalScores, evaluate_retrieval
+from hf_optical.evaluation.fusion import fuse_runs
+from hf_optical.evaluation.retrieval import RetrievalScores, evaluate_retrieval, scores_of_run
 from hf_optical.evaluation.significance import Comparison, compare_all
 from hf_optical.results import table_rows
 from hf_optical.results.measures import MEASURES
@@ -49,6 +51,7 @@ class Milestones:
             "show_progress": show_progress,
         }
         self._documents = documents if documents is not None else DocumentCache()
+        self._words: dict[int, dict[str, dict[str, float]]] = {}  # what BM25 found
         self.scores: dict[str, dict[int, RetrievalScores]] = {row: {} for row in table_rows.OF_A_RUN}
 
     def measure(self, row: str, model: Encoder, using: Using | None = None) -> None:
@@ -61,7 +64,18 @@ class Milestones:
         """
         for index, item in enumerate(self.sets):
             with using(item.query_language) if using else nullcontext():
-                self.scores[row][index] = self._score(model, item, None)
+                fused = row == table_rows.AFTER and index in self._words
+                found = self._score(model, item, None, keep_run=fused)
+            self.scores[row][index] = replace(found, run=None)
+            if fused and found.run is not None:
+                run = fuse_runs([found.run, self._words[index]])
+                self.scores[table_rows.FUSED][index] = scores_of_run(item, run)
+
+    def measure_bm25(self) -> None:
+        """Fill the row of BM25; from then on ``after`` is also fused with it, in the row ``fused``."""
+        for index, item in enumerate(self.sets):
+            self._words[index] = bm25_run(item)
+            self.scores[table_rows.BM25][index] = scores_of_run(item, self._words[index])
 
     def measure_ceiling(self) -> None:
         """Fill the row of the teacher on English queries, for the sets that have them."""
@@ -81,9 +95,17 @@ class Milestones:
             if item.english_queries:
                 self.scores[english][index] = self._score(model, item, item.english_queries)
 
-    def _score(self, model: Encoder, item: RetrievalSet, queries: dict[str, str] | None) -> RetrievalScores:
+    def _score(
+        self, model: Encoder, item: RetrievalSet, queries: dict[str, str] | None, *, keep_run: bool = False
+    ) -> RetrievalScores:
         return evaluate_retrieval(
-            model, item, self.teacher, queries=queries, document_cache=self._documents, **self._options
+            model,
+            item,
+            self.teacher,
+            queries=queries,
+            document_cache=self._documents,
+            keep_run=keep_run,
+            **self._options,
         )
 
     def evaluations(self) -> list[Evaluation]:
@@ -105,14 +127,13 @@ class Milestones:
         return {name: scores.metrics[name] for name in MEASURES} if scores is not None else None
 
     def _tests(self) -> dict[tuple[int, str], Comparison]:
-        """``after`` against ``raw`` and ``before`` on every set, with Holm's correction over all of them."""
-        after = self.scores[table_rows.AFTER]
-        names = [(index, row) for row in table_rows.EARLIER for index in after if index in self.scores[row]]
-        compared = compare_all([(after[index], self.scores[row][index]) for index, row in names]) if names else []
-        return {
-            (index, f"{table_rows.AFTER} against {row}"): test
-            for (index, row), test in zip(names, compared, strict=True)
-        }
+        """``after`` against the rows before it, and ``fused`` against what it is made of; Holm over all of them."""
+        pairs = [(table_rows.AFTER, row) for row in table_rows.EARLIER]
+        pairs += [(table_rows.FUSED, row) for row in (table_rows.BM25, table_rows.AFTER)]
+        names = [(index, new, old) for new, old in pairs for index in self.scores[new] if index in self.scores[old]]
+        scores = [(self.scores[new][index], self.scores[old][index]) for index, new, old in names]
+        compared = compare_all(scores) if names else []
+        return {(index, f"{new} against {old}"): test for (index, new, old), test in zip(names, compared, strict=True)}
 
     def per_query(self) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
         """Scores of every query, by set, row and query: what later comparisons are paired on."""

@@ -62,6 +62,11 @@ def scores_table(entries: Sequence[Evaluation], metric: str = "ndcg@10") -> str:
         numbers = "".join(f"{(entry.scores or {})[name]:11.3f}" for name in MEASURES)
         low, high = (entry.intervals or {})[metric]
         lines.append(f"{label:{width}}  {entry.n:5d}{numbers}  [{low:.3f}, {high:.3f}]")
+        for row, scores in entry.rows.items():  # BM25, and what it brings beside the encoder
+            shown = "".join(f"{(scores or {})[name]:11.3f}" for name in MEASURES)
+            lines.append(f"{'  ' + row:{width}}  {'':5}{shown}")
+        for name, test in (entry.tests or {}).items():
+            lines.append(f"  {name}: {test['verdict']}")
     return "\n".join(lines)
 
 

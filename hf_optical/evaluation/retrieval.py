@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
@@ -39,6 +39,7 @@ class RetrievalScores:
         metrics: Means over the queries: ``ndcg@10``, ``mrr@10``, ``recall@1``, ``recall@10``, ``recall@100``,
             ``map``, ``mrr``.
         per_query: The same measures of each query.
+        run: Scores of the documents found, by query, where they were to be kept.
     """
 
     set: str
@@ -46,6 +47,7 @@ class RetrievalScores:
     n: int
     metrics: dict[str, float]
     per_query: dict[str, dict[str, float]]
+    run: dict[str, dict[str, float]] | None = field(default=None, repr=False)
 
 
 def evaluate_retrieval(
@@ -61,6 +63,7 @@ def evaluate_retrieval(
     top_k: int | None = 1000,
     batch_size: int = 32,
     document_cache: DocumentCache | None = None,
+    keep_run: bool = False,
     show_progress: bool = False,
 ) -> RetrievalScores:
     """Encode the judged queries and the corpus, search exactly, and score.
@@ -78,6 +81,7 @@ def evaluate_retrieval(
         top_k: Depth of the ranking; ``None`` ranks the whole corpus.
         batch_size: Texts per forward pass.
         document_cache: Keeps document vectors between calls.
+        keep_run: Whether to return what was found too, to fuse it with another searcher's ranking.
         show_progress: Whether to show progress bars.
 
     Returns:
@@ -129,6 +133,7 @@ def evaluate_retrieval(
         means=means,
         top_k=top_k,
         batch_size=batch_size,
+        keep_run=keep_run,
         show_progress=show_progress,
     )
 
@@ -145,6 +150,7 @@ def evaluate_against_vectors(
     means: TokenMeans | None = None,
     top_k: int | None = 1000,
     batch_size: int = 32,
+    keep_run: bool = False,
     show_progress: bool = False,
 ) -> RetrievalScores:
     """Score a query encoder against document vectors that exist already, in the order of the set's corpus.
@@ -167,7 +173,8 @@ def evaluate_against_vectors(
     how = TokenScoring.centred(scoring, means, retrieval_set.query_language)
     scores, indices = search(query_vectors, document_vectors, top_k, similarity, how)
     run = as_run(list(texts), list(retrieval_set.corpus), scores, indices)
-    return scores_of_run(retrieval_set, run)
+    found = scores_of_run(retrieval_set, run)
+    return replace(found, run=run) if keep_run else found
 
 
 def scores_of_run(retrieval_set: RetrievalSet, run: Mapping[str, Mapping[str, float]]) -> RetrievalScores:

@@ -18,10 +18,11 @@ from hf_optical.results.table_rows import (
     EARLIER,
     ENGLISH_AFTER,
     ENGLISH_BEFORE,
+    FUSED,
     with_current_names,
 )
 
-_SHOWN = (*EARLIER, AFTER, CEILING)
+_SHOWN = (*EARLIER, AFTER, FUSED, CEILING)
 _MODEL_INDEX = {MAIN_MEASURE: "ndcg_at_10", "mrr@10": "mrr_at_10", "recall@10": "recall_at_10", "map": "map"}
 _RESAMPLES = 2_000
 

@@ -13,6 +13,7 @@ BEFORE = "before"
 INITIALIZED = "initialized"
 INJECTED = "injected"
 AFTER = "after"
+FUSED = "fused"
 CEILING = "ceiling"
 ENGLISH_BEFORE = "english_before"
 ENGLISH_AFTER = "english_after"
@@ -26,6 +27,7 @@ MEANINGS = {
     INITIALIZED: "the student with embedding rows initialized from the bitext, before any training",
     INJECTED: "the student after lexical injection, before distillation",
     AFTER: "the distilled student",
+    FUSED: "the distilled student and BM25, fused by reciprocal ranks",
     CEILING: "the teacher reads the English query",
     ENGLISH_BEFORE: "the untouched student reads the English query",
     ENGLISH_AFTER: "the distilled student reads the English query",
@@ -39,15 +41,16 @@ LABELS = {
     OFF_THE_SHELF: "multilingual encoder off the shelf (its own index)",
     BEFORE: "untouched student",
     INITIALIZED: "untrained student, rows from the bitext",
+    FUSED: "student and BM25, fused by reciprocal ranks",
     CEILING: "teacher, English query",
 }
 """Short names for reports, of the rows that are not a trained student."""
 
 OF_THE_TEACHER = (RAW, CEILING)
 OF_THE_START = (BEFORE, INITIALIZED)
-EARLIER = (RAW, OFF_THE_SHELF, BEFORE, INITIALIZED, INJECTED)
+EARLIER = (RAW, BM25, OFF_THE_SHELF, BEFORE, INITIALIZED, INJECTED)
 """What the trained student is tested against."""
-OF_A_RUN = (RAW, OFF_THE_SHELF, BEFORE, INITIALIZED, INJECTED, AFTER, CEILING, ENGLISH_BEFORE, ENGLISH_AFTER)
+OF_A_RUN = (*EARLIER, AFTER, FUSED, CEILING, ENGLISH_BEFORE, ENGLISH_AFTER)
 """What one training run may measure."""
 
 _FORMER_NAMES = {"aligned": INITIALIZED}

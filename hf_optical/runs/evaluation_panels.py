@@ -86,6 +86,11 @@ class EvaluationPanels:
             for panel in self._panels:
                 panel.measure_ceiling()
 
+    def measure_bm25(self) -> None:
+        """Fill the row of BM25; the trained student is then also fused with it."""
+        for panel in self._panels:
+            panel.measure_bm25()
+
     def queries(self) -> dict[str, list[str]]:
         """The queries by language, of the sets in the teacher's index."""
         found: dict[str, list[str]] = {}

@@ -90,6 +90,7 @@ class TrainConfig:
         "Who reads documents in the evaluation: 'teacher' (default), 'student' (default with --pairs, --contexts).",
     )
     interaction: str | None = option(None, "Score with 'dense' or 'maxsim'; by default as the models do.")
+    hybrid: bool = option(False, "Also search with BM25, and fuse it with the trained student by reciprocal ranks.")
     output_dir: str = option("outputs/train", "Where model, results and figures go.", path=True)
     objective: str | None = option(
         None,

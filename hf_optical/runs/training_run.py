@@ -95,6 +95,8 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
     if state.is_main_process and config.measure_start:
         panels.measure(table_rows.RAW, teacher)
         panels.measure_ceiling()
+    if state.is_main_process and config.hybrid:
+        panels.measure_bm25()
     student, checkpoint = student_of_run(config, teacher, data, state, panels)
     if state.is_main_process and config.measure_start:
         languages = ", ".join(data.languages)

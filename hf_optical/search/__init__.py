@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hf_optical.search.index import DocumentIndex, Hit
+from hf_optical.search.hit import Hit
+from hf_optical.search.index import DocumentIndex
 from hf_optical.search.memory import MemoryIndex
 from hf_optical.search.queries import QueryEncoders
 from hf_optical.search.reranking import TokenReranker

@@ -9,7 +9,8 @@ import numpy as np
 
 from hf_optical.encoders.encoding import Vectors
 from hf_optical.errors import InputError
-from hf_optical.search.index import DocumentIndex, Hit, unit_rows
+from hf_optical.search.hit import Hit
+from hf_optical.search.index import DocumentIndex, unit_rows
 
 
 class FaissIndex(DocumentIndex):
@@ -39,6 +40,7 @@ class FaissIndex(DocumentIndex):
         self._ids: list[str] = []  # FAISS knows documents by number; None once replaced
         self._numbers: dict[str, int] = {}
         self._kept: dict[str, str] = {}
+        self._texts: dict[str, str | None] = {}
 
     def query_vectors(self, vectors: Vectors, *, top_k: int = 10) -> list[list[Hit]]:
         """See :meth:`~hf_optical.search.index.DocumentIndex.query_vectors`."""
@@ -48,14 +50,14 @@ class FaissIndex(DocumentIndex):
                 f"the queries have {rows.shape[1]} dimensions and the documents {self._index.d}",
                 "encode both with models of one space",
             )
-        # Replaced documents are still in FAISS, under numbers that nobody owns: ask for so many more.
+        # Replaced and deleted documents are still in FAISS, under numbers that nobody owns: ask for so many more.
         replaced = self._index.ntotal - len(self._numbers)
         scores, numbers = self._index.search(rows, min(top_k + replaced, self._index.ntotal))
         return [
             [
                 Hit(self._ids[number], float(score))
                 for number, score in zip(found, line, strict=True)
-                if number >= 0 and self._numbers[self._ids[number]] == number
+                if number >= 0 and self._numbers.get(self._ids[number]) == number
             ][:top_k]
             for found, line in zip(numbers.tolist(), scores, strict=True)
         ]
@@ -63,13 +65,23 @@ class FaissIndex(DocumentIndex):
     def _rows(self, vectors: np.ndarray) -> np.ndarray:
         return unit_rows(vectors) if self.similarity == "cosine" else np.ascontiguousarray(vectors, dtype=np.float32)
 
+    def texts(self, ids: Sequence[str] | None = None) -> dict[str, str | None]:
+        """See :meth:`~hf_optical.search.index.DocumentIndex.texts`."""
+        return dict(self._texts) if ids is None else {name: self._texts[name] for name in ids if name in self._texts}
+
     def __len__(self) -> int:
         return len(self._numbers)
 
     def _digests(self, ids: Sequence[str]) -> list[str | None]:
         return [self._kept.get(name) for name in ids]
 
-    def _store(self, ids: Sequence[str], digests: Sequence[str], vectors: Sequence[np.ndarray]) -> None:
+    def _store(
+        self,
+        ids: Sequence[str],
+        digests: Sequence[str],
+        vectors: Sequence[np.ndarray],
+        texts: Sequence[str | None],
+    ) -> None:
         rows = self._rows(np.stack(vectors))
         if self._index is None:
             self._index = self._faiss.index_factory(rows.shape[1], self.factory, self._faiss.METRIC_INNER_PRODUCT)
@@ -85,4 +97,8 @@ class FaissIndex(DocumentIndex):
         self._index.add(rows)
         for offset, (name, digest) in enumerate(zip(ids, digests, strict=True)):
             self._ids.append(name)
-            self._numbers[name], self._kept[name] = first + offset, digest
+            self._numbers[name], self._kept[name], self._texts[name] = first + offset, digest, texts[offset]
+
+    def _remove(self, ids: Sequence[str]) -> None:
+        for name in ids:
+            del self._numbers[name], self._kept[name], self._texts[name]

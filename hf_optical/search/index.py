@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -17,16 +17,11 @@ from hf_optical.errors import InputError
 from hf_optical.evaluation.document_cache import fingerprint
 from hf_optical.evaluation.retrieval import own_similarity
 from hf_optical.evaluation.search import Similarity
+from hf_optical.search.hit import Hit
+from hf_optical.search.hybrid import DEPTH, WordSearch, fuse
 from hf_optical.search.queries import QueryEncoders
 
 _CHUNK = 1_024  # documents that are looked up, encoded and stored at once
-
-
-class Hit(NamedTuple):
-    """A document found: its id and its score, larger is better."""
-
-    id: str
-    score: float
 
 
 class DocumentIndex(ABC):
@@ -71,6 +66,7 @@ class DocumentIndex(ABC):
         # Token vectors are compared as they are: their encoders have normalised them where cosine is meant.
         self.similarity: Similarity = own_similarity(encoder) if self.interaction == "dense" else "dot"
         self._space: str | None = None
+        self._words: WordSearch | None = None  # made when a hybrid search first asks, anew after a change
 
     def add(
         self,
@@ -118,6 +114,7 @@ class DocumentIndex(ABC):
         *,
         languages: str | Sequence[str | None] | None = None,
         top_k: int = 10,
+        hybrid: bool = False,
     ) -> list[list[Hit]]:
         """Find the best documents of every query.
 
@@ -125,6 +122,9 @@ class DocumentIndex(ABC):
             texts: The queries.
             languages: Their language, or one for each: decides which encoder reads them.
             top_k: How many documents to return; fewer if the index has fewer.
+            hybrid: Also search the documents' words with BM25, and fuse both rankings by reciprocal ranks, which the
+                scores then are. Names and numbers are found by words, the rest by vectors. Needs documents that were
+                added by text, and the ``bm25`` extra; the words are kept in memory.
 
         Returns:
             One list per query, best first.
@@ -137,7 +137,36 @@ class DocumentIndex(ABC):
         vectors = self.queries.encode(texts, languages)
         if not len(texts) or not len(self):
             return [[] for _ in texts]
-        return self.query_vectors(vectors, top_k=top_k)
+        if not hybrid:
+            return self.query_vectors(vectors, top_k=top_k)
+        if self._words is None:
+            self._words = WordSearch(self.texts())
+        depth = max(DEPTH, top_k)
+        return fuse([self.query_vectors(vectors, top_k=depth), self._words.query(texts, top_k=depth)], top_k)
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Take documents out; ids that are not there are passed over.
+
+        Args:
+            ids: The documents.
+
+        Returns:
+            How many were taken out.
+        """
+        names = list(dict.fromkeys(map(str, ids)))
+        there = [name for name, digest in zip(names, self._digests(names), strict=True) if digest is not None]
+        if there:
+            self._words = None
+            self._remove(there)
+        return len(there)
+
+    @abstractmethod
+    def texts(self, ids: Sequence[str] | None = None) -> dict[str, str | None]:
+        """The documents' texts by id, of all or of these; None for those that were added as vectors.
+
+        Args:
+            ids: The documents; ids that are not there are left out.
+        """
 
     @abstractmethod
     def query_vectors(self, vectors: Vectors, *, top_k: int = 10) -> list[list[Hit]]:
@@ -152,8 +181,18 @@ class DocumentIndex(ABC):
         """The digest of the content that is stored under each id; None where there is none."""
 
     @abstractmethod
-    def _store(self, ids: Sequence[str], digests: Sequence[str], vectors: Sequence[np.ndarray]) -> None:
+    def _store(
+        self,
+        ids: Sequence[str],
+        digests: Sequence[str],
+        vectors: Sequence[np.ndarray],
+        texts: Sequence[str | None],
+    ) -> None:
         """Store documents, in place of those of the same id."""
+
+    @abstractmethod
+    def _remove(self, ids: Sequence[str]) -> None:
+        """Take out documents that are there."""
 
     def _add_chunk(self, ids: list[str], given: list[Any], as_text: bool) -> int:
         digests = [self._digest(item, as_text) for item in given]
@@ -168,7 +207,13 @@ class DocumentIndex(ABC):
             vectors: Any = encode_texts(self.documents, texts, "document", **options)
         else:
             vectors = [np.asarray(given[row], dtype=np.float32) for row in missing]
-        self._store([ids[row] for row in missing], [digests[row] for row in missing], list(vectors))
+        self._words = None
+        self._store(
+            [ids[row] for row in missing],
+            [digests[row] for row in missing],
+            list(vectors),
+            [given[row] if as_text else None for row in missing],
+        )
         return len(missing)
 
     def _digest(self, item: Any, as_text: bool) -> str:

@@ -13,10 +13,12 @@ import numpy as np
 
 from hf_optical.encoders.encoding import Vectors
 from hf_optical.errors import HFOpticalError, InputError
-from hf_optical.search.index import DocumentIndex, Hit
+from hf_optical.search.hit import Hit
+from hf_optical.search.index import DocumentIndex
 
 _NAMESPACE = uuid.UUID("6f1d1f6a-6d0f-5a53-9b0e-6d1a0d9f4a57")
 _POINTS = 256  # per request
+_SCROLLED = 1_000  # texts per request
 _NUMBERS = 1_000_000  # of a request of token vectors, so that it stays below the servers' limit of 32 MB
 
 
@@ -102,6 +104,23 @@ class QdrantIndex(DocumentIndex):
                     found.append([Hit(point.payload["id"], float(point.score)) for point in answer.points])
         return found
 
+    def texts(self, ids: Sequence[str] | None = None) -> dict[str, str | None]:
+        """See :meth:`~hf_optical.search.index.DocumentIndex.texts`; None also for what older versions stored."""
+        if self._width is None:
+            return {}
+        found: dict[str, str | None] = {}
+        fields: dict[str, Any] = {"with_payload": ["id", "text"], "with_vectors": False}
+        with self._errors():
+            if ids is not None:
+                points = self.client.retrieve(self.collection, ids=[point_id(name) for name in ids], **fields)
+                return {point.payload["id"]: point.payload.get("text") for point in points}
+            place: Any = None
+            while True:
+                points, place = self.client.scroll(self.collection, limit=_SCROLLED, offset=place, **fields)
+                found |= {point.payload["id"]: point.payload.get("text") for point in points}
+                if place is None:
+                    return found
+
     def __len__(self) -> int:
         if self._width is None:
             return 0
@@ -118,7 +137,13 @@ class QdrantIndex(DocumentIndex):
         stored = {str(point.id): point.payload["digest"] for point in points}
         return [stored.get(point_id(name)) for name in ids]
 
-    def _store(self, ids: Sequence[str], digests: Sequence[str], vectors: Sequence[np.ndarray]) -> None:
+    def _store(
+        self,
+        ids: Sequence[str],
+        digests: Sequence[str],
+        vectors: Sequence[np.ndarray],
+        texts: Sequence[str | None],
+    ) -> None:
         with self._errors():
             if self._width is None:
                 self._create(int(vectors[0].shape[-1]))
@@ -129,12 +154,17 @@ class QdrantIndex(DocumentIndex):
                 models.PointStruct(
                     id=point_id(ids[row]),
                     vector=vectors[row].tolist(),
-                    payload={"id": ids[row], "digest": digests[row]},
+                    payload={"id": ids[row], "digest": digests[row], "text": texts[row]},
                 )
                 for row in rows
             ]
             with self._errors():
                 self.client.upsert(self.collection, points=points, wait=True)
+
+    def _remove(self, ids: Sequence[str]) -> None:
+        points = self._models.PointIdsList(points=[point_id(name) for name in ids])
+        with self._errors():
+            self.client.delete(self.collection, points_selector=points, wait=True)
 
     def _create(self, width: int) -> None:
         models = self._models

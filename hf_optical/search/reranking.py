@@ -12,7 +12,7 @@ from hf_optical.encoders.token_means import TokenMeans
 from hf_optical.errors import InputError
 from hf_optical.evaluation.search import search_multi_vector
 from hf_optical.evaluation.token_scoring import EPSILON, Scoring, TokenScoring
-from hf_optical.search.index import Hit
+from hf_optical.search.hit import Hit
 from hf_optical.search.queries import QueryEncoders, query_languages
 
 

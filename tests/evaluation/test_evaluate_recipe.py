@@ -50,6 +50,21 @@ def test_one_document_language(recipe, model, tmp_path, capsys):
     assert "som_Latn -> eng_Latn" in capsys.readouterr().out
 
 
+def test_fused_with_bm25(recipe, model, tmp_path, capsys):
+    folder = _retrieval_folder(tmp_path / "one", ["en"], ["sw"])
+    found = _run(recipe, tmp_path / "out", "--model", model, "--eval", folder, "--hybrid")
+    (entry,) = found["evaluations"]
+    assert entry["bm25"]["recall@1"] == entry["fused"]["recall@1"] == 1.0
+    assert set(entry["tests"]) == {"fused against bm25", "fused against the model alone"}
+    per_query = json.loads((tmp_path / "out" / "per_query.json").read_text())
+    assert {"one/swh_Latn/eng_Latn", "one/swh_Latn/eng_Latn/bm25", "one/swh_Latn/eng_Latn/fused"} == set(per_query)
+    printed = capsys.readouterr().out
+    assert "fused against bm25: " in printed and printed.count("  fused ") >= 1
+    many = _retrieval_folder(tmp_path / "many", ["en", "sw"], ["en", "sw"])
+    with pytest.raises(InputError, match=r"field 'hybrid'.*one language.*--document_languages"):
+        _run(recipe, tmp_path / "out", "--model", model, "--eval", many, "--hybrid")
+
+
 def test_several_document_languages(recipe, model, tmp_path, capsys):
     folder = _retrieval_folder(tmp_path / "many", ["en", "sw"], ["en", "sw"])
     found = _run(recipe, tmp_path / "out", "--model", model, "--eval", folder, "--metric", "map")

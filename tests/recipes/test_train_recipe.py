@@ -234,3 +234,15 @@ def test_a_lexicon_gives_rows_to_words_that_no_sentence_has(recipe, workplace, t
         vectors[name] = model.encode("kijito", normalize_embeddings=True)
     river = load_encoder(workplace["teacher"]).encode("river", normalize_embeddings=True)
     assert vectors["with"] @ river > vectors["without"] @ river
+
+
+def test_a_run_says_what_bm25_finds_and_what_both_find_together(recipe, workplace, capsys):
+    assert call(recipe, workplace, "--hybrid") == 0
+    out = Path(workplace["output_dir"])
+    (entry,) = json.loads((out / "results.json").read_text())["evaluations"]
+    assert entry["bm25"]["recall@10"] is not None and entry["fused"]["recall@10"] is not None
+    assert {"after against bm25", "fused against bm25", "fused against after"} <= set(entry["tests"])
+    per_query = json.loads((out / "per_query.json").read_text())["eval/swh_Latn"]
+    assert set(per_query["fused"]) == set(per_query["after"])
+    printed = capsys.readouterr().out
+    assert "fused against after: " in printed and "  bm25 " in printed.split("Before training")[1]

@@ -14,7 +14,8 @@ from hf_optical.errors import InputError
 from hf_optical.evaluation.search import search_multi_vector
 from hf_optical.evaluation.token_scoring import TokenScoring
 from hf_optical.search import MemoryIndex, TokenReranker
-from hf_optical.search.index import Hit
+from hf_optical.search.hit import Hit
+from hf_optical.search.qdrant import QdrantIndex
 from hf_optical.search.queries import QueryEncoders
 
 WORDS = tiny_models.ENGLISH
@@ -119,8 +120,11 @@ def test_the_recipe_reranks(teacher, tmp_path, capsys):
     best = TokenReranker(teacher).rerank([QUERIES[1]], found, DOCUMENTS, top_k=3)[0]
     assert "after reranking" in printed
     assert [line.split()[2] for line in printed.strip().splitlines()[-3:]] == [hit.id for hit in best]
+    index = ["--location", str(tmp_path / "index")]
+    with QdrantIndex(teacher, location=tmp_path / "index") as kept:  # vectors of another's making: no text is known
+        kept.add(list(DOCUMENTS), vectors=teacher.encode_document(list(DOCUMENTS.values())))
     with pytest.raises(SystemExit):
-        run(recipe.main, recipe.SearchConfig, [*given, "--location", str(tmp_path / "index"), "--rerank", "30"])
+        run(recipe.main, recipe.SearchConfig, [*given, *index, "--rerank", "30"])
     assert "needs the documents' texts" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         run(recipe.main, recipe.SearchConfig, [*given, *documents, "--rerank", "-1"])

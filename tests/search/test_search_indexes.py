@@ -15,7 +15,7 @@ import tiny_models
 
 from hf_optical.errors import HFOpticalError, InputError
 from hf_optical.search import DocumentIndex, MemoryIndex, QueryEncoders
-from hf_optical.search.index import Hit
+from hf_optical.search.hit import Hit
 
 WORDS = tiny_models.ENGLISH
 DOCUMENTS = [" ".join(WORDS[j % 20] for j in (i, 7 * i + 3, 3 * i + 1, i // 20)) for i in range(60)]

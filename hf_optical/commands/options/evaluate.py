@@ -29,6 +29,7 @@ class EvaluateConfig:
     )
     metric: str = option("ndcg@10", "Measure of the intervals and of the tables by language.")
     on_problem: str = option("error", "Of inconsistent sets: 'error' stops; 'warn' names what is left out.")
+    hybrid: bool = option(False, "Also search with BM25, and fuse both by reciprocal ranks: three lines a set.")
     top_k: int = option(1000, "Depth of the rankings.")
     batch_size: int = option(32, "Texts per forward pass.")
     document_cache: str | None = option(None, "Folder that keeps document vectors between runs.", path=True)

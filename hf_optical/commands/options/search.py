@@ -22,6 +22,7 @@ class SearchConfig:
     location: str | None = option(None, "Folder or URL of a Qdrant index; in memory if not given.", path=True)
     collection: str = option("documents", "Collection in it.")
     top_k: int = option(10, "Documents per query.")
+    hybrid: bool = option(False, "Also search the documents' words with BM25, and fuse both by reciprocal ranks.")
     rerank: int = option(0, "Order so many of the documents found anew, token by token; needs --documents.")
     scoring: str = option("maxsim", "Of --rerank: maxsim, soft (queries, passages) or balanced (sentences).")
     mean_bitext: dict[str, str] = option(

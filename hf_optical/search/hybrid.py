@@ -1,0 +1,61 @@
+"""BM25 over the texts of an index, fused with its vectors by reciprocal ranks: what one finds and the other misses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from hf_optical.errors import InputError
+from hf_optical.evaluation.bm25 import Bm25
+from hf_optical.evaluation.fusion import reciprocal_rank_fusion
+from hf_optical.search.hit import Hit
+
+DEPTH = 100
+"""Documents of each searcher that are fused, at least."""
+
+
+class WordSearch:
+    """BM25 in memory over documents that an index holds as vectors.
+
+    For up to some hundred thousand documents; past that, an engine's own sparse vectors serve better.
+
+    Args:
+        texts: Text by document id; None where the index does not know it.
+
+    Raises:
+        InputError: A text is not known, or ``bm25s`` is not installed.
+    """
+
+    def __init__(self, texts: Mapping[str, str | None]) -> None:
+        unknown = [name for name, text in texts.items() if text is None]
+        if unknown:
+            raise InputError(
+                f"the index holds vectors without texts ({len(unknown)} documents, the first is {unknown[0]!r})",
+                "add the documents by text, or search without hybrid",
+            )
+        self._ids = sorted(texts)  # equal scores are ordered the same whatever the engine's own order
+        self._bm25 = Bm25([texts[name] or "" for name in self._ids])
+
+    def query(self, texts: Sequence[str], *, top_k: int) -> list[list[Hit]]:
+        """The best documents of every query that share a word with it, best first."""
+        return [[Hit(self._ids[place], score) for place, score in self._bm25.best(text, top_k)] for text in texts]
+
+
+def fuse(found: Sequence[Sequence[Sequence[Hit]]], top_k: int) -> list[list[Hit]]:
+    """Fuse what several searchers found for the same queries.
+
+    Args:
+        found: For each searcher, its hits of each query.
+        top_k: Documents per query.
+
+    Returns:
+        Hits of each query; the score is the sum of reciprocal ranks.
+
+    Example:
+        >>> fuse([[[Hit("a", 0.9), Hit("b", 0.8)]], [[Hit("b", 7.0)]]], 1)[0][0].id
+        'b'
+    """
+    fused = []
+    for lists in zip(*found, strict=True):
+        scores = reciprocal_rank_fusion([[hit.id for hit in hits] for hits in lists])
+        fused.append([Hit(name, score) for name, score in list(scores.items())[:top_k]])
+    return fused

@@ -7,8 +7,6 @@ Every ``adapters/<code>/`` is an ordinary peft folder (``adapter_config.json``, 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ from torch import Tensor
 
 from hf_optical.data.languages import UnknownLanguageError, known_codes, normalize
 from hf_optical.errors import InputError
-from hf_optical.places import user_path
+from hf_optical.places import user_path, whole_folder
 
 if TYPE_CHECKING:
     from sentence_transformers.base.model import BaseModel
@@ -163,15 +161,11 @@ def write_repository(adapters: LanguageAdapters, folder: Path, *, base: str | No
 
     if base is not None:
         _check_hub_id(base)
-    scratch = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    if base is None:
-        with without_adapters(adapters.inner):
-            adapters.model.save_pretrained(str(scratch))
-    write_adapters(adapters, scratch, {"id": base, "revision": revision} if base is not None else {"path": "."})
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(scratch, folder)
+    with whole_folder(folder) as scratch:
+        if base is None:
+            with without_adapters(adapters.inner):
+                adapters.model.save_pretrained(str(scratch))
+        write_adapters(adapters, scratch, {"id": base, "revision": revision} if base is not None else {"path": "."})
 
 
 def load_all(

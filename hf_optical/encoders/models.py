@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from torch import nn
 from hf_optical.encoders.limits import limits_of
 from hf_optical.encoders.model_folder import LOAD_ERRORS, check_model_folder, check_weights, first_line, whole_weights
 from hf_optical.errors import HFOpticalError, InputError
-from hf_optical.places import user_path
+from hf_optical.places import user_path, whole_folder
 
 logger = logging.getLogger(__name__)
 
@@ -82,13 +80,8 @@ def _loaded(name_or_path: str, device: str | None, revision: str | None) -> Base
 
 def save_whole(model: BaseModel, folder: str | Path) -> None:
     """Save a model so that the folder is complete or absent, also after a kill: written beside, then renamed."""
-    folder = Path(folder)
-    scratch = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.parent.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(str(scratch))
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(scratch, folder)
+    with whole_folder(folder) as scratch:
+        model.save_pretrained(str(scratch))
 
 
 def set_dropout(model: nn.Module, probability: float) -> None:

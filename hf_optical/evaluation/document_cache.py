@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,7 @@ from hf_optical.encoders.encoding import (
     resolve_interaction,
 )
 from hf_optical.encoders.token_vectors import TokenVectors
-from hf_optical.places import user_path
+from hf_optical.places import user_path, whole_folder
 
 
 class DocumentCache:
@@ -86,14 +84,9 @@ class DocumentCache:
     ) -> Vectors:
         kind = options["interaction"]
         if not place.is_dir():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            scratch = Path(tempfile.mkdtemp(dir=place.parent, prefix=".writing-"))
-            try:
+            with whole_folder(place, keep_first=True) as scratch:  # another process may write the same key
                 blocks = encode_blocks(model, texts, role, **options)
                 (_write_dense if kind == "dense" else _write_tokens)(scratch, blocks, len(texts))
-                _move(scratch, place)
-            finally:
-                shutil.rmtree(scratch, ignore_errors=True)
         values = np.load(place / "values.npy", mmap_mode="r" if len(texts) else None)
         if kind == "dense":
             return values
@@ -178,12 +171,3 @@ def _write_tokens(folder: Path, blocks: Any, n: int) -> None:
     raw.unlink()
     np.save(folder / "starts.npy", starts)
     np.save(folder / "lengths.npy", lengths)
-
-
-def _move(scratch: Path, place: Path) -> None:
-    try:
-        os.replace(scratch, place)
-    except OSError:
-        # Another process was first; its content has the same key.
-        if not place.is_dir():
-            raise

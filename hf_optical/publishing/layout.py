@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_optical.errors import HFOpticalError, InputError, NonFiniteError
+from hf_optical.places import whole_folder
 from hf_optical.results.files import RESULTS_FILE, write_json
 
 PROVENANCE_FILE = "provenance.json"
@@ -25,7 +25,7 @@ _LASTING = ("Transformer", "Pooling", "Dense", "Normalize")  # known to every re
 
 
 @contextmanager
-def whole_folder(folder: str | Path, marks: Sequence[str] = (PROVENANCE_FILE,)) -> Iterator[Path]:
+def publication_folder(folder: str | Path, marks: Sequence[str] = (PROVENANCE_FILE,)) -> Iterator[Path]:
     """Yield a scratch folder that becomes ``folder`` if the block ends well, and is removed if not.
 
     Args:
@@ -40,13 +40,9 @@ def whole_folder(folder: str | Path, marks: Sequence[str] = (PROVENANCE_FILE,)) 
     ours = all((folder / mark).exists() for mark in marks)
     if folder.exists() and not ours and (folder.is_file() or any(folder.iterdir())):
         raise InputError("holds files that this recipe did not write", "choose another folder", path=folder)
-    scratch = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(scratch, ignore_errors=True)
     try:
-        scratch.mkdir(parents=True)
-        yield scratch
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(scratch, folder)
+        with whole_folder(folder) as scratch:
+            yield scratch
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise HFOpticalError(

@@ -20,8 +20,8 @@ from hf_optical.publishing.layout import (
     copy_adapters,
     copy_model,
     name_modules,
+    publication_folder,
     read_results,
-    whole_folder,
     write_provenance,
 )
 from hf_optical.publishing.provenance import bitext_of, data_provenance, find_teacher
@@ -87,7 +87,7 @@ def build(publication: Publication, folder: str | Path, *, show_progress: bool =
     )
     places = publication.data or [item.rpartition("=")[2] for item in bitext_of(config)]
     data = data_provenance(results.get("data", ()), places)
-    with whole_folder(folder) as scratch:
+    with publication_folder(folder) as scratch:
         copy_model(run / "model", scratch)
         model: Any = load_encoder(str(scratch), device="cpu")
         trimming = _trim(publication, scratch, model, show_progress) if publication.trim_texts else None

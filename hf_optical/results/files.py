@@ -7,7 +7,6 @@ import math
 import os
 import platform
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_optical.places import user_path
+from hf_optical.places import user_path, whole_file
 
 if TYPE_CHECKING:
     from hf_optical.results.records import Evaluation
@@ -94,16 +93,8 @@ def write_results(
 def write_json(path: Path, content: Any) -> Path:
     """Write JSON through a temporary file in the same folder, so that a reader never sees half of it."""
     text = json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False)
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text + "\n")
-        # mkstemp makes files for the owner alone; results are for anyone who may read the folder.
-        os.chmod(scratch, 0o644)
-        os.replace(scratch, path)
-    finally:
-        if os.path.exists(scratch):
-            os.unlink(scratch)
+    with whole_file(path) as scratch:
+        scratch.write_text(text + "\n", encoding="utf-8")
     return path
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hf_optical.errors import InputError
 from hf_optical.evaluation.document_cache import DocumentCache
+from hf_optical.places import whole_folder
 from hf_optical.results.files import plain
 
 
@@ -57,16 +55,8 @@ class SharedFolder:
         place = self._place(decisive)
         if place is None or place.is_dir():
             return
-        place.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=place.parent, prefix=".writing-"))
-        try:
+        with whole_folder(place, keep_first=True) as scratch:  # another run may be first with the same student
             student.save_pretrained(str(scratch))
-            os.replace(scratch, place)
-        except OSError:
-            if not place.is_dir():  # else another run was first with the same student
-                raise
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
 
     def _place(self, decisive: Mapping[str, Any]) -> Path | None:
         if self._folder is None:

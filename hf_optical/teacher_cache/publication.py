@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import torch
 
 from hf_optical.errors import InputError
-from hf_optical.publishing.layout import CARD_FILE, whole_folder
+from hf_optical.publishing.layout import CARD_FILE, publication_folder
 from hf_optical.results.files import write_json
 from hf_optical.teacher_cache.card import dataset_card
 from hf_optical.teacher_cache.identity import KEY_BYTES
@@ -61,7 +61,7 @@ def build_dataset(cache: str | Path, folder: str | Path, *, licence: str, repo_i
         raise InputError("the cache has no texts yet", "fill it first", path=cache)
     contents = {}
     count = len(manifest.shards)
-    with whole_folder(folder, (MANIFEST_FILE, _DATA)) as scratch:
+    with publication_folder(folder, (MANIFEST_FILE, _DATA)) as scratch:
         (scratch / _DATA).mkdir()
         for number, entry in enumerate(tqdm(manifest.shards, desc="Writing Parquet", disable=manifest.bytes < 1e9)):
             check_shard(cache, entry)

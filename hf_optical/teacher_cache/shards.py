@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from torch import Tensor
 
 from hf_optical.data.fingerprint import file_hash
 from hf_optical.errors import InputError
+from hf_optical.places import whole_file
 
 _SHORT_IDS = 65_536
 
@@ -91,28 +90,19 @@ def write_shard(path: Path, shard: Shard, identity: str, cosine: float) -> Shard
     Raises:
         OSError: It cannot be written; nothing is left then.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-    os.close(handle)
-    scratch = Path(name)
     try:
-        save_file(shard.tensors(), scratch, metadata={"identity": identity})
-        entry = ShardEntry(
-            file=path.name,
-            texts=len(shard.lengths),
-            tokens=len(shard.tokens),
-            bytes=scratch.stat().st_size,
-            sha256=file_hash(scratch),
-            cosine=cosine,
-        )
-        with scratch.open("rb") as stream:
-            os.fsync(stream.fileno())
-        os.chmod(scratch, 0o644)
-        os.replace(scratch, path)
+        with whole_file(path) as scratch:
+            save_file(shard.tensors(), scratch, metadata={"identity": identity})
+            return ShardEntry(
+                file=path.name,
+                texts=len(shard.lengths),
+                tokens=len(shard.tokens),
+                bytes=scratch.stat().st_size,
+                sha256=file_hash(scratch),
+                cosine=cosine,
+            )
     except SafetensorError as error:  # it reports a full disk in its own class
         raise OSError(f"{path}: {error}") from error
-    finally:
-        scratch.unlink(missing_ok=True)
-    return entry
 
 
 def open_shard(path: Path) -> Shard:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import logging
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 __all__ = ["Collected", "write_folder"]
+
+from hf_optical.places import whole_folder
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +53,7 @@ def write_folder(found: Collected, folder: Path, about: dict[str, Any]) -> Path:
     Returns:
         ``folder``.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
-    try:
+    with whole_folder(folder, keep_first=True) as scratch:
         counts: dict[str, int] = {}
         left_out: list[str] = []
         for language, rows in found.queries.items():
@@ -77,9 +74,6 @@ def write_folder(found: Collected, folder: Path, about: dict[str, Any]) -> Path:
             logger.warning("%s: %d queries have no positive judgement; see left_out.tsv", folder, len(left_out))
         note = {**about, "counts": counts, "left_out": len(left_out)}
         (scratch / "source.json").write_text(json.dumps(note, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        _move(scratch, folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return folder
 
 
@@ -109,12 +103,3 @@ def _write_texts(path: Path, rows: Iterable[Text]) -> int:
             stream.write(json.dumps(content, ensure_ascii=False).encode() + b"\n")
             count += 1
     return count
-
-
-def _move(scratch: Path, folder: Path) -> None:
-    scratch.chmod(0o755)  # mkdtemp makes folders for the owner alone
-    try:
-        os.replace(scratch, folder)
-    except OSError:
-        if not folder.is_dir():
-            raise

@@ -1,0 +1,102 @@
+"""Files and folders that are written whole or not at all, also where a process is killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["whole_file", "whole_folder"]
+
+_PREFIX = ".writing-"  # what a killed process leaves behind is known by it
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """A file to write beside the one that is meant, which it replaces at the end of the block.
+
+    Args:
+        path: The file; its folder is made where it is absent.
+
+    Yields:
+        An empty file in the same folder. After an error it is removed, and what was at ``path`` is as it was.
+
+    Raises:
+        OSError: The folder cannot be written.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with whole_file(Path(folder) / "a.txt") as scratch:
+        ...         _ = scratch.write_text("all of it")
+        ...     (Path(folder) / "a.txt").read_text(), len(list(Path(folder).iterdir()))
+        ('all of it', 1)
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX)
+    os.close(handle)
+    scratch = Path(name)
+    try:
+        yield scratch
+        with scratch.open("rb") as stream:
+            os.fsync(stream.fileno())
+        scratch.chmod(0o644)  # mkstemp makes files for the owner alone; results are for anyone who may read the folder
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: str | Path, *, keep_first: bool = False) -> Iterator[Path]:
+    """A folder to fill beside the one that is meant, which it replaces at the end of the block.
+
+    Args:
+        path: The folder; its parent is made where it is absent.
+        keep_first: Where another process has made the folder meanwhile, keep that one. For folders whose name says
+            what they hold, such as those of caches.
+
+    Yields:
+        An empty folder with the same parent. After an error it is removed, and what was at ``path`` is as it was.
+
+    Raises:
+        OSError: The parent cannot be written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=_PREFIX))
+    try:
+        yield scratch
+        scratch.chmod(0o755)  # mkdtemp makes folders for the owner alone
+        if keep_first:
+            _move_unless_there(scratch, path)
+        else:
+            _replace(scratch, path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _move_unless_there(scratch: Path, path: Path) -> None:
+    try:
+        os.replace(scratch, path)
+    except OSError:
+        if not path.is_dir():
+            raise
+
+
+def _replace(scratch: Path, path: Path) -> None:
+    """Put one folder in the place of another; a folder that is not empty cannot be replaced in one move."""
+    old = Path(tempfile.mkdtemp(dir=path.parent, prefix=_PREFIX)) / "old"
+    try:
+        if path.exists():
+            os.replace(path, old)
+        try:
+            os.replace(scratch, path)
+        except OSError:
+            if old.exists():
+                os.replace(old, path)
+            raise
+    finally:
+        shutil.rmtree(old.parent, ignore_errors=True)

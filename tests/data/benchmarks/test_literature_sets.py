@@ -244,7 +244,7 @@ def test_a_folder_of_the_same_name_wins(tmp_path, monkeypatch):
         ("ciral:so+sw", "found 2 languages; each has its own queries"),
         ("clirmatrix:sw", "found 'sw' where a pair of languages is expected"),
         ("xquad_r:en:a:b", "found 3 parts"),
-        ("belebele:klingon", "unknown language 'klingon'"),
+        ("belebele:nosuchtongue", "unknown language 'nosuchtongue'"),
         ("xquad_r@nowhere", "nowhere: no such folder"),
         # Nothing can be fetched here: one error that says what to do.
         ("belebele:sw", r"belebele: .*cannot be reached \(\w+.*give the folder: belebele@FOLDER"),

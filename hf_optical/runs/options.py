@@ -109,6 +109,13 @@ class TrainConfig:
         None, "Put before every query, and saved with the model; the student's own if not given."
     )
     passage_prompt: str | None = option(None, "Put before every passage, likewise.")
+    index_rows: str | None = option(
+        None,
+        "The index's own documents, text and vector: a folder with vectors.npy, a Parquet file, or a Qdrant collection "
+        "as LOCATION#COLLECTION. A student of another encoder is mapped onto them too.",
+    )
+    index_text_field: str | None = option(None, "Column of the text in it; guessed if not given.")
+    index_vector_field: str | None = option(None, "Column or name of the vector in it; guessed if not given.")
     vocab_size: int = option(40_000, "Vocabulary of a grown student (extend, replace).")
     num_layers: int | None = option(None, "Layers of a grown student; all of the teacher's if not given.")
     row_init: str = option(

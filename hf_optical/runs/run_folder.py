@@ -22,6 +22,7 @@ _WRITTEN = (
     "per_query.json",
     "model",
     "untrained",
+    "start.json",
     "figures",
     "publication",
     "checkpoint-*",

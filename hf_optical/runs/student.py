@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,24 @@ from accelerate import PartialState
 
 from hf_optical.adapters import LanguageAdapters
 from hf_optical.adapters.files import load_all
+from hf_optical.data.vector_rows import VectorRows
 from hf_optical.encoders.models import load_encoder, save_whole, set_dropout
 from hf_optical.evaluation.document_cache import fingerprint
 from hf_optical.losses import reads_english as reads_english_term
 from hf_optical.results import table_rows
-from hf_optical.results.files import versions
+from hf_optical.results.files import versions, write_json
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.options import DENSE_OBJECTIVE, TrainConfig
 from hf_optical.runs.shared_folder import SharedFolder
 from hf_optical.runs.training_data import TrainingData
 from hf_optical.students import starting_student
+from hf_optical.students.adapt import StartReport
 from hf_optical.students.grow import VOCABULARIES
 from hf_optical.students.start import ALIGNED
 from hf_optical.training.checkpoints import check_checkpoint, last_whole_checkpoint
 from hf_optical.training.lexical_stage import inject_lexicon
 
+START_FILE = "start.json"
 _OF_THE_STUDENT = (
     "student",
     "row_init",
@@ -90,6 +94,8 @@ def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: Evalua
         seed=config.seed,
         reads_english=reads_english,
         on_grown=(lambda model: panels.measure(table_rows.BEFORE, model)) if config.measure_start else None,
+        index=index_of_run(config),
+        on_report=lambda report: _keep_start(report, Path(config.output_dir)),
     )
     if config.measure_start and config.student in ("extend", "replace") and config.row_init in ALIGNED:
         panels.measure(table_rows.INITIALIZED, student)
@@ -106,6 +112,28 @@ def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: Evalua
             panels.measure(table_rows.INJECTED, student)
     shared.keep_student(student, decisive)
     return student
+
+
+def index_of_run(config: TrainConfig) -> VectorRows | None:
+    """The index's own rows, if they are given."""
+    if config.index_rows is None:
+        return None
+    return VectorRows(
+        config.index_rows, text_field=config.index_text_field, vector_field=config.index_vector_field
+    )
+
+
+def _keep_start(report: StartReport, output: Path) -> None:
+    """Say how the student came to the teacher's space, and keep it for results.json, also of a run that is resumed."""
+    print(f"Student: {report.sentence()}")
+    output.mkdir(parents=True, exist_ok=True)
+    write_json(output / START_FILE, report.as_dict())
+
+
+def start_report(output: Path) -> dict[str, Any] | None:
+    """What was kept of the student's start; ``None`` for one grown from the teacher."""
+    file = output / START_FILE
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
 def _decisive(config: TrainConfig, teacher: Any, data: TrainingData, reads_english: bool) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.options import DENSE_OBJECTIVE, TrainConfig, on_cpu
 from hf_optical.runs.run_folder import claim, remove
 from hf_optical.runs.shared_folder import SharedFolder
-from hf_optical.runs.student import load, save, student_of_run
+from hf_optical.runs.student import load, save, start_report, student_of_run
 from hf_optical.runs.teacher_cache import FOLDER, cache_folder, cache_report
 from hf_optical.runs.token_means import save_token_means
 from hf_optical.runs.training_data import TrainingData, bitext_by_language, read_training_data
@@ -187,6 +187,7 @@ def _finish(
         adapters=adapted,
         doctor=verdicts,
         **({"teacher_cache": report} if (report := cache_report(trainer)) else {}),
+        **({"start": start} if (start := start_report(output)) else {}),
         **({"realised": drawn} if (drawn := realised_counts(trainer)) else {}),
     )
     if not config.keep_checkpoints:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,10 @@ from torch import nn
 
 from hf_optical.encoders.model_folder import LOAD_ERRORS, check_model_folder, check_weights, first_line, whole_weights
 from hf_optical.encoders.parts import Encoder, assembled, tokenizer_of, transformer_of
+from hf_optical.encoders.shared_space import SharedSpace, measure_shared_space
 from hf_optical.errors import InputError
+from hf_optical.students.map_choice import FEWEST_PAIRS, MapReport
+from hf_optical.students.mapped import IndexRows, mapped_student
 
 # In single precision whatever the files hold, and never from pickled weights.
 _HOW = {"dtype": torch.float32, "use_safetensors": True}
@@ -25,31 +30,95 @@ _CLASSES: dict[str, type[SentenceTransformer] | type[MultiVectorEncoder]] = {
 }
 
 
-def adapt_student(model_name_or_path: str | Path, teacher: Encoder, seed: int = 0) -> Encoder:
-    """Make a student of an encoder that already reads the new language, such as XLM-R.
+@dataclass(frozen=True)
+class StartReport:
+    """How another encoder came to the teacher's space.
 
-    A complete Sentence Transformers model of the teacher's class and output width is used as it is. From anything else
-    its transformer is taken, a `Dense` maps its tokens to the teacher's token width where the two differ, and copies of
-    the teacher's later modules follow (pooling, projection, normalisation, masks). The saved student alone can then
-    query the teacher's index.
+    Attributes:
+        space: Whether it was there already; ``None`` where the widths or classes alone say no.
+        map: How the map was chosen; ``None`` where none was fitted.
+    """
+
+    space: SharedSpace | None
+    map: MapReport | None
+
+    def sentence(self) -> str:
+        """For people."""
+        parts = [part.sentence() for part in (self.space, self.map) if part is not None]
+        if self.map is None:
+            parts.append("it is used as it is" if self.space is not None else "its map into that space is random")
+        return "; ".join(parts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``results.json``."""
+        return {
+            "space": None if self.space is None else {**vars(self.space), "same": self.space.same},
+            "map": None if self.map is None else self.map.as_dict(),
+        }
+
+
+def adapt_student(
+    model_name_or_path: str | Path,
+    teacher: Encoder,
+    seed: int = 0,
+    *,
+    pairs: tuple[Sequence[str], Sequence[str]] | None = None,
+    index: IndexRows | None = None,
+    on_report: Callable[[StartReport], None] | None = None,
+) -> Encoder:
+    """Make a student of an encoder that already reads the new language, such as XLM-R or a multilingual retriever.
+
+    A complete Sentence Transformers model is used as it is if it has the teacher's class and measurably lives in the
+    teacher's space (:func:`~hf_optical.encoders.shared_space.measure_shared_space`; equal width is no evidence). From
+    anything else its transformer is taken, a `Dense` maps its tokens to the teacher's, and copies of the teacher's
+    later modules follow (pooling, projection, normalisation, masks). With ``pairs`` that `Dense` is fitted in closed
+    form (:func:`~hf_optical.students.mapped.mapped_student`), so that the student starts in the teacher's space;
+    without, it is a random one that keeps angles. The saved student alone can then query the teacher's index.
 
     Args:
         model_name_or_path: A Hub id or a local folder, of a transformers encoder or a Sentence Transformers model.
         teacher: The teacher; not changed.
-        seed: Seeds the new `Dense`.
+        seed: Seeds what is drawn.
+        pairs: English sentences and their translations, to measure the spaces and to fit the map; with fewer than 20
+            none is fitted.
+        index: The teacher's own documents with their vectors, to fit the map on too.
+        on_report: Called with what was measured and fitted, where something was.
 
     Returns:
-        A new model of the teacher's class in single precision, with the teacher's similarity function. A model used as
-        it is keeps its own prompts if it has any; otherwise the prompts are the teacher's.
+        A new model of the teacher's class in single precision, with the teacher's similarity function. It keeps its own
+        prompts if it has any and was not given a random `Dense`; otherwise the prompts are the teacher's.
 
     Raises:
-        InputError: If the id cannot be reached, the folder is missing, or it holds no model that can be loaded.
+        InputError: If the id cannot be reached, the folder is missing, it holds no model that can be loaded, or there
+            are too few pairs.
 
     Example:
         >>> adapt_student("FacebookAI/xlm-roberta-base", teacher)  # doctest: +SKIP
         SentenceTransformer(...)
     """
-    name = str(model_name_or_path)
+    report = on_report if on_report is not None else _ignore
+    complete, transformer = _loaded(str(model_name_or_path), teacher)
+    space = None
+    if complete is not None and _width(complete) == _width(teacher):
+        space = measure_shared_space(complete, teacher, *(pairs or ()))
+        if space.same or pairs is None or len(pairs[0]) < FEWEST_PAIRS:
+            report(StartReport(space, None))
+            return _as_it_is(complete, teacher)
+    _carry_settings(transformer, transformer_of(teacher))
+    if pairs is None or len(pairs[0]) < FEWEST_PAIRS:
+        report(StartReport(space, None))
+        return assembled(teacher, [transformer, *_projection(transformer, transformer_of(teacher), seed)])
+    student, chosen = mapped_student(transformer, teacher, *pairs, complete=complete, index=index, seed=seed)
+    report(StartReport(space, chosen))
+    return student
+
+
+def _ignore(report: StartReport) -> None:
+    pass
+
+
+def _loaded(name: str, teacher: Encoder) -> tuple[SentenceTransformer | MultiVectorEncoder | None, Transformer]:
+    """The whole model, if there is one, and its transformer."""
     looks_like_path = Path(name).is_absolute() or name.startswith(("./", "../", "~")) or name.count("/") > 1
     if looks_like_path and not Path(name).is_dir():
         raise InputError("there is no such folder", "give a local folder of a model, or a Hub id", path=name)
@@ -57,7 +126,8 @@ def adapt_student(model_name_or_path: str | Path, teacher: Encoder, seed: int = 
         check_model_folder(Path(name))
     try:
         with whole_weights(name):
-            found: Any = _found(name, teacher)
+            complete = _complete(name, teacher)
+            transformer = _transformer(name) if complete is None else None
     except InputError:
         raise
     except LOAD_ERRORS as error:
@@ -67,19 +137,9 @@ def adapt_student(model_name_or_path: str | Path, teacher: Encoder, seed: int = 
             f"no encoder could be loaded from {name!r} ({first_line(error)})",
             f"{hint}check the id and the network, or give a local folder that holds the model",
         ) from error
+    found: Any = complete if complete is not None else transformer
     check_weights(found, name)
-    if not isinstance(found, Transformer):
-        return _as_it_is(found, teacher)
-    _carry_settings(found, transformer_of(teacher))
-    return assembled(teacher, [found, *_projection(found, transformer_of(teacher), seed)])
-
-
-def _found(name: str, teacher: Encoder) -> Any:
-    """The whole model, where it can be used as it is; else its transformer alone."""
-    complete = _complete(name, teacher)
-    if complete is not None and _width(complete) == _width(teacher):
-        return complete
-    return transformer_of(complete) if complete is not None else _transformer(name)
+    return complete, transformer if transformer is not None else transformer_of(found)
 
 
 def _complete(name: str, teacher: Encoder) -> SentenceTransformer | MultiVectorEncoder | None:

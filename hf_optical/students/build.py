@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from hf_optical.encoders.parts import Encoder
 from hf_optical.errors import InputError
-from hf_optical.students.adapt import adapt_student
+from hf_optical.students.adapt import StartReport, adapt_student
 from hf_optical.students.embedding_init import Lexicon
 from hf_optical.students.grow import VOCABULARIES, grow_student
+from hf_optical.students.mapped import IndexRows
 
 
 def build_student(
@@ -19,6 +20,10 @@ def build_student(
     num_layers: int | None = None,
     lexicon: Lexicon | None = None,
     seed: int = 0,
+    *,
+    pairs: tuple[Sequence[str], Sequence[str]] | None = None,
+    index: IndexRows | None = None,
+    on_report: Callable[[StartReport], None] | None = None,
 ) -> Encoder:
     """Grow a student from the teacher, or adapt another encoder.
 
@@ -31,6 +36,9 @@ def build_student(
         num_layers: How many of the teacher's layers a grown student keeps; None for all.
         lexicon: Words of the new language -> English translations, for the first rows of new pieces.
         seed: Seeds what is drawn at random.
+        pairs: English sentences and their translations, on which another encoder is mapped into the teacher's space.
+        index: The teacher's documents with their vectors, for the same.
+        on_report: Called with how another encoder came to the teacher's space.
 
     Returns:
         A new model of the teacher's class.
@@ -51,4 +59,4 @@ def build_student(
                 f"leave {name} out, or use one of {', '.join(VOCABULARIES)}",
                 field=name,
             )
-    return adapt_student(kind_or_id, teacher, seed)
+    return adapt_student(kind_or_id, teacher, seed, pairs=pairs, index=index, on_report=on_report)

@@ -10,9 +10,15 @@ from datasets import Dataset
 
 from hf_optical.encoders.parts import Encoder
 from hf_optical.errors import InputError
+<<<<<<< HEAD
 from hf_optical.students.bitext_init import TRANSPORT, initialise_from_bitext
+=======
+from hf_optical.students.adapt import StartReport
+from hf_optical.students.bitext_init import initialise_from_bitext
+>>>>>>> ce24138 (A student of another encoder starts in the teacher's space: a map in closed form, chosen on held-out pairs; equal width is measured, not believed)
 from hf_optical.students.build import build_student
 from hf_optical.students.grow import VOCABULARIES
+from hf_optical.students.mapped import IndexRows
 
 ROW_INITS = ("transport", "bitext", "surface")
 ALIGNED = ("transport", "bitext")
@@ -30,8 +36,10 @@ def starting_student(
     seed: int = 0,
     reads_english: bool = False,
     on_grown: Callable[[Encoder], None] | None = None,
+    index: IndexRows | None = None,
+    on_report: Callable[[StartReport], None] | None = None,
 ) -> Encoder:
-    """Grow or adapt a student, and give the rows of a grown one their first meaning.
+    """Grow or adapt a student: rows of a grown one get their first meaning, another encoder the teacher's space.
 
     Args:
         kind_or_id: ``"copy"``, ``"extend"``, ``"replace"``, or an encoder's id or folder.
@@ -46,6 +54,8 @@ def starting_student(
         seed: Of what is drawn.
         reads_english: The student is to read English too: rows of the teacher's own pieces keep their meaning.
         on_grown: Called with the student before its rows are aligned, to measure it, say.
+        index: The teacher's documents with their vectors, on which another encoder is mapped too.
+        on_report: Called with how another encoder came to the teacher's space.
 
     Returns:
         A new model of the teacher's class.
@@ -57,7 +67,9 @@ def starting_student(
         raise InputError(f"is {row_init!r}", f"use one of {', '.join(ROW_INITS)}", field="row_init")
     torch.manual_seed(seed)
     grown = kind_or_id in VOCABULARIES
-    options: dict[str, Any] = {"vocab_size": vocab_size} if grown else {}
+    options: dict[str, Any] = {"vocab_size": vocab_size}
+    if not grown:
+        options = {"pairs": (rows["source"][:], rows["translation"][:]), "index": index, "on_report": on_report}
     student = build_student(kind_or_id, teacher, rows["translation"], num_layers=num_layers, seed=seed, **options)
     if on_grown is not None:
         on_grown(student)

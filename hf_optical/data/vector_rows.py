@@ -1,0 +1,220 @@
+"""Rows of an index, text and vector, streamed from where it is kept: a folder, a Parquet file, a Qdrant collection."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hf_optical.data.tables import Fault, read_records, renamed
+from hf_optical.data.texts import text_fault
+from hf_optical.errors import InputError, NonFiniteError
+
+VECTORS_FILE = "vectors.npy"
+TEXT_NAMES = ("text", "passage", "content", "document", "chunk", "page_content", "body")
+VECTOR_NAMES = ("vector", "embedding", "embeddings", "emb", "vectors")
+_BLOCK = 1_024
+
+Block = tuple[list[str], np.ndarray]
+
+
+class VectorRows:
+    """The rows of an index, read anew each time it is iterated over, in blocks of 1,024.
+
+    Args:
+        source: One of
+
+            - a folder with ``vectors.npy``, ``(n, d)``, and the texts in the same order in one JSONL, TSV, CSV or
+              Parquet file (``.gz`` too) with a column of text;
+            - a Parquet file with a column of text and one of vectors;
+            - ``LOCATION#COLLECTION``: a Qdrant collection, by the URL of a server or the folder of its local mode
+              (extra ``index``), whose points carry their text. A key is read from ``QDRANT_API_KEY``.
+        text_field: Column or payload field of the text; guessed if not given.
+        vector_field: Column of the vector, or the name of a Qdrant vector; guessed if not given.
+
+    Raises:
+        InputError: Nothing of the kind is there, the columns are not, or numbers of texts and vectors differ; while
+            reading: a row without text, vectors of unequal width. Names the row.
+        NonFiniteError: While reading: a vector is not finite.
+
+    Example:
+        ::
+
+            for texts, vectors in VectorRows("index.parquet"):
+                ...  # 1,024 strings and an array (1024, d)
+    """
+
+    def __init__(self, source: str, *, text_field: str | None = None, vector_field: str | None = None) -> None:
+        self.source, self._text, self._vector = source, text_field, vector_field
+        location, mark, collection = source.rpartition("#")
+        path = Path(source)
+        if mark and not path.exists():
+            self._read: Any = lambda: self._qdrant(location, collection)
+        elif path.is_dir():
+            self._read = lambda: self._folder(path)
+        elif path.is_file():
+            self._read = lambda: self._parquet(path)
+        else:
+            raise InputError(
+                "there is no such index",
+                f"give a folder with {VECTORS_FILE} and the texts, a Parquet file, or LOCATION#COLLECTION of Qdrant",
+                path=source,
+            )
+
+    def __iter__(self) -> Iterator[Block]:
+        row, width = 0, None
+        for texts, vectors in self._read():
+            width = vectors.shape[1] if width is None else width
+            self._check(texts, vectors, row, width)
+            row += len(texts)
+            yield texts, vectors
+        if not row:
+            raise InputError("the index is empty", "give one that has documents", path=self.source)
+
+    def _check(self, texts: Sequence[Any], vectors: np.ndarray, before: int, width: int) -> None:
+        for number, text in enumerate(texts, start=before + 1):
+            if fault := text_fault(text):
+                raise InputError(
+                    fault, "fill it, or leave the row out", path=self.source, row=number, field=self._text or "text"
+                )
+        if vectors.shape[1] != width:
+            raise InputError(
+                f"the vector has {vectors.shape[1]} numbers and the first one had {width}",
+                "give the vectors of one model",
+                path=self.source,
+                row=before + 1,
+            )
+        bad = ~np.isfinite(vectors).all(axis=1)
+        if bad.any():
+            raise NonFiniteError(
+                f"{self.source}, row {before + 1 + int(bad.argmax())}: the vector is not finite (NaN or infinity). "
+                "Remedy: encode the row again, or leave it out."
+            )
+
+    def _folder(self, folder: Path) -> Iterator[Block]:
+        file = folder / VECTORS_FILE
+        if not file.is_file():
+            raise InputError(f"there is no {VECTORS_FILE}", "put the vectors there, (documents, width)", path=folder)
+        tables = [path for path in sorted(folder.iterdir()) if _is_table(path)]
+        if len(tables) != 1:
+            raise InputError(
+                f"found {len(tables)} tables of texts beside {VECTORS_FILE}",
+                "put one there, of the texts in the order of the vectors",
+                path=folder,
+            )
+        vectors = np.load(file, mmap_mode="r")
+        if vectors.ndim != 2:
+            raise InputError(f"holds an array of shape {vectors.shape}", "give one of (documents, width)", path=file)
+        start, texts = 0, []
+        records = read_records(tables[0])
+        column = _column(list(records.columns), self._text, TEXT_NAMES, tables[0])
+        for number, row in renamed(records.rows, records.columns) if records.first is not None else records.rows:
+            if isinstance(row, Fault):
+                raise InputError(row.problem, "correct the row", path=tables[0], row=number, field=row.field)
+            texts.append(row.get(column))
+            if len(texts) == _BLOCK:
+                yield self._paired(texts, vectors, start)
+                start, texts = start + len(texts), []
+        if texts:
+            yield self._paired(texts, vectors, start)
+        if start + len(texts) != len(vectors):
+            raise InputError(
+                f"there are {start + len(texts)} texts and {len(vectors)} vectors",
+                "give one vector for each text, in the same order",
+                path=folder,
+            )
+
+    @staticmethod
+    def _paired(texts: list[str], vectors: np.ndarray, start: int) -> Block:
+        found = np.asarray(vectors[start : start + len(texts)], dtype=np.float32)
+        return texts[: len(found)], found
+
+    def _parquet(self, path: Path) -> Iterator[Block]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            table = pq.ParquetFile(path)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(
+                f"is no Parquet file ({str(error).splitlines()[0][:120]})",
+                "give a Parquet file with text and vector, or a folder",
+                path=path,
+            ) from error
+        names = table.schema_arrow.names
+        text = _column(names, self._text, TEXT_NAMES, path)
+        vector = _column(names, self._vector, VECTOR_NAMES, path)
+        row = 0
+        for batch in table.iter_batches(batch_size=_BLOCK, columns=[text, vector]):
+            texts, lists = batch.column(text).to_pylist(), batch.column(vector).to_pylist()
+            widths = {None if one is None else len(one) for one in lists}
+            if len(widths) != 1 or None in widths:
+                known = [None if one is None else len(one) for one in lists]
+                wrong = next(place for place, width in enumerate(known) if width is None or width != known[0])
+                raise InputError(
+                    f"the vector has {known[wrong] or 'no'} numbers, the first one of its block {known[0]}",
+                    "give every row a vector of the same width",
+                    path=path,
+                    row=row + wrong + 1,
+                    field=vector,
+                )
+            row += len(texts)
+            yield texts, np.asarray(lists, dtype=np.float32)
+
+    def _qdrant(self, location: str, collection: str) -> Iterator[Block]:
+        try:
+            from qdrant_client import QdrantClient
+        except ImportError as error:
+            raise InputError("qdrant-client is not installed", "pip install 'hf-optical[index]'") from error
+        server = location.startswith(("http://", "https://"))
+        if not server and not Path(location).is_dir():
+            raise InputError("there is no such folder", "give the URL or folder of a Qdrant index", path=location)
+        key = {"api_key": os.environ.get("QDRANT_API_KEY")} if server else {}
+        client: Any = QdrantClient(url=location, **key) if server else QdrantClient(path=location)
+        try:
+            if not client.collection_exists(collection):
+                raise InputError(f"has no collection {collection!r}", "name one that it has", path=location)
+            offset: Any = None
+            while True:
+                points, offset = client.scroll(
+                    collection, limit=_BLOCK, offset=offset, with_payload=True, with_vectors=True
+                )
+                if points:
+                    payloads = [point.payload or {} for point in points]
+                    text = _column(list(payloads[0]), self._text, TEXT_NAMES, location)
+                    vectors = [self._of_point(point.vector, collection) for point in points]
+                    yield [payload.get(text) for payload in payloads], np.asarray(vectors, dtype=np.float32)
+                if offset is None:
+                    return
+        finally:
+            client.close()
+
+    def _of_point(self, vector: Any, collection: str) -> Any:
+        if not isinstance(vector, dict):
+            return vector
+        name = self._vector or (next(iter(vector)) if len(vector) == 1 else None)
+        if name not in vector:
+            raise InputError(
+                f"the collection {collection!r} has the vectors {', '.join(vector)}", "name one of them",
+                path=self.source, field="vector_field",
+            )  # fmt: skip
+        return vector[name]
+
+
+def _is_table(path: Path) -> bool:
+    name = path.name.removesuffix(".gz")
+    return path.is_file() and name.endswith((".jsonl", ".tsv", ".csv", ".parquet"))
+
+
+def _column(names: Sequence[str], given: str | None, usual: Sequence[str], source: Any) -> str:
+    """The column meant: as named, else the first usual name."""
+    found = given if given is not None else next((name for name in usual if name in names), None)
+    if found is None or found not in names:
+        wanted = repr(given) if given is not None else f"any of {', '.join(usual)}"
+        raise InputError(
+            f"has no column {wanted}; it has {', '.join(names)}", "name the column", path=source, field=given
+        )
+    return found

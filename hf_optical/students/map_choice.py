@@ -1,0 +1,231 @@
+"""Which linear map into the teacher's space is best, by pairs that were held out of the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from hf_optical.errors import InputError
+from hf_optical.students.readings import Reading, token_blocks
+from hf_optical.students.space_map import LinearMap, Moments, alternate, procrustes, ridge
+from hf_optical.transport import Sinkhorn
+
+PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
+INDEX_SHARES = (0.25, 0.5, 0.75)
+FEWEST_PAIRS = 20
+TOKEN_SHARES = (0.5, 0.8)
+MOST_TOKEN_SENTENCES = 1_000
+_HELD_OUT, _FEWEST_HELD_OUT, _MOST_HELD_OUT = 0.25, 5, 500
+_SOLVER = Sinkhorn(iterations=50)
+
+
+@dataclass(frozen=True)
+class MapScore:
+    """One way to fit, and how well it does on the pairs held out.
+
+    Attributes:
+        kind: ``ridge``, ``procrustes``, or either with tokens: ``ridge+tokens``, ``procrustes+tokens``.
+        penalty: Of the ridge; 0 for Procrustes.
+        offset: ``joint``: one mean for both languages; ``own``: that of the translations.
+        index: Share of the mass that is the index's own documents; 0 without.
+        tokens: Share of the mass that is the tokens'; 0 without.
+        ndcg: nDCG@10 of the held-out translations among the English of all pairs.
+    """
+
+    kind: str
+    penalty: float
+    offset: str
+    index: float
+    tokens: float
+    ndcg: float
+
+
+@dataclass(frozen=True)
+class MapReport:
+    """How a map was chosen.
+
+    Attributes:
+        chosen: The way to fit that was best on the pairs held out.
+        scores: All that were tried.
+        pairs: Sentence pairs, those held out included.
+        held_out: Pairs held out.
+        index_rows: Rows of the index that the map was fitted on too.
+        seconds: Of fitting, without reading.
+    """
+
+    chosen: MapScore
+    scores: list[MapScore]
+    pairs: int
+    held_out: int
+    index_rows: int
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``results.json``."""
+        return asdict(self)
+
+    def best(self, kind: str) -> MapScore | None:
+        """The best of a kind."""
+        return max((score for score in self.scores if score.kind == kind), key=lambda score: score.ndcg, default=None)
+
+    def sentence(self) -> str:
+        """For people."""
+        kinds = dict.fromkeys(score.kind for score in self.scores)
+        parts = [f"{kind} {best.ndcg:.3f}" for kind in kinds if (best := self.best(kind)) is not None]
+        index = f" and {self.index_rows:,} rows of the index" if self.index_rows else ""
+        return (
+            f"Map into the teacher's space, fitted on {self.pairs:,} pairs{index} in {self.seconds:.1f} s; nDCG@10 of "
+            f"{self.held_out} pairs held out: {', '.join(parts)}; kept: {self.chosen.kind}"
+        )
+
+
+def choose_map(
+    translations: Reading,
+    english: Reading,
+    target: Reading,
+    finish: Callable[[Tensor], Tensor],
+    sources: Sequence[str],
+    *,
+    index: Moments | None = None,
+    seed: int = 0,
+) -> tuple[LinearMap, MapReport]:
+    """Fit maps in several ways, keep the best on held-out pairs, and fit that on all pairs.
+
+    Sentences of both languages are mapped to the teacher's vector of the English, by ridge and by Procrustes. Then the
+    same with tokens: those of the English as the student reads it, paired with those of the English as the teacher
+    reads it by the transport plan between them. The translations' own tokens are left out: their plan is too uncertain
+    to begin with, and they make every map worse.
+
+    Args:
+        translations: As the student reads them.
+        english: The English of the same pairs, as the student reads it; with tokens, or without.
+        target: The English as the teacher reads it, pooled before any head; likewise.
+        finish: The teacher's modules after its pool: ``(n, e)`` to its sentence vectors.
+        sources: The English texts: pairs with the same English are held out together.
+        index: Moments of the index's documents: as the student reads them, and their vectors.
+        seed: Of the draw of held-out pairs.
+
+    Returns:
+        The map from the student's tokens to the teacher's, for targets of length 1, and how it was chosen.
+
+    Raises:
+        InputError: Fewer than 20 pairs.
+    """
+    import time
+
+    started = time.monotonic()
+    if len(sources) < FEWEST_PAIRS:
+        raise InputError(
+            f"a map into the teacher's space is fitted on sentence pairs, and there are {len(sources)}",
+            f"give {FEWEST_PAIRS} or more; some hundreds are enough for a usable map",
+            field="bitext",
+        )
+    held, fitted = held_out_rows(sources, seed)
+    bank = functional.normalize(finish(target.pooled), dim=-1)
+
+    def score(found: LinearMap) -> float:
+        mapped = functional.normalize(finish(found(translations.pooled[held]).float()), dim=-1)
+        return ndcg_of_own(mapped, bank, torch.tensor(held))
+
+    target = target.unit()
+    parts = _Parts.of(*(one.select(fitted) for one in (translations, english, target)), index)
+    scores: list[MapScore] = []
+
+    def attempt(kind: str, penalty: float, offset: str, rows: float, tokens: float = 0.0) -> None:
+        found = parts.fit(kind, penalty, offset, rows, tokens)
+        scores.append(MapScore(kind, penalty, offset, rows, tokens, score(found)))
+
+    for rows in (0.0, *INDEX_SHARES) if index is not None else (0.0,):
+        for offset in ("joint", "own"):
+            for penalty in PENALTIES:
+                attempt("ridge", penalty, offset, rows)
+            attempt("procrustes", 0.0, offset, rows)
+    if english.tokens and target.tokens:
+        for kind in ("ridge", "procrustes"):
+            best = max((one for one in scores if one.kind == kind), key=lambda one: one.ndcg)
+            for share in TOKEN_SHARES:
+                attempt(f"{kind}+tokens", best.penalty, best.offset, best.index, share)
+    chosen = max(scores, key=lambda one: one.ndcg)
+    final = _Parts.of(translations, english, target, index).fit(
+        chosen.kind, chosen.penalty, chosen.offset, chosen.index, chosen.tokens
+    )
+    count = round(index.mass) if index is not None else 0
+    return final, MapReport(chosen, scores, len(sources), len(held), count, time.monotonic() - started)
+
+
+@dataclass
+class _Parts:
+    """What a map is fitted on; targets have length 1."""
+
+    english: Reading
+    target: Reading
+    both: dict[str, Moments]
+    index: Moments | None
+
+    @classmethod
+    def of(cls, translations: Reading, english: Reading, target: Reading, index: Moments | None) -> _Parts:
+        own, other = (Moments.of(side.pooled, target.pooled) for side in (translations, english))
+        few = range(min(MOST_TOKEN_SENTENCES, len(english.tokens)))
+        return cls(english.select(few), target.select(few), {"joint": own + other, "own": own.within(other)}, index)
+
+    def fit(self, kind: str, penalty: float, offset: str, rows: float, share: float) -> LinearMap:
+        moments = self.both[offset]
+        if rows and self.index is not None:
+            both = moments * ((1 - rows) / moments.mass), self.index * (rows / self.index.mass)
+            # Where the offset is the translations' own it stays so beside the index's English.
+            moments = both[0] + both[1] if offset == "joint" else both[0].within(both[1])
+
+        def solve(some: Moments) -> LinearMap:
+            return ridge(some, penalty) if kind.startswith("ridge") else procrustes(some)
+
+        found = solve(moments)
+        if not share:
+            return found
+        blocks = partial(token_blocks, self.english, self.target)
+        return alternate(moments, blocks, found, solve, _SOLVER, share=share)
+
+
+def held_out_rows(sources: Sequence[str], seed: int) -> tuple[list[int], list[int]]:
+    """Numbers of the pairs held out, a quarter (5 to 500), and of the others; equal English stays together.
+
+    Example:
+        >>> held, kept = held_out_rows([str(i // 2) for i in range(100)], 0)
+        >>> len(held), len(kept), {i // 2 for i in held} & {i // 2 for i in kept}
+        (26, 74, set())
+    """
+    wanted = min(_MOST_HELD_OUT, max(_FEWEST_HELD_OUT, round(_HELD_OUT * len(sources))))
+    groups: dict[str, list[int]] = {}
+    for row, text in enumerate(sources):
+        groups.setdefault(text, []).append(row)
+    held: set[int] = set()
+    texts = list(groups)
+    for place in np.random.default_rng(seed).permutation(len(texts)):
+        if len(held) >= wanted:
+            break
+        held.update(groups[texts[place]])
+    return sorted(held), [row for row in range(len(sources)) if row not in held]
+
+
+def ndcg_of_own(queries: Tensor, bank: Tensor, own: Tensor) -> float:
+    """Mean nDCG@10 where each query has one right answer.
+
+    Args:
+        queries: Unit vectors, ``(n, d)``.
+        bank: Unit vectors, ``(N, d)``.
+        own: Row of the bank that answers each query, ``(n,)``. Other rows of the same vector are no rivals.
+
+    Example:
+        >>> ndcg_of_own(torch.eye(2), torch.eye(2), torch.tensor([0, 1]))
+        1.0
+    """
+    scores = queries.float() @ bank.float().T
+    right = scores.gather(1, own[:, None])
+    places = (scores > right + 1e-6).sum(1)
+    return float(torch.where(places < 10, 1 / torch.log2(places + 2.0), 0.0).mean())

@@ -1,0 +1,231 @@
+"""Linear maps from one vector space to another in closed form: ridge, orthogonal Procrustes, plan-weighted tokens.
+
+Everything is computed from second moments, which add up: rows come in blocks of any number, and a million of them
+take the memory of one block. Knows no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hf_optical.errors import InputError, NonFiniteError
+from hf_optical.transport import TransportSolver, cosine_cost, uniform_marginals
+
+TokenBlock = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Vectors x (B, n, d) and mask (B, n) of one side, vectors y (B, m, e) and mask (B, m) of the other."""
+
+
+@dataclass(frozen=True)
+class LinearMap:
+    """``y = W x + b``.
+
+    Attributes:
+        weight: W, ``(e, d)``.
+        bias: b, ``(e,)``.
+
+    Example:
+        >>> LinearMap(torch.tensor([[0.0, 2.0]]), torch.tensor([1.0]))(torch.tensor([[5.0, 3.0]])).tolist()
+        [[7.0]]
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x.to(self.weight.dtype) @ self.weight.T + self.bias
+
+
+@dataclass
+class Moments:
+    """Weighted sums over pairs of vectors: all that a least-squares map needs of them, in float64.
+
+    Attributes:
+        mass: Sum of the weights.
+        x: Weighted sum of the sources, ``(d,)``.
+        y: Weighted sum of the targets, ``(e,)``.
+        xx: Weighted sum of ``x x'``, ``(d, d)``.
+        xy: Weighted sum of ``x y'``, ``(d, e)``.
+
+    Example:
+        >>> moments = Moments.empty(1, 1)
+        >>> moments.add(torch.tensor([[0.0], [1.0]]), torch.tensor([[1.0], [3.0]]))
+        >>> ridge(moments, 0.0)(torch.tensor([[2.0]])).tolist()
+        [[5.0]]
+    """
+
+    mass: float
+    x: Tensor
+    y: Tensor
+    xx: Tensor
+    xy: Tensor
+
+    @classmethod
+    def empty(cls, d: int, e: int) -> Moments:
+        """Of no pairs, between spaces of ``d`` and ``e`` numbers."""
+        zeros = [torch.zeros(shape, dtype=torch.float64) for shape in ((d,), (e,), (d, d), (d, e))]
+        return cls(0.0, *zeros)
+
+    @classmethod
+    def of(cls, x: Tensor, y: Tensor) -> Moments:
+        """Of the rows of ``x``, ``(n, d)``, paired with those of ``y``, ``(n, e)``, each with weight 1."""
+        moments = cls.empty(x.shape[1], y.shape[1])
+        moments.add(x, y)
+        return moments
+
+    def add(self, x: Tensor, y: Tensor, weights: Tensor | None = None) -> None:
+        """Add a block of pairs, in place.
+
+        Args:
+            x: Sources, ``(n, d)``.
+            y: Targets, ``(n, e)``.
+            weights: ``(n,)``, at least 0; 1 where ``None``.
+
+        Raises:
+            InputError: Numbers of rows or widths do not fit.
+            NonFiniteError: A vector is not finite.
+        """
+        if len(x) != len(y) or x.shape[1] != len(self.x) or y.shape[1] != len(self.y):
+            raise InputError(
+                f"found vectors of shapes {tuple(x.shape)} and {tuple(y.shape)} for a map from {len(self.x)} to "
+                f"{len(self.y)} numbers",
+                "give as many sources as targets, of these widths",
+            )
+        x, y = x.detach().double().cpu(), y.detach().double().cpu()
+        if not (torch.isfinite(x).all() and torch.isfinite(y).all()):
+            raise NonFiniteError("a vector that a map is fitted on is not finite. Remedy: check the two models' weights")
+        w = torch.ones(len(x), dtype=torch.float64) if weights is None else weights.double().cpu()
+        weighted = x * w[:, None]
+        self.mass += float(w.sum())
+        self.x = self.x + weighted.sum(0)
+        self.y = self.y + w @ y
+        self.xx = self.xx + weighted.T @ x
+        self.xy = self.xy + weighted.T @ y
+
+    def __add__(self, other: Moments) -> Moments:
+        parts = ((mine + theirs) for mine, theirs in zip(self._parts(), other._parts(), strict=True))
+        return Moments(self.mass + other.mass, *parts)
+
+    def __mul__(self, factor: float) -> Moments:
+        return Moments(self.mass * factor, *(part * factor for part in self._parts()))
+
+    def centred(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Means of both sides, ``(d,)`` and ``(e,)``, covariance of the sources and of sources with targets."""
+        if not self.mass > 0:
+            raise InputError("a map is to be fitted on no pairs at all", "give pairs of vectors")
+        x, y = self.x / self.mass, self.y / self.mass
+        return x, y, self.xx / self.mass - x.outer(x), self.xy / self.mass - x.outer(y)
+
+    def within(self, other: Moments) -> Moments:
+        """Both sets of pairs together, each centred at its own means, then put at the means of this one.
+
+        What two languages have in common is fitted; what tells one from the other (an offset of the whole language) is
+        taken from this one alone.
+        """
+        (x, y, *mine), (_, _, *theirs) = self.centred(), other.centred()
+        mass = self.mass + other.mass
+        xx, xy = (self.mass * a + other.mass * b for a, b in zip(mine, theirs, strict=True))
+        return Moments(mass, mass * x, mass * y, xx + mass * x.outer(x), xy + mass * x.outer(y))
+
+    def _parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.x, self.y, self.xx, self.xy
+
+
+def ridge(moments: Moments, penalty: float) -> LinearMap:
+    """Least squares with a penalty on the weights (Hoerl and Kennard 1970), means left free.
+
+    Args:
+        moments: Of the pairs.
+        penalty: In units of the sources' mean variance per direction; 0 for plain least squares.
+
+    Returns:
+        The map, float64.
+    """
+    x, y, xx, xy = moments.centred()
+    scale = float(torch.trace(xx)) / len(xx)
+    damped = xx + max(penalty, 1e-9) * max(scale, 1e-30) * torch.eye(len(xx), dtype=xx.dtype)
+    weight = torch.linalg.solve(damped, xy).T
+    return LinearMap(weight, y - weight @ x)
+
+
+def procrustes(moments: Moments) -> LinearMap:
+    """The best rotation (or reflection) with one scale, between the centred sets (Schönemann 1966).
+
+    Between spaces of unequal width a map with orthonormal rows or columns. Angles within the source space stay what
+    they are as far as the widths allow.
+
+    Returns:
+        The map, float64.
+    """
+    x, y, xx, xy = moments.centred()
+    left, sizes, right = torch.linalg.svd(xy, full_matrices=False)
+    # Only what the rotation carries over counts as the sources' variance.
+    carried = torch.trace(left.T @ xx @ left).clamp_min(1e-30)
+    weight = (left @ right).T * (sizes.sum() / carried)
+    return LinearMap(weight, y - weight @ x)
+
+
+def token_moments(blocks: Iterable[TokenBlock], start: LinearMap, solver: TransportSolver) -> Moments:
+    """Moments of token pairs, weighted by the transport plan between mapped sources and targets.
+
+    The plan is that of the cosine cost after ``start``, with the same mass on every token of a sentence. A source token
+    is paired with each target token by the plan's mass; the squared error so weighted is least where the source meets
+    the plan's average of the targets.
+
+    Args:
+        blocks: Batches of sentence pairs, without special tokens.
+        start: The map that finds the plan.
+        solver: Finds it.
+
+    Returns:
+        The moments, one unit of mass per sentence pair.
+    """
+    moments: Moments | None = None
+    for x, x_mask, y, y_mask in blocks:
+        if moments is None:
+            moments = Moments.empty(x.shape[-1], y.shape[-1])
+        mapped = start(x).to(torch.float32)
+        a, b = uniform_marginals(x_mask), uniform_marginals(y_mask)
+        plan = solver(cosine_cost(mapped, y.float()), a, b).double()
+        mass = plan.sum(2)
+        average = (plan @ y.double()) / mass.clamp_min(1e-12).unsqueeze(2)
+        real = x_mask.bool()
+        moments.add(x[real], average[real], mass[real])
+    if moments is None:
+        raise InputError("a map is to be fitted on the tokens of no sentence", "give pairs of sentences")
+    return moments
+
+
+def alternate(
+    sentences: Moments,
+    blocks: Callable[[], Iterable[TokenBlock]],
+    start: LinearMap,
+    fit: Callable[[Moments], LinearMap],
+    solver: TransportSolver,
+    *,
+    share: float = 0.5,
+    rounds: int = 2,
+) -> LinearMap:
+    """Fit on sentences and on tokens, whose plan and map are found in turn.
+
+    Args:
+        sentences: Moments of sentence vectors.
+        blocks: Gives the batches of tokens anew for every round.
+        start: The first map.
+        fit: `ridge` with a penalty, or `procrustes`.
+        solver: Finds the plans.
+        share: Of the mass that is the tokens'.
+        rounds: Times that plan and map are found.
+    """
+    found = start
+    for _ in range(rounds):
+        found = fit(mixed(sentences, token_moments(blocks(), found, solver), share))
+    return found
+
+
+def mixed(moments: Moments, others: Moments, share: float) -> Moments:
+    """Both sets of pairs, the others with this share of the mass, 1 in all."""
+    return moments * ((1 - share) / moments.mass) + others * (share / others.mass)

@@ -113,6 +113,7 @@ class TrainConfig:
         None,
         "The index's own documents, text and vector: a folder with vectors.npy, a Parquet file, or a Qdrant collection "
         "as LOCATION#COLLECTION. A student of another encoder is mapped onto them too.",
+        path=True,
     )
     index_text_field: str | None = option(None, "Column of the text in it; guessed if not given.")
     index_vector_field: str | None = option(None, "Column or name of the vector in it; guessed if not given.")

@@ -118,9 +118,7 @@ def index_of_run(config: TrainConfig) -> VectorRows | None:
     """The index's own rows, if they are given."""
     if config.index_rows is None:
         return None
-    return VectorRows(
-        config.index_rows, text_field=config.index_text_field, vector_field=config.index_vector_field
-    )
+    return VectorRows(config.index_rows, text_field=config.index_text_field, vector_field=config.index_vector_field)
 
 
 def _keep_start(report: StartReport, output: Path) -> None:

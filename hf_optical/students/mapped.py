@@ -113,9 +113,7 @@ def index_moments(front: Front, index: IndexRows, width: int) -> Moments:
 def as_dense(found: LinearMap, length: float = 1.0) -> Dense:
     """The map as a module on token vectors, its outputs ``length`` times as long."""
     out, width = found.weight.shape
-    dense = Dense(
-        width, out, bias=True, activation_function=nn.Identity(), module_input_name="token_embeddings"
-    )
+    dense = Dense(width, out, bias=True, activation_function=nn.Identity(), module_input_name="token_embeddings")
     with torch.no_grad():
         dense.linear.weight.copy_(found.weight * length)
         dense.linear.bias.copy_(found.bias * length)

@@ -36,6 +36,7 @@ class LinearMap:
     bias: Tensor
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Where the map puts the rows of ``x``, ``(..., d)`` to ``(..., e)``."""
         return x.to(self.weight.dtype) @ self.weight.T + self.bias
 
 
@@ -53,7 +54,7 @@ class Moments:
     Example:
         >>> moments = Moments.empty(1, 1)
         >>> moments.add(torch.tensor([[0.0], [1.0]]), torch.tensor([[1.0], [3.0]]))
-        >>> ridge(moments, 0.0)(torch.tensor([[2.0]])).tolist()
+        >>> ridge(moments, 0.0)(torch.tensor([[2.0]])).round(decimals=4).tolist()
         [[5.0]]
     """
 
@@ -96,7 +97,9 @@ class Moments:
             )
         x, y = x.detach().double().cpu(), y.detach().double().cpu()
         if not (torch.isfinite(x).all() and torch.isfinite(y).all()):
-            raise NonFiniteError("a vector that a map is fitted on is not finite. Remedy: check the two models' weights")
+            raise NonFiniteError(
+                "a vector that a map is fitted on is not finite. Remedy: check the two models' weights"
+            )
         w = torch.ones(len(x), dtype=torch.float64) if weights is None else weights.double().cpu()
         weighted = x * w[:, None]
         self.mass += float(w.sum())

@@ -10,12 +10,8 @@ from datasets import Dataset
 
 from hf_optical.encoders.parts import Encoder
 from hf_optical.errors import InputError
-<<<<<<< HEAD
-from hf_optical.students.bitext_init import TRANSPORT, initialise_from_bitext
-=======
 from hf_optical.students.adapt import StartReport
-from hf_optical.students.bitext_init import initialise_from_bitext
->>>>>>> ce24138 (A student of another encoder starts in the teacher's space: a map in closed form, chosen on held-out pairs; equal width is measured, not believed)
+from hf_optical.students.bitext_init import TRANSPORT, initialise_from_bitext
 from hf_optical.students.build import build_student
 from hf_optical.students.grow import VOCABULARIES
 from hf_optical.students.mapped import IndexRows

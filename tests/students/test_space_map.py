@@ -56,7 +56,7 @@ def test_procrustes_finds_rotation_scale_and_offset(wide, narrow):
 
 
 def test_within_takes_the_offset_of_one_language_alone(made):
-    x, y, truth = made
+    x, y, _ = made
     shifted = x + 3.0  # the other language: the same map, its vectors elsewhere
     moments = Moments.of(x[:50], y[:50]).within(Moments.of(shifted, y))
     torch.testing.assert_close(ridge(moments, 0.0)(x), y, atol=1e-5, rtol=0)

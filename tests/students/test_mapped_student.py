@@ -1,0 +1,128 @@
+"""Another encoder as a student that starts in the teacher's space, on tiny models whose right map is known."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Dense as SentenceDense
+from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
+from tiny_models import ENGLISH, dense
+
+from hf_optical.encoders.shared_space import measure_shared_space
+from hf_optical.students import adapt_student
+from hf_optical.students.map_choice import choose_map, held_out_rows, ndcg_of_own
+from hf_optical.students.readings import Reading
+from hf_optical.students.space_map import Moments
+
+
+def sentences(count, seed=0):
+    """Different sentences of six words."""
+    generator = np.random.default_rng(seed)
+    found = {}
+    while len(found) < count:
+        found[" ".join(generator.choice(ENGLISH, 6))] = None
+    return list(found)
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    return dense(tmp_path, layers=2).eval()
+
+
+def test_equal_width_is_no_evidence(teacher, tmp_path):
+    other = dense(tmp_path, layers=2, seed=3)
+    assert measure_shared_space(deepcopy(teacher), teacher, sentences(40)).same
+    found = measure_shared_space(other, teacher, sentences(40))
+    assert not found.same
+    assert "not the teacher's" in found.sentence()
+    wide = measure_shared_space(dense(tmp_path, width=32), teacher, sentences(40))
+    assert not wide.same
+    assert "32 numbers" in wide.sentence()
+
+
+@pytest.mark.parametrize("width", [16, 32])
+def test_another_encoder_is_mapped_and_saved(teacher, tmp_path, width):
+    other = dense(tmp_path, layers=1, seed=3, width=width)
+    other.prompts = {"query": "the ", "document": "a "}
+    other.save_pretrained(str(tmp_path / "other"))
+    texts, reports = sentences(120), []
+    pairs = (texts, texts)  # the "translation" is the English itself
+    student = adapt_student(tmp_path / "other", teacher, pairs=pairs, on_report=reports.append)
+    assert [type(module).__name__ for module in student] == ["Transformer", "Dense", "Pooling", "Normalize"]
+    assert student.prompts["query"] == "the "
+    assert reports[0].map.chosen.ndcg == max(score.ndcg for score in reports[0].map.scores)
+    fresh = sentences(60, seed=9)
+    random = adapt_student(tmp_path / "other", teacher) if width != 16 else SentenceTransformer(str(tmp_path / "other"))
+
+    def found(model):
+        own = [torch.from_numpy(one.encode_query(fresh)) for one in (model, teacher)]
+        return ndcg_of_own(own[0], own[1], torch.arange(len(fresh)))
+
+    assert found(student) > found(random) + 0.3
+    student.save_pretrained(str(tmp_path / "student"))
+    loaded = SentenceTransformer(str(tmp_path / "student"), device="cpu")
+    np.testing.assert_allclose(loaded.encode_query(fresh), student.encode_query(fresh), atol=1e-6)
+
+
+def test_a_teacher_with_a_head_of_another_width(teacher, tmp_path):
+    torch.manual_seed(1)
+    head = SentenceDense(16, 24, activation_function=torch.nn.Identity())
+    headed = SentenceTransformer(modules=[teacher[0], Pooling(16), head, Normalize()], device="cpu").eval()
+    dense(tmp_path, layers=1, seed=3, width=32).save_pretrained(str(tmp_path / "other"))
+    texts = sentences(120)
+    student = adapt_student(tmp_path / "other", headed, pairs=(texts, texts))
+    assert student.get_embedding_dimension() == 24
+    mine, theirs = (torch.from_numpy(model.encode_query(texts)) for model in (student, headed))
+    assert ndcg_of_own(mine, theirs, torch.arange(len(texts))) > 0.5
+
+
+def test_a_model_of_the_teachers_space_is_left_as_it_is(teacher, tmp_path):
+    teacher.save_pretrained(str(tmp_path / "same"))
+    reports = []
+    student = adapt_student(tmp_path / "same", teacher, pairs=(sentences(40),) * 2, on_report=reports.append)
+    assert [type(module).__name__ for module in student] == ["Transformer", "Pooling", "Normalize"]
+    assert reports[0].map is None
+    assert "used as it is" in reports[0].sentence()
+
+
+def test_too_few_pairs_fit_no_map(teacher, tmp_path):
+    dense(tmp_path, seed=3, width=32).save_pretrained(str(tmp_path / "other"))
+    reports = []
+    adapt_student(tmp_path / "other", teacher, pairs=(["the goat"] * 5,) * 2, on_report=reports.append)
+    assert reports[0].map is None
+    assert "random" in reports[0].sentence()
+
+
+def test_the_index_decides_where_pairs_are_few():
+    torch.manual_seed(0)
+    truth = torch.linalg.qr(torch.randn(12, 12))[0]
+    rows = torch.randn(2_000, 12)
+    pairs = torch.randn(24, 12)
+    target = Reading(pairs @ truth.T, [])
+    noisy = Reading(pairs + 0.8 * torch.randn(24, 12), [])
+    goal = torch.nn.functional.normalize(rows @ truth.T, dim=-1)
+    texts = [str(number) for number in range(24)]
+    for index in (None, Moments.of(torch.nn.functional.normalize(rows, dim=-1), goal)):
+        found, report = choose_map(noisy, noisy, target, lambda y: y, texts, index=index)
+        fresh = torch.randn(200, 12)
+        score = ndcg_of_own(
+            torch.nn.functional.normalize(found(fresh).float(), dim=-1),
+            torch.nn.functional.normalize(fresh @ truth.T, dim=-1),
+            torch.arange(200),
+        )
+        if index is None:
+            without = score
+    assert report.chosen.index > 0
+    assert report.index_rows == 2_000
+    assert score > without
+
+
+def test_equal_english_is_held_out_together():
+    texts = [f"text {number // 3}" for number in range(120)]
+    held, kept = held_out_rows(texts, seed=1)
+    assert not {texts[row] for row in held} & {texts[row] for row in kept}
+    assert len(held) + len(kept) == 120

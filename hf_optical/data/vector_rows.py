@@ -18,7 +18,7 @@ TEXT_NAMES = ("text", "passage", "content", "document", "chunk", "page_content",
 VECTOR_NAMES = ("vector", "embedding", "embeddings", "emb", "vectors")
 _BLOCK = 1_024
 
-Block = tuple[list[str], np.ndarray]
+Block = tuple[list[Any], np.ndarray]
 
 
 class VectorRows:
@@ -128,7 +128,7 @@ class VectorRows:
             )
 
     @staticmethod
-    def _paired(texts: list[str], vectors: np.ndarray, start: int) -> Block:
+    def _paired(texts: list[Any], vectors: np.ndarray, start: int) -> Block:
         found = np.asarray(vectors[start : start + len(texts)], dtype=np.float32)
         return texts[: len(found)], found
 
@@ -172,7 +172,7 @@ class VectorRows:
         server = location.startswith(("http://", "https://"))
         if not server and not Path(location).is_dir():
             raise InputError("there is no such folder", "give the URL or folder of a Qdrant index", path=location)
-        key = {"api_key": os.environ.get("QDRANT_API_KEY")} if server else {}
+        key: dict[str, Any] = {"api_key": os.environ.get("QDRANT_API_KEY")} if server else {}
         client: Any = QdrantClient(url=location, **key) if server else QdrantClient(path=location)
         try:
             if not client.collection_exists(collection):

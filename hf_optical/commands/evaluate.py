@@ -17,7 +17,7 @@ from hf_optical.commands.options.evaluate import EvaluateConfig
 from hf_optical.data.benchmarks import retrieval_folder
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.languages import ENGLISH
-from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set, retrieval_languages
+from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set, retrieval_languages, titles_said
 from hf_optical.encoders.models import load_encoder
 from hf_optical.encoders.token_means import TokenMeans
 from hf_optical.errors import InputError
@@ -41,6 +41,7 @@ from hf_optical.evaluation.report import (
 from hf_optical.evaluation.retrieval import evaluate_retrieval, scores_of_run
 from hf_optical.evaluation.significance import compare_all
 from hf_optical.figures.language_pairs import draw_language_pairs
+from hf_optical.places import distinct_names
 from hf_optical.results.files import write_results
 from hf_optical.results.measures import MEASURES
 from hf_optical.results.records import Evaluation
@@ -72,7 +73,8 @@ def main(config: EvaluateConfig) -> None:
             raise InputError(f"is {getattr(config, name)}", "give a whole number of 1 or more", field=name)
     folders = [retrieval_folder(source) for source in config.eval]
     # All sets first: what is wrong with the last of them should not be found after hours of encoding.
-    items = [item for folder in folders for item in _read(config, folder)]
+    names = distinct_names(folders, "eval")
+    items = [item for folder, name in zip(folders, names, strict=True) for item in _read(config, folder, name)]
     queries = query_encoder(config.model, config.adapter)
     documents = load_encoder(config.document_model) if config.document_model else queries
     options: dict[str, Any] = {
@@ -98,7 +100,7 @@ def main(config: EvaluateConfig) -> None:
         evaluations=outcome.entries,
         per_query=outcome.per_query,
         seed=config.seed,
-        data=[file_fingerprint(folder) for folder in folders],
+        data=[{**file_fingerprint(folder), "path": name} for folder, name in zip(folders, names, strict=True)],
         started=started,
         config=asdict(config),
         **({"summary": outcome.summary, "bias": outcome.bias} if outcome.bias else {}),
@@ -112,7 +114,7 @@ def _means(config: EvaluateConfig, queries: Any, documents: Any) -> TokenMeans |
     return means_of_bitexts(config.mean_bitext, {None: queries}, documents).joined(means_of_folders([config.model]))
 
 
-def _read(config: EvaluateConfig, folder: Path) -> list[RetrievalSet | MultilingualSet]:
+def _read(config: EvaluateConfig, folder: Path, name: str) -> list[RetrievalSet | MultilingualSet]:
     answered = _document_languages(config, folder)
     if len(answered) > 1:
         levels = ("passage", "sentence") if has_sentences(folder) else ("passage",)
@@ -122,6 +124,8 @@ def _read(config: EvaluateConfig, folder: Path) -> list[RetrievalSet | Multiling
                 level,  # type: ignore[arg-type]
                 query_languages=config.languages,
                 document_languages=config.document_languages if level == "passage" else (),
+                name=name if level == "passage" else f"{name}-sentences",
+                use_titles=config.titles,
                 on_problem=config.on_problem,  # type: ignore[arg-type]
             )
             for level in levels
@@ -130,7 +134,14 @@ def _read(config: EvaluateConfig, folder: Path) -> list[RetrievalSet | Multiling
     # Queries without a language in the file's name are in whatever language the user says.
     asked = config.languages if "queries" in found["untagged"] and config.languages else None
     return [
-        read_retrieval_set(folder, language, answered[0], on_problem=config.on_problem)  # type: ignore[arg-type]
+        read_retrieval_set(
+            folder,
+            language,
+            answered[0],
+            name,
+            use_titles=config.titles,
+            on_problem=config.on_problem,  # type: ignore[arg-type]
+        )
         for language in asked or choose_languages(found["queries"], config.languages, folder)
     ]
 
@@ -147,6 +158,7 @@ def _one_language(
 ) -> None:
     scores = evaluate_retrieval(models[0], item, models[1], keep_run=config.hybrid, **options)
     entry = evaluation_entry(scores, item.document_language, seed=config.seed)
+    entry.others |= titles_said(item.titled, item.titles_read)
     key = f"{item.name}/{item.query_language}/{item.document_language}"
     outcome.per_query[key] = scores.per_query
     if config.hybrid:
@@ -165,6 +177,8 @@ def _many_languages(
 ) -> None:
     scores = evaluate_multilingual(models[0], item, models[1], metric=config.metric, **options)
     entries = multilingual_entries(scores, seed=config.seed)
+    for entry in entries:
+        entry.others |= titles_said(item.titled, item.titles_read)
     outcome.entries += entries
     found = [*scores.pairs.values(), *scores.pooled.values()]
     for entry, one in zip(entries, found, strict=True):

@@ -14,6 +14,7 @@ import numpy as np
 from hf_optical.comparison.matrix import Cell
 from hf_optical.comparison.runs import DISK_FILE
 from hf_optical.errors import InputError
+from hf_optical.places import distinct_names
 from hf_optical.results.records import Results, read_per_query, read_results
 from hf_optical.results.table_rows import AFTER, ENGLISH_AFTER, INITIALIZED, OF_THE_START, OF_THE_TEACHER
 
@@ -197,12 +198,18 @@ def _student_names(cells: Sequence[Cell]) -> dict[tuple[str, ...], str]:
         group = groups[cell.language, str(cell.options.get("student", ""))]
         if cell.size is None and cell.student() not in group:
             group.append(cell.student())
-    names = {}
-    for (_, kind), group in groups.items():
+    kinds = list(dict.fromkeys(kind for _, kind in groups))
+    short = dict(zip(kinds, distinct_names([kind or "." for kind in kinds]), strict=True)) | {"": ""}
+    names: dict[tuple[str, ...], str] = {}
+    for (language, kind), group in groups.items():
+        taken = {name for student, name in names.items() if student[0] == language}
         for number, student in enumerate(group):
-            short = Path(kind).name if "/" in kind else kind
             told = [Path(new).name for new, old in zip(student, group[0], strict=True) if new not in (old, "None")]
-            names[student] = short if number == 0 else f"{short} ({', '.join(told) or number + 1})".strip()
+            name = short[kind] if number == 0 else f"{short[kind]} ({', '.join(told) or number + 1})".strip()
+            if name in taken:  # what tells them apart may have the same last part
+                name = f"{name} ({number + 1})"
+            taken.add(name)
+            names[student] = name
     return names
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from hf_optical.comparison.matrix import Cell, listed
+from hf_optical.data.benchmarks import retrieval_folder
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.languages import normalize
 from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set
@@ -20,6 +21,7 @@ from hf_optical.errors import InputError
 from hf_optical.evaluation.bm25 import TOKENISATIONS, evaluate_bm25
 from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.evaluation.retrieval import RetrievalScores, evaluate_retrieval, queries_to_score
+from hf_optical.places import distinct_names
 from hf_optical.results.files import RESULTS_FILE, plain, write_json, write_results
 from hf_optical.results.records import Evaluation
 from hf_optical.results.table_rows import BM25, CEILING, MEANINGS, RAW, TRANSLATE
@@ -75,7 +77,10 @@ def compute_references(
         names = [*names, TRANSLATE]
     # A run of several languages is measured by its own rows; no reference reads all of them.
     cells = [cell for cell in cells if "+" not in cell.language]
-    work = _Work(Path(output_dir) / "references", models, bm25_tokenisation, show_progress)
+    titles = {bool(cell.options.get("titles")) for cell in cells}
+    if len(titles) > 1:
+        raise InputError("some arms read titles and some do not", "give it under common", field="titles")
+    work = _Work(Path(output_dir) / "references", models, bm25_tokenisation, show_progress, titles=titles == {True})
     found: dict[str, list[Path]] = {}
     jobs = [
         (language, space, name)
@@ -103,7 +108,10 @@ def found_references(cells: Sequence[Cell], output_dir: str | Path) -> dict[str,
 class _Work:
     """Computes one reference at a time; teachers, retrieval sets and document vectors are kept between them."""
 
-    def __init__(self, root: Path, translators: Mapping[str, str], tokenisation: str, show_progress: bool) -> None:
+    def __init__(
+        self, root: Path, translators: Mapping[str, str], tokenisation: str, show_progress: bool, *, titles: bool
+    ) -> None:
+        self.titles = titles
         self.root, self.translators, self.tokenisation = root, translators, tokenisation
         self.show_progress = show_progress
         self.documents = DocumentCache()
@@ -120,7 +128,8 @@ class _Work:
                 "interaction": None if name == BM25 else space.interaction,
                 "translator": translator,
                 "tokenisation": TOKENISATIONS[self.tokenisation][1] if name == BM25 else None,
-                "data": [file_fingerprint(path) for path in sets],
+                "data": [file_fingerprint(retrieval_folder(path)) for path in sets],
+                **({"titles": True} if self.titles else {}),
             }
         )
         marker = folder / _MARKER
@@ -131,7 +140,11 @@ class _Work:
         started = time.time()
         folder.mkdir(parents=True, exist_ok=True)
         write_json(marker, settings)
-        items = [read_retrieval_set(path, language) for path in sets]
+        names = distinct_names(list(map(retrieval_folder, sets)), "eval")
+        items = [
+            read_retrieval_set(path, language, name=name, use_titles=self.titles)
+            for path, name in zip(sets, names, strict=True)
+        ]
         score = self._scorer(name, language, space, translator, folder)
         scores = [found for item in items if (found := score(item)) is not None]
         write_results(
@@ -183,12 +196,14 @@ class _Work:
 def _spaces(cells: Sequence[Cell]) -> dict[str, list[_Space]]:
     """The different teachers and interactions of each language, the first without a label."""
     found: dict[str, dict[tuple[str, str | None], _Space]] = {}
+    teachers = list(dict.fromkeys(str(cell.options.get("teacher")) for cell in cells))
+    named = dict(zip(teachers, distinct_names(teachers, "teacher"), strict=True))
     for cell in cells:
         teacher, interaction = str(cell.options.get("teacher")), cell.options.get("interaction")
         spaces = found.setdefault(cell.language, {})
         if (teacher, interaction) not in spaces:
             told = [interaction or "own interaction"]
             if any(other != teacher for other, _ in spaces):
-                told.append(Path(teacher).name)
+                told.append(named[teacher])
             spaces[teacher, interaction] = _Space(teacher, interaction, f" ({', '.join(told)})" if spaces else "")
     return {language: list(spaces.values()) for language, spaces in found.items()}

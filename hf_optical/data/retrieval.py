@@ -28,7 +28,7 @@ from hf_optical.data.tables import Fault, read_json_rows
 from hf_optical.data.texts import is_blank, text_fault
 from hf_optical.errors import InputError
 
-__all__ = ["RetrievalSet", "read_retrieval_set", "retrieval_languages"]
+__all__ = ["RetrievalSet", "read_retrieval_set", "retrieval_languages", "titles_said"]
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +47,8 @@ class RetrievalSet:
         corpus: Document id to text.
         qrels: Query id to document id to grade; a grade above zero means relevant.
         english_queries: English wording of exactly the same query ids, for the ceiling; None where the set has none.
+        titled: Documents that have a title.
+        titles_read: Whether titles were put before the texts.
     """
 
     name: str
@@ -56,6 +58,8 @@ class RetrievalSet:
     corpus: dict[str, str]
     qrels: dict[str, dict[str, int]]
     english_queries: dict[str, str] | None
+    titled: int = 0
+    titles_read: bool = False
 
 
 @dataclass
@@ -112,8 +116,9 @@ def read_retrieval_set(
         query_language: The language of the queries, any code.
         document_language: The language of the documents, any code.
         name: The name of the set (default: that of the folder).
-        use_titles: Put the title, if any, before the text of a document, unless the text begins with it. BEIR does;
-            the default is not to, so that sets with and without titles are read alike.
+        use_titles: Put the title, if any, before the text of a document, unless the text begins with it. BEIR and MTEB
+            do; the default, wherever a set comes from, is not to, so that sets with and without titles are read alike.
+            Titles that are left out are counted in a warning.
         on_problem: ``"error"`` stops at the first inconsistency; ``"warn"`` logs and leaves out what is concerned:
             empty texts, judgements of what does not exist, queries without a positive judgement. Identifiers that
             occur twice, and rows that cannot be read, always stop.
@@ -139,7 +144,14 @@ def read_retrieval_set(
 
     rows = _read_texts(query_path, problems, titles=False)
     queries = {identifier: row["text"] for identifier, row in rows.items()}
-    corpus = {key: row["text"] for key, row in _read_texts(corpus_path, problems, titles=use_titles).items()}
+    documents_read = _read_texts(corpus_path, problems, titles=use_titles)
+    corpus = {key: row["text"] for key, row in documents_read.items()}
+    titled = sum(1 for row in documents_read.values() if _title(row))
+    if titled and not use_titles:
+        logger.warning(
+            "%s: %d of %d documents have a title, which is left out; --titles true (use_titles=True) puts it before "
+            "the text, as BEIR and MTEB do", corpus_path, titled, len(corpus),
+        )  # fmt: skip
     shared = pair_path is None and files.qrels.get(asked) != qrels_path
     qrels = _checked_qrels(read_qrels(qrels_path), queries, corpus, qrels_path, shared, problems)
     queries = _judged(queries, qrels, qrels_path, query_path, problems, partial=pair_path is not None)
@@ -151,7 +163,19 @@ def read_retrieval_set(
         corpus=corpus,
         qrels={identifier: qrels[identifier] for identifier in queries},
         english_queries=_english(queries, rows, asked, files.queries.get(ENGLISH), problems),
+        titled=titled,
+        titles_read=use_titles,
     )
+
+
+def titles_said(titled: int, read: bool) -> dict[str, Any]:
+    """What ``results.json`` says of the titles of a set, so that two scores of one set can be told apart.
+
+    Example:
+        >>> titles_said(0, False), titles_said(8, True)
+        ({}, {'titles': {'documents': 8, 'read': True}})
+    """
+    return {"titles": {"documents": titled, "read": read}} if titled else {}
 
 
 def _resolved(folder: str | Path) -> Path:
@@ -209,11 +233,14 @@ def _identifier(row: dict[str, Any], path: Path, number: int) -> str:
     return str(value)
 
 
+def _title(row: dict[str, Any]) -> str:
+    title = row.get("title")
+    return title.strip() if isinstance(title, str) else ""
+
+
 def _titled(row: dict[str, Any]) -> str:
-    title, text = row.get("title"), row["text"]
-    if not isinstance(title, str) or not title.strip() or text.startswith(title.strip()):
-        return text
-    return f"{title.strip()} {text}"
+    title, text = _title(row), row["text"]
+    return text if not title or text.startswith(title) else f"{title} {text}"
 
 
 def _checked_qrels(

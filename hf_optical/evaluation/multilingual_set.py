@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from hf_optical.data.benchmarks import retrieval_folder
 from hf_optical.data.languages import normalize
@@ -36,6 +36,8 @@ class MultilingualSet:
         queries: For each query language, text by query id.
         corpus: For each document language, text by document id.
         qrels: For each pair (query language, document language), the judgements. Documents need no common ids.
+        titled: Documents that have a title, over all languages.
+        titles_read: Whether titles were put before the texts.
     """
 
     name: str
@@ -43,6 +45,8 @@ class MultilingualSet:
     queries: dict[str, dict[str, str]]
     corpus: dict[str, dict[str, str]]
     qrels: dict[tuple[str, str], Qrels]
+    titled: int = 0
+    titles_read: bool = False
 
     def pair(self, query_language: str, document_language: str) -> RetrievalSet:
         """One query language against one document language, the two equal for the monolingual task."""
@@ -56,6 +60,8 @@ class MultilingualSet:
             self.corpus[document_language],
             qrels,
             None,
+            self.titled,
+            self.titles_read,
         )
 
 
@@ -66,6 +72,7 @@ def read_multilingual_set(
     query_languages: Sequence[str] = (),
     document_languages: Sequence[str] = (),
     name: str | None = None,
+    use_titles: bool = False,
     on_problem: OnProblem = "error",
 ) -> MultilingualSet:
     """Read every language of a folder.
@@ -78,6 +85,7 @@ def read_multilingual_set(
         query_languages: Only these, any codes; all by default.
         document_languages: Only these, any codes; all by default.
         name: Name of the set; the folder's by default, with ``-sentences`` for sentences.
+        use_titles: As there; sentences have no titles.
         on_problem: As there. What is missing in some of the languages only always stops.
 
     Returns:
@@ -88,15 +96,16 @@ def read_multilingual_set(
         InputError: If a file is missing or inconsistent, or no language is left.
     """
     folder = retrieval_folder(folder)
+    reading: dict[str, Any] = {"on_problem": on_problem, "use_titles": use_titles}
     if level not in ("passage", "sentence"):
         raise InputError(f"level is {level!r}", "use 'passage' or 'sentence'")
     asked = choose_languages(retrieval_languages(folder)["queries"], query_languages, folder)
     if level == "passage":
         answered = choose_languages(retrieval_languages(folder)["documents"], document_languages, folder)
-        found = _read_passages(folder, asked, answered, name or folder.resolve().name, on_problem)
+        found = _read_passages(folder, asked, answered, name or folder.resolve().name, reading)
     else:
         name = name or f"{folder.resolve().name}-sentences"
-        found = _read_sentences(folder, asked, document_languages, name, on_problem)
+        found = _read_sentences(folder, asked, document_languages, name, reading)
     without = [language for language in found.corpus if language not in found.queries]
     if without:
         logger.warning("%s: documents in %s, but no queries; it is not scored as asked", folder, ", ".join(without))
@@ -130,49 +139,54 @@ def choose_languages(found: Sequence[str], wanted: Sequence[str], folder: str | 
 
 
 def _read_passages(
-    folder: Path, asked: list[str], answered: list[str], name: str, on_problem: OnProblem
+    folder: Path, asked: list[str], answered: list[str], name: str, reading: dict[str, Any]
 ) -> MultilingualSet:
     if scan(folder).pairs:
-        return _read_pairs(folder, asked, answered, name, on_problem)
+        return _read_pairs(folder, asked, answered, name, reading)
     # Each file is read once where the languages are the same on both sides.
     pairs = {language: (language if language in answered else answered[0]) for language in asked}
-    sets = [read_retrieval_set(folder, *pair, on_problem=on_problem) for pair in pairs.items()]
-    corpus = {item.document_language: item.corpus for item in sets}
+    sets = [read_retrieval_set(folder, *pair, **reading) for pair in pairs.items()]
+    read = {item.document_language: item for item in sets}
     for language in answered:
-        if language not in corpus:
-            corpus[language] = read_retrieval_set(folder, asked[0], language, on_problem=on_problem).corpus
+        if language not in read:
+            read[language] = read_retrieval_set(folder, asked[0], language, **reading)
+    corpus = {language: item.corpus for language, item in read.items()}
     qrels = {(item.query_language, language): item.qrels for item in sets for language in answered}
     for (asked_in, answered_in), judged in qrels.items():
         _check_documents(judged, corpus[answered_in], folder, f"{asked_in} queries, {answered_in} documents")
     queries = {item.query_language: item.queries for item in sets}
-    return MultilingualSet(name, "passage", queries, {language: corpus[language] for language in answered}, qrels)
+    titled = sum(read[language].titled for language in answered)
+    kept = {language: corpus[language] for language in answered}
+    return MultilingualSet(name, "passage", queries, kept, qrels, titled, reading["use_titles"])
 
 
 def _read_pairs(
-    folder: Path, asked: list[str], answered: list[str], name: str, on_problem: OnProblem
+    folder: Path, asked: list[str], answered: list[str], name: str, reading: dict[str, Any]
 ) -> MultilingualSet:
     """Documents that share no identifiers: every pair of languages has its own judgements, and its own queries."""
     queries: dict[str, dict[str, str]] = {}
     corpus: dict[str, dict[str, str]] = {}
+    titled: dict[str, int] = {}
     qrels: dict[tuple[str, str], Qrels] = {}
     for asked_in in asked:
         for answered_in in answered:
-            item = read_retrieval_set(folder, asked_in, answered_in, on_problem=on_problem)
+            item = read_retrieval_set(folder, asked_in, answered_in, **reading)
             queries.setdefault(asked_in, {}).update(item.queries)
             corpus.setdefault(answered_in, item.corpus)
+            titled[answered_in] = item.titled
             qrels[asked_in, answered_in] = item.qrels
-    return MultilingualSet(name, "passage", queries, corpus, qrels)
+    return MultilingualSet(name, "passage", queries, corpus, qrels, sum(titled.values()), reading["use_titles"])
 
 
 def _read_sentences(
-    folder: Path, asked: list[str], wanted: Sequence[str], name: str, on_problem: OnProblem
+    folder: Path, asked: list[str], wanted: Sequence[str], name: str, reading: dict[str, Any]
 ) -> MultilingualSet:
     files: dict[str, dict[str, Path]] = {"sentences": {}, "qrels_sentences": {}}
     for path in sorted(folder.iterdir()):
         if match := _SENTENCES.fullmatch(path.name):
             files[match[1]][normalize(match["tag"])] = path
     answered = choose_languages(sorted(files["sentences"]), wanted, folder)
-    queries = {language: _texts(folder, language, on_problem) for language in asked}
+    queries = {language: _texts(folder, language, reading) for language in asked}
     corpus: dict[str, dict[str, str]] = {}
     judgements: dict[str, Qrels] = {}
     for language in answered:
@@ -219,13 +233,13 @@ def _check_queries(queries: dict[str, dict[str, str]], judgements: dict[str, Qre
         )
 
 
-def _texts(folder: Path, language: str, on_problem: OnProblem) -> dict[str, str]:
+def _texts(folder: Path, language: str, reading: dict[str, Any]) -> dict[str, str]:
     # Queries are those of the passages: the reader of retrieval sets checks them.
     documents = retrieval_languages(folder)["documents"]
     answered = documents if scan(folder).pairs else [language if language in documents else documents[0]]
     found: dict[str, str] = {}
     for document_language in answered:
-        found.update(read_retrieval_set(folder, language, document_language, on_problem=on_problem).queries)
+        found.update(read_retrieval_set(folder, language, document_language, **reading).queries)
     return found
 
 

@@ -1,6 +1,7 @@
-"""Folders and files of the user: how a path is meant, and who is writing there."""
+"""Folders and files of the user: how a path is meant, what it is called, and who is writing there."""
 
 from hf_optical.places.expanding import expanded, user_path
+from hf_optical.places.naming import distinct_names
 from hf_optical.places.whole import whole_file, whole_folder
 
-__all__ = ["expanded", "user_path", "whole_file", "whole_folder"]
+__all__ = ["distinct_names", "expanded", "user_path", "whole_file", "whole_folder"]

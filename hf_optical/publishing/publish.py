@@ -138,11 +138,12 @@ def _trimmed_scores(
     """Retrieval before and after, in every language that the run measured and the sets have."""
     measured = dict.fromkeys(entry["language"] for entry in results.get("evaluations", ()))
     sets: list[Any] = []
+    titles = bool((results.get("config") or {}).get("titles"))
     for place in publication.trim_evaluations:
         languages = [code for code in retrieval_languages(place)["queries"] if code in measured]
         if not languages:
             raise InputError("has no language that the run was measured in", "leave the set out", path=place)
-        sets += [read_retrieval_set(place, code) for code in languages]
+        sets += [read_retrieval_set(place, code, use_titles=titles) for code in languages]
     if not sets:
         return []
     teacher: Any = load_encoder(str((results.get("config") or {}).get("teacher")), device="cpu")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from hf_optical.data.benchmarks import retrieval_folder
 from hf_optical.data.languages import ENGLISH
 from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set, retrieval_languages
 from hf_optical.encoders.encoding import bars_named
@@ -12,6 +13,7 @@ from hf_optical.errors import InputError
 from hf_optical.evaluation.milestones import Milestones, Using
 from hf_optical.evaluation.multilingual_milestones import MultilingualMilestones
 from hf_optical.evaluation.multilingual_set import MultilingualSet, read_multilingual_set
+from hf_optical.places import distinct_names
 from hf_optical.results import table_rows
 from hf_optical.results.records import Evaluation
 from hf_optical.runs.options import TrainConfig
@@ -33,19 +35,25 @@ class EvaluationPanels:
 
     def __init__(self, config: TrainConfig, languages: Sequence[str]) -> None:
         self._config = config
+        self.names = names = _names(config)
         self._sets = [
-            read_retrieval_set(folder, language)
+            read_retrieval_set(folder, language, name=names[folder], use_titles=config.titles)
             for folder in config.eval
             if config.reads_index_of == "teacher"
             for language in _taught(folder, languages)
         ]
-        self._sets += [read_retrieval_set(folder, ENGLISH) for folder in config.english_eval]
+        self._sets += [
+            read_retrieval_set(folder, ENGLISH, name=names[folder], use_titles=config.titles)
+            for folder in config.english_eval
+        ]
         asked = [ENGLISH, *languages]
         self._multilingual = [
             read_multilingual_set(
                 folder,
                 query_languages=_present(folder, "queries", asked),
                 document_languages=_present(folder, "documents", asked),
+                name=names[folder],
+                use_titles=config.titles,
             )
             for folder in config.eval
             if config.reads_index_of == "student"
@@ -113,6 +121,15 @@ class EvaluationPanels:
     def sentences(self) -> str:
         """The verdict of every test."""
         return "\n".join(panel.sentences() for panel in self._panels)
+
+
+def _names(config: TrainConfig) -> dict[str, str]:
+    """A name for each set, as it was given; an English set may be the very folder of another, of the same name."""
+    folders = {item: retrieval_folder(item).resolve() for item in (*config.eval, *config.english_eval)}
+    distinct_names([folders[item] for item in config.eval], "eval")  # none twice
+    places = list(dict.fromkeys(folders.values()))
+    by_place = dict(zip(places, distinct_names(places), strict=True))
+    return {item: by_place[folder] for item, folder in folders.items()}
 
 
 def _taught(folder: str, languages: Sequence[str]) -> list[str]:

@@ -85,6 +85,7 @@ class TrainConfig:
         "Folder(s) of retrieval sets with English queries, to see what English the student keeps.",
         path=True,
     )
+    titles: bool = option(False, "Put the title of a document before its text in the evaluation, as BEIR and MTEB do.")
     index: str | None = option(
         None,
         "Who reads documents in the evaluation: 'teacher' (default), 'student' (default with --pairs, --contexts).",

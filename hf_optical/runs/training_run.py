@@ -78,7 +78,7 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
     args.objective = str(config.objective)
     fingerprints = [
         *data.fingerprints,
-        *(file_fingerprint(retrieval_folder(folder)) for folder in (*config.eval, *config.english_eval)),
+        *({**file_fingerprint(retrieval_folder(item)), "path": name} for item, name in panels.names.items()),
     ]
     cache, cache_identity = cache_folder(config, data, teacher)
     if state.is_main_process:

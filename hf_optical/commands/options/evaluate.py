@@ -28,6 +28,7 @@ class EvaluateConfig:
         {}, "Bitext for the mean tokens of a model saved without: swh_Latn=FILE ...", path=True
     )
     metric: str = option("ndcg@10", "Measure of the intervals and of the tables by language.")
+    titles: bool = option(False, "Put the title of a document before its text, as BEIR and MTEB do.")
     on_problem: str = option("error", "Of inconsistent sets: 'error' stops; 'warn' names what is left out.")
     hybrid: bool = option(False, "Also search with BM25, and fuse both by reciprocal ranks: three lines a set.")
     top_k: int = option(1000, "Depth of the rankings.")

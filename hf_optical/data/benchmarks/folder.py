@@ -26,7 +26,7 @@ class Collected:
 
     Args:
         queries: By language: identifier, text, and optionally the English wording.
-        corpus: By language: identifier and text.
+        corpus: By language: identifier and text, and optionally the title.
         qrels: Judgements by the tag of their file: ``"all"``, a query language, or ``"<query>-<document>"``.
         sentences: By document language.
         sentence_qrels: By document language.
@@ -61,7 +61,7 @@ def write_folder(found: Collected, folder: Path, about: dict[str, Any]) -> Path:
             counts[f"queries.{language}"] = _write_texts(scratch / f"queries.{language}.jsonl.gz", kept)
         for kind, texts in (("corpus", found.corpus), ("sentences", found.sentences)):
             for language, rows in texts.items():
-                counts[f"{kind}.{language}"] = _write_texts(scratch / f"{kind}.{language}.jsonl.gz", rows)
+                counts[f"{kind}.{language}"] = _write_texts(scratch / f"{kind}.{language}.jsonl.gz", rows, "title")
         dropped = {tuple(line.split("\t")[:2]) for line in left_out}
         for stem, judgements in (("qrels", found.qrels), ("qrels_sentences", found.sentence_qrels)):
             for tag, judged in judgements.items():
@@ -90,7 +90,7 @@ def _judged_only(rows: Iterable[Text], answered: set[str], language: str, left_o
             left_out.append(f"{language}\t{row[0]}\tno positive judgement")
 
 
-def _write_texts(path: Path, rows: Iterable[Text]) -> int:
+def _write_texts(path: Path, rows: Iterable[Text], third: str = "text_en") -> int:
     from tqdm.auto import tqdm
 
     count = 0
@@ -99,7 +99,7 @@ def _write_texts(path: Path, rows: Iterable[Text]) -> int:
         for row in tqdm(rows, desc=f"Writing {path.name}", delay=2, leave=False):
             content = {"_id": row[0], "text": row[1]}
             if len(row) > 2 and row[2]:
-                content["text_en"] = row[2]
+                content[third] = row[2]
             stream.write(json.dumps(content, ensure_ascii=False).encode() + b"\n")
             count += 1
     return count

@@ -20,7 +20,7 @@ def hub_folder(reference: Any, cache: Path) -> Path:
     A repository that has files of the project's own layout (``corpus.swh_Latn.jsonl.gz``...) is used as it is. One in
     the layout of BEIR and MTEB has the configurations ``corpus`` (``_id``, ``title``, ``text``), ``queries`` (``_id``,
     ``text``) and ``qrels`` or ``default`` (``query-id``, ``corpus-id``, ``score``); judgements may also be in
-    ``owner/name-qrels``. Titles are put before the texts, as BEIR does.
+    ``owner/name-qrels``. Titles are kept; whoever reads the folder decides whether they are read.
 
     Args:
         reference: What the user wrote. Languages default to English; the split of the judgements is ``test``.
@@ -96,13 +96,12 @@ def _read(reference: Any, asked: str, answered: str, split: str) -> Collected:
         raise InputError(problem, f"name them {', '.join(columns)}", path=name)
     judged: list[Judged] = [(str(row[columns[0]]), str(row[columns[1]]), int(row[columns[2]])) for row in graded]
     wanted = {query for query, _, _ in judged}  # the queries of other splits are in the same table
-    queries = [row for row in texts_of(table("queries", None)) if row[0] in wanted]
+    queries = [row[:2] for row in texts_of(table("queries", None)) if row[0] in wanted]
     return Collected({asked: queries}, {answered: texts_of(table("corpus", None))}, {f"{asked}-{answered}": judged})
 
 
 def texts_of(table: Any) -> Iterator[Text]:
-    """Identifiers and texts of a table with ``_id`` or ``id``, ``text`` and optionally ``title``."""
+    """Identifiers, texts and titles of a table with ``_id`` or ``id``, ``text`` and optionally ``title``."""
     for row in table:
         identifier = row["_id"] if "_id" in row else row.get("id")
-        title = (row.get("title") or "").strip()
-        yield str(identifier), f"{title} {row['text']}".strip() if title else row["text"]
+        yield str(identifier), row["text"], row.get("title")

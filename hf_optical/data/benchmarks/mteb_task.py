@@ -67,7 +67,7 @@ def collect_task(task: Any, subset: str, asked: str, answered: str) -> Collected
         for document, grade in documents.items()
     ]
     wanted = {query for query, _, _ in judged}
-    queries = [row for row in texts_of(data["queries"]) if row[0] in wanted]
+    queries = [row[:2] for row in texts_of(data["queries"]) if row[0] in wanted]
     return Collected({asked: queries}, {answered: texts_of(data["corpus"])}, {f"{asked}-{answered}": judged})
 
 

@@ -94,7 +94,7 @@ def cache_folder() -> Path:
     """Where converted sets are kept: ``$HF_OPTICAL_CACHE``, or ``hf_optical`` in the Hub's home."""
     from huggingface_hub.constants import HF_HOME
 
-    return Path(os.environ.get("HF_OPTICAL_CACHE") or Path(HF_HOME) / "hf_optical") / "retrieval"
+    return Path(os.environ.get("HF_OPTICAL_CACHE") or Path(HF_HOME) / "hf_optical") / "retrieval-2"  # titles apart
 
 
 def state_of(folder: Path) -> str:

@@ -20,7 +20,7 @@ __all__ = ["read_clirmatrix", "read_topics"]
 def read_topics(item: LiteratureSet, languages: Sequence[str], split: str, origin: Origin) -> Collected:
     """Read a collection in some languages of its documents.
 
-    Titles are put before the texts, as the papers of these collections do.
+    Titles are kept; whoever reads the folder decides whether they are read.
 
     Args:
         item: The set.
@@ -117,7 +117,7 @@ def _json_corpus(path: Path, item: LiteratureSet) -> Iterator[Text]:
             raise InputError(
                 f"found the fields {', '.join(row)}", f"{item.name} has {identifier} and {text}", path=path, row=number
             )
-        yield str(row[identifier]), _titled(row.get("title"), row[text])
+        yield str(row[identifier]), row[text], row.get("title")
 
 
 def _column_corpus(path: Path, item: LiteratureSet) -> Iterator[Text]:
@@ -126,13 +126,7 @@ def _column_corpus(path: Path, item: LiteratureSet) -> Iterator[Text]:
         if len(cells) <= text:
             problem = f"found {len(cells)} columns where {text + 1} are expected"
             raise InputError(problem, "give the file as its authors publish it", path=path, row=number)
-        yield cells[0], _titled(cells[int(title)] if title is not None else None, cells[text])
-
-
-def _titled(title: object, text: str) -> str:
-    if not isinstance(title, str) or not title.strip() or text.startswith(title.strip()):
-        return text
-    return f"{title.strip()} {text}".strip()
+        yield cells[0], cells[text], cells[int(title)] if title is not None else None
 
 
 def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:

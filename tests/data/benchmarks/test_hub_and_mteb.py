@@ -50,7 +50,8 @@ def copy(tmp_path):
 
 def test_a_hub_set_in_the_layout_of_beir(copy):
     found = read_retrieval_set(f"owner/name:sw-en@{copy}", "sw")
-    assert (found.queries, found.corpus) == ({"a": "mto"}, {"1": "Nile a river"})
+    assert (found.queries, found.corpus) == ({"a": "mto"}, {"1": "a river"})
+    assert read_retrieval_set(f"owner/name:sw-en@{copy}", "sw", use_titles=True).corpus == {"1": "Nile a river"}
     assert found.qrels == {"a": {"1": 1}}
     assert read_retrieval_set(f"owner/name:sw-en:dev@{copy}", "sw").queries == {"b": "dev"}
 

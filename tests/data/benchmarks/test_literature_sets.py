@@ -156,7 +156,7 @@ def test_miracl(tmp_path, caplog):
         folder = retrieval_folder(f"miracl:sw@{tmp_path}")
     assert "1 queries have no positive judgement" in caplog.text
     assert "swh_Latn\t2\tno positive judgement" in (folder / "left_out.tsv").read_text()
-    found = read_retrieval_set(folder, "sw", "sw")
+    found = read_retrieval_set(folder, "sw", "sw", use_titles=True)
     assert list(found.corpus) == ["7#0", "7#1", "7#2", "7#10"]
     assert (found.corpus["7#2"], found.corpus["7#1"]) == ("Nile River 2.", "Nile again.")
     assert found.qrels == {"1": {"7#0": 1, "7#1": 0}}
@@ -188,7 +188,7 @@ def test_ciral(tmp_path, split):
     put(tmp_path / f"ciral-somali/qrels/qrels.ciral-v1.0-so-{own}.tsv", "3 Q0 BBC#1 1\n")
     rows = [{"docid": "BBC#1", "title": "Waa kuma", "text": "qoraal", "url": "x"}]
     put(tmp_path / "passages-v1.0/somali_passages.jsonl", rows)
-    found = read_retrieval_set(f"ciral:so{split}@{tmp_path}", "en", "so")
+    found = read_retrieval_set(f"ciral:so{split}@{tmp_path}", "en", "so", use_titles=True)
     assert found.corpus == {"BBC#1": "Waa kuma qoraal"}
 
 
@@ -196,7 +196,7 @@ def test_wikiclir(tmp_path):
     put(tmp_path / "wiki-clir/english/wiki_en.queries", "1\tNile\ta river\n2\tRice\ta crop\n")
     put(tmp_path / "wiki-clir/tagalog/en2tl.rel", "1\t70\t2\n1\t71\t1\n")
     put(tmp_path / "wiki-clir/tagalog/wiki_tl.documents", "70\tNilo\tilog\n71\tEhipto\tbansa\n")
-    found = read_retrieval_set(f"wikiclir:tl@{tmp_path}", "en", "tl")
+    found = read_retrieval_set(f"wikiclir:tl@{tmp_path}", "en", "tl", use_titles=True)
     assert found.queries == {"1": "a river"}  # without the words of the title
     assert found.corpus == {"70": "Nilo ilog", "71": "Ehipto bansa"}
     assert found.qrels == {"1": {"70": 2, "71": 1}}

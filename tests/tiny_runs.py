@@ -28,10 +28,10 @@ def arguments(folder: Path, **options: Any) -> OTDistillationTrainingArguments:
     return OTDistillationTrainingArguments(output_dir=str(folder), **{**defaults, **options})
 
 
-def write_run(folder: Path, **flags: str) -> dict[str, str]:
-    """Write all that a run reads; its flags, with these changed or added."""
+def write_run(folder: Path, pairs: int = 40, **flags: str) -> dict[str, str]:
+    """Write all that a run reads; its flags, with these changed or added. Of 100 pairs and more some are held out."""
     tiny_models.dense(folder, tiny_models.ENGLISH).save_pretrained(str(folder / "teacher"))
-    rows = tiny_models.bitext(40)
+    rows = tiny_models.bitext(pairs)
     with (folder / "pairs.tsv").open("w", encoding="utf-8") as file:
         file.write("en\tsw\n" + "".join(f"{row['source']}\t{row['translation']}\n" for row in rows))
     texts = list(dict.fromkeys(rows["source"]))[:30]

@@ -27,7 +27,6 @@ class InBatchContrast(nn.Module):
 
     def __init__(self, temperature: float, *, late_interaction: bool, gather_across_devices: bool = False) -> None:
         super().__init__()
-        self.temperature = temperature
         self.late_interaction = late_interaction
         self.gather_across_devices = gather_across_devices
         # Sentence-transformers' own InfoNCE; it only needs a model for its own forward, which is not called.
@@ -36,6 +35,15 @@ class InBatchContrast(nn.Module):
             scale=1 / temperature,
             gather_across_devices=gather_across_devices,
         )
+
+    @property
+    def temperature(self) -> float:
+        """What scores are divided by; it may be set."""
+        return 1 / self._info_nce.scale
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        self._info_nce.scale = 1 / value
 
     def forward(self, translation: TokenView, english: TokenView) -> Tensor:
         """The loss of a batch, a scalar.

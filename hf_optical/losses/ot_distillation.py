@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 import torch
 from sentence_transformers.base.model import BaseModel
+from sentence_transformers.util.distributed import all_gather
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,9 +29,12 @@ from hf_optical.losses.finite import check_finite
 from hf_optical.losses.greedy import greedy_alignment
 from hf_optical.losses.nearest import nearest_alignment
 from hf_optical.losses.ranking import ranking_loss
-from hf_optical.losses.terms import parse_objective, reads_english
+from hf_optical.losses.temperature import FALLBACK, bank_temperature
+from hf_optical.losses.terms import default_objective, has_temperature, parse_objective, reads_english
 from hf_optical.losses.token_mse import Alignment, token_mse
 from hf_optical.transport import IPOT, TransportSolver
+
+logger = logging.getLogger(__name__)
 
 _OF_TOKENS = {"ot", "greedy", "nearest", "source"}  # they train the special tokens only where those take part
 _ENGLISH_READING = "student on the English"
@@ -48,15 +53,19 @@ class OTDistillationLoss(nn.Module):
         teacher: The English retriever. It is frozen here: never in the optimizer, never in training mode. Or a
             :class:`~hf_optical.teacher_cache.CachedTeacher`.
         solver: ``IPOT()`` (default), ``Sinkhorn()`` or ``Exact()``.
-        objective: Terms and weights: ``"ot"`` (default), ``"ot+nce"``, ``{"ot": 1.0, "nce": 0.5}``...
-            See :data:`hf_optical.losses.terms.TERMS`.
+        objective: Terms and weights: ``"ot"``, ``"ot+nce"``, ``{"ot": 1.0, "nce": 0.5}``... See
+            :data:`hf_optical.losses.terms.TERMS`. By default ``"ot+rank"``; of late interaction ``"ot+nce"``.
         special_tokens: ``"match"``, ``"exclude"`` or ``"transport"``; see
             :func:`hf_optical.losses.alignment.transport_loss`.
-        temperature: Of the contrastive term; cosine scores (mean MaxSim for multi-vector models) are divided by it.
+        temperature: Cosine scores (mean MaxSim for multi-vector models) of the terms ``nce``, ``rank`` and
+            ``self_nce`` are divided by it. ``None``: chosen from the teacher's own scores
+            (:func:`~hf_optical.training.teacher_temperature.teacher_temperature`) by the trainers before the first
+            step, here at the first step from the bank; .05 where there is none.
         token_weights: Importance of every token id, for the student's and for the teacher's vocabulary (IDF, say,
             from :func:`hf_optical.transport.idf_weights`); uniform marginals where ``None``.
         bank: The teacher's unit sentence vectors of the English side of the bitext, (N, d), for the term ``rank``:
-            :func:`~hf_optical.training.teacher_bank.teacher_bank`. Can be set later; the trainers make it.
+            :func:`~hf_optical.training.teacher_bank.teacher_bank`. Can be set later; the trainers make it. Without one
+            the English of the batch is ranked, which is far less to learn from, and a warning says so.
         gather_across_devices: Contrast with the English of all processes (then two processes equal one).
         check_finite: Stop with :class:`~hf_optical.errors.NonFiniteError`, naming the rows, before a NaN can reach
             the optimizer. Costs one device synchronisation per step.
@@ -95,7 +104,7 @@ class OTDistillationLoss(nn.Module):
             teacher = SentenceTransformer("sentence-transformers/all-MiniLM-L6-v2")
             rows = Dataset.from_dict({"source": ["The goat sleeps."], "translation": ["Mbuzi analala."]})
             student = grow_student(teacher, rows["translation"], vocabulary="copy")
-            loss = OTDistillationLoss(student, teacher, objective="ot+nce")
+            loss = OTDistillationLoss(student, teacher)
             SentenceTransformerTrainer(model=student, train_dataset=rows, loss=loss).train()
     """
 
@@ -105,9 +114,9 @@ class OTDistillationLoss(nn.Module):
         teacher: Teacher,
         *,
         solver: TransportSolver | None = None,
-        objective: str | Mapping[str, float] = "ot",
+        objective: str | Mapping[str, float] | None = None,
         special_tokens: SpecialTokens = "match",
-        temperature: float = 0.05,
+        temperature: float | None = None,
         token_weights: tuple[Tensor, Tensor] | None = None,
         bank: Tensor | None = None,
         gather_across_devices: bool = False,
@@ -115,18 +124,20 @@ class OTDistillationLoss(nn.Module):
     ) -> None:
         super().__init__()
         check_choice("special_tokens", special_tokens, get_args(SpecialTokens))
-        check_positive("temperature", temperature)
+        if temperature is not None:
+            check_positive("temperature", temperature)
         if teacher is model:
             raise InputError("teacher and student are the same object", "give the student a copy of its own")
         self.model = model
         self.teacher = freeze(teacher)
         self.solver = solver if solver is not None else IPOT()
+        self.late_interaction = is_late_interaction(model)
+        if objective is None:
+            objective = default_objective(late_interaction=self.late_interaction)
         self.weights = parse_objective(objective)
         self.special_tokens = special_tokens
-        self.temperature = temperature
         self.gather_across_devices = gather_across_devices
         self.check_finite = check_finite
-        self.late_interaction = is_late_interaction(model)
         check_same_space(model, teacher)
         if special_tokens == "exclude" and not set(self.weights) - _OF_TOKENS and pools_one_token(model):
             raise InputError(
@@ -138,13 +149,15 @@ class OTDistillationLoss(nn.Module):
         self._tokenizers = {"student": model.tokenizer, _ENGLISH_READING: model.tokenizer, "teacher": teacher.tokenizer}
         self._boundary = {"student": boundary_token_ids(model), "teacher": boundary_token_ids(teacher)}
         self.contrast = InBatchContrast(
-            temperature, late_interaction=self.late_interaction, gather_across_devices=gather_across_devices
+            FALLBACK, late_interaction=self.late_interaction, gather_across_devices=gather_across_devices
         )
+        self.temperature = temperature
         self.student_token_weights: Tensor | None
         self.teacher_token_weights: Tensor | None
         student_weights, teacher_weights = token_weights if token_weights is not None else (None, None)
         self.register_buffer("student_token_weights", student_weights)
         self.register_buffer("teacher_token_weights", teacher_weights)
+        self._said_no_bank = False
         self.bank: Tensor | None
         self.register_buffer("bank", bank, persistent=False)  # the teacher and the data say it again on resuming
         if "rank" in self.weights and self.late_interaction:
@@ -153,6 +166,17 @@ class OTDistillationLoss(nn.Module):
                 "use 'nce', which compares by MaxSim",
                 field="objective",
             )
+
+    @property
+    def temperature(self) -> float | None:
+        """What scores are divided by; ``None`` as long as nobody has chosen it."""
+        return self._temperature
+
+    @temperature.setter
+    def temperature(self, value: float | None) -> None:
+        self._temperature = value
+        if value is not None:
+            self.contrast.temperature = value
 
     def train(self, mode: bool = True) -> OTDistillationLoss:
         """Training mode for everything but the teacher, whose dropout stays off."""
@@ -178,6 +202,8 @@ class OTDistillationLoss(nn.Module):
             views[_ENGLISH_READING] = self._read(features[-1] if features[-1].get(MIRROR) else features[0])
         if self.check_finite:  # before the solver, which stops at a NaN too but cannot say whose it is
             check_finite({"teacher": teacher, **views}, self._tokenizers)
+        if self.temperature is None and has_temperature(self.weights):
+            self.temperature = FALLBACK if self.bank is None else bank_temperature(self.bank)
         terms = self.compute_terms(views["student"], teacher)
         if "self_nce" in self.weights:
             with torch.autocast(teacher.tokens.device.type, enabled=False):
@@ -227,13 +253,13 @@ class OTDistillationLoss(nn.Module):
 
     def _rank(self, student: TokenView, teacher: TokenView) -> Tensor:
         if self.bank is None:
-            raise InputError(
-                "the term 'rank' has no English sentences to rank",
-                "pass bank=teacher_bank(teacher, rows['source']), or use OTDistillationTrainer, which makes it",
-                field="objective",
-            )
-        self.bank = self.bank.to(student.sentence.device)  # once: it may have been set after the loss was moved
-        return ranking_loss(student.sentence, teacher.sentence, self.bank, self.temperature)
+            if not self._said_no_bank:
+                logger.warning("No bank is given: the term 'rank' ranks the English of each batch")
+                self._said_no_bank = True
+            bank = all_gather(teacher.sentence) if self.gather_across_devices else teacher.sentence
+        else:
+            bank = self.bank = self.bank.to(student.sentence.device)  # once: it may come after the loss was moved
+        return ranking_loss(student.sentence, teacher.sentence, bank, self.temperature or FALLBACK)
 
     def _transport(self, student: TokenView, teacher: TokenView) -> Tensor:
         weights = [

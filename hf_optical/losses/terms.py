@@ -8,6 +8,9 @@ from collections.abc import Mapping
 
 from hf_optical.errors import InputError
 
+DENSE_OBJECTIVE, LATE_OBJECTIVE = "ot+rank", "ot+nce"
+"""The default everywhere: of dense students, and of late interaction, which has no sentence vectors to rank by."""
+
 TERMS: dict[str, str] = {
     "ot": "transport cost between the tokens of student and teacher",
     "mse": "squared distance of the sentence vectors",
@@ -20,6 +23,27 @@ TERMS: dict[str, str] = {
     "source": "the student reads the English too; the other terms apply to that reading with this weight",
 }
 _FORMER_NAMES = {"pooled_mse": "mse", "pooled_cosine": "cos", "pooled": "cos", "contrastive": "nce", "ranking": "rank"}
+_SCALED = {"nce", "rank", "self_nce"}
+
+
+def default_objective(*, late_interaction: bool) -> str:
+    """The objective where none is given: of the loss, of the trainers and of the recipe alike.
+
+    Example:
+        >>> default_objective(late_interaction=False), default_objective(late_interaction=True)
+        ('ot+rank', 'ot+nce')
+    """
+    return LATE_OBJECTIVE if late_interaction else DENSE_OBJECTIVE
+
+
+def has_temperature(objective: str | Mapping[str, float]) -> bool:
+    """Whether a term of the objective divides scores by a temperature.
+
+    Example:
+        >>> has_temperature("ot+rank"), has_temperature("ot+mse")
+        (True, False)
+    """
+    return bool(_SCALED & set(parse_objective(objective)))
 
 
 def parse_objective(objective: str | Mapping[str, float]) -> dict[str, float]:

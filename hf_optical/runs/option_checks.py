@@ -17,6 +17,7 @@ _COUNTS = (
     "gradient_accumulation_steps",
     "save_steps",
     "logging_steps",
+    "eval_steps",
     "max_length",
     "max_pairs",
     "vocab_size",
@@ -40,7 +41,7 @@ def check_options(config: TrainConfig) -> None:
     from hf_optical.batching.policy import HybridPolicy
     from hf_optical.students.start import ROW_INITS
 
-    for name in ("teacher", "bitext", "eval"):
+    for name in ("teacher", "bitext"):
         if not getattr(config, name):
             raise InputError("is not given", f"add --{name}, or a --config that has it", field=name)
     if not config.language and not all("=" in item for item in config.bitext):
@@ -57,6 +58,7 @@ def check_options(config: TrainConfig) -> None:
         if value not in choices:
             raise InputError(f"is {value!r}", f"use one of {', '.join(choices)}", field=name)
     _check_numbers(config)
+    _check_validation(config)
     _check_names(config)
     HybridPolicy(**config.policy_options())  # it checks its options
     _check_limits(config)
@@ -107,7 +109,7 @@ def _check_numbers(config: TrainConfig) -> None:
             raise InputError(f"is {value}", "give a whole number of 1 or more", field=name)
     for name in ("learning_rate", "temperature"):
         value = getattr(config, name)
-        if not 0 < value < float("inf"):
+        if value is not None and not 0 < value < float("inf"):
             raise InputError(f"is {value}", "give a positive, finite number", field=name)
     if not 0 <= config.seed < 2**32:
         raise InputError(f"is {config.seed}", "give a whole number from 0 to 4294967295", field="seed")
@@ -119,8 +121,6 @@ def _check_numbers(config: TrainConfig) -> None:
             "run it alone with --max_steps 0, then give its model as --student",
             field="lexicon",
         )
-    if config.max_steps < 0:
-        raise InputError(f"is {config.max_steps}", "give a number of steps, 0 or more", field="max_steps")
     if config.contexts == 1 or config.contexts < 0:
         raise InputError(f"is {config.contexts}", "give 2 or more sentences per window, or 0", field="contexts")
 
@@ -149,3 +149,12 @@ def _check_limits(config: TrainConfig) -> None:
                 raise InputError(
                     f"is {asked}, and {who} has {limits.layers} layers", f"give {limits.layers} or fewer", field=option
                 )
+
+
+def _check_validation(config: TrainConfig) -> None:
+    if not 0 <= config.held_out <= 0.5:
+        raise InputError(f"is {config.held_out}", "give a share from 0 to 0.5", field="held_out")
+    if config.patience < 0:
+        raise InputError(f"is {config.patience}", "give a number of validations, or 0 for no stop", field="patience")
+    if config.max_steps is not None and config.max_steps < 0:
+        raise InputError(f"is {config.max_steps}", "give a number of steps, 0 or more", field="max_steps")

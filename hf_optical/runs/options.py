@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hf_optical.configuration.parsing import option
@@ -32,8 +32,6 @@ _OF_NO_CONSEQUENCE = {
     "on",
     "memory_gb",
 }
-
-DENSE_OBJECTIVE, LATE_OBJECTIVE = "ot+rank", "ot+nce"
 
 
 def on_cpu() -> bool:
@@ -79,7 +77,14 @@ class TrainConfig:
     alpha: float = option(0.5, "Share of monolingual batches among those of questions and passages.")
     bitext_share: float = option(0.5, "Share of bitext batches, where there are questions and passages too.")
     language_weights: str = option("uniform", "How languages are drawn: uniform, size, or a power of the size.")
-    eval: list[str] = option([], "Folder(s) of retrieval sets: corpus, queries, qrels.", path=True)
+    eval: list[str] = option(
+        [], "Folder(s) of retrieval sets: corpus, queries, qrels; never used to choose anything.", path=True
+    )
+    held_out: float = option(
+        0.05, "Share of the bitext held out to choose the best step by (50 to 500 pairs, whole documents); 0 for none."
+    )
+    eval_steps: int | None = option(None, "Steps between validations on it; a twenty-fifth of the steps if not given.")
+    patience: int = option(6, "Validations without a better one after which training stops; 0: all steps.")
     english_eval: list[str] = option(
         [],
         "Folder(s) of retrieval sets with English queries, to see what English the student keeps.",
@@ -101,7 +106,9 @@ class TrainConfig:
     solver: str = option("ipot", "ipot, sinkhorn or exact.")
     special_tokens: str = option("match", "match, exclude or transport.")
     marginals: str = option("uniform", "Mass of the tokens in the transport: uniform or idf.")
-    temperature: float = option(0.05, "Temperature of the contrastive terms.")
+    temperature: float | None = option(
+        None, "Scores are divided by it (terms rank, nce); chosen from the teacher's own scores if not given."
+    )
     bank_size: int = option(16_384, "English sentences that the term 'rank' of the objective ranks, at most.")
     contrastive_mini_batch: int | None = option(
         None, "Texts per forward pass of the contrastive loss of questions and passages, for batches beyond memory."
@@ -141,10 +148,18 @@ class TrainConfig:
     lora_init: str = option("default", "First weights of the adapters: default, pissa or olora.")
     lora_targets: list[str] = option([], "Modules under the adapters: query, value...; both of these if not given.")
     rslora: bool = option(False, "Divide the scale by the root of the rank (rsLoRA).")
-    max_steps: int = option(1000, "Optimizer steps; 0 grows and measures the student only.")
+    max_steps: int | None = option(
+        None,
+        "Optimizer steps at most; 0 grows and measures the student only; four passes over the bitext, 100 to 1000 "
+        "steps, if not given.",
+    )
     batch_size: int = option(32, "Pairs per device and step.")
     gradient_accumulation_steps: int = option(1, "Steps whose gradients are added up.")
-    learning_rate: float = option(1e-4, "Peak learning rate; linear warm-up over a tenth, then linear decay.")
+    learning_rate: float | None = option(
+        None,
+        "Peak learning rate; linear warm-up over a tenth, then linear decay. If not given 1e-4, 5e-5 for models of "
+        "width 768 or more, 1e-3 for adapters.",
+    )
     max_length: int = option(128, "Tokens per text in training; fewer where the models have fewer positions.")
     dropout: float = option(0.0, "Dropout of the student in training.")
     train_embeddings: str = option(
@@ -225,18 +240,10 @@ class TrainConfig:
 
         check_options(self)
 
-    def settled(self, teacher: Any) -> TrainConfig:
-        """These options, with the default objective where none is given: ``rank`` needs sentence vectors.
-
-        Args:
-            teacher: Says which kind of model is trained.
-        """
-        if self.objective is not None:
-            return self
-        from sentence_transformers import MultiVectorEncoder
-
-        late = isinstance(teacher, MultiVectorEncoder)
-        return replace(self, objective=LATE_OBJECTIVE if late else DENSE_OBJECTIVE)
+    @property
+    def share_held_out(self) -> float:
+        """Share of the bitext to hold out: none where retrieval is trained, which bitext alone cannot judge."""
+        return 0.0 if self.trains_retrieval else self.held_out
 
     def arguments(self) -> OTDistillationTrainingArguments:
         """The trainer's arguments; makes and checks them before anything is read.
@@ -247,15 +254,17 @@ class TrainConfig:
         import torch
         from accelerate import PartialState
 
+        from hf_optical.runs.defaults import RATE
         from hf_optical.training.arguments import OTDistillationTrainingArguments
 
         if self.fp16 and (self.bf16 or on_cpu()):
             problem = "is given beside bf16" if self.bf16 else "needs a GPU, and there is none here"
             raise InputError(problem, "leave it out", field="fp16")
+        steps = max(1, self.max_steps or 0)  # the host takes 0 for "by epochs"; such a run does not train
         prompts = {"query": self.query_prompt, "passage": self.passage_prompt}
         args = OTDistillationTrainingArguments(
             output_dir=self.output_dir,
-            objective=self.objective or DENSE_OBJECTIVE,
+            objective=self.objective,
             solver=self.solver,
             special_tokens=self.special_tokens,
             marginals=self.marginals,
@@ -264,11 +273,11 @@ class TrainConfig:
             contrastive_mini_batch=self.contrastive_mini_batch,
             train_embeddings=self.train_embeddings,
             max_length=self.max_length,
-            max_steps=max(1, self.max_steps),  # the host takes 0 for "by epochs"; such a run does not train
+            max_steps=steps,
             per_device_train_batch_size=self.batch_size,
             gradient_accumulation_steps=self.gradient_accumulation_steps,
-            learning_rate=self.learning_rate,
-            warmup_steps=max(1, self.max_steps // 10),
+            learning_rate=RATE if self.learning_rate is None else self.learning_rate,
+            warmup_steps=max(1, steps // 10),
             bf16=self.bf16,
             fp16=self.fp16,
             use_cpu=on_cpu(),

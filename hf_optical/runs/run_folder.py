@@ -27,6 +27,7 @@ _WRITTEN = (
     "publication",
     "checkpoint-*",
     "teacher_cache",
+    "held_out",
 )
 
 

@@ -18,7 +18,7 @@ from hf_optical.losses import reads_english as reads_english_term
 from hf_optical.results import table_rows
 from hf_optical.results.files import versions, write_json
 from hf_optical.runs.evaluation_panels import EvaluationPanels
-from hf_optical.runs.options import DENSE_OBJECTIVE, TrainConfig
+from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.shared_folder import SharedFolder
 from hf_optical.runs.training_data import TrainingData
 from hf_optical.students import starting_student
@@ -38,6 +38,7 @@ _OF_THE_STUDENT = (
     "source_field",
     "translation_field",
     "max_pairs",
+    "share_held_out",
     "seed",
     "lexicon",
     "start_lexicon",
@@ -77,7 +78,7 @@ def student_of_run(
 
 def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: EvaluationPanels) -> Any:
     """Grown or loaded, its rows aligned in the bitext, its words injected; measured after each of these."""
-    reads_english = config.reads_index_of == "student" or reads_english_term(config.objective or DENSE_OBJECTIVE)
+    reads_english = config.reads_index_of == "student" or reads_english_term(str(config.objective))
     # A model named by id or folder has no content here to know it by; it is loaded, which is as quick.
     shared = SharedFolder(config.shared if config.student in VOCABULARIES else None)
     decisive = _decisive(config, teacher, data, reads_english)

@@ -46,7 +46,9 @@ def cache_folder(config: TrainConfig, data: TrainingData, teacher: Any) -> tuple
 def times_read(config: TrainConfig, data: TrainingData) -> float:
     """How often the run reads an English sentence of its bitext, on average."""
     texts = {text for rows in data.bitext.values() for text in rows["source"]}
-    drawn = config.max_steps * config.batch_size * config.gradient_accumulation_steps * PartialState().num_processes
+    drawn = (
+        (config.max_steps or 0) * config.batch_size * config.gradient_accumulation_steps * PartialState().num_processes
+    )
     share = config.bitext_share if data.retrieval else 1.0
     return drawn * share / max(1, len(texts))
 

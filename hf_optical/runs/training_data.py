@@ -14,7 +14,8 @@ from hf_optical.batching.policy import HybridPolicy
 from hf_optical.data.bitext import read_bitext
 from hf_optical.data.contexts import context_pairs, read_documents
 from hf_optical.data.fingerprint import file_fingerprint, rows_hash
-from hf_optical.data.languages import ENGLISH, normalize
+from hf_optical.data.held_out import Split, document_names, split_bitext
+from hf_optical.data.languages import ENGLISH, language_name, normalize
 from hf_optical.data.lexicon import read_lexicon
 from hf_optical.data.pairs import PairReport
 from hf_optical.data.query_passages import QueryPassages, read_query_passages
@@ -28,6 +29,7 @@ class TrainingData:
 
     Args:
         bitext: By FLORES code of the translations, the columns ``source`` and ``translation``.
+        held_out: Pairs of the same files that nothing is trained on, by language; empty where none are held out.
         retrieval: By name (``mono/...``, ``cross/...``), questions and passages.
         lexicon: Word pairs to inject before, or None.
         start_lexicon: Word pairs that help to grow the student, or None.
@@ -36,6 +38,7 @@ class TrainingData:
     """
 
     bitext: dict[str, Dataset]
+    held_out: dict[str, Dataset] = field(default_factory=dict)
     retrieval: dict[str, QueryPassages] = field(default_factory=dict)
     lexicon: Dataset | None = None
     start_lexicon: Dataset | None = None
@@ -49,7 +52,7 @@ class TrainingData:
 
     @property
     def pairs(self) -> int:
-        """Sentence pairs in all."""
+        """Sentence pairs to train on, in all."""
         return sum(len(rows) for rows in self.bitext.values())
 
     def all_bitext(self) -> Dataset:
@@ -86,8 +89,10 @@ def read_training_data(config: TrainConfig) -> TrainingData:
     """
     files = bitext_by_language(config.bitext, config.language)
     report = PairReport()
-    bitext = {code: _bitext(config, code, source, report) for code, source in files.items()}
-    data = TrainingData(bitext, notes=report.messages)
+    splits = {code: _bitext(config, code, source, report) for code, source in files.items()}
+    data = TrainingData({code: split.train for code, split in splits.items()}, notes=report.messages)
+    data.held_out = {code: split.held_out for code, split in splits.items() if len(split.held_out)}
+    data.notes += [_of_split(code, split) for code, split in splits.items() if config.share_held_out]
     for code, source in files.items():
         data.fingerprints.append(_fingerprint(source, data.bitext[code]))
     if config.lexicon:
@@ -146,7 +151,7 @@ def bitext_by_language(items: Sequence[str], alone: str | None) -> dict[str, str
     return files
 
 
-def _bitext(config: TrainConfig, code: str, source: str, report: PairReport) -> Dataset:
+def _bitext(config: TrainConfig, code: str, source: str, report: PairReport) -> Split:
     rows = read_bitext(
         source,
         source_field=config.source_field,
@@ -154,9 +159,27 @@ def _bitext(config: TrainConfig, code: str, source: str, report: PairReport) -> 
         language=code,
         report=report,
     )
+    share = config.share_held_out
+    documents = document_names(source) if share else None
+    if documents is not None and len(documents) != len(rows):
+        documents = None
     if config.max_pairs and config.max_pairs < len(rows):
+        if documents is not None:
+            rows = rows.add_column("doc", documents)
         rows = rows.shuffle(seed=config.seed).select(range(config.max_pairs))
-    return rows
+        if documents is not None:
+            documents, rows = list(rows["doc"]), rows.remove_columns("doc")
+    return split_bitext(rows, documents, share=share, seed=config.seed)
+
+
+def _of_split(code: str, split: Split) -> str:
+    held, documents = len(split.held_out), split.documents
+    if not held:
+        return f"{language_name(code)}: no pairs are held out: there are too few ({len(split.train)})"
+    text = f"{language_name(code)}: {held} pairs are held out to choose the best step by"
+    text += f", {documents} whole documents among them" if documents else ""
+    text += f"; {split.echoes} more are left out because a side of theirs is held out" if split.echoes else ""
+    return f"{text}; {len(split.train)} are trained on"
 
 
 def _fingerprint(source: str, rows: Dataset) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import time
 from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +21,19 @@ from hf_optical.doctor.overlap import evaluation_index
 from hf_optical.doctor.quick import quick_check
 from hf_optical.encoders.models import check_same_on_all_processes, load_encoder
 from hf_optical.evaluation.document_cache import fingerprint
-from hf_optical.figures.plan import draw_plan
 from hf_optical.losses import parse_objective
 from hf_optical.publishing.hub import push
 from hf_optical.publishing.publish import Publication, build
 from hf_optical.results import table_rows
 from hf_optical.results.files import versions, write_results
 from hf_optical.runs.adapter_report import adapter_report
+from hf_optical.runs.defaults import settled
 from hf_optical.runs.evaluation_panels import EvaluationPanels
-from hf_optical.runs.options import DENSE_OBJECTIVE, TrainConfig, on_cpu
+from hf_optical.runs.held_out import FOLDER as HELD_OUT
+from hf_optical.runs.held_out import HeldOutRun
+from hf_optical.runs.options import TrainConfig, on_cpu
 from hf_optical.runs.run_folder import claim, remove
+from hf_optical.runs.run_report import draw_example, realised_counts, seconds_per_step, usage
 from hf_optical.runs.shared_folder import SharedFolder
 from hf_optical.runs.student import load, save, start_report, student_of_run
 from hf_optical.runs.teacher_cache import FOLDER, cache_folder, cache_report
@@ -39,6 +41,7 @@ from hf_optical.runs.token_means import save_token_means
 from hf_optical.runs.training_data import TrainingData, bitext_by_language, read_training_data
 from hf_optical.training.arguments import OTDistillationTrainingArguments
 from hf_optical.training.checkpoints import naming_the_last
+from hf_optical.training.losses_by_kind import chosen_temperature
 from hf_optical.training.monitor import TrainingWatch
 from hf_optical.training.trainer import MultiVectorOTDistillationTrainer, OTDistillationTrainer
 from hf_optical.transport import SOLVERS
@@ -67,15 +70,14 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
     """
     started, output, state = time.time(), Path(config.output_dir), start()
     config.check()
-    args = config.arguments()
+    config.arguments()  # what is wrong with them is said before anything is read
     data = read_training_data(config)
     if state.is_main_process:
         print(*data.notes, sep="\n")
     panels = EvaluationPanels(config, data.languages)
     verdicts = _examine(config, data) if config.check_data and state.is_main_process else {}
     teacher: Any = load_encoder(config.teacher or "")
-    config = config.settled(teacher)
-    args.objective = str(config.objective)
+    config = settled(config, teacher, data.pairs)
     fingerprints = [
         *data.fingerprints,
         *({**file_fingerprint(retrieval_folder(item)), "path": name} for item, name in panels.names.items()),
@@ -92,9 +94,9 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
         claim(output, decisive, overwrite=config.overwrite, resume_anyway=config.resume_anyway)
     state.wait_for_everyone()
     panels.attach(teacher, show_progress=state.is_main_process)
+    held_out = HeldOutRun.of(config, data, teacher)
     if state.is_main_process and config.measure_start:
-        panels.measure(table_rows.RAW, teacher)
-        panels.measure_ceiling()
+        _measure_teacher(panels, held_out, teacher)
     if state.is_main_process and config.hybrid:
         panels.measure_bm25()
     student, checkpoint = student_of_run(config, teacher, data, state, panels)
@@ -102,12 +104,7 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
         languages = ", ".join(data.languages)
         print(f"\nBefore training ({languages}, {data.pairs} pairs, student: {config.student}):\n{panels.table()}\n")
     state.wait_for_everyone()
-    trainer = trainer_for(config, args, student, teacher, data, cache)
-    if watch := watch_for(config, teacher, data, LanguageAdapters.of(student)):
-        trainer.add_callback(watch)
-    if config.max_steps:
-        with naming_the_last(output):
-            trainer.train(resume_from_checkpoint=checkpoint)
+    trainer, watch = _trained(config, student, teacher, data, cache, held_out, checkpoint)
     agreeing = check_same_on_all_processes(student)
     if not state.is_main_process:
         return
@@ -128,7 +125,40 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
         started=started,
         sample=sample,
         verdicts=verdicts,
+        held_out=held_out,
     )
+
+
+def _measure_teacher(panels: EvaluationPanels, held_out: HeldOutRun | None, teacher: Any) -> None:
+    panels.measure(table_rows.RAW, teacher)
+    panels.measure_ceiling()
+    if held_out:
+        held_out.measure(table_rows.RAW, teacher)
+
+
+def _trained(
+    config: TrainConfig,
+    student: Any,
+    teacher: Any,
+    data: TrainingData,
+    cache: Path | None,
+    held_out: HeldOutRun | None,
+    checkpoint: str | None,
+) -> tuple[OTDistillationTrainer | MultiVectorOTDistillationTrainer, TrainingWatch | None]:
+    """The trainer after its training, and what watched it."""
+    trainer = trainer_for(config, config.arguments(), student, teacher, data, cache)
+    adapters = LanguageAdapters.of(student)
+    using = adapters.use if adapters else None
+    if watch := watch_for(config, teacher, data, adapters):
+        trainer.add_callback(watch)
+    if held_out and config.max_steps:
+        trainer.add_callback(held_out.callback(using))
+    if held_out and PartialState().is_main_process and (checkpoint or not config.max_steps):
+        held_out.measure(table_rows.BEFORE, student, using)  # else the first validation does
+    if config.max_steps:
+        with naming_the_last(config.output_dir):
+            trainer.train(resume_from_checkpoint=checkpoint)
+    return trainer, watch
 
 
 def _examine(config: TrainConfig, data: TrainingData) -> dict[str, Any]:
@@ -156,18 +186,21 @@ def _finish(
     started: float,
     sample: Any,
     verdicts: dict[str, Any],
+    held_out: HeldOutRun | None,
 ) -> None:
     """Measure what was saved, write it down and say it."""
     output, args = Path(config.output_dir), trainer.args
     # What was saved is what is measured; the trained object may still run under the trainer's autocast.
     saved, adapters = load(output / "model", adapters=config.adapter != "none")
     # English, which has no adapter, is read by the base.
-    panels.measure(
-        table_rows.AFTER, saved, (lambda code: adapters.use(code if code in adapters else None)) if adapters else None
-    )
+    using = (lambda code: adapters.use(code if code in adapters else None)) if adapters else None
+    panels.measure(table_rows.AFTER, saved, using)
+    if held_out:
+        held_out.measure(table_rows.AFTER, saved, using)
+        held_out.draw(trainer.state.log_history)
     with adapters.use(data.languages[0]) if adapters else nullcontext():
         alignment = sample.measure_alignment(saved, teacher, data.languages[0]) if sample else None
-        _draw(saved, teacher, data, output, sample)
+        draw_example(saved, teacher, data, output, sample)
     adapted, adapted_words = adapter_report(adapters, panels.queries()) if adapters else (None, "")
     write_results(
         output,
@@ -183,22 +216,28 @@ def _finish(
         history=trainer.state.log_history,
         alignment=alignment,
         watch=watch.summary() if watch else None,
-        seconds_per_step=None if resumed else _seconds_per_step(trainer),
+        seconds_per_step=None if resumed else seconds_per_step(trainer),
         adapters=adapted,
         doctor=verdicts,
+        temperature=chosen_temperature(trainer.loss),
+        held_out=held_out.report() if held_out else None,
         **({"teacher_cache": report} if (report := cache_report(trainer)) else {}),
         **({"start": start} if (start := start_report(output)) else {}),
         **({"realised": drawn} if (drawn := realised_counts(trainer)) else {}),
     )
     if not config.keep_checkpoints:
-        remove(output, "checkpoint-*", *([FOLDER] if config.teacher_cache == "auto" else []))  # one that is named stays
+        remove(
+            output, "checkpoint-*", HELD_OUT, *([FOLDER] if config.teacher_cache == "auto" else [])
+        )  # one that is named stays
     print(f"\nAfter {trainer.state.global_step} steps:\n{panels.table()}\n\n{panels.sentences()}\n")
+    if held_out:
+        print(f"{held_out.text()}\n")
     if alignment:
         shown = ", ".join(f"{name} {value:.3g}" for name, value in alignment.items())
         print(f"Plan against the gold word alignments (error rates): {shown}\n")
     if adapted:
         print(f"{adapted_words}\n")
-    print(f"Use it:\n{_usage(saved, output / 'model', config, data.languages[0])}")
+    print(f"Use it:\n{usage(saved, output / 'model', config, data.languages[0])}")
     if config.push_to_hub:
         build(Publication(run=output, repo_id=config.push_to_hub), output / "publication")
         print(f"Published: {push(output / 'publication', config.push_to_hub)}")
@@ -250,7 +289,7 @@ def watch_for(
     if not config.watch or not config.max_steps or len(rows) < _FEWEST_WATCHED:
         return None
     drawn = rows.shuffle(seed=config.seed).select(range(min(_WATCHED, len(rows))))
-    transports = {"ot", "source"} & set(parse_objective(config.objective or DENSE_OBJECTIVE))
+    transports = {"ot", "source"} & set(parse_objective(str(config.objective)))
     return TrainingWatch(
         teacher,
         drawn["source"],
@@ -259,40 +298,3 @@ def watch_for(
         using=partial(adapters.use, language) if adapters else nullcontext,
         on_alarm=config.on_alarm,  # type: ignore[arg-type]
     )
-
-
-def realised_counts(trainer: Any) -> dict[str, Any] | None:
-    """What the hybrid sampler of a trainer drew, by kind and data set; ``None`` where it has another sampler."""
-    loader = trainer.callback_handler.train_dataloader
-    while loader is not None and not isinstance(getattr(loader, "batch_sampler", None), HybridBatchSampler):
-        inner = getattr(loader, "batch_sampler", None)
-        loader = inner if inner is not None and hasattr(inner, "batch_sampler") else None
-    return loader.batch_sampler.realised() if loader is not None else None
-
-
-def _seconds_per_step(trainer: Any) -> float | None:
-    """Wall time of a step, with what the trainer does between steps."""
-    ends = [log for log in trainer.state.log_history if "train_runtime" in log]
-    return ends[0]["train_runtime"] / trainer.state.global_step if ends else None
-
-
-def _draw(student: Any, teacher: Any, data: TrainingData, output: Path, sample: Any) -> None:
-    if not find_spec("matplotlib"):
-        print("No picture of a transport plan: pip install 'hf-optical[report]' draws one")
-        return
-    language, rows = next(iter(data.bitext.items()))
-    pair = sample.example(language) if sample else (rows[0]["source"], rows[0]["translation"])
-    draw_plan(student, teacher, pair[0], pair[1], output / "figures" / "plan.png")
-
-
-def _usage(student: Any, folder: Path, config: TrainConfig, language: str) -> str:
-    kind, place = type(student).__name__, repr(str(folder))
-    lines = [f"from sentence_transformers import {kind}", 'queries, documents = ["your query"], ["your document"]']
-    lines.append(f"student = {kind}({place})")
-    reader = config.reads_index_of
-    if reader == "teacher":
-        lines.append(f"teacher = {kind}({config.teacher!r})")
-    if config.adapter != "none":
-        lines.append(f"student.load_adapter({place}, adapter_kwargs={{'subfolder': 'adapters/{language}'}})")
-    lines.append(f"print(student.similarity(student.encode_query(queries), {reader}.encode_document(documents)))")
-    return "\n".join(f"  {line}" for line in lines)

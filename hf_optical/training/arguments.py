@@ -24,11 +24,14 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
     """Arguments of :class:`~hf_optical.training.trainer.OTDistillationTrainer`, for dense and multi-vector students.
 
     Args:
-        objective: Terms of the loss on bitext, e.g. ``"ot"``, ``"ot+nce"``, ``"ot+0.5*nce+cos"``.
+        objective: Terms of the loss on bitext, e.g. ``"ot"``, ``"ot+nce"``, ``"ot+0.5*nce+cos"``; if not given
+            ``"ot+rank"``, of late interaction ``"ot+nce"``.
         solver: Finds the transport plan: ``"ipot"``, ``"sinkhorn"`` or ``"exact"``.
         special_tokens: ``"match"``, ``"exclude"`` or ``"transport"``.
         marginals: ``"uniform"``, or ``"idf"``: tokens weigh by their inverse document frequency in the bitext.
-        temperature: Of the contrastive terms (cosine scores are divided by it).
+        temperature: Scores are divided by it. If not given, that of the terms on bitext is chosen from the teacher's
+            own scores (:func:`~hf_optical.training.teacher_temperature.teacher_temperature`), and that of questions,
+            passages and lexicons, where no teacher scores, is .05.
         bank_size: English sentences of the bitext that the term ``rank`` ranks, at most.
         gather_across_devices: Contrast across all processes, so that two processes equal one.
         contrastive_mini_batch: Texts per forward pass of the contrastive loss on questions and passages (gradient
@@ -50,14 +53,19 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
         ('ot+nce', 'ipot')
     """
 
-    objective: str = field(
-        default="ot+nce",
-        metadata={"help": "Terms of the loss on bitext: ot, mse, cos, nce, rank, greedy, nearest, self_nce, source."},
+    objective: str | None = field(
+        default=None,
+        metadata={
+            "help": "Terms of the loss on bitext: ot, mse, cos, nce, rank, greedy, nearest, self_nce, source; "
+            "ot+rank if not given, ot+nce of late interaction."
+        },
     )
     solver: str = field(default="ipot", metadata={"help": f"Finds the plan: {', '.join(SOLVERS)}."})
     special_tokens: str = field(default="match", metadata={"help": "match, exclude or transport."})
     marginals: str = field(default="uniform", metadata={"help": "uniform or idf."})
-    temperature: float = field(default=0.05, metadata={"help": "Temperature of the contrastive terms."})
+    temperature: float | None = field(
+        default=None, metadata={"help": "Scores are divided by it; from the teacher's own scores if not given."}
+    )
     bank_size: int = field(default=BANK_SIZE, metadata={"help": "English sentences that the ranking term ranks."})
     gather_across_devices: bool = field(default=True, metadata={"help": "Contrast across all processes."})
     contrastive_mini_batch: int | None = field(
@@ -71,13 +79,15 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
 
     def __post_init__(self) -> None:
         """Check what the distillation adds, then what the hosts have."""
-        parse_objective(self.objective)
+        if self.objective is not None:
+            parse_objective(self.objective)
         check_choice("solver", self.solver, SOLVERS)
         check_choice("special_tokens", self.special_tokens, get_args(SpecialTokens))
         check_choice("marginals", self.marginals, MARGINALS)
         check_choice("train_embeddings", self.train_embeddings, TRAINED_ROWS)
         check_choice("lexical_objective", self.lexical_objective, LEXICAL_OBJECTIVES)
-        check_positive("temperature", self.temperature)
+        if self.temperature is not None:
+            check_positive("temperature", self.temperature)
         check_positive("lexical_margin", self.lexical_margin)
         if self.bank_size < 2:
             raise InputError(f"is {self.bank_size}", "give a number of sentences, 2 or more", field="bank_size")

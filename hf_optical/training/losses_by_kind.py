@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,18 @@ from hf_optical.encoders.teachers import Teacher, TeacherStandIn
 from hf_optical.encoders.word_vectors import comparable_layers
 from hf_optical.errors import InputError
 from hf_optical.losses import LexicalInjectionLoss, OTDistillationLoss, reads_english
+from hf_optical.losses.temperature import FALLBACK
+from hf_optical.losses.terms import has_temperature
 from hf_optical.teacher_cache.training import bitexts
 from hf_optical.training.teacher_bank import teacher_bank
+from hf_optical.training.teacher_temperature import teacher_temperature
 from hf_optical.training.token_idf import MOST_TEXTS, token_idf
 from hf_optical.transport import SOLVERS
 
 if TYPE_CHECKING:
     from hf_optical.training.arguments import OTDistillationTrainingArguments
+
+logger = logging.getLogger(__name__)
 
 Losses = nn.Module | dict[str, nn.Module]
 
@@ -63,9 +69,9 @@ def losses_by_kind(
     return {name: made[kind] for name, kind in kinds.items()}
 
 
-def student_reads_english(objective: str, losses: Losses) -> bool:
+def student_reads_english(objective: str | None, losses: Losses) -> bool:
     """Whether the collator must tokenise the English for the student too."""
-    return reads_english(objective) or any(
+    return (objective is not None and reads_english(objective)) or any(
         (isinstance(loss, OTDistillationLoss) and reads_english(loss.weights))
         or (isinstance(loss, LexicalInjectionLoss) and loss.teacher is None)
         for loss in _each(losses)
@@ -73,7 +79,7 @@ def student_reads_english(objective: str, losses: Losses) -> bool:
 
 
 def fill_banks(losses: Losses, train_dataset: Any, args: Any, cache: Any = None) -> None:
-    """Have the teacher read the sentences that a ranking term ranks, where the loss came without them.
+    """Have the teacher read the sentences that a ranking term ranks, and choose temperatures, where losses lack them.
 
     Args:
         losses: Of the training; changed.
@@ -81,16 +87,33 @@ def fill_banks(losses: Losses, train_dataset: Any, args: Any, cache: Any = None)
         args: Of the training: ``bank_size``, seeds, progress bars.
         cache: As in :func:`~hf_optical.training.teacher_bank.teacher_bank`.
     """
+    seed = args.seed if args.data_seed is None else args.data_seed
     for loss in _each(losses):
-        if isinstance(loss, OTDistillationLoss) and "rank" in loss.weights and loss.bank is None:
+        if not isinstance(loss, OTDistillationLoss):
+            continue
+        no_bank = "rank" in loss.weights and loss.bank is None
+        no_temperature = has_temperature(loss.weights) and loss.temperature is None
+        if not no_bank and not no_temperature:
+            continue
+        texts = [text for _, _, rows in bitexts(train_dataset) for text in rows["source"]]
+        if no_bank:
+            show = not args.disable_tqdm
             loss.bank = teacher_bank(
-                loss.teacher,
-                [text for _, _, rows in bitexts(train_dataset) for text in rows["source"]],
-                size=args.bank_size,
-                seed=args.seed if args.data_seed is None else args.data_seed,
-                show_progress=not args.disable_tqdm,
-                cache=cache,
+                loss.teacher, texts, size=args.bank_size, seed=seed, show_progress=show, cache=cache
             )
+        if no_temperature:
+            loss.temperature = teacher_temperature(loss.teacher, texts, bank=loss.bank, seed=seed, cache=cache)
+            logger.info("Temperature %g, from the teacher's scores", loss.temperature)
+
+
+def chosen_temperature(losses: Losses) -> float | None:
+    """The temperature of the distillation, given or chosen; ``None`` where no term has one."""
+    found = [
+        loss.temperature
+        for loss in _each(losses)
+        if isinstance(loss, OTDistillationLoss) and has_temperature(loss.weights)
+    ]
+    return found[0] if found else None
 
 
 def _each(losses: Losses) -> list[nn.Module]:
@@ -128,7 +151,7 @@ def _lexical_injection(
         layer=args.lexical_layer,
         output_weight=args.lexical_output_weight,
         margin=args.lexical_margin,
-        temperature=args.temperature,
+        temperature=args.temperature or FALLBACK,
         lexicon=[(row["source"], row["translation"]) for rows in lexicons if isinstance(rows, Dataset) for row in rows],
         gather_across_devices=args.gather_across_devices,
     )

@@ -24,6 +24,7 @@ from hf_optical.batching.epochs import EpochRelay
 from hf_optical.data.kinds import check_training_sets
 from hf_optical.encoders.limits import check_length, limits_of
 from hf_optical.errors import HFOpticalError, InputError, NonFiniteError, explained, is_out_of_memory
+from hf_optical.losses.temperature import FALLBACK
 from hf_optical.teacher_cache.cached_teacher import CachedTeacher
 from hf_optical.teacher_cache.training import check_checkpoint_cache, fill_for, note_in_checkpoint, open_cache
 from hf_optical.training.arguments import OTDistillationTrainingArguments
@@ -262,10 +263,13 @@ class OTDistillationTrainer(_Distillation, SentenceTransformerTrainer):
     """
 
     def contrastive_loss(self, model: Any, args: OTDistillationTrainingArguments) -> nn.Module:
-        """Sentence-transformers' InfoNCE at ``args.temperature``; with gradient caching on request."""
+        """Sentence-transformers' InfoNCE at ``args.temperature`` or .05; with gradient caching on request."""
         from sentence_transformers.sentence_transformer import losses
 
-        options: dict[str, Any] = {"scale": 1 / args.temperature, "gather_across_devices": args.gather_across_devices}
+        options: dict[str, Any] = {
+            "scale": 1 / (args.temperature or FALLBACK),
+            "gather_across_devices": args.gather_across_devices,
+        }
         if args.contrastive_mini_batch:
             return losses.CachedMultipleNegativesRankingLoss(
                 model, mini_batch_size=args.contrastive_mini_batch, **options

@@ -81,15 +81,29 @@ def test_a_cache_that_has_all_texts_spares_the_teacher_the_reading(tmp_path, mon
     torch.testing.assert_close(teacher_bank(cached, ROWS["source"]), expected, atol=1e-3, rtol=0)
 
 
-def test_it_needs_a_bank_and_sentence_vectors(tmp_path):
+def test_without_a_bank_the_english_of_the_batch_is_ranked_and_that_is_said_once(tmp_path, caplog):
     teacher = tiny_models.dense(tmp_path)
     student = tiny_models.dense(tmp_path, tiny_models.SWAHILI, seed=1)
     loss = OTDistillationLoss(student, teacher, objective="rank")
     assert "bank" not in loss.state_dict()
-    features = [model.preprocess(["goat mbuzi"]) for model in (teacher, student)]
-    features[0]["teacher_tokenized"] = True
-    with pytest.raises(InputError, match="no English sentences to rank"):
-        loss(features)
+
+    def value():
+        features = [
+            model.preprocess(texts) for model, texts in ((teacher, ["goat", "dog"]), (student, ["mbuzi", "mbwa"]))
+        ]
+        features[0]["teacher_tokenized"] = True
+        return float(loss(features)["rank"].detach())
+
+    found = [value(), value()]
+    assert caplog.text.count("ranks the English of each batch") == 1
+    english, other = (model.encode_query(texts, convert_to_tensor=True)
+                      for model, texts in ((teacher, ["goat", "dog"]), (student, ["mbuzi", "mbwa"])))  # fmt: skip
+    assert (
+        found[0] == found[1] == pytest.approx(float(ranking_loss(other, english, english, loss.temperature)), rel=1e-4)
+    )
+
+
+def test_it_needs_sentence_vectors(tmp_path):
     late = tiny_models.late(tmp_path, tiny_models.SWAHILI, seed=1)
     with pytest.raises(InputError, match="late-interaction student"):
         OTDistillationLoss(late, tiny_models.late(tmp_path), objective="ot+rank")

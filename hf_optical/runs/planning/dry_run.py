@@ -9,8 +9,10 @@ from typing import Any
 from hf_optical.doctor.quick import quick_check
 from hf_optical.encoders.models import load_encoder
 from hf_optical.encoders.parts import embeddings_of, transformer_of
+from hf_optical.losses.terms import DENSE_OBJECTIVE
+from hf_optical.runs.defaults import settled
 from hf_optical.runs.evaluation_panels import EvaluationPanels
-from hf_optical.runs.options import DENSE_OBJECTIVE, TrainConfig
+from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.planning.evaluation import EvaluationCost, EvaluationTimer
 from hf_optical.runs.planning.growing import expected_rows, grown, rows_of
 from hf_optical.runs.planning.profiling import Clock, watched
@@ -43,6 +45,7 @@ class DryRun:
         saved: Bytes of the student on disk.
         evaluation: What the evaluation takes.
         objective: That is trained; which one by default depends on the teacher.
+        max_steps: Of the run; how many by default depends on the bitext.
     """
 
     pairs: int = 0
@@ -56,6 +59,7 @@ class DryRun:
     saved: float = 0.0
     evaluation: EvaluationCost = field(default_factory=EvaluationCost)
     objective: str = DENSE_OBJECTIVE
+    max_steps: int = 0
 
 
 def dry_run(config: TrainConfig, scratch: Path, clock: Clock) -> DryRun:
@@ -78,8 +82,8 @@ def dry_run(config: TrainConfig, scratch: Path, clock: Clock) -> DryRun:
     found.seconds["checking"] = _checking(config, data, clock)
     with watched(clock) as loading:
         teacher: Any = load_encoder(config.teacher or "")
-    config = config.settled(teacher)
-    found.objective = str(config.objective)
+    config, asked = settled(config, teacher, data.pairs), settled(asked, teacher, data.pairs)
+    found.objective, found.max_steps = str(config.objective), int(config.max_steps or 0)
     found.seconds["loading"] = loading.seconds
     growth = grown(config, teacher, data, panels, state, clock, lexical_steps=asked.lexical_steps)
     student, found.grown_peak = growth.student, growth.peak
@@ -93,7 +97,7 @@ def dry_run(config: TrainConfig, scratch: Path, clock: Clock) -> DryRun:
     found.evaluation = _evaluation(asked, panels, teacher, student, clock)
     if config.max_steps:
         cache = scratch / "cache" if cache_folder(asked, data, teacher)[0] else None
-        drawn = asked.max_steps * asked.batch_size * asked.gradient_accumulation_steps
+        drawn = found.max_steps * asked.batch_size * asked.gradient_accumulation_steps
         found.steps = dry_steps(config, teacher, student, data, clock, cache=cache, drawn=drawn)
     found.used_rows = _used_rows(student, data)
     _count(student, teacher, found)

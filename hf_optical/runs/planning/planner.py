@@ -126,9 +126,9 @@ def estimate(config: TrainConfig, measured: DryRun, machine: Machine) -> Plan:
         training = replace(training, rest=max(0.0, _peak(config, measured) - replace(training, rest=0.0).total()))
     disk, one = _disk(config, measured)
     seconds, step = _times(config, measured, machine)
-    plan = Plan(machine, measured.pairs, config.max_steps, seconds, step, training.parts(), disk)
+    plan = Plan(machine, measured.pairs, measured.max_steps, seconds, step, training.parts(), disk)
     half = None
-    if machine.gpu and config.max_steps and not (config.bf16 or config.fp16):
+    if machine.gpu and measured.max_steps and not (config.bf16 or config.fp16):
         half = "bf16" if machine.bfloat16 else "fp16"
     plan.advice = memory_advice(
         training,
@@ -192,8 +192,8 @@ def _disk(config: TrainConfig, measured: DryRun) -> tuple[dict[str, float], floa
     """Bytes by part, and those of one checkpoint: the model and two numbers for every trained weight."""
     trained = _trained(config, measured)
     kept = measured.saved if config.adapter == "none" else 4.0 * trained  # of adapters alone, without their base
-    one = kept + 8.0 * trained + _TRAINERS_FILES if config.max_steps else 0.0
-    written = -(-config.max_steps // config.save_steps)
+    one = kept + 8.0 * trained + _TRAINERS_FILES if measured.max_steps else 0.0
+    written = -(-measured.max_steps // config.save_steps)
     disk = {"checkpoints": one * min(written, _CHECKPOINTS), "models": 2.0 * measured.saved}
     if measured.steps and measured.steps.cached:
         disk["teacher cache"] = measured.steps.cached
@@ -215,7 +215,7 @@ def _times(config: TrainConfig, measured: DryRun, machine: Machine) -> tuple[dic
     }
     if steps is None:
         return parts, (0.0, 0.0)
-    passes, looks = config.gradient_accumulation_steps, 1 + config.max_steps // config.logging_steps
+    passes, looks = config.gradient_accumulation_steps, 1 + measured.max_steps // config.logging_steps
     typical = passes * steps.typical - (passes - 1) * steps.optimizer
     slowest = passes * steps.slowest - (passes - 1) * steps.optimizer
     if not machine.here:
@@ -224,8 +224,8 @@ def _times(config: TrainConfig, measured: DryRun, machine: Machine) -> tuple[dic
         for name in ("evaluation at the start", "teacher cache", "evaluation at the end"):
             parts[name] *= ratio
         looks = 0
-    parts["training"] = steps.preparing + config.max_steps * typical + looks * steps.watching
-    written = -(-config.max_steps // config.save_steps)
+    parts["training"] = steps.preparing + measured.max_steps * typical + looks * steps.watching
+    written = -(-measured.max_steps // config.save_steps)
     of_a_model = _disk(config, measured)[1] / max(1.0, measured.saved)
     parts["checkpoints, saving"] = measured.seconds["saving"] * (1 + written * of_a_model)
     return parts, (typical, slowest)

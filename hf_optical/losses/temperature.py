@@ -1,0 +1,110 @@
+"""Temperatures that suit a teacher: chosen so that its distribution over sentences has a given perplexity."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from hf_optical.errors import InputError, NonFiniteError, check_positive
+
+PERPLEXITY = 50.0
+"""Sentences beside its own over which the teacher spreads, in the effective number, where no temperature is given."""
+FALLBACK = 0.05
+"""Where no score of the teacher is at hand; it suits teachers whose cosines fill the range from 0 to 1."""
+_LOWEST, _HIGHEST = 1e-5, 1e3  # in units of the scores' range
+_ROWS = 512
+FEWEST = 8
+"""Sentences of a bank below which a perplexity says nothing."""
+
+
+def perplexity_temperature(scores: Tensor, own: Tensor, perplexity: float = PERPLEXITY) -> float:
+    """Temperature at which a teacher's distributions over a bank have a perplexity, as t-SNE chooses its bandwidths.
+
+    A teacher whose cosines lie between .7 and 1 needs another temperature than one whose cosines lie between 0 and 1:
+    at one fixed value the first one's distribution is nearly flat and says little, or the second one's has all its mass
+    on one sentence. The perplexity ``exp(H)`` of ``softmax(scores / T)`` says over how many sentences a distribution
+    spreads, whatever the range of the scores. As in t-SNE a sentence does not count as its own neighbour. Unlike
+    there, one temperature serves all rows: the one at which the mean entropy is the logarithm of ``perplexity``, found
+    by bisection, for the entropy rises with the temperature.
+
+    Args:
+        scores: The teacher's scores of some sentences against a bank of N sentences, (n, N), any float type.
+        own: For every row, which column is the sentence itself, (n,); -1 where it is not in the bank.
+        perplexity: Wanted; at most a third of the bank, so that small banks give a temperature too.
+
+    Returns:
+        The temperature, rounded to three significant digits.
+
+    Raises:
+        InputError: Fewer than eight sentences in the bank, or scores that do not differ: there is nothing to measure.
+        NonFiniteError: A score is NaN or infinite.
+
+    References:
+        - van der Maaten, Hinton: Visualizing Data using t-SNE, JMLR 9 (2008), section 2, equation of the perplexity.
+
+    Example:
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> scores = torch.randn(50, 200, generator=generator).clamp(-3, 3) / 3
+        >>> wide = perplexity_temperature(scores, torch.arange(50))
+        >>> round(perplexity_temperature(0.9 + 0.1 * scores, torch.arange(50)) / wide, 2)  # a tenth of the range
+        0.1
+    """
+    check_positive("perplexity", perplexity)
+    rows, sentences = scores.shape
+    if not torch.isfinite(scores).all():
+        raise NonFiniteError("the teacher's scores of its own sentences are not finite: its weights are broken")
+    if not rows or sentences < FEWEST:
+        raise InputError(
+            f"{rows} x {sentences} scores are too few to choose a temperature by",
+            f"give a bank of {FEWEST} sentences or more, or a temperature",
+            field="temperature",
+        )
+    values = scores.double().clone()
+    inside = (own >= 0).nonzero().flatten().to(values.device)
+    values[inside, own.to(values.device)[inside]] = -torch.inf
+    rest = values.isinf()
+    spread = float((values.amax(dim=1) - values.masked_fill(rest, torch.inf).amin(dim=1)).amax())
+    if spread <= 1e-9 * max(1.0, float(scores.abs().amax())):
+        raise InputError(
+            "the teacher gives all sentences the same score",
+            "use a trained teacher, or give a temperature",
+            field="temperature",
+        )
+    wanted = math.log(min(perplexity, (sentences - 1) / 3))
+    low, high = math.log(_LOWEST * spread), math.log(_HIGHEST * spread)
+    for _ in range(60):
+        middle = (low + high) / 2
+        if mean_entropy(values, math.exp(middle)) < wanted:
+            low = middle
+        else:
+            high = middle
+    return float(f"{math.exp((low + high) / 2):.3g}")
+
+
+def bank_temperature(bank: Tensor, perplexity: float = PERPLEXITY) -> float:
+    """Temperature of a dense teacher by the cosines within its bank.
+
+    Args:
+        bank: The teacher's unit sentence vectors, (N, d). Up to 512 of them, evenly spaced, are compared with all.
+        perplexity: As in `perplexity_temperature`.
+
+    Returns:
+        The temperature; `FALLBACK` where the bank has fewer than `FEWEST` sentences.
+    """
+    if len(bank) < FEWEST:
+        return FALLBACK
+    rows = torch.linspace(0, len(bank) - 1, min(_ROWS, len(bank)), device=bank.device).long().unique()
+    return perplexity_temperature(bank[rows] @ bank.T, rows, perplexity)
+
+
+def mean_entropy(scores: Tensor, temperature: float) -> float:
+    """Mean entropy of ``softmax(scores / temperature)`` over rows, in nats; a score of ``-inf`` has no mass.
+
+    Example:
+        >>> round(mean_entropy(torch.tensor([[0.5, 0.5, -torch.inf]]), 0.05) / math.log(2), 6)
+        1.0
+    """
+    logs = torch.log_softmax(scores / temperature, dim=-1)
+    return float(-(logs.exp() * logs.masked_fill(logs.isinf(), 0)).sum(dim=-1).mean())

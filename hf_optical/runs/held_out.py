@@ -1,0 +1,126 @@
+"""The held-out pairs of a run: validated while it trains, reported at its end."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from hf_optical.evaluation.held_out import MEASURE, HeldOutRetrieval, HeldOutScore, Using, held_out_sets
+from hf_optical.evaluation.retrieval import RetrievalScores
+from hf_optical.evaluation.significance import compare_all
+from hf_optical.figures.training_curve import training_curve
+from hf_optical.runs.options import TrainConfig
+from hf_optical.runs.shared_folder import SharedFolder
+from hf_optical.runs.training_data import TrainingData
+from hf_optical.training.held_out_choice import HeldOutChoice, validation_interval
+
+FOLDER = "held_out"
+_COLUMNS = ("ndcg@10", "mrr@10", "recall@1", "recall@10", "map")
+
+
+class HeldOutRun:
+    """The held-out pairs of one run, in the teacher's index.
+
+    Args:
+        config: Its options, settled.
+        data: With pairs held out.
+        teacher: Reads the index.
+    """
+
+    def __init__(self, config: TrainConfig, data: TrainingData, teacher: Any) -> None:
+        self._config = config
+        self._folder = Path(config.output_dir) / FOLDER
+        sets = [
+            item
+            for language, rows in data.held_out.items()
+            for item in held_out_sets(rows, data.bitext[language], language, seed=config.seed)
+        ]
+        self.pairs = {language: len(rows) for language, rows in data.held_out.items()}
+        documents = SharedFolder(config.shared).documents()
+        self.index = HeldOutRetrieval(sets, teacher, interaction=config.interaction, documents=documents)
+        self._teacher = teacher
+        self._rows: dict[str, list[RetrievalScores]] = {}
+        self.choice: HeldOutChoice | None = None
+
+    @classmethod
+    def of(cls, config: TrainConfig, data: TrainingData, teacher: Any) -> HeldOutRun | None:
+        """None where no pairs are held out."""
+        return cls(config, data, teacher) if data.held_out else None
+
+    def callback(self, using: Using | None) -> HeldOutChoice:
+        """What validates the training; ``using`` as in `HeldOutRetrieval.scores`."""
+        steps = self._config.max_steps or 1
+        self.choice = HeldOutChoice(
+            lambda model: self._score(model, using),
+            self._folder,
+            every=self._config.eval_steps or validation_interval(steps),
+            patience=self._config.patience,
+            say=tqdm.write,
+        )
+        return self.choice
+
+    def measure(self, row: str, model: Any, using: Using | None = None) -> None:
+        """Fill a row of the table: ``raw``, ``before``, ``after``; the ceiling comes with ``raw``."""
+        self._rows[row] = self.index.scores(model, using)
+        if row == "raw":
+            self._rows["ceiling"] = self.index.scores(self._teacher, queries="english")
+
+    def _score(self, model: Any, using: Using | None) -> HeldOutScore:
+        found = self.index.scores(model, using)
+        self._rows.setdefault("before", found)  # the first validation is of the untrained student
+        return self.index.summed_up(found)
+
+    def report(self) -> dict[str, Any]:
+        """For ``results.json``: pairs, scores by row with paired tests of ``after``, the curve and the step kept."""
+        entries = []
+        tests = self._tests()
+        for place, item in enumerate(self.index.sets):
+            entry: dict[str, Any] = {"set": item.name, "language": item.query_language, "n": len(item.qrels)}
+            entry["documents"] = len(item.corpus)
+            for row, scores in self._rows.items():
+                entry[row] = {name: scores[place].metrics[name] for name in _COLUMNS}
+            entry["tests"] = {name: asdict(test) for (where, name), test in tests.items() if where == place}
+            entries.append(entry)
+        choice = self.choice.summary() if self.choice else None
+        return {"pairs": self.pairs, "evaluations": entries, "choice": choice}
+
+    def draw(self, history: list[dict[str, Any]]) -> Path | None:
+        """The curve as a picture in ``figures/``; None where nothing was trained."""
+        if self.choice is None or not self.choice.readings or self.choice.best is None:
+            return None
+        readings = self.choice.readings
+        curves = {"mean, by which the step is chosen": [(float(r.step), r.value) for r in readings]}
+        for name in readings[0].parts:
+            curves[name] = [(float(reading.step), reading.parts[name]) for reading in readings]
+        loss = [(float(log["step"]), float(log["loss"])) for log in history if "loss" in log and "step" in log]
+        picture = training_curve(
+            curves, loss, self.choice.best.step, title=", ".join(self.pairs), measure=MEASURE.replace("ndcg", "nDCG")
+        )
+        return picture.save(Path(self._config.output_dir) / "figures" / "training.svg")
+
+    def text(self) -> str:
+        """The table and the verdict, for people."""
+        names = [f"{item.name} {item.query_language}" for item in self.index.sets]
+        width = max(len(name) for name in names)
+        order = [row for row in ("raw", "before", "after", "ceiling") if row in self._rows]
+        lines = [f"{'nDCG@10':{width}}  {'n':>5}" + "".join(f"{row:>9}" for row in order)]
+        for place, (name, item) in enumerate(zip(names, self.index.sets, strict=True)):
+            values = "".join(f"{self._rows[row][place].metrics[MEASURE]:9.3f}" for row in order)
+            lines.append(f"{name:{width}}  {len(item.qrels):5d}{values}")
+        if self.choice is not None:
+            lines.append(self.choice.verdict())
+        return "\n".join(lines)
+
+    def _tests(self) -> dict[tuple[int, str], Any]:
+        """``after`` against ``raw`` and ``before``; chosen on these queries, the step looks a little too good."""
+        names = [
+            (place, row)
+            for row in ("raw", "before")
+            if row in self._rows and "after" in self._rows
+            for place in range(len(self.index.sets))
+        ]
+        found = compare_all([(self._rows["after"][place], self._rows[row][place]) for place, row in names])
+        return {(place, f"after against {row}"): test for (place, row), test in zip(names, found, strict=True)}

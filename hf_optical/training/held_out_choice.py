@@ -1,0 +1,227 @@
+"""Keep the step of a training that held-out pairs prefer, and stop when they prefer nothing later."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import TrainerCallback
+
+from hf_optical.errors import InputError
+from hf_optical.evaluation.held_out import HeldOutScore
+from hf_optical.results.files import write_json
+
+__all__ = ["PATIENCE", "HeldOutChoice", "Reading", "validation_interval"]
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 6
+"""Validations without a better one, after which a training stops."""
+_CURVE, _WEIGHTS = "curve.json", "best.safetensors"
+_VALIDATIONS, _CLOSEST = 25, 5
+
+
+def validation_interval(steps: int) -> int:
+    """Steps between validations: about 25 of them in a training, and never closer than five steps.
+
+    Example:
+        >>> [validation_interval(steps) for steps in (40, 500, 2000)]
+        [5, 20, 80]
+    """
+    return max(_CLOSEST, round(steps / _VALIDATIONS))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One validation.
+
+    Attributes:
+        step: Optimizer steps taken before.
+        value: The measure, higher is better.
+        parts: What it is the mean of.
+    """
+
+    step: int
+    value: float
+    parts: dict[str, float] = field(default_factory=dict)
+
+
+class HeldOutChoice(TrainerCallback):
+    """Validates a training, keeps the best step's weights, and puts them back at its end.
+
+    The untrained student is validated first: where no later step is better, the training ends with the student that it
+    began with. A tie goes to the earlier step. Only weights that are trained are kept, in ``folder``, with the curve,
+    so that an interrupted training that goes on from a checkpoint ends like one that was not interrupted. Of several
+    processes the first validates, and tells the others.
+
+    Args:
+        score: Scores the student, which it may leave in evaluation mode.
+        folder: Of this training alone; made if absent.
+        every: Steps between validations; the last step is validated too.
+        patience: Validations without a better one after which the training stops; 0 for never.
+        say: Takes a line for every validation; the log by default.
+
+    Raises:
+        InputError: ``every`` below 1; on resuming, when the kept weights are missing.
+
+    Example:
+        ::
+
+            index = HeldOutRetrieval(held_out_sets(split.held_out, split.train, "swh_Latn"), teacher)
+            trainer.add_callback(HeldOutChoice(index.score, "out/held_out", every=50))
+    """
+
+    def __init__(
+        self,
+        score: Callable[[Any], HeldOutScore],
+        folder: str | Path,
+        *,
+        every: int,
+        patience: int = PATIENCE,
+        say: Callable[[str], Any] = logger.info,
+    ) -> None:
+        if every < 1:
+            raise InputError(f"is {every}", "give a number of steps, 1 or more", field="every")
+        self._score, self._folder, self._say = score, Path(folder), say
+        self.every, self.patience = every, patience
+        self.readings: list[Reading] = []
+        self.best: Reading | None = None
+        self.stopped_early = False
+        self._names: set[str] = set()
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **options: Any) -> None:
+        """Validate the untrained student; on resuming, read what was found before."""
+        self._names = {name for name, weight in model.named_parameters() if weight.requires_grad}
+        if not state.global_step:
+            self.readings, self.best = [], None
+            self._validate(model, 0)
+            return
+        self._read_back(state.global_step)
+        if self._exhausted() and state.global_step < state.max_steps:  # interrupted after it had stopped
+            self.stopped_early = control.should_training_stop = True
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **options: Any) -> None:
+        """Validate where it is time, and stop where nothing has been better for long."""
+        last = state.global_step >= state.max_steps
+        if state.global_step % self.every and not last:
+            return
+        if all(reading.step != state.global_step for reading in self.readings):
+            self._validate(model, state.global_step)
+        if self._exhausted() and not last:
+            self.stopped_early = control.should_training_stop = True
+
+    def on_train_end(self, args: Any, state: Any, control: Any, model: Any = None, **options: Any) -> None:
+        """Put the best weights back."""
+        if self.best is None:
+            return
+        PartialState().wait_for_everyone()
+        self._put_back(model)
+        if PartialState().is_main_process:
+            self._say(self.verdict())
+
+    @property
+    def untrained(self) -> Reading | None:
+        """The validation before the first step."""
+        return next((reading for reading in self.readings if reading.step == 0), None)
+
+    def verdict(self) -> str:
+        """In words, which step was kept and why."""
+        if self.best is None or self.untrained is None:
+            return "Nothing was validated."
+        last = max(reading.step for reading in self.readings)
+        ended = f"stopped at step {last}" if self.stopped_early else f"ran to step {last}"
+        if self.best.step == 0:
+            return (
+                f"Held-out pairs: no step was better than the untrained student ({self.best.value:.3f}); the training "
+                f"{ended}, and the student is kept as it was before."
+            )
+        return (
+            f"Held-out pairs: step {self.best.step} is kept ({self.best.value:.3f}, untrained "
+            f"{self.untrained.value:.3f}); the training {ended}."
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """For ``results.json``: the curve, the step that was kept, whether the training stopped early."""
+        return {
+            "curve": [asdict(reading) for reading in self.readings],
+            "best_step": self.best.step if self.best else None,
+            "best": self.best.value if self.best else None,
+            "untrained": self.untrained.value if self.untrained else None,
+            "stopped_early": self.stopped_early,
+            "every": self.every,
+            "patience": self.patience,
+            "verdict": self.verdict(),
+        }
+
+    def _validate(self, model: Any, step: int) -> None:
+        state = PartialState()
+        found: list[Any] = [None]
+        if state.is_main_process:
+            training = model.training
+            try:
+                score = self._score(model)
+            finally:
+                model.train(training)
+            found = [Reading(step, score.value, dict(score.parts))]
+        if state.num_processes > 1:
+            broadcast_object_list(found)
+        reading: Reading = found[0]
+        self.readings.append(reading)
+        better = self.best is None or reading.value > self.best.value
+        if better:
+            self.best = reading
+        if state.is_main_process:
+            shown = ", ".join(f"{name} {value:.3f}" for name, value in reading.parts.items())
+            self._say(f"step {step}, held-out pairs: {reading.value:.4f} ({shown})" + ("; best" if better else ""))
+            self._write(model if better else None)
+
+    def _exhausted(self) -> bool:
+        best = self.best.step if self.best else 0
+        return bool(self.patience) and sum(reading.step > best for reading in self.readings) >= self.patience
+
+    def _write(self, model: Any) -> None:
+        """The weights first: a curve that names a best step must have its weights beside it."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        assert self.best is not None
+        if model is not None:
+            scratch = self._folder / f".{_WEIGHTS}"
+            save_file({name: weight.cpu().contiguous().clone() for name, weight in self._trained(model)}, scratch)
+            os.replace(scratch, self._folder / _WEIGHTS)
+        content = {"readings": [asdict(reading) for reading in self.readings], "best": asdict(self.best)}
+        write_json(self._folder / _CURVE, content)
+
+    def _read_back(self, step: int) -> None:
+        """What was found up to a checkpoint's step; the best may be later: the training will come by there again."""
+        place = self._folder / _CURVE
+        if not place.is_file() or not (self._folder / _WEIGHTS).is_file():
+            raise InputError(
+                "the checkpoint has no validations beside it",
+                "go on with the folder that the training was begun in, or start anew with --overwrite",
+                path=place,
+            )
+        content = json.loads(place.read_text(encoding="utf-8"))
+        self.readings = [Reading(**reading) for reading in content["readings"] if reading["step"] <= step]
+        self.best = Reading(**content["best"])
+
+    def _trained(self, model: nn.Module) -> list[tuple[str, Tensor]]:
+        return [(name, weight.detach()) for name, weight in model.named_parameters() if name in self._names]
+
+    def _put_back(self, model: nn.Module) -> None:
+        kept, trained = load_file(self._folder / _WEIGHTS), dict(self._trained(model))
+        if kept.keys() != trained.keys():
+            raise InputError(
+                f"the kept weights are of {len(kept)} parameters, and {len(trained)} are trained",
+                "go on with the options that the training was begun with, or start anew with --overwrite",
+                path=self._folder / _WEIGHTS,
+            )
+        for name, weight in trained.items():
+            weight.copy_(kept[name])

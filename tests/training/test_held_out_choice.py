@@ -1,0 +1,140 @@
+"""The step that held-out pairs prefer."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import tiny_models
+import torch
+from tiny_runs import arguments
+
+from hf_optical import OTDistillationTrainer
+from hf_optical.errors import InputError
+from hf_optical.evaluation.held_out import HeldOutScore
+from hf_optical.training.held_out_choice import HeldOutChoice, validation_interval
+
+
+def weights(model) -> dict[str, torch.Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+class Judge:
+    """Gives prepared values, and remembers the student at each of them."""
+
+    def __init__(self, values):
+        self.values, self.seen = list(values), []
+
+    def __call__(self, model):
+        self.seen.append(weights(model))
+        value = self.values[min(len(self.seen), len(self.values)) - 1]
+        return HeldOutScore(value, {"sentences": value})
+
+
+def train(tmp_path, values, steps=12, every=2, patience=3, name="out", **options):
+    teacher = tiny_models.dense(tmp_path)
+    student = tiny_models.dense(tmp_path, tiny_models.SWAHILI, seed=1)
+    judge = Judge(values)
+    choice = HeldOutChoice(judge, tmp_path / name / "held_out", every=every, patience=patience)
+    args = arguments(tmp_path / name, max_steps=steps, **options)
+    rows = tiny_models.bitext(24)
+    trainer = OTDistillationTrainer(student, args, rows, teacher=teacher, callbacks=[choice])
+    trainer.train()
+    return student, judge, choice, trainer
+
+
+def same(one, other) -> bool:
+    return all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_the_best_step_is_kept_and_training_stops(tmp_path):
+    student, judge, choice, trainer = train(tmp_path, [0.1, 0.3, 0.5, 0.4, 0.5, 0.2, 0.9])
+    assert trainer.state.global_step == 10 and choice.stopped_early  # three validations after step 4 were no better
+    assert choice.best.step == 4 and same(weights(student), judge.seen[2])  # a tie goes to the earlier
+    assert not same(judge.seen[2], judge.seen[5])
+    assert [reading["step"] for reading in choice.summary()["curve"]] == [0, 2, 4, 6, 8, 10]
+    assert "step 4 is kept" in choice.verdict() and "stopped at step 10" in choice.verdict()
+
+
+def test_where_nothing_is_better_the_untrained_student_is_kept_and_that_is_said(tmp_path):
+    student, judge, choice, _ = train(tmp_path, [0.5, 0.4, 0.3, 0.2, 0.1])
+    assert choice.best.step == 0 and same(weights(student), judge.seen[0])
+    assert "no step was better than the untrained student" in choice.verdict()
+
+
+def test_without_patience_all_steps_are_taken_and_the_last_is_validated(tmp_path):
+    student, judge, choice, trainer = train(tmp_path, [0.5, 0.4, 0.4, 0.9], steps=5, patience=0)
+    assert trainer.state.global_step == 5 and not choice.stopped_early
+    assert [reading.step for reading in choice.readings] == [0, 2, 4, 5]
+    assert same(weights(student), judge.seen[3])
+
+
+def test_validation_changes_nothing_of_the_training(tmp_path):
+    _, judge, _, _ = train(tmp_path, [0.1 * i for i in range(9)], steps=6, every=1)
+    _, rare, _, _ = train(tmp_path, [0.1, 0.2], steps=6, every=6, name="rare")
+    assert same(judge.seen[6], rare.seen[1])
+
+
+@pytest.mark.parametrize("rows", ["all", "used", "none"])
+def test_only_trained_weights_are_kept_on_disk(tmp_path, rows):
+    from safetensors.torch import load_file
+
+    student, judge, choice, _ = train(tmp_path, [0.1, 0.3, 0.2, 0.2, 0.2], train_embeddings=rows)
+    kept = load_file(tmp_path / "out" / "held_out" / "best.safetensors")
+    has_table = any("word_embeddings" in name for name in kept)
+    assert has_table == (rows != "none")
+    assert choice.best.step == 2 and same(weights(student), judge.seen[1])
+
+
+@pytest.mark.parametrize("killed_after", [3, 7, 11], ids=["before-the-best", "after-the-best", "after-the-stop"])
+def test_a_resumed_training_ends_like_a_whole_one(tmp_path, killed_after):
+    """The values depend on the weights alone, as real ones do."""
+
+    def run(name, stop=None, resume=None):
+        teacher = tiny_models.dense(tmp_path)
+        student = tiny_models.dense(tmp_path, tiny_models.SWAHILI, seed=1)
+
+        def score(model):
+            total = sum(float(value.double().abs().sum()) for value in model.state_dict().values())
+            value = 1 / (1 + abs(total - goal[0])) if goal else total
+            return HeldOutScore(value, {})
+
+        class Killer(HeldOutChoice):
+            def on_step_end(self, args, state, control, **options):
+                super().on_step_end(args, state, control, **options)
+                if stop is not None and state.global_step == stop:
+                    raise KeyboardInterrupt
+
+        choice = Killer(score, tmp_path / name / "held_out", every=2, patience=3)
+        args = arguments(tmp_path / name, max_steps=16, save_strategy="steps", save_steps=1)
+        trainer = OTDistillationTrainer(student, args, tiny_models.bitext(24), teacher=teacher, callbacks=[choice])
+        try:
+            trainer.train(resume_from_checkpoint=resume)
+        except KeyboardInterrupt:
+            return None, choice
+        return weights(student), choice
+
+    goal: list[float] = []
+    _, probe = run("probe")
+    goal.append(next(reading.value for reading in probe.readings if reading.step == 4))
+    whole, choice = run("whole")
+    assert choice.best.step == 4 and choice.stopped_early
+    run("killed", stop=min(killed_after, 10))
+    again, resumed = run("killed", resume=str(tmp_path / "killed" / f"checkpoint-{min(killed_after, 10) - 1}"))
+    assert same(whole, again)
+    assert [r.step for r in resumed.readings] == [r.step for r in choice.readings]
+    assert resumed.best == choice.best
+
+
+def test_a_checkpoint_without_its_validations_stops(tmp_path):
+    _, _, _, trainer = train(tmp_path, [0.1, 0.2], steps=2, save_strategy="steps", save_steps=1)
+    assert json.loads((tmp_path / "out" / "held_out" / "curve.json").read_text())["best"]["step"] == 2
+    (tmp_path / "out" / "held_out" / "best.safetensors").unlink()
+    with pytest.raises(InputError, match="no validations beside it"):
+        trainer.train(resume_from_checkpoint=str(tmp_path / "out" / "checkpoint-1"))
+
+
+def test_bad_interval(tmp_path):
+    with pytest.raises(InputError, match="every"):
+        HeldOutChoice(Judge([0.1]), tmp_path, every=0)
+    assert validation_interval(1) == 5

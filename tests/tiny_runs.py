@@ -22,6 +22,7 @@ def arguments(folder: Path, **options: Any) -> OTDistillationTrainingArguments:
         "use_cpu": True,
         "disable_tqdm": True,
         "objective": "ot+nce",
+        "temperature": 0.05,
         "gather_across_devices": False,
         "logging_steps": 1,
     }

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 import hf_optical
 
@@ -97,3 +100,16 @@ def test_only_two_commands_know_the_embedded_default():
         if not name.startswith(sample) and sample in path.read_text(encoding="utf-8")
     }
     assert found == {"commands.train", "commands.probe"}
+
+
+def test_the_journeys_of_the_architecture_pass_files_that_exist_each_once():
+    path = ROOT.parent / "ARCHITECTURE.md"
+    if not path.is_file():
+        pytest.skip("an installed package has no ARCHITECTURE.md")
+    text = path.read_text(encoding="utf-8")
+    journeys = text[text.index("## Four journeys") : text.index("## Decisions")].split("\n\n**")[1:]
+    assert len(journeys) == 4
+    for journey in journeys:
+        files = re.findall(r"`([a-z_/0-9]+\.py)`", journey)
+        assert len(files) == len(set(files)) >= 7
+        assert not [file for file in files if not (ROOT / file).is_file()]

@@ -50,11 +50,11 @@ def encode_languages(
             )
         found = {language: adapters.resolve(language, policy) for language in set(given)}
         names = [found[language] for language in given]
-    vectors = encode_rows(adapters.model, encode, texts, names, options)
+    vectors = _encode_rows(adapters.model, encode, texts, names, options)
     return vectors[0] if single else vectors
 
 
-def encode_rows(
+def _encode_rows(
     model: BaseModel, encode: Callable[..., Any], texts: Sequence[str], names: Sequence[str | None], options: Any
 ) -> Any:
     """Encode texts, each through the adapter named beside it.

@@ -33,14 +33,14 @@ def row_numbers(names: Sequence[str | None]) -> Tensor:
     A tensor, not names: hosts move, slice and gather tensors (mini-batches of cached losses, several devices).
 
     Example:
-        >>> row_names(row_numbers(["swh_Latn", None]))
+        >>> _row_names(row_numbers(["swh_Latn", None]))
         ['swh_Latn', '__base__']
     """
     places = _places()
     return torch.tensor([-1 if name is None else places[name] for name in names], dtype=torch.long)
 
 
-def row_names(numbers: Tensor) -> list[str]:
+def _row_names(numbers: Tensor) -> list[str]:
     """The names again, with :data:`BASE` for the base."""
     codes = known_codes()
     return [BASE if number < 0 else codes[number] for number in numbers.tolist()]
@@ -86,7 +86,7 @@ class RowAdapters:
         features = args[0]
         rows = features["input_ids"].shape[0]
         flattened = "cu_seq_lens_q" in features  # FlashAttention: all texts in one row
-        names = row_names(features[ROW_KEY]) if ROW_KEY in features else [self.resting] * rows
+        names = _row_names(features[ROW_KEY]) if ROW_KEY in features else [self.resting] * rows
         unknown = sorted(set(names) - {BASE} - set(self.known()))
         if unknown:
             raise InputError(
@@ -114,7 +114,7 @@ class RowAdapters:
     def _choose(self, layer: nn.Module, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         if self.names is None:
             return None
-        here = adapters_of(layer)
+        here = _adapters_of(layer)
         names = [name if name in here else BASE for name in self.names]
         if set(names) == {BASE}:
             return None
@@ -147,7 +147,7 @@ class _Remembering:
         return self.function(same, *args, **options)
 
 
-def adapters_of(layer: nn.Module) -> set[str]:
+def _adapters_of(layer: nn.Module) -> set[str]:
     """Names of the adapters that one adapter layer holds."""
     if isinstance(layer, LoraLayer):
         return {*layer.lora_A, *layer.lora_embedding_A}

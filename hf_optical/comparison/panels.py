@@ -71,9 +71,9 @@ def bias_tables(bias: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]) -
     for name, arms in bias.items():
         rows = []
         for arm, runs in arms.items():
-            distance = mean_of_known(run.get("rank_distance") for run in runs)
-            correlation = mean_of_known(run.get("mean_rank_correlation") for run in runs)
-            worst = mean_of_known(run.get("worst_score") for run in runs)
+            distance = _mean_of_known(run.get("rank_distance") for run in runs)
+            correlation = _mean_of_known(run.get("mean_rank_correlation") for run in runs)
+            worst = _mean_of_known(run.get("worst_score") for run in runs)
             rows.append([arm, "–" if distance is None else f"{distance:.1f}", number(correlation), number(worst)])
         tables.append(Table(f"{name}: language bias", header, rows))
     return tables
@@ -84,11 +84,11 @@ def mean_costs(found: Collected) -> dict[str, dict[str, float | None]]:
     means: dict[str, dict[str, float | None]] = {}
     for arm, by_language in found.costs.items():
         runs = [run for of_language in by_language.values() for run in of_language]
-        means[arm] = {name: mean_of_known(run[name] for run in runs) for name in COSTS}
+        means[arm] = {name: _mean_of_known(run[name] for run in runs) for name in COSTS}
     return means
 
 
-def mean_of_known(values: Iterable[float | None]) -> float | None:
+def _mean_of_known(values: Iterable[float | None]) -> float | None:
     """The mean of the values that there are; None where there are none."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None

@@ -135,15 +135,15 @@ def write_report(report: Report, output_dir: str | Path) -> Path:
     folder = Path(output_dir)
     for figure in report.figures:
         figure.picture.save(folder / "figures" / f"{figure.name}.svg")
-    (folder / "report.md").write_text(to_markdown_report(report), encoding="utf-8")
+    (folder / "report.md").write_text(_to_markdown_report(report), encoding="utf-8")
     latex = [to_latex(table, f"scores-{number}") for number, table in enumerate(report.scores, 1)]
     (folder / "report.tex").write_text("\n\n".join(latex) + "\n", encoding="utf-8")
     html = folder / "report.html"
-    html.write_text(to_html(report), encoding="utf-8")
+    html.write_text(_to_html(report), encoding="utf-8")
     return html
 
 
-def to_html(report: Report) -> str:
+def _to_html(report: Report) -> str:
     """The report as one page: no script, no network; everything that users named is escaped."""
     from jinja2 import Environment, StrictUndefined
 
@@ -152,7 +152,7 @@ def to_html(report: Report) -> str:
     return environment.from_string(template).render(report=report, settings=_as_yaml(report.settings))
 
 
-def to_markdown_report(report: Report) -> str:
+def _to_markdown_report(report: Report) -> str:
     """The same as Markdown, for a paper's appendix or a repository."""
     parts = [f"# {report.title}", f"{report.done} of {report.planned} runs are done. {report.budget}"]
     parts += ["## What was found"]

@@ -1,3 +1,29 @@
 """What people bring: bitext, lexicons and retrieval sets; read, checked, named."""
 
 from __future__ import annotations
+
+__all__ = [
+    "benchmarks",
+    "bitext",
+    "columns",
+    "contexts",
+    "fingerprint",
+    "held_out",
+    "identify",
+    "iso639",
+    "json_objects",
+    "kinds",
+    "languages",
+    "lexicon",
+    "pairs",
+    "qrels",
+    "query_passages",
+    "retrieval",
+    "retrieval_files",
+    "swapped",
+    "tables",
+    "text_rows",
+    "texts",
+    "tokenizer_report",
+    "vector_rows",
+]

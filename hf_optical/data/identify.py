@@ -13,7 +13,7 @@ from typing import Any
 
 from hf_optical.errors import InputError
 
-__all__ = ["UNDETERMINED", "check_identifier", "identifiable", "identify"]
+__all__ = ["UNDETERMINED", "identifiable", "identify"]
 
 UNDETERMINED = "und"
 """In place of a code: no letters, or a label of the identifier that stands for no language."""
@@ -42,7 +42,7 @@ def identify(texts: Sequence[str], *, among: Collection[str] | None = None) -> l
         >>> [code for code, _ in identify(["Mtoto anasoma kitabu kikubwa shuleni", "The child reads a book at school"])]
         ['swh_Latn', 'eng_Latn']
     """
-    check_identifier()
+    _check_identifier()
     labels = _labels()
     wanted = None if among is None else _known(among, labels)
     return [_one(text, position, labels, wanted) for position, text in enumerate(texts)]
@@ -55,11 +55,11 @@ def identifiable() -> tuple[str, ...]:
         >>> {"swh_Latn", "som_Latn", "tgl_Latn", "mar_Deva", "hau_Latn", "ibo_Latn"} <= set(identifiable())
         True
     """
-    check_identifier()
+    _check_identifier()
     return tuple(sorted({code for code in _labels().values() if code != UNDETERMINED}))
 
 
-def check_identifier() -> None:
+def _check_identifier() -> None:
     """Stop early if the identifier is not installed.
 
     Raises:

@@ -1,1 +1,17 @@
 """Teachers and other encoders: loading, checking, taking apart, reading texts and tokens."""
+
+__all__ = [
+    "content_tokens",
+    "encoding",
+    "feature_keys",
+    "limits",
+    "model_folder",
+    "models",
+    "parts",
+    "shared_space",
+    "teachers",
+    "token_means",
+    "token_vectors",
+    "token_view",
+    "word_vectors",
+]

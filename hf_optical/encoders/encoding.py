@@ -114,7 +114,7 @@ def encode_texts(
     )
     if resolve_interaction(model, interaction) == "dense":
         return gather_dense(blocks, len(texts), lambda shape: np.empty(shape, np.float32))
-    return gather_tokens(list(blocks), len(texts))
+    return _gather_tokens(list(blocks), len(texts))
 
 
 def encode_blocks(
@@ -161,7 +161,7 @@ def gather_dense(
     return out if out is not None else allocate((0, 0))
 
 
-def gather_tokens(blocks: Sequence[tuple[np.ndarray, list[np.ndarray]]], n: int) -> TokenVectors:
+def _gather_tokens(blocks: Sequence[tuple[np.ndarray, list[np.ndarray]]], n: int) -> TokenVectors:
     """Put blocks of token vectors into one :class:`TokenVectors`."""
     if not blocks:
         return TokenVectors.from_list([])

@@ -80,7 +80,7 @@ def read_words(
         return WordVectors(
             layers=tuple(_mean(one, pooled) for one in hidden),
             output=sentence.float() if sentence is not None else _mean(tokens, word),
-            keys=word_keys(input_ids, word),
+            keys=_word_keys(input_ids, word),
         )
 
 
@@ -91,12 +91,12 @@ def tokens_outside_words(model: BaseModel) -> Tensor:
     return torch.tensor(sorted(ids), dtype=torch.long)
 
 
-def word_keys(input_ids: Tensor, word: Tensor) -> Tensor:
+def _word_keys(input_ids: Tensor, word: Tensor) -> Tensor:
     """A number for each row's tokens under the mask, (B,), int64; equal rows get equal numbers in every process.
 
     Example:
         >>> ids, mask = torch.tensor([[2, 7, 3, 0], [2, 7, 9, 3]]), torch.tensor([[0, 1, 0, 0], [0, 1, 0, 0]]).bool()
-        >>> keys = word_keys(ids, mask)
+        >>> keys = _word_keys(ids, mask)
         >>> bool(keys[0] == keys[1])
         True
     """
@@ -138,7 +138,7 @@ def keys_of_words(model: BaseModel, words: list[str], outside: Tensor) -> list[i
     """The keys that :func:`read_words` would give to these words, without running the model."""
     features = model.preprocess(words)
     input_ids, mask = features["input_ids"], features["attention_mask"].bool()
-    return word_keys(input_ids, _word_mask(input_ids, mask, outside, 0)).tolist()
+    return _word_keys(input_ids, _word_mask(input_ids, mask, outside, 0)).tolist()
 
 
 def _word_mask(input_ids: Tensor, mask: Tensor, outside: Tensor, prompt_length: int) -> Tensor:

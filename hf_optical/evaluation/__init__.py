@@ -1,1 +1,26 @@
 """Cross-lingual, multilingual and monolingual retrieval; language bias; paired tests."""
+
+__all__ = [
+    "bias",
+    "bm25",
+    "document_cache",
+    "evaluators",
+    "fusion",
+    "health",
+    "held_out",
+    "layer_probe",
+    "metrics",
+    "milestones",
+    "multilingual",
+    "multilingual_milestones",
+    "multilingual_set",
+    "paired_statistics",
+    "report",
+    "retrieval",
+    "scoring",
+    "search",
+    "significance",
+    "tasks",
+    "token_scoring",
+    "translate_test",
+]

@@ -134,13 +134,13 @@ def evaluate_multilingual(
         query_vectors = cache.vectors(query_encoder, list(queries.values()), "query", **options)
         check_same_space(query_encoder, query_vectors, document_encoder, document_vectors)
         measure = similarity or ("dot" if kind == "maxsim" else own_similarity(document_encoder))
-        scores[language] = all_scores(
+        scores[language] = _all_scores(
             query_vectors, document_vectors, measure, TokenScoring.centred(scoring, means, language)
         )
     return score_multilingual(multilingual_set, scores, top_k=top_k, bias_depth=bias_depth, metric=metric)
 
 
-def all_scores(
+def _all_scores(
     query_vectors: Vectors,
     document_vectors: Vectors,
     similarity: Similarity = "cosine",

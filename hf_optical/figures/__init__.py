@@ -1,1 +1,13 @@
 """Pictures: transport plans, language pairs."""
+
+__all__ = [
+    "bars",
+    "curves",
+    "forest",
+    "language_pairs",
+    "layer_probe",
+    "plan",
+    "svg",
+    "training_curve",
+    "word_plan",
+]

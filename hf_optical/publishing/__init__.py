@@ -1,3 +1,21 @@
 """What leaves the house: a smaller vocabulary, a card, a repository on the Hub."""
 
 from __future__ import annotations
+
+__all__ = [
+    "card",
+    "card_tables",
+    "card_text",
+    "export",
+    "fertility",
+    "hub",
+    "hub_errors",
+    "layout",
+    "provenance",
+    "publish",
+    "runtimes",
+    "samples",
+    "tokenizer_rows",
+    "trim",
+    "trim_proof",
+]

@@ -44,11 +44,11 @@ def check_kind(spec: Mapping[str, Any]) -> str:
     return kind
 
 
-def pieces_of(spec: Mapping[str, Any]) -> dict[int, str]:
+def _pieces_of(spec: Mapping[str, Any]) -> dict[int, str]:
     """Every piece by its id, added tokens included.
 
     Example:
-        >>> pieces_of({"model": {"vocab": [["<s>", 0.0], ["▁a", -1.0]]}, "added_tokens": [{"id": 2, "content": "<m>"}]})
+        >>> _pieces_of({"model": {"vocab": [["<s>", 0], ["▁a", -1]]}, "added_tokens": [{"id": 2, "content": "<m>"}]})
         {0: '<s>', 1: '▁a', 2: '<m>'}
     """
     vocabulary = spec["model"]["vocab"]
@@ -94,7 +94,7 @@ def rows_to_keep(spec: Mapping[str, Any], used: Iterable[int], characters: Itera
         >>> rows_to_keep(spec, [3]), rows_to_keep(spec, [3], "ß")
         ([0, 2, 3], [0, 2, 3, 4])
     """
-    pieces = pieces_of(spec)
+    pieces = _pieces_of(spec)
     keep = {int(number) for number in used}
     if strange := sorted(keep - pieces.keys()):
         raise InputError(f"id {strange[0]} is not in the tokenizer's vocabulary", "use ids of the same tokenizer")

@@ -1,1 +1,20 @@
 """Training runs from start to end: what ``hf-optical train`` does, in parts that can be called alone."""
+
+__all__ = [
+    "adapter_report",
+    "defaults",
+    "evaluation_panels",
+    "held_out",
+    "option_checks",
+    "option_headings",
+    "options",
+    "planning",
+    "run_folder",
+    "run_report",
+    "shared_folder",
+    "student",
+    "teacher_cache",
+    "token_means",
+    "training_data",
+    "training_run",
+]

@@ -95,7 +95,7 @@ def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: Evalua
         seed=config.seed,
         reads_english=reads_english,
         on_grown=(lambda model: panels.measure(table_rows.BEFORE, model)) if config.measure_start else None,
-        index=index_of_run(config),
+        index=_index_of_run(config),
         on_report=lambda report: _keep_start(report, Path(config.output_dir)),
     )
     if config.measure_start and config.student in ("extend", "replace") and config.row_init in ALIGNED:
@@ -115,7 +115,7 @@ def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: Evalua
     return student
 
 
-def index_of_run(config: TrainConfig) -> VectorRows | None:
+def _index_of_run(config: TrainConfig) -> VectorRows | None:
     """The index's own rows, if they are given."""
     if config.index_rows is None:
         return None

@@ -35,7 +35,7 @@ SPECIALS = {
 _PADDING = 1  # XLM-R's id of <pad>; its positions start one above
 
 
-def unigram_tokenizer(texts: Iterable[str], vocab_size: int, lowercase: bool, extra: Iterable[str] = ()) -> Tokenizer:
+def _unigram_tokenizer(texts: Iterable[str], vocab_size: int, lowercase: bool, extra: Iterable[str] = ()) -> Tokenizer:
     """Train a Unigram tokenizer laid out as XLM-R's.
 
     Args:
@@ -51,7 +51,7 @@ def unigram_tokenizer(texts: Iterable[str], vocab_size: int, lowercase: bool, ex
         InputError: If ``vocab_size`` leaves no room for pieces.
 
     Example:
-        >>> unigram_tokenizer(["Habari ya asubuhi"] * 20, 40, lowercase=True).encode("HABARI").tokens[0]
+        >>> _unigram_tokenizer(["Habari ya asubuhi"] * 20, 40, lowercase=True).encode("HABARI").tokens[0]
         '<s>'
     """
     specials = [*SPECIALS, *extra]
@@ -99,7 +99,7 @@ def replaced(
     normalizer = old.backend_tokenizer.normalizer
     lowercase = normalizer is not None and normalizer.normalize_str("A").strip("▁ ") == "a"
     extra = _markers(old)
-    trained = unigram_tokenizer(texts, vocab_size, lowercase, extra)
+    trained = _unigram_tokenizer(texts, vocab_size, lowercase, extra)
     table = embeddings_of(module.model).weight.detach()
     rows = _rows(table, old, trained, lexicon or {}, seed)
     roles = {role: token for token, names in SPECIALS.items() for role in names}

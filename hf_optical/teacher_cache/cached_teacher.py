@@ -52,7 +52,7 @@ class CachedTeacher(TeacherStandIn):
         if online is not None:
             identity = self.identity
             wanted = identity_of(online, prompt=identity.prompt, max_length=identity.max_length, dtype=identity.dtype)
-            refuse_foreign(self.folder, identity, wanted)
+            _refuse_foreign(self.folder, identity, wanted)
 
     @classmethod
     def for_teacher(
@@ -82,7 +82,7 @@ class CachedTeacher(TeacherStandIn):
         prompt = prompt if prompt is not None else query_prompt(teacher)
         identity = identity_of(teacher, prompt=prompt, max_length=max_length, dtype=dtype)
         found = prepare(user_path(folder), identity, teacher)
-        refuse_foreign(user_path(folder), found.identity, identity)
+        _refuse_foreign(user_path(folder), found.identity, identity)
         self = cls(folder, verify=verify)
         self.online = teacher
         return self
@@ -211,7 +211,7 @@ class CachedTeacher(TeacherStandIn):
         return f"{str(self.folder)!r}, {self.manifest.texts} texts, {self.identity.dtype}"
 
 
-def refuse_foreign(folder: Path, found: CacheIdentity, wanted: CacheIdentity) -> None:
+def _refuse_foreign(folder: Path, found: CacheIdentity, wanted: CacheIdentity) -> None:
     """Stop if a cache is not of what is asked for."""
     if differences := found.differences(wanted):
         raise InputError(

@@ -148,7 +148,7 @@ def _write(
         for chunk in chunks:
             if not chunk:
                 continue
-            shard, cosine = encode_shard(teacher, chunk, manifest.identity, batch_size, bar.update)
+            shard, cosine = _encode_shard(teacher, chunk, manifest.identity, batch_size, bar.update)
             try:
                 entry = write_shard(folder / manifest.next_file(), shard, manifest.identity.digest, cosine)
                 manifest = manifest.having(entry)
@@ -166,7 +166,7 @@ def _write(
     return manifest, True
 
 
-def encode_shard(
+def _encode_shard(
     teacher: BaseModel, texts: Sequence[str], identity: CacheIdentity, batch_size: int, advance: Any = None
 ) -> tuple[Shard, float]:
     """Read texts and pack what comes out; with the smallest cosine between vectors as kept and as made.

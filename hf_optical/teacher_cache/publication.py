@@ -66,7 +66,7 @@ def build_dataset(cache: str | Path, folder: str | Path, *, licence: str, repo_i
         for number, entry in enumerate(tqdm(manifest.shards, desc="Writing Parquet", disable=manifest.bytes < 1e9)):
             check_shard(cache, entry)
             shard = open_shard(cache / entry.file)
-            contents[entry.file] = content_digest(shard)
+            contents[entry.file] = _content_digest(shard)
             _write_parquet(scratch / _DATA / f"train-{number:05d}-of-{count:05d}.parquet", shard)
         shutil.copytree(cache / TOKENIZER_FOLDER, scratch / TOKENIZER_FOLDER)
         card = dataset_card(manifest, licence=licence, repo_id=repo_id)
@@ -155,7 +155,7 @@ def restore(source: str, folder: Path, *, revision: str | None = None) -> Path:
         for entry in published.shards:
             if entry.file not in done:
                 shard = _read_rows(rows, first, entry, published)
-                if content_digest(shard) != contents.get(entry.file):
+                if _content_digest(shard) != contents.get(entry.file):
                     raise InputError(
                         f"the rows {first} to {first + entry.texts - 1}, which were {entry.file}, are not those that "
                         "were published",
@@ -171,7 +171,7 @@ def restore(source: str, folder: Path, *, revision: str | None = None) -> Path:
     return folder
 
 
-def content_digest(shard: Shard) -> str:
+def _content_digest(shard: Shard) -> str:
     """Digest of a shard's tensors, whatever file they are in."""
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(shard.tensors().items()):

@@ -12,7 +12,7 @@ _LARGEST_HALF = 65_504.0
 _SMALLEST_SCALE = 6.2e-5  # below it float16 has fewer digits
 
 
-def quantise(tokens: Tensor) -> tuple[Tensor, Tensor]:
+def _quantise(tokens: Tensor) -> tuple[Tensor, Tensor]:
     """Round every vector to 255 levels between minus and plus its largest entry.
 
     Args:
@@ -23,7 +23,7 @@ def quantise(tokens: Tensor) -> tuple[Tensor, Tensor]:
         rounded under the scale as kept, so that its own rounding costs nothing.
 
     Example:
-        >>> values, scale = quantise(torch.tensor([[1.0, -0.5, 0.0]]))
+        >>> values, scale = _quantise(torch.tensor([[1.0, -0.5, 0.0]]))
         >>> values.tolist(), round(float(scale) * 127, 2)
         ([[127, -63, 0]], 1.0)
     """
@@ -52,7 +52,7 @@ def compress(tokens: Tensor, dtype: str) -> tuple[Tensor, Tensor | None]:
         NonFiniteError: A value beyond the range of float16.
     """
     if dtype == "int8":
-        return quantise(tokens)
+        return _quantise(tokens)
     if dtype == "float16":
         if tokens.numel() and float(tokens.abs().max()) > _LARGEST_HALF:
             raise NonFiniteError(

@@ -89,13 +89,13 @@ def check_checkpoint(folder: str | Path) -> None:
             raise InputError(f"the file is damaged ({error})", remedy, path=path) from None
 
 
-def own_state(loss: nn.Module | dict[str, nn.Module]) -> dict[str, Tensor]:
+def _own_state(loss: nn.Module | dict[str, nn.Module]) -> dict[str, Tensor]:
     """Parameters and buffers that belong to the losses alone, without student and teacher.
 
     Example:
         >>> import torch
         >>> loss = nn.Module(); loss.model = nn.Linear(1, 1); loss.scale = nn.Parameter(torch.ones(1))
-        >>> list(own_state({"bitext/eng_Latn-swh_Latn": loss}))
+        >>> list(_own_state({"bitext/eng_Latn-swh_Latn": loss}))
         ['bitext/eng_Latn-swh_Latn|scale']
     """
     losses = loss if isinstance(loss, dict) else {"": loss}
@@ -109,7 +109,7 @@ def own_state(loss: nn.Module | dict[str, nn.Module]) -> dict[str, Tensor]:
 
 def save_loss_state(loss: nn.Module | dict[str, nn.Module], folder: str | Path) -> None:
     """Write the losses' own state into a checkpoint folder; nothing is written where there is none."""
-    state = own_state(loss)
+    state = _own_state(loss)
     if state:
         # Clones: one loss may serve several data sets, and safetensors refuses shared memory.
         save_file({key: value.detach().clone().contiguous() for key, value in state.items()}, Path(folder) / LOSS_STATE)
@@ -121,7 +121,7 @@ def load_loss_state(loss: nn.Module | dict[str, nn.Module], folder: str | Path) 
     Raises:
         InputError: The checkpoint has no such state, or that of another loss.
     """
-    state = own_state(loss)
+    state = _own_state(loss)
     if not state:
         return
     file = Path(folder) / LOSS_STATE

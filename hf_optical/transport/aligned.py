@@ -96,7 +96,7 @@ class _AlignedCost(torch.autograd.Function):
         return (*found, None, None, None)
 
 
-def cost_of_nothing(tokens: Tensor) -> Tensor:
+def _cost_of_nothing(tokens: Tensor) -> Tensor:
     """The cost of a zero vector, as a tensor that broadcasts over every cost."""
     return tokens.new_ones(1, 1, 1)
 

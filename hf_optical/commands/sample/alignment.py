@@ -132,7 +132,7 @@ def token_weights(model: BaseModel, texts: Sequence[str]) -> Tensor:
 
 
 @torch.no_grad()
-def content_plan(
+def _content_plan(
     student: TokenView, teacher: TokenView, solver: TransportSolver, weights: tuple[Tensor, Tensor] | None = None
 ) -> Tensor:
     """The plan between the tokens of one translation and of its source, special tokens left out.
@@ -199,7 +199,7 @@ def measure_alignment(
         )
         views = (_view(student, pair["translation"]), _view(teacher, pair["source"]))
         for suffix, weights in (("", idf), ("_uniform", None)):
-            plan = content_plan(*views, solver, weights)
+            plan = _content_plan(*views, solver, weights)
             for name, each in ((f"aer{suffix}", plan), (f"aer_random{suffix}", random_plan(plan, solver, generator))):
                 found[name] |= {(number, i, j) for i, j in argmax_links(word_plan(each, *words))}
     return {"n": len(pairs), **{name: alignment_error_rate(links, gold) for name, links in found.items()}}

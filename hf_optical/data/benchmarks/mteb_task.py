@@ -11,7 +11,7 @@ from hf_optical.data.benchmarks.origin import unreachable
 from hf_optical.data.languages import UnknownLanguageError, normalize
 from hf_optical.errors import InputError
 
-__all__ = ["collect_task", "mteb_folder"]
+__all__ = ["mteb_folder"]
 
 # Which side the first language of a subset is: read in the source of these tasks (mteb 2.26).
 _DOCUMENTS_FIRST = ("BelebeleRetrieval", "MLQARetrieval")
@@ -54,10 +54,10 @@ def mteb_folder(reference: Any, cache: Path) -> Path:
         "licence": task.metadata.license,
         "citation": task.metadata.bibtex_citation,
     }
-    return write_folder(collect_task(task, subset, asked, answered), place, about)
+    return write_folder(_collect_task(task, subset, asked, answered), place, about)
 
 
-def collect_task(task: Any, subset: str, asked: str, answered: str) -> Collected:
+def _collect_task(task: Any, subset: str, asked: str, answered: str) -> Collected:
     """The first evaluation split of a loaded task."""
     task.convert_v1_dataset_format_to_v2(num_proc=None)
     data = task.dataset[subset][task.eval_splits[0]]

@@ -1,1 +1,7 @@
 """Modules for `evaluate.load`: each folder is one metric."""
+
+__all__ = [
+    "mean_rank_correlation",
+    "rank_distance",
+    "retrieval_scores",
+]

@@ -32,7 +32,7 @@ class Stretch:
     after: float = 0.0
 
 
-def memory_now() -> float:
+def _memory_now() -> float:
     """Bytes held now: of the GPU where there is one, else resident memory of this process."""
     if torch.cuda.is_available():
         return float(torch.cuda.memory_reserved())
@@ -74,7 +74,7 @@ def watched(clock: Clock = time.perf_counter) -> Iterator[Stretch]:
             found.peak = float(torch.cuda.max_memory_reserved())
         else:
             thread.join()
-        found.after = memory_now()
+        found.after = _memory_now()
         found.peak = max(found.peak, found.after)
 
 

@@ -28,11 +28,11 @@ def question(asking: Question) -> list[Word]:
     return rest if known.subject is None else [*_subject(known), *rest]
 
 
-def inflect(stem: str, ending: str) -> str:
+def _inflect(stem: str, ending: str) -> str:
     """An adjective with an ending; one without a hyphen does not change.
 
     Example:
-        >>> inflect("मोठ-", "ा"), inflect("पांढर-", "्या"), inflect("लाल", "्या")
+        >>> _inflect("मोठ-", "ा"), _inflect("पांढर-", "्या"), _inflect("लाल", "्या")
         ('मोठा', 'पांढऱ्या', 'लाल')
     """
     if not stem.endswith("-"):
@@ -49,7 +49,7 @@ def _subject(fact: Fact) -> list[Word]:
     words = []
     if fact.subject_quality:
         ending = _OBLIQUE if agent else _ADJECTIVE[person.marathi_gender][0]
-        words.append(Word(inflect(fact.subject_quality.marathi, ending), "subject.quality"))
+        words.append(Word(_inflect(fact.subject_quality.marathi, ending), "subject.quality"))
     if fact.name:
         name = fact.name.marathi + ("ने" if agent else "")
         return [*words, Word(person.marathi, "subject"), Word(name, "name")]
@@ -63,7 +63,7 @@ def _object(fact: Fact) -> list[Word]:
     words = [Word(fact.number.marathi, "object.number")] if fact.number else []
     if fact.object_quality:
         ending = _ADJECTIVE[fact.object.marathi_gender][several]
-        words.append(Word(inflect(fact.object_quality.marathi, ending), "object.quality"))
+        words.append(Word(_inflect(fact.object_quality.marathi, ending), "object.quality"))
     return [*words, Word(fact.object.marathi_plural if several else fact.object.marathi, "object")]
 
 

@@ -16,6 +16,8 @@ from hf_optical.commands.options.publish import PublishConfig
 from hf_optical.data.languages import normalize
 from hf_optical.errors import InputError
 from hf_optical.publishing.hub import push
+from hf_optical.publishing.layout import read_results
+from hf_optical.publishing.provenance import find_teacher
 from hf_optical.publishing.publish import Publication, build
 from hf_optical.publishing.samples import read_sample
 
@@ -29,6 +31,8 @@ def main(config: PublishConfig) -> None:
     if bool(config.run) == bool(config.teacher_cache):
         raise InputError("one thing is published at a time", "give either --run OUT or --teacher_cache FOLDER")
     make, send = _of_cache(config) if config.teacher_cache else _of_run(config)
+    if config.run and not config.dry_run:
+        _require_teacher_id(config)
     if config.dry_run:
         folder = make(config.dry_run)
         print(f"Built: {folder}. Nothing was sent; look at {folder / 'README.md'}")
@@ -61,6 +65,19 @@ def _of_run(config: PublishConfig) -> tuple[Callable[..., Path], Callable[..., s
     return partial(build, publication, show_progress=True), push
 
 
+def _require_teacher_id(config: PublishConfig) -> None:
+    """Ask for the id of a teacher that was a folder: what is published names a model that others can load."""
+    results, _ = read_results(Path(config.run or ""))
+    name = str((results.get("config") or {}).get("teacher") or "")
+    teacher = find_teacher(name, hub_id=config.teacher_id, record=results.get("teacher"))
+    if teacher.hub_id is None:
+        raise InputError(
+            f"the teacher of the run was the folder {teacher.id!r}, which nobody else has",
+            "name its Hub id: --teacher_id owner/name; --dry_run FOLDER builds the repository without",
+            field="teacher_id",
+        )
+
+
 def _of_cache(config: PublishConfig) -> tuple[Callable[..., Path], Callable[..., str]]:
     """How the data set of a teacher cache is built, and sent."""
     from hf_optical.teacher_cache import build_dataset, publish
@@ -77,8 +94,6 @@ def _of_cache(config: PublishConfig) -> tuple[Callable[..., Path], Callable[...,
 def _texts(config: PublishConfig, place: Path) -> dict[str, list[str]]:
     if not config.texts:
         return {}
-    from hf_optical.publishing.layout import read_results
-
     language = (read_results(place)[0].get("config") or {}).get("language")
     if not language:
         raise InputError("the run does not say its language", "leave --texts out", path=place)

@@ -11,6 +11,7 @@ from typing import Any
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.tables import FORMATS, Fault, file_format, read_records
 from hf_optical.errors import InputError
+from hf_optical.places import user_path
 
 _LICENCE_COLUMNS = ("license", "licence")
 _ORIGIN_COLUMNS = ("origin", "source")
@@ -22,7 +23,7 @@ class Teacher:
     """The model whose index is searched.
 
     Args:
-        id: Hub id or the name to load it by.
+        id: Hub id, or of a folder its last part.
         revision: Commit on the Hub.
         sha256: Hash of its files, where it is a local folder.
         hub_id: The same id if it is one of the Hub, for the card's ``base_model``.
@@ -36,7 +37,14 @@ class Teacher:
     @property
     def label(self) -> str:
         """For text: a link where there is something to link to."""
-        return f"[{self.id}](https://huggingface.co/{self.hub_id})" if self.hub_id else f"`{self.id}`"
+        if self.hub_id:
+            return f"[{self.id}](https://huggingface.co/{self.hub_id})"
+        return f"`{self.id}` (a folder of the publisher)"
+
+    @property
+    def place(self) -> str:
+        """What the card's example loads: an id that everybody has, or a place that nobody takes for one."""
+        return self.hub_id or f"path/to/{self.id}"
 
 
 def bitext_of(config: Mapping[str, Any]) -> list[str]:
@@ -45,13 +53,32 @@ def bitext_of(config: Mapping[str, Any]) -> list[str]:
     return [given] if isinstance(given, str) else list(given)
 
 
-def find_teacher(name_or_path: str, *, hub_id: str | None = None, revision: str | None = None) -> Teacher:
+def teacher_record(name_or_path: str) -> dict[str, Any]:
+    """What ``results.json`` keeps of a teacher: whether it was a folder, for its last part may look like an id.
+
+    Args:
+        name_or_path: As the training recipe was given it.
+    """
+    if not user_path(name_or_path).is_dir():
+        return {"hub_id": name_or_path}
+    return {"folder": user_path(name_or_path).resolve().name, "sha256": file_fingerprint(name_or_path)["sha256"]}
+
+
+def find_teacher(
+    name_or_path: str,
+    *,
+    hub_id: str | None = None,
+    revision: str | None = None,
+    record: Mapping[str, Any] | None = None,
+) -> Teacher:
     """What can be said of a teacher without a network.
 
     Args:
         name_or_path: As the training recipe was given it.
         hub_id: Its Hub id, where a folder was given.
         revision: Its commit; found in the local cache of the Hub if not given.
+        record: What the run says of it (:func:`teacher_record`); runs of old versions say nothing, and a name without
+            an owner is then taken for a folder.
 
     Returns:
         The teacher.
@@ -62,9 +89,10 @@ def find_teacher(name_or_path: str, *, hub_id: str | None = None, revision: str 
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
-    folder = Path(name_or_path)
-    sha256 = file_fingerprint(folder)["sha256"] if folder.is_dir() else None
-    found = hub_id or (None if folder.exists() or not _looks_like_id(name_or_path) else name_or_path)
+    folder, record = Path(name_or_path), record or {}
+    sha256 = record.get("sha256") or (file_fingerprint(folder)["sha256"] if folder.is_dir() else None)
+    was_folder = "folder" in record or folder.exists() or not _looks_like_id(name_or_path)
+    found = hub_id or record.get("hub_id") or (None if was_folder else name_or_path)
     if found and revision is None:
         try:
             cached = try_to_load_from_cache(found, "modules.json")
@@ -72,11 +100,13 @@ def find_teacher(name_or_path: str, *, hub_id: str | None = None, revision: str 
             raise InputError(f"{found!r} is no Hub id ({error})", "write owner/name", field="teacher_id") from None
         if isinstance(cached, str):
             revision = Path(cached).parent.name
-    return Teacher(id=found or folder.name, revision=revision, sha256=sha256, hub_id=found)
+    return Teacher(
+        id=found or record.get("folder") or folder.resolve().name, revision=revision, sha256=sha256, hub_id=found
+    )
 
 
 def _looks_like_id(name: str) -> bool:
-    return not name.startswith((".", "/", "~")) and name.count("/") <= 1
+    return not name.startswith((".", "/", "~")) and name.count("/") == 1
 
 
 def data_provenance(entries: Sequence[Mapping[str, Any]], places: Sequence[str | Path]) -> list[dict[str, Any]]:

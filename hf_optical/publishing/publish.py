@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -28,6 +29,8 @@ from hf_optical.publishing.provenance import bitext_of, data_provenance, find_te
 from hf_optical.publishing.trim import prove, trim
 from hf_optical.publishing.trim_proof import retrieval_before_and_after
 from hf_optical.results.files import RESULTS_FILE, write_json
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -83,8 +86,14 @@ def build(publication: Publication, folder: str | Path, *, show_progress: bool =
     results, per_query = read_results(run)
     config = results.get("config") or {}
     teacher = find_teacher(
-        str(config.get("teacher") or "unknown"), hub_id=publication.teacher_id, revision=publication.teacher_revision
-    )
+        str(config.get("teacher") or "unknown"), hub_id=publication.teacher_id, revision=publication.teacher_revision,
+        record=results.get("teacher"),
+    )  # fmt: skip
+    if teacher.hub_id is None:
+        logger.warning(
+            "the teacher was the folder %r, which nobody else has: the card calls it a folder and has no base_model; "
+            "publish.py --teacher_id owner/name names it", teacher.id,
+        )  # fmt: skip
     places = publication.data or [item.rpartition("=")[2] for item in bitext_of(config)]
     data = data_provenance(results.get("data", ()), places)
     with publication_folder(folder) as scratch:

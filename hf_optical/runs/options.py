@@ -20,6 +20,7 @@ _OF_NO_CONSEQUENCE = {
     "resume_anyway",
     "keep_checkpoints",
     "push_to_hub",
+    "teacher_id",
     "report_to",
     "logging_steps",
     "save_steps",
@@ -190,6 +191,9 @@ class TrainConfig:
     overwrite: bool = option(False, "Replace a finished run in output_dir.")
     keep_checkpoints: bool = option(False, "Keep the checkpoints of a finished run.")
     push_to_hub: str | None = option(None, "Hub id to publish the model under (private); token from the environment.")
+    teacher_id: str | None = option(
+        None, "Hub id of the teacher for the card of push_to_hub, where --teacher is a folder."
+    )
     report_to: str = option("none", "Logging integrations: wandb, tensorboard...")
     seed: int = option(0, "Of everything that is drawn.")
     plan: bool = option(

@@ -23,6 +23,7 @@ from hf_optical.encoders.models import check_same_on_all_processes, load_encoder
 from hf_optical.evaluation.document_cache import fingerprint
 from hf_optical.losses import parse_objective
 from hf_optical.publishing.hub import push
+from hf_optical.publishing.provenance import teacher_record
 from hf_optical.publishing.publish import Publication, build
 from hf_optical.results import table_rows
 from hf_optical.results.files import versions, write_results
@@ -213,6 +214,7 @@ def _finish(
         precision="bf16" if args.bf16 else "fp16" if args.fp16 else "float32",
         processes=PartialState().num_processes,
         pairs=data.pairs,
+        teacher=teacher_record(str(config.teacher)),
         history=trainer.state.log_history,
         alignment=alignment,
         watch=watch.summary() if watch else None,
@@ -239,7 +241,8 @@ def _finish(
         print(f"{adapted_words}\n")
     print(f"Use it:\n{usage(saved, output / 'model', config, data.languages[0])}")
     if config.push_to_hub:
-        build(Publication(run=output, repo_id=config.push_to_hub), output / "publication")
+        publication = Publication(run=output, repo_id=config.push_to_hub, teacher_id=config.teacher_id)
+        build(publication, output / "publication")
         print(f"Published: {push(output / 'publication', config.push_to_hub)}")
 
 

@@ -15,7 +15,14 @@ from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.errors import InputError
 from hf_optical.evaluation.paired_statistics import bootstrap_interval
 from hf_optical.publishing.card import Adapter, CardFacts, check_card, render_card
-from hf_optical.publishing.provenance import Teacher, column_counts, data_provenance, find_teacher, non_commercial
+from hf_optical.publishing.provenance import (
+    Teacher,
+    column_counts,
+    data_provenance,
+    find_teacher,
+    non_commercial,
+    teacher_record,
+)
 
 EXPECTED = Path(__file__).with_name("expected_card.md")
 
@@ -234,3 +241,25 @@ def test_what_is_known_of_a_teacher(tmp_path):
     named = find_teacher(str(tmp_path / "t"), hub_id="a/b", revision="123")
     assert (named.id, named.hub_id, named.revision) == ("a/b", "a/b", "123")
     assert find_teacher("nobody/nothing-like-it").revision is None
+
+
+@pytest.mark.parametrize("where", ["model", "models/english"])
+def test_a_folder_stays_a_folder_wherever_it_is_published(tmp_path, monkeypatch, where):
+    """Its last part, or its path from where the run was started, looks like an id of the Hub."""
+    (tmp_path / "here" / where).mkdir(parents=True)
+    (tmp_path / "here" / where / "config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path / "here")
+    record = json.loads(json.dumps(teacher_record(where)))
+    monkeypatch.chdir(tmp_path)
+    found = find_teacher(where, record=record)
+    assert found.hub_id is None and found.sha256 == record["sha256"]
+    card = render_card(CardFacts("me/marathi", _results(), found))
+    assert "huggingface.co/" + where not in card and "base_model" not in card
+    assert f'SentenceTransformer("path/to/{Path(where).name}")' in card
+    named = find_teacher(where, record=record, hub_id="owner/english")
+    assert "base_model: owner/english" in render_card(CardFacts("me/marathi", _results(), named))
+
+
+def test_of_an_old_run_a_name_without_owner_is_a_folder():
+    assert find_teacher("model").hub_id is None
+    assert find_teacher("owner/model").hub_id == "owner/model"

@@ -223,3 +223,17 @@ def test_a_teacher_cache_is_sent_from_the_disk_that_holds_it(tmp_path, monkeypat
     recipe.main(recipe.PublishConfig(teacher_cache=str(tmp_path / "cache"), repo_id="me/cache", license="mit"))
     assert sent == [("me/cache", {"private": True, "revision": None})] and "there" in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "made"]
+
+
+def test_the_recipe_asks_for_the_id_of_a_teacher_that_was_a_folder(dense_run, tmp_path):
+    results = {**RESULTS, "config": {**RESULTS["config"], "teacher": "model"}, "teacher": {"folder": "model"}}
+    run_folder = tmp_path / "run"
+    shutil.copytree(dense_run, run_folder)
+    (run_folder / "results.json").write_text(json.dumps(results))
+    recipe = load_recipe("publish")
+    config = recipe.PublishConfig(run=str(run_folder), repo_id="me/tiny")
+    with pytest.raises(InputError, match="folder 'model'.*--teacher_id owner/name"):
+        recipe.main(config)
+    recipe.main(replace(config, dry_run=str(tmp_path / "site")))
+    card = (tmp_path / "site" / "README.md").read_text()
+    assert "base_model" not in card and "huggingface.co/model" not in card

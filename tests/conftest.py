@@ -45,6 +45,8 @@ def english_teacher_path() -> Path:
 collect_ignore = [
     "teacher_cache/cached_processes.py",
     "teacher_cache/filling_process.py",
+    "transport/compile_matrix.py",
     "transport/fused_compiled.py",
     "transport/fused_on_cpu.py",
+    "transport/kernel_builds.py",
 ]

@@ -231,8 +231,9 @@ def transport_kernel(
     loss = (1.0 - share) * tl.sum(tl.sum(plan * cost, 1), 0)
     tl.store(loss_ptr + pair, loss + share * 0.5 * (first_cost + last_cost))
     if writes_plan:
-        inside = (rows < n)[:, None] & (columns < m)[None, :]
-        tl.store(plan_ptr + pair * n * m + rows[:, None] * m + columns[None, :], plan, inside)
+        # A name of its own: within a function Triton holds every name to one shape.
+        of_the_pair = (rows < n)[:, None] & (columns < m)[None, :]
+        tl.store(plan_ptr + pair * n * m + rows[:, None] * m + columns[None, :], plan, of_the_pair)
     if writes_gradient:
         weights = (1.0 - share) * plan
         along = tl.sum(weights * (1.0 - cost), 1)  # s_i . sum_j W_ij t_j, known without the vectors

@@ -20,21 +20,20 @@ NO_TRITON = importlib.util.find_spec("triton") is None
 
 
 @pytest.mark.skipif(NO_TRITON, reason="needs Triton: pip install triton")
-@pytest.mark.timeout(600)
-def test_the_kernel_is_the_pytorch_form_under_the_interpreter():
-    script = Path(__file__).with_name("fused_on_cpu.py")
-    environment = os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "all good" in done.stdout
-
-
-@pytest.mark.skipif(NO_TRITON, reason="needs Triton: pip install triton")
-@pytest.mark.timeout(600)
-def test_the_kernel_compiles_for_devices_and_fits_into_the_memory_that_is_counted_on():
-    script = Path(__file__).with_name("fused_compiled.py")
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param("fused_on_cpu.py", id="the kernel is the PyTorch form under the interpreter"),
+        pytest.param("fused_compiled.py", id="it fits into the memory that is counted on"),
+        pytest.param("compile_matrix.py", id="it compiles for everything that can be asked of it"),
+    ],
+)
+def test_without_a_device(script):
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True)
+    environment |= {"TRITON_INTERPRET": "1"} if script == "fused_on_cpu.py" else {}
+    command = [sys.executable, str(Path(__file__).with_name(script))]
+    done = subprocess.run(command, env=environment | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "all good" in done.stdout
 

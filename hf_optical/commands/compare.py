@@ -22,12 +22,14 @@ from hf_optical.comparison.plans import keep_plans
 from hf_optical.comparison.references import compute_references, found_references
 from hf_optical.comparison.report import build_report, write_report
 from hf_optical.comparison.tables import to_markdown
+from hf_optical.comparison.workers import threads_for, workers_for
 from hf_optical.errors import InputError
 from hf_optical.results.files import typed_command, write_results
 from hf_optical.results.measures import MEASURES
 from hf_optical.results.records import Evaluation
 
 TRAINING = ("-m", "hf_optical.train")  # what Python is started with for one run
+_OF_NO_CONSEQUENCE = ("config", "workers", "threads", "jobs")  # results do not depend on how many are at work
 
 
 def main(config: CompareConfig) -> None:
@@ -62,7 +64,19 @@ def main(config: CompareConfig) -> None:
             show_progress=True,
         )
         keep = config.keep_models
-        run_cells(cells, TRAINING, jobs=config.jobs, keep_models=keep, on_done=lambda cell: _plans(cell, config))
+        left = [cell for cell in cells if not cell.is_done()]
+        workers = workers_for(config.jobs or config.workers, left)
+        threads = threads_for(config.threads)
+        if left:
+            print(f"{len(left)} runs, {workers} at a time, {threads} thread{'s' * (threads > 1)} each")
+        run_cells(
+            cells,
+            TRAINING,
+            workers=workers,
+            threads=threads,
+            keep_models=keep,
+            on_done=lambda cell: _plans(cell, config),
+        )
         if not keep:
             shutil.rmtree(Path(config.output_dir) / SHARED, ignore_errors=True)
     _report(config, cells, references, baseline, started)
@@ -81,7 +95,7 @@ def _report(
         if item.curve
     }
     command = typed_command()
-    settings = {name: value for name, value in vars(config).items() if name != "config"}
+    settings = {name: value for name, value in vars(config).items() if name not in _OF_NO_CONSEQUENCE}
     english = english_rows(found)
     report = build_report(
         found,

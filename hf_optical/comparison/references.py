@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from hf_optical.comparison.matrix import Cell, listed
+from hf_optical.comparison.matrix import SHARED, Cell, listed
 from hf_optical.data.benchmarks import retrieval_folder
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.languages import normalize
@@ -19,12 +19,12 @@ from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set
 from hf_optical.encoders.models import load_encoder
 from hf_optical.errors import InputError
 from hf_optical.evaluation.bm25 import TOKENISATIONS, evaluate_bm25
-from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.evaluation.retrieval import RetrievalScores, evaluate_retrieval, queries_to_score
 from hf_optical.places import distinct_names
 from hf_optical.results.files import RESULTS_FILE, plain, write_json, write_results
 from hf_optical.results.records import Evaluation
 from hf_optical.results.table_rows import BM25, CEILING, MEANINGS, RAW, TRANSLATE
+from hf_optical.runs.shared_folder import SharedFolder
 
 REFERENCES = {row: MEANINGS[row] for row in (RAW, BM25, TRANSLATE, CEILING)}
 _MARKER = "reference.json"
@@ -114,7 +114,8 @@ class _Work:
         self.titles = titles
         self.root, self.translators, self.tokenisation = root, translators, tokenisation
         self.show_progress = show_progress
-        self.documents = DocumentCache()
+        # Where the runs will look: the teacher's vectors of the documents are theirs too.
+        self.documents = SharedFolder(str(root.parent / SHARED)).documents()
         self._teacher: tuple[str, Any] | None = None
 
     def folder(self, language: str, space: _Space, name: str, sets: Sequence[str]) -> Path:

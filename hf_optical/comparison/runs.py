@@ -6,13 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from tqdm import tqdm
 
+from hf_optical.comparison.growing_queue import GrowingQueue
 from hf_optical.comparison.matrix import MARKER, Cell
+from hf_optical.comparison.processes import Processes, told_to_stop
 from hf_optical.errors import HFOpticalError, InputError
 from hf_optical.results.files import write_json
 
@@ -24,68 +27,84 @@ def run_cells(
     cells: Iterable[Cell],
     program: Sequence[str],
     *,
-    jobs: int = 1,
+    workers: int = 1,
+    threads: int = 1,
     keep_models: bool = False,
     on_done: Callable[[Cell], None] | None = None,
 ) -> None:
     """Run what is not done yet, several at a time, each in a process of its own.
 
     A run that an earlier, killed comparison left behind and that is still going on is waited for, not started again.
+    Results do not depend on ``workers``. Where this process is told to stop (Ctrl-C, ``SIGTERM``), its runs are stopped
+    too, before it ends; the next call goes on from their checkpoints.
 
     Args:
         cells: The runs.
         program: What Python is started with, before a run's flags: ``-m hf_optical.train``.
-        jobs: Runs at a time; each gets its share of the processor's cores.
+        workers: Runs at a time.
+        threads: Of each run, on the CPU.
         keep_models: Whether to keep the trained models; only the results are kept otherwise.
-        on_done: Called after each run, while its models are still there.
+        on_done: Called after each run, while its models are still there; never twice at a time.
 
     Raises:
-        InputError: ``jobs`` is less than 1.
+        InputError: ``workers`` is less than 1.
         HFOpticalError: A run failed; the others that had begun are finished, and a second call goes on from there.
     """
-    if jobs < 1:
-        raise InputError(f"is {jobs}", "run at least one at a time", field="jobs")
+    if workers < 1:
+        raise InputError(f"is {workers}", "run at least one at a time", field="workers")
     waiting = [cell for cell in cells if not cell.is_done()]
-    threads = str(max(1, (os.cpu_count() or 1) // jobs))
-    environment = {**os.environ, "OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
-    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(waiting), desc="runs", disable=not waiting) as bar:
+    queue, processes, one_at_a_time = GrowingQueue(waiting), Processes(), threading.Lock()
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
 
-        def run(cell: Cell) -> None:
-            _run(cell, program, environment, keep_models, on_done)
+    def finish(cell: Cell) -> None:
+        # Models are loaded here, which the libraries do not do in two threads at a time.
+        with one_at_a_time:
+            _finish(cell, keep_models, on_done)
             bar.set_postfix_str(f"{cell.language} {cell.arm} seed {cell.seed}", refresh=False)
             bar.update()
 
-        futures = [pool.submit(run, cell) for cell in waiting]
+    def work() -> None:
+        while (cell := queue.take()) is not None:
+            try:
+                with _claimed(cell) as lock:
+                    if not cell.is_done():
+                        _start(cell, program, environment, lock, processes)
+                    finish(cell)
+            except BaseException:
+                queue.close()
+                raise
+            finally:
+                queue.ended(cell)
+
+    with tqdm(total=len(waiting), desc="runs", disable=not waiting) as bar, ThreadPoolExecutor(workers) as pool:
         try:
-            for future in futures:
-                future.result()
+            with told_to_stop():
+                futures = [pool.submit(work) for _ in range(min(workers, len(waiting)))]
+                for future in futures:
+                    future.result()
+        except HFOpticalError:
+            raise  # the others are waited for
         except BaseException:
-            pool.shutdown(cancel_futures=True)
+            queue.close()
+            processes.stop()
             raise
 
 
-def _run(
-    cell: Cell,
-    program: Sequence[str],
-    environment: Mapping[str, str],
-    keep_models: bool,
-    on_done: Callable[[Cell], None] | None,
+def _finish(cell: Cell, keep_models: bool, on_done: Callable[[Cell], None] | None) -> None:
+    model = cell.folder / "model"
+    if model.is_dir():
+        size = sum(file.stat().st_size for file in model.rglob("*") if file.is_file())
+        write_json(cell.folder / DISK_FILE, {"model_mb": round(size / 1e6, 1)})
+    if on_done is not None:
+        on_done(cell)
+    if not keep_models:
+        for name in ("model", "untrained"):
+            shutil.rmtree(cell.folder / name, ignore_errors=True)
+
+
+def _start(
+    cell: Cell, program: Sequence[str], environment: Mapping[str, str], lock: int | None, processes: Processes
 ) -> None:
-    with _claimed(cell) as lock:
-        if not cell.is_done():
-            _start(cell, program, environment, lock)
-        model = cell.folder / "model"
-        if model.is_dir():
-            size = sum(file.stat().st_size for file in model.rglob("*") if file.is_file())
-            write_json(cell.folder / DISK_FILE, {"model_mb": round(size / 1e6, 1)})
-        if on_done is not None:
-            on_done(cell)
-        if not keep_models:
-            for name in ("model", "untrained"):
-                shutil.rmtree(cell.folder / name, ignore_errors=True)
-
-
-def _start(cell: Cell, program: Sequence[str], environment: Mapping[str, str], lock: int | None) -> None:
     if not cell.is_begun():  # of other options, or none: an interrupted run of these goes on from its checkpoint
         for path in cell.folder.iterdir():
             if path.name != _LOCK:
@@ -94,19 +113,17 @@ def _start(cell: Cell, program: Sequence[str], environment: Mapping[str, str], l
         write_json(cell.folder / MARKER, options)
     log = cell.folder / "log.txt"
     with log.open("a", encoding="utf-8") as stream:
-        done = subprocess.run(  # noqa: S603
+        code = processes.run(
             [sys.executable, *program, *cell.flags],
             stdout=stream,
             stderr=subprocess.STDOUT,
             env=dict(environment),
-            check=False,
             pass_fds=() if lock is None else (lock,),  # the run holds the lock too, and outlives us if we are killed
         )
-    if done.returncode != 0:
+    if code != 0:
         last = next((line for line in reversed(log.read_text(encoding="utf-8").splitlines()) if line.strip()), "")
         raise HFOpticalError(
-            f"the run {cell.language}/{cell.arm}/{cell.seed} ended with code {done.returncode}: "
-            f"{last[-300:]} (log: {log})"
+            f"the run {cell.language}/{cell.arm}/{cell.seed} ended with code {code}: {last[-300:]} (log: {log})"
         )
 
 

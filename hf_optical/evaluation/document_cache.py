@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 import xxhash
+from filelock import FileLock
 
 from hf_optical.encoders.encoding import (
     Encoder,
@@ -84,9 +85,13 @@ class DocumentCache:
     ) -> Vectors:
         kind = options["interaction"]
         if not place.is_dir():
-            with whole_folder(place, keep_first=True) as scratch:  # another process may write the same key
-                blocks = encode_blocks(model, texts, role, **options)
-                (_write_dense if kind == "dense" else _write_tokens)(scratch, blocks, len(texts))
+            place.parent.mkdir(parents=True, exist_ok=True)
+            # One process encodes, others that want the same wait and read it. A killed one lets go of the lock.
+            with FileLock(f"{place}.lock"):
+                if not place.is_dir():
+                    with whole_folder(place, keep_first=True) as scratch:
+                        blocks = encode_blocks(model, texts, role, **options)
+                        (_write_dense if kind == "dense" else _write_tokens)(scratch, blocks, len(texts))
         values = np.load(place / "values.npy", mmap_mode="r" if len(texts) else None)
         if kind == "dense":
             return values

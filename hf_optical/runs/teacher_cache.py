@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hf_optical.encoders.teachers import query_prompt
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.training_data import TrainingData
 from hf_optical.teacher_cache.cached_teacher import CachedTeacher
-from hf_optical.teacher_cache.identity import identity_of
+from hf_optical.teacher_cache.identity import identity_of, text_key
 
 WORTH_IT = 2.0
 """Times that a sentence must be read, on average: the first time costs what it costs without a cache, and a file."""
@@ -39,18 +40,31 @@ def cache_folder(config: TrainConfig, data: TrainingData, teacher: Any) -> tuple
     if config.teacher_cache != "auto":
         return Path(config.teacher_cache), identity.digest
     if config.shared:
-        return Path(config.shared) / FOLDER / identity.digest, identity.digest
+        # By the sentences too: what lies beside a sentence in a batch moves its vectors by a rounding error, and which
+        # of several runs comes first must not show in the results of the others.
+        return Path(config.shared) / FOLDER / f"{identity.digest}-{_digest(_english(data))}", identity.digest
     return Path(config.output_dir) / FOLDER, identity.digest
 
 
 def times_read(config: TrainConfig, data: TrainingData) -> float:
     """How often the run reads an English sentence of its bitext, on average."""
-    texts = {text for rows in data.bitext.values() for text in rows["source"]}
+    texts = _english(data)
     drawn = (
         (config.max_steps or 0) * config.batch_size * config.gradient_accumulation_steps * PartialState().num_processes
     )
     share = config.bitext_share if data.retrieval else 1.0
     return drawn * share / max(1, len(texts))
+
+
+def _english(data: TrainingData) -> set[str]:
+    return {text for rows in data.bitext.values() for text in rows["source"]}
+
+
+def _digest(texts: set[str]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for text in sorted(texts):
+        digest.update(text_key(text))
+    return digest.hexdigest()
 
 
 def cache_report(trainer: Any) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ with open(os.environ.get("STUB_CALLS", out / "calls.txt"), "a") as calls:
 time.sleep(float(flags.get("--logging_steps", 0)))
 out.mkdir(parents=True, exist_ok=True)
 (out / "model").mkdir(exist_ok=True)
+(out / "untrained").mkdir(exist_ok=True)
 (out / "model" / "weights").write_bytes(b"0" * 2_000_000)
 if flags["--objective"] == "broken":
     sys.exit("no such objective")
@@ -65,7 +66,7 @@ def run_stub(folder: Path, arms: dict, languages=("sw", "so"), seeds=(0, 1, 2), 
         pairs=dict.fromkeys(languages, 4000),
         **options,
     )
-    run_cells(cells, write_recipe(folder), jobs=4)
+    run_cells(cells, write_recipe(folder), workers=4)
     return cells
 
 

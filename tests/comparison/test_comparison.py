@@ -182,8 +182,8 @@ def test_pairs_are_counted_and_shown_whatever_the_languages_of_a_run(tmp_path):
 
 
 def test_no_run_at_a_time_is_refused(tmp_path):
-    with pytest.raises(InputError, match="field 'jobs'"):
-        run_cells(run_cells_of(tmp_path, {"base": ARMS["base"]}), write_recipe(tmp_path), jobs=0)
+    with pytest.raises(InputError, match="field 'workers'"):
+        run_cells(run_cells_of(tmp_path, {"base": ARMS["base"]}), write_recipe(tmp_path), workers=0)
 
 
 def test_languages_that_have_nothing_in_common_yet_have_no_mean(finished):

@@ -45,7 +45,7 @@ def options(folder, out="out"):
         "sizes": ["250", "1000", "all"],
         "curve_arms": ["contrastive", "ot+contrastive"],
         "baseline": "contrastive",
-        "jobs": 4,
+        "workers": "4",
     }
 
 

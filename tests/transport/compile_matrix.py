@@ -33,8 +33,6 @@ TYPES = [(FULL, FULL), (HALF, HALF), (BRAIN, FULL), (BRAIN, BRAIN), (FULL, HALF)
 SHAPES = [((16, 16), 384, True), ((1, 33), 40, False), ((17, 5), 385, False), ((33, 1), 8, False)]
 ON_OFF = list(itertools.product((True, False), repeat=3))
 SWITCHES = [dict(zip(("plan", "gradient", "ends"), on, strict=True)) for on in ON_OFF]
-    dict(zip(("plan", "gradient", "ends"), on, strict=True)) for on in itertools.product((True, False), repeat=3)
-]
 CAPABILITIES = (75, 80, 86, 89, 90)
 
 

@@ -33,6 +33,7 @@ from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.held_out import FOLDER as HELD_OUT
 from hf_optical.runs.held_out import HeldOutRun
 from hf_optical.runs.options import TrainConfig, on_cpu
+from hf_optical.runs.planning.machine import peak_gpu_memory_mb
 from hf_optical.runs.run_folder import claim, remove
 from hf_optical.runs.run_report import draw_example, realised_counts, seconds_per_step, usage
 from hf_optical.runs.shared_folder import SharedFolder
@@ -223,6 +224,7 @@ def _finish(
         doctor=verdicts,
         temperature=chosen_temperature(trainer.loss),
         held_out=held_out.report() if held_out else None,
+        **({"peak_gpu_memory_mb": peak} if (peak := peak_gpu_memory_mb()) else {}),
         **({"teacher_cache": report} if (report := cache_report(trainer)) else {}),
         **({"start": start} if (start := start_report(output)) else {}),
         **({"realised": drawn} if (drawn := realised_counts(trainer)) else {}),

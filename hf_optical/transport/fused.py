@@ -36,8 +36,8 @@ def fused_fits(student_tokens: Tensor, teacher_tokens: Tensor, solver: Transport
     It can on CUDA, with Triton installed (PyTorch for CUDA brings it), for up to 128 tokens a side in float32,
     float16 or bfloat16, a teacher without gradient, and exactly the solvers `IPOT` (beta of at least 0.05) and
     `Sinkhorn` (where it works on the kernel, not on logarithms). Devices with little memory on the chip take fewer
-    tokens: a T4 up to 64 on one of the sides, and so do L4, A10 and RTX in float32. ``HF_OPTICAL_FUSED=0`` switches
-    it off.
+    tokens: up to 64 on one of the sides, a T4 (which has no bfloat16), and L4, A10 and RTX in float32.
+    ``HF_OPTICAL_FUSED=0`` switches it off.
 
     Example:
         >>> fused_fits(torch.ones(1, 2, 4, dtype=torch.float64), torch.ones(1, 2, 4), IPOT())

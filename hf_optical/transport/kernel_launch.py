@@ -89,13 +89,15 @@ def fitted(student: Tensor, teacher: Tensor, *, proximal: bool) -> Launch | None
         proximal: As `launch_for` has it.
 
     Returns:
-        ``None`` where there is no room: then the PyTorch form must do.
+        ``None`` where there is no room, or no such type: then the PyTorch form must do.
     """
     usual = launch_for(student.shape[1], teacher.shape[1], proximal=proximal)
     if not student.is_cuda:
         return usual
     index = student.device.index or 0
     tf32, room = _has_tf32(index), _memory_on_chip(index)
+    if not tf32 and torch.bfloat16 in (student.dtype, teacher.dtype):
+        return None  # before compute capability 8.0 there is no bfloat16, and Triton 3.5 compiles no product of it
     launches = (usual._replace(stages=stages) for stages in range(usual.stages, 0, -1))
     return next((one for one in launches if shared_memory(one, student.dtype, teacher.dtype, tf32=tf32) <= room), None)
 

@@ -56,7 +56,8 @@ def to_the_end(everything: bool) -> list[Case]:
         place = turn * len(CAPABILITIES) + capability
         tokens, width, whole = SHAPES[place % len(SHAPES)]
         case = Case((SOLVERS if everything else plain)[place % len(SOLVERS if everything else plain)], tokens)
-        case = case._replace(types=TYPES[place % len(TYPES)], width=width, whole=whole, capability=capability)
+        types = [pair for pair in TYPES if capability >= 80 or BRAIN not in pair]  # as `fitted` has it
+        case = case._replace(types=types[place % len(types)], width=width, whole=whole, capability=capability)
         cases.append(case._replace(**{**SWITCHES[place % len(SWITCHES)], "plan": turn % 2 == 0}))
     return cases
 

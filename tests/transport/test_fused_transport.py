@@ -60,6 +60,16 @@ def test_a_launch_takes_the_stages_that_the_device_has_room_for(monkeypatch, roo
     assert (found and found.stages) == stages
 
 
+def test_a_device_without_bfloat16_leaves_it_to_the_pytorch_form(monkeypatch):
+    monkeypatch.setattr(kernel_launch, "_memory_on_chip", lambda index: 64 * 1024)
+    monkeypatch.setattr(kernel_launch, "_has_tf32", lambda index: False)
+    device = SimpleNamespace(index=0)
+    sides = [SimpleNamespace(shape=(1, 16, 384), dtype=d, is_cuda=True, device=device) for d in (torch.float16,) * 2]
+    assert kernel_launch.fitted(*sides, proximal=True) is not None
+    sides[1].dtype = torch.bfloat16
+    assert kernel_launch.fitted(*sides, proximal=True) is None
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("solver", [Sinkhorn(), IPOT()], ids=repr)

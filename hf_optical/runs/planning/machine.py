@@ -90,6 +90,15 @@ def _this(folder: str | Path) -> Machine:
     return Machine(name, False, free, disk, here=True, busy=busy)
 
 
+def peak_gpu_memory_mb() -> float | None:
+    """What PyTorch held of a GPU at most, in MB of 1,000,000 bytes, and the CUDA context; None without a GPU."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    return round((torch.cuda.max_memory_reserved() + CUDA_CONTEXT) / 1e6, 1)
+
+
 def _existing(folder: Path) -> Path:
     folder = folder.absolute()
     while not folder.exists() and folder != folder.parent:

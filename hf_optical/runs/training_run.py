@@ -230,9 +230,8 @@ def _finish(
         **({"realised": drawn} if (drawn := realised_counts(trainer)) else {}),
     )
     if not config.keep_checkpoints:
-        remove(
-            output, "checkpoint-*", HELD_OUT, *([FOLDER] if config.teacher_cache == "auto" else [])
-        )  # one that is named stays
+        own = [FOLDER] if config.teacher_cache == "auto" else []  # one that is named stays
+        remove(output, "checkpoint-*", HELD_OUT, *own)
     print(f"\nAfter {trainer.state.global_step} steps:\n{panels.table()}\n\n{panels.sentences()}\n")
     if held_out:
         print(f"{held_out.text()}\n")

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -232,7 +233,7 @@ def test_the_recipe_asks_for_the_id_of_a_teacher_that_was_a_folder(dense_run, tm
     (run_folder / "results.json").write_text(json.dumps(results))
     recipe = load_recipe("publish")
     config = recipe.PublishConfig(run=str(run_folder), repo_id="me/tiny")
-    with pytest.raises(InputError, match="folder 'model'.*--teacher_id owner/name"):
+    with pytest.raises(InputError, match=r"folder 'model'.*--teacher_id owner/name"):
         recipe.main(config)
     recipe.main(replace(config, dry_run=str(tmp_path / "site")))
     card = (tmp_path / "site" / "README.md").read_text()

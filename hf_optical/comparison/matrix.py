@@ -22,6 +22,7 @@ _OF_THE_STUDENT = (
     "teacher",
     "student",
     "vocab_size",
+    "new_pieces",
     "num_layers",
     "row_init",
     "bitext",

@@ -1,4 +1,4 @@
-"""Objective, steps and learning rate of a run that names none, by its models and the size of its bitext."""
+"""Objective, steps, rate and size of vocabulary of a run that names none, by its models and the size of its bitext."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ LARGE_WIDTH = 768
 
 
 def settled(config: TrainConfig, teacher: Any, pairs: int) -> TrainConfig:
-    """The options with objective, steps and learning rate where they are not given.
+    """The options with objective, steps, learning rate and a grown student's vocabulary where they are not given.
 
     Args:
         config: The options.
-        teacher: Says which kind of model is trained.
+        teacher: Says which kind of model is trained, and how many pieces there are.
         pairs: Trained on; the steps depend on them.
+
+    Raises:
+        InputError: A vocabulary that leaves no room for new pieces.
     """
     from accelerate import PartialState
     from sentence_transformers import MultiVectorEncoder
 
     from hf_optical.losses.terms import default_objective
+    from hf_optical.students.start import DEFAULT_SIZE, extended_size
 
     found: dict[str, Any] = {}
     if config.objective is None:
@@ -37,6 +41,10 @@ def settled(config: TrainConfig, teacher: Any, pairs: int) -> TrainConfig:
         found["max_steps"] = default_steps(pairs, batch)
     if config.learning_rate is None:
         found["learning_rate"] = default_rate(config)
+    if config.student == "extend":
+        found |= {"vocab_size": extended_size(teacher, config.vocab_size, config.new_pieces), "new_pieces": None}
+    elif config.student == "replace" and config.vocab_size is None:
+        found["vocab_size"] = DEFAULT_SIZE
     return replace(config, **found)
 
 

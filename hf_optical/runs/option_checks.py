@@ -21,6 +21,7 @@ _COUNTS = (
     "max_length",
     "max_pairs",
     "vocab_size",
+    "new_pieces",
     "num_layers",
     "contrastive_mini_batch",
     "lexical_steps",

@@ -126,7 +126,12 @@ class TrainConfig:
     )
     index_text_field: str | None = option(None, "Column of the text in it; guessed if not given.")
     index_vector_field: str | None = option(None, "Column or name of the vector in it; guessed if not given.")
-    vocab_size: int = option(40_000, "Vocabulary of a grown student (extend, replace).")
+    vocab_size: int | None = option(
+        None,
+        "Vocabulary of a grown student (extend, replace): by default 40,000 pieces, or 5,000 more than the teacher's "
+        "where it has so many already.",
+    )
+    new_pieces: int | None = option(None, "Pieces to add to the teacher's (extend), in place of vocab_size.")
     num_layers: int | None = option(None, "Layers of a grown student; all of the teacher's if not given.")
     row_init: str = option(
         "bitext",

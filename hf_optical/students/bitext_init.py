@@ -26,7 +26,7 @@ from hf_optical.students.alignment_counts import alignment_counts
 from hf_optical.students.piece_sequences import PieceSequences
 from hf_optical.students.sequence_counts import SequenceModel, sequence_counts
 
-__all__ = ["TRANSPORT", "AlignedRows", "aligned_rows", "initialise_from_bitext"]
+__all__ = ["TRANSPORT", "AlignedRows", "aligned_rows", "bitext_counts", "initialise_from_bitext"]
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +154,8 @@ def initialise_from_bitext(
         >>> initialise_from_bitext(student, teacher, bitext["source"], bitext["translation"])  # doctest: +SKIP
         AlignedRows(pairs=41482, pairs_left_out=0, rows=19022, coverage=0.99)
     """
-    _check(sources, translations, rows, max_pairs)
+    if rows not in ("new", "all"):
+        raise InputError(f"rows is {rows!r}", "use 'new' or 'all'", field="rows")
     reader, writer = (tokenizer_of(transformer_of(model)) for model in (teacher, student))
     table, known = _table(student), _table(teacher).detach()
     if table.shape[1] != known.shape[1]:
@@ -162,6 +163,63 @@ def initialise_from_bitext(
             f"the student's embedding rows have {table.shape[1]} dimensions and the teacher's {known.shape[1]}",
             "give a student that grow_student made from this teacher",
         )
+    found = bitext_counts(
+        student,
+        teacher,
+        sources,
+        translations,
+        alignment=alignment,
+        max_pairs=max_pairs,
+        iterations=iterations,
+        seed=seed,
+    )
+    chosen = np.asarray(found.counts.sum(axis=1)) > 0
+    if rows == "new":
+        old = reader.get_vocab()
+        chosen[[i for piece, i in writer.get_vocab().items() if old.get(piece) == i]] = False
+    with torch.no_grad():
+        where = torch.from_numpy(chosen).to(table.device)
+        table[where] = aligned_rows(found.counts, known, table)[where]
+    report = AlignedRows(
+        pairs=len(found.foreign),
+        pairs_left_out=len(sources) - len(found.foreign),
+        rows=int(chosen.sum()),
+        coverage=float(chosen[found.foreign.pieces].mean()),
+    )
+    logger.info("embedding rows from bitext: %s", report)
+    return report
+
+
+@dataclass(frozen=True)
+class BitextCounts:
+    """What `bitext_counts` found.
+
+    Attributes:
+        counts: Expected alignments, ``(student's vocabulary, teacher's vocabulary)``.
+        foreign: The pieces of the translations that were used.
+    """
+
+    counts: csr_array
+    foreign: PieceSequences
+
+
+def bitext_counts(
+    student: Encoder,
+    teacher: Encoder,
+    sources: Sequence[str],
+    translations: Sequence[str],
+    *,
+    alignment: SequenceModel | None = TRANSPORT,
+    max_pairs: int = 200_000,
+    iterations: int = 4,
+    seed: int = 0,
+) -> BitextCounts:
+    """Count which of the teacher's pieces each of the student's pieces is aligned with.
+
+    Arguments and errors as in `initialise_from_bitext`.
+    """
+    _check(sources, translations, max_pairs)
+    reader, writer = (tokenizer_of(transformer_of(model)) for model in (teacher, student))
     most = max_pairs if alignment else min(max_pairs, _LEXICAL_PAIRS)
     drawn = np.sort(np.random.default_rng(seed).permutation(len(sources))[:most]).tolist()
     english = _sequences(reader, sources, drawn)
@@ -172,33 +230,16 @@ def initialise_from_bitext(
             "no pair has a known piece on both sides", "check that sources are English and translations are not"
         )
     few = _affordable(foreign, english, used, seed)
-    counts = alignment_counts(
-        [foreign[i] for i in few], [english[i] for i in few], (len(table), len(known)), iterations
-    )
+    shape = len(_table(student)), len(_table(teacher))
+    counts = alignment_counts([foreign[i] for i in few], [english[i] for i in few], shape, iterations)
     if alignment is None:
         used = few
     else:
         counts = sequence_counts(foreign.only(used), english.only(used), counts, alignment)
-    chosen = np.asarray(counts.sum(axis=1)) > 0
-    if rows == "new":
-        old = reader.get_vocab()
-        chosen[[i for piece, i in writer.get_vocab().items() if old.get(piece) == i]] = False
-    with torch.no_grad():
-        where = torch.from_numpy(chosen).to(table.device)
-        table[where] = aligned_rows(counts, known, table)[where]
-    report = AlignedRows(
-        pairs=len(used),
-        pairs_left_out=len(sources) - len(used),
-        rows=int(chosen.sum()),
-        coverage=float(chosen[foreign.only(used).pieces].mean()),
-    )
-    logger.info("embedding rows from bitext: %s", report)
-    return report
+    return BitextCounts(counts, foreign.only(used))
 
 
-def _check(sources: Sequence[str], translations: Sequence[str], rows: str, max_pairs: int) -> None:
-    if rows not in ("new", "all"):
-        raise InputError(f"rows is {rows!r}", "use 'new' or 'all'", field="rows")
+def _check(sources: Sequence[str], translations: Sequence[str], max_pairs: int) -> None:
     if max_pairs < 1:
         raise InputError(f"max_pairs is {max_pairs}", "give at least 1", field="max_pairs")
     if len(sources) != len(translations) or not len(sources):

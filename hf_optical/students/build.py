@@ -16,7 +16,7 @@ def build_student(
     kind_or_id: str,
     teacher: Encoder,
     texts: Iterable[str] | None = None,
-    vocab_size: int = 32_000,
+    vocab_size: int | None = None,
     num_layers: int | None = None,
     lexicon: Lexicon | None = None,
     seed: int = 0,
@@ -36,7 +36,8 @@ def build_student(
         num_layers: How many of the teacher's layers a grown student keeps; None for all.
         lexicon: Words of the new language -> English translations, for the first rows of new pieces.
         seed: Seeds what is drawn at random.
-        pairs: English sentences and their translations, on which another encoder is mapped into the teacher's space.
+        pairs: English sentences and their translations, on which another encoder is mapped into the teacher's space;
+            and whose English an extended Unigram vocabulary cuts as before.
         index: The teacher's documents with their vectors, for the same.
         on_report: Called with how another encoder came to the teacher's space.
 
@@ -51,7 +52,8 @@ def build_student(
         SentenceTransformer(...)
     """
     if kind_or_id in VOCABULARIES:
-        return grow_student(teacher, texts, kind_or_id, vocab_size, num_layers, lexicon, seed)
+        english = pairs[0] if pairs else None
+        return grow_student(teacher, texts, kind_or_id, vocab_size, num_layers, lexicon, seed, english=english)
     for name, value in (("num_layers", num_layers), ("lexicon", lexicon)):
         if value:
             raise InputError(

@@ -35,6 +35,7 @@ from hf_optical.students.embedding_init import (
 )
 from hf_optical.students.learning import learn_pieces
 from hf_optical.students.replace import replaced
+from hf_optical.students.spared_english import spare_english
 from hf_optical.students.vocabulary import (
     check_texts,
     extended,
@@ -47,16 +48,22 @@ from hf_optical.students.vocabulary import (
 logger = logging.getLogger(__name__)
 
 VOCABULARIES = ("copy", "extend", "replace")
+DEFAULT_SIZE = 32_000
+"""Pieces of a student for which no number is given, and whose teacher has fewer."""
+_MORE = 5_000  # pieces that are added to a larger vocabulary
 
 
 def grow_student(
     teacher: Encoder,
     texts: Iterable[str] | None = None,
     vocabulary: str = "extend",
-    vocab_size: int = 32_000,
+    vocab_size: int | None = None,
     num_layers: int | None = None,
     lexicon: Lexicon | None = None,
     seed: int = 0,
+    *,
+    new_pieces: int | None = None,
+    english: Iterable[str] | None = None,
 ) -> Encoder:
     """Make a student from the teacher itself, for when no multilingual encoder is at hand or a small one is wanted.
 
@@ -68,11 +75,15 @@ def grow_student(
             stay, and pieces learnt from ``texts`` follow them. ``"replace"``: a new Unigram vocabulary in the style of
             XLM-R under the teacher's body; a BERT body moves into an ``XLMRobertaModel``, other bodies keep
             their class.
-        vocab_size: The student's whole vocabulary, in pieces. Fewer are learnt if the texts hold fewer.
+        vocab_size: The student's whole vocabulary, in pieces; see `vocabulary_size` for the default. Fewer are learnt
+            if the texts hold fewer.
         num_layers: How many of the teacher's layers to keep, evenly spaced with the first and the last; None for all.
         lexicon: Words of the new language -> English translations. A new piece that is a whole word with an entry
             begins at the mean of the translations' rows instead of its surface form's.
         seed: Seeds the rows of pieces of which the teacher can read no part.
+        new_pieces: ``"extend"``: how many pieces to add, in place of ``vocab_size``.
+        english: ``"extend"`` on a Unigram vocabulary (XLM-R, e5): English texts that are to be cut as before. New
+            pieces that would cut them otherwise are not added.
 
     Returns:
         A new model of the teacher's class with Sentence Transformers' own modules only: ``save_pretrained`` writes a
@@ -98,14 +109,59 @@ def grow_student(
     module = deepcopy(transformer_of(teacher))
     keep_layers(module.model, num_layers)
     if vocabulary == "extend":
-        module = _extended(module, check_texts(texts), vocab_size, lexicon, seed)
+        module = _extended(module, check_texts(texts), (vocab_size, new_pieces), lexicon, seed, english)
     elif vocabulary == "replace":
-        module = replaced(module, check_texts(texts), vocab_size, lexicon, seed)
+        module = replaced(module, check_texts(texts), vocab_size or DEFAULT_SIZE, lexicon, seed)
     return assembled(teacher, [module])
 
 
+def vocabulary_size(teacher: Encoder, vocab_size: int | None = None, new_pieces: int | None = None) -> int:
+    """Return how many pieces a student that extends its teacher's vocabulary is to have at most.
+
+    Args:
+        teacher: The teacher.
+        vocab_size: The whole vocabulary, if that is what was asked for.
+        new_pieces: How many to add, if that is.
+
+    Returns:
+        By default 32,000, or 5,000 more than the teacher's where it has so many already (XLM-R: 250,002).
+
+    Raises:
+        InputError: If both are given, or there is no room for a new piece.
+    """
+    spec = json.loads(tokenizer_of(transformer_of(teacher)).backend_tokenizer.to_str())
+    return _size(size_of(spec), vocab_size, new_pieces)
+
+
+def _size(size: int, vocab_size: int | None, new_pieces: int | None) -> int:
+    if vocab_size is not None and new_pieces is not None:
+        raise InputError(
+            f"new_pieces is {new_pieces} and vocab_size {vocab_size}: both say how many pieces there are to be",
+            "leave one of them out",
+            field="new_pieces",
+        )
+    if new_pieces is not None and new_pieces < 1:
+        raise InputError(f"new_pieces is {new_pieces}", "give 1 or more, or vocabulary='copy'", field="new_pieces")
+    if new_pieces is not None:
+        return size + new_pieces
+    if vocab_size is None:
+        return DEFAULT_SIZE if size < DEFAULT_SIZE else size + _MORE
+    if vocab_size <= size:
+        raise InputError(
+            f"vocab_size is {vocab_size}, and the teacher's vocabulary already has {size} pieces",
+            f"say with new_pieces how many to add, or give more than {size}; or vocabulary='copy' or 'replace'",
+            field="vocab_size",
+        )
+    return vocab_size
+
+
 def _extended(
-    module: Transformer, texts: Iterable[str], vocab_size: int, lexicon: Lexicon | None, seed: int
+    module: Transformer,
+    texts: Iterable[str],
+    sizes: tuple[int | None, int | None],
+    lexicon: Lexicon | None,
+    seed: int,
+    english: Iterable[str] | None,
 ) -> Transformer:
     """Return ``module`` with more pieces; its model is changed in place."""
     old = tokenizer_of(module)
@@ -113,18 +169,15 @@ def _extended(
     spec = json.loads(backend.to_str())
     kind_of(spec)
     size = size_of(spec)
-    if vocab_size <= size:
-        raise InputError(
-            f"vocab_size is {vocab_size}, and the teacher's vocabulary already has {size} pieces",
-            f"give more than {size}, or vocabulary='copy' or 'replace'",
-            field="vocab_size",
-        )
+    limit = _size(size, *sizes) - size
     settings: dict[str, Any] = {}
     if writes_vowels_as_marks(texts):
         spec["normalizer"] = keep_marks(spec["normalizer"])
         settings["strip_accents"] = False
     cutter = type(backend).from_str(json.dumps(spec))
-    new = learn_pieces(texts, cutter, spec, vocab_size - size)
+    new = learn_pieces(texts, cutter, spec, limit)
+    if english is not None and spec["model"]["type"] == "Unigram":
+        new = spare_english(new, cutter, spec, english)
     tokenizer = rebuilt_tokenizer(old, extended(spec, new), **settings)
     _check_ids(tokenizer.get_vocab(), old.get_vocab(), new.pieces, size)
 

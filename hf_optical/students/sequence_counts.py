@@ -19,7 +19,6 @@ _BLOCK = 100_000  # couples of places worked on at a time: what fits a processor
 _LOOKED_UP = 2_000_000  # couples looked up at a time: the library checks the whole table once per call
 _GATHERED = 4_000_000  # counts held before they are added up
 _FLOOR = np.float32(1e-7)
-_LEAST_COUNT = 0.02  # expected alignments below this are dropped: the table stays as small as the data
 
 
 @dataclass(frozen=True)
@@ -33,16 +32,18 @@ class SequenceModel:
         expectation: ``"transport"``: pieces compete for each other (Sinkhorn-EM). ``"agreement"``: the control
             without transport, two posteriors that agree under the same prior.
         iterations: Of Sinkhorn's scaling, in each expectation.
+        least: Expected alignments of a couple of places below this are dropped: the table stays as small as the data.
 
     Raises:
         InputError: If a setting is out of its range.
     """
 
-    slope: float = 4.0
-    dustbin: float = 0.01
+    slope: float = 2.0
+    dustbin: float = 0.003
     rounds: int = 3
     expectation: Expectation = "transport"
     iterations: int = 10
+    least: float = 0.02
 
     def __post_init__(self) -> None:
         for name, good in (
@@ -50,10 +51,13 @@ class SequenceModel:
             ("dustbin", 0 < self.dustbin < np.inf),
             ("rounds", self.rounds >= 1),
             ("iterations", self.iterations >= 1),
+            ("least", 0 <= self.least < 1),
         ):
             if not good:
-                least = "a number above 0" if name == "dustbin" else "0 or more" if name == "slope" else "at least 1"
-                raise InputError(f"{name} is {getattr(self, name)}", f"give {least}", field=name)
+                wanted = {"slope": "0 or more", "dustbin": "a number above 0", "least": "a number from 0 to below 1"}
+                raise InputError(
+                    f"{name} is {getattr(self, name)}", f"give {wanted.get(name, 'at least 1')}", field=name
+                )
         if self.expectation not in ("transport", "agreement"):
             raise InputError(
                 f"expectation is {self.expectation!r}", "use 'transport' or 'agreement'", field="expectation"
@@ -116,7 +120,7 @@ def _round(sources: PieceSequences, targets: PieceSequences, counts: csr_array, 
         padded = [(sources.padded(block), targets.padded(block)) for block in blocks]
         for (left, right), found in zip(padded, table.look_up(padded), strict=True):
             expected = _expectation(left, right, found, table, settings)
-            pair, i, j = np.nonzero(expected >= _LEAST_COUNT)
+            pair, i, j = np.nonzero((expected >= settings.least) & (expected > 0))
             gathered.add(left[pair, i], right[pair, j], expected[pair, i, j])
     return gathered.total()
 

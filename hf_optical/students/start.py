@@ -13,12 +13,24 @@ from hf_optical.errors import InputError
 from hf_optical.students.adapt import StartReport
 from hf_optical.students.bitext_init import TRANSPORT, initialise_from_bitext
 from hf_optical.students.build import build_student
-from hf_optical.students.grow import VOCABULARIES
+from hf_optical.students.grow import VOCABULARIES, vocabulary_size
 from hf_optical.students.mapped import IndexRows
 
 ROW_INITS = ("transport", "bitext", "surface")
 ALIGNED = ("transport", "bitext")
 """The ways that look at the bitext: such a student is measured before and after."""
+DEFAULT_SIZE = 40_000
+
+
+def extended_size(teacher: Encoder, vocab_size: int | None = None, new_pieces: int | None = None) -> int:
+    """Return how many pieces an extended student is to have: what was asked for, or the default of a run.
+
+    Raises:
+        InputError: As `vocabulary_size`.
+    """
+    if vocab_size is None and new_pieces is None:
+        return max(DEFAULT_SIZE, vocabulary_size(teacher))
+    return vocabulary_size(teacher, vocab_size, new_pieces)
 
 
 def starting_student(
@@ -27,7 +39,8 @@ def starting_student(
     rows: Dataset,
     *,
     row_init: str = "bitext",
-    vocab_size: int = 40_000,
+    vocab_size: int | None = None,
+    new_pieces: int | None = None,
     num_layers: int | None = None,
     seed: int = 0,
     reads_english: bool = False,
@@ -45,7 +58,9 @@ def starting_student(
             (`initialise_from_bitext`), for students with new pieces; ``"bitext"``: by two lexical models alone, which
             know no order of words; ``"surface"``: the teacher's rows of each piece's surface form. A copy stays what
             its teacher is.
-        vocab_size: Vocabulary of a grown student.
+        vocab_size: Vocabulary of a grown student. By default 40,000 pieces, or 5,000 more than the teacher's where it
+            has so many already.
+        new_pieces: ``"extend"``: how many pieces to add, in place of ``vocab_size``.
         num_layers: Layers of a grown student; all of the teacher's where ``None``.
         seed: Of what is drawn.
         reads_english: The student is to read English too: rows of the teacher's own pieces keep their meaning.
@@ -63,8 +78,13 @@ def starting_student(
         raise InputError(f"is {row_init!r}", f"use one of {', '.join(ROW_INITS)}", field="row_init")
     torch.manual_seed(seed)
     grown = kind_or_id in VOCABULARIES
-    options: dict[str, Any] = {"vocab_size": vocab_size}
-    if not grown:
+    options: dict[str, Any] = {}
+    if kind_or_id == "replace":
+        options = {"vocab_size": vocab_size or DEFAULT_SIZE}
+    elif kind_or_id == "extend":
+        size = extended_size(teacher, vocab_size, new_pieces)
+        options = {"vocab_size": size, "pairs": (rows["source"], rows["translation"])}
+    elif not grown:
         options = {"pairs": (rows["source"][:], rows["translation"][:]), "index": index, "on_report": on_report}
     student = build_student(kind_or_id, teacher, rows["translation"], num_layers=num_layers, seed=seed, **options)
     if on_grown is not None:

@@ -114,6 +114,12 @@ def test_order_decides_where_counts_cannot():
     np.testing.assert_allclose(without, without[0, 0], rtol=1e-3)
 
 
+def test_small_expectations_are_dropped():
+    start = alignment_counts(*PAIRS, (6, 6))
+    sizes = [sequence_counts(*PAIRS, start, SequenceModel(least=least)).nnz for least in (0.0, 0.02, 0.5)]
+    assert sizes[0] > sizes[1] > sizes[2] > 0
+
+
 def test_pieces_compete():
     """Both foreign pieces like the first English one better; only transport leaves the second to the weaker."""
     kernel = np.array([[[0.9, 0.3], [0.5, 0.02]]], dtype=np.float32)
@@ -182,6 +188,7 @@ def test_bad_pieces_are_named(arguments, words):
         ({"dustbin": 0.0}, "dustbin is 0"),
         ({"rounds": 0}, "rounds is 0"),
         ({"iterations": 0}, "iterations is 0"),
+        ({"least": 1.0}, "least is 1"),
         ({"expectation": "greedy"}, "expectation is 'greedy'"),
     ],
 )

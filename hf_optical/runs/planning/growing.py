@@ -79,7 +79,7 @@ def grown(
         whole += max(0.0, second.seconds - first.seconds) * scale
         peak += max(0.0, second.peak - first.peak) * scale
         base = rows_of(teacher) if config.student == "extend" else 0
-        _lengthen(student, expected_rows(base, (few, few_rows), (many, many_rows), data.pairs, config.vocab_size))
+        _lengthen(student, expected_rows(base, (few, few_rows), (many, many_rows), data.pairs, config.vocab_size or 0))
     return Growth(student, whole, injecting, peak)
 
 

@@ -1,0 +1,305 @@
+"""Which first rows for a grown student: by transport, by its control without transport, or by lexical models alone?
+
+    python benchmarks/rows.py --teacher TEACHER --data ../shared/data
+    python benchmarks/rows.py --teacher TEACHER --data ../shared/data --held_out --languages tl rw mr so
+    python benchmarks/rows.py --scale 10000 100000 1000000 --pieces 15
+
+Students are grown from the teacher (`extend`, 40,000 pieces) and not trained; only their rows differ. nDCG@10 against
+the teacher's own vectors of the English. The second form measures settings on held-out pairs (the files
+`bitext/*.dev`, rows whose English is in the training file left out), by which the defaults were chosen. The third
+measures processor time and memory on synthetic pairs, each size in a process of its own. With --vectors FOLDER the
+vectors of the queries are kept, with those of some training and held-out sentences, for `benchmarks/offset.py`.
+
+Every arm is written to the JSON file when it is done, and an arm that is there is not measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import multiprocessing
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from growth import _memory  # beside this file
+
+from hf_optical.data.bitext import read_bitext
+from hf_optical.data.languages import normalize
+from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set
+from hf_optical.encoders.encoding import encode_texts
+from hf_optical.encoders.models import load_encoder
+from hf_optical.encoders.parts import embeddings_of, transformer_of
+from hf_optical.evaluation.retrieval import as_run, queries_to_score, scores_of_run, search
+from hf_optical.evaluation.significance import bootstrap_interval, holm, randomisation_test
+from hf_optical.results.files import versions, write_json
+from hf_optical.students import grow_student, initialise_from_bitext
+from hf_optical.students.alignment_counts import alignment_counts
+from hf_optical.students.bitext_init import TRANSPORT
+from hf_optical.students.piece_sequences import PieceSequences
+from hf_optical.students.sequence_counts import SequenceModel, sequence_counts
+
+LANGUAGES = ("so", "tl", "rw", "mr", "sw", "ig", "am")
+SETS = {"ntrex_bitext": LANGUAGES, "ntrex_passage": LANGUAGES, "afriqa": ("ig", "rw"), "xorqa_in": ("mr",)}
+QUESTIONS = ("afriqa", "xorqa_in")
+ARMS: dict[str, SequenceModel | None] = {
+    "bitext": None,
+    "agreement": SequenceModel(slope=2.0, dustbin=0.01, expectation="agreement", least=0.001),
+    "transport": TRANSPORT,
+}
+HELD_OUT: dict[str, SequenceModel | None] = {"bitext": None} | {
+    f"transport, slope {slope}, dustbin {dustbin}": SequenceModel(slope=slope, dustbin=dustbin)
+    for slope in (0.0, 2.0, 4.0, 8.0)
+    for dustbin in (0.001, 0.003, 0.01)
+}
+HELD_OUT |= {
+    f"agreement, slope {slope}": SequenceModel(slope=slope, expectation="agreement") for slope in (2.0, 4.0, 8.0, 16.0)
+}
+_DRAWN, _SAMPLED = 300, 400  # held-out and training pairs of a language
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--teacher")
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--languages", nargs="+", default=list(LANGUAGES), help="as the files are named")
+    parser.add_argument("--held_out", action="store_true", help="settings on held-out pairs, in place of the sets")
+    parser.add_argument("--scale", type=int, nargs="*", default=[], help="numbers of synthetic pairs to time")
+    parser.add_argument("--pieces", type=int, default=30, help="pieces a side of synthetic pairs, in the mean")
+    parser.add_argument("--vectors", type=Path, help="folder to keep the vectors of the queries in")
+    parser.add_argument("--json", type=Path, default=Path("benchmarks/results/rows.json"))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    report = json.loads(options.json.read_text(encoding="utf-8")) if options.json.exists() else {}
+    for size in options.scale:
+        point = {"pairs": size, "pieces": options.pieces, **scaled(size, options.pieces)}
+        report.setdefault("scale", []).append(point)
+        write_json(options.json, report)
+        print(point, flush=True)
+    if options.scale:
+        return
+    if not options.teacher or not options.data:
+        parser.error("--teacher and --data are needed")
+    kind = "held_out" if options.held_out else "sets"
+    measure(report.setdefault(kind, {}), options, report)
+    report["versions"] = versions()
+    write_json(options.json, report)
+    print(held_out_table(report[kind]) if options.held_out else tables(report[kind]))
+
+
+def measure(found: dict[str, Any], options: argparse.Namespace, report: dict[str, Any]) -> None:
+    """Fill ``found[set][language][arm]`` with the measure of every query."""
+    teacher: Any = load_encoder(options.teacher)
+    arms = HELD_OUT if options.held_out else ARMS
+    vectors: dict[str, Any] = {}
+    for language in options.languages:
+        rows = read_bitext(options.data / f"bitext/{language}.train.jsonl.gz", language=normalize(language))
+        sets = [held_out(options.data, language, rows)] if options.held_out else list(judged(options.data, language))
+        missing = {arm for arm in arms for item in sets if arm not in found.get(item.name, {}).get(language, {})}
+        if not missing:
+            continue
+        student: Any = grow_student(teacher, rows["translation"], vocab_size=40_000)
+        table = embeddings_of(transformer_of(student).model).weight
+        as_grown = table.detach().clone()
+        for arm in [arm for arm in arms if arm in missing]:
+            with torch.no_grad():
+                table.copy_(as_grown)
+            started = time.process_time()
+            said = initialise_from_bitext(
+                student,
+                teacher,
+                rows["source"],
+                rows["translation"],
+                alignment=arms[arm],
+                max_pairs=report_pairs(options),
+            )
+            seconds = time.process_time() - started
+            texts = {text for item in sets for text in queries_to_score(item).values()}
+            if options.vectors:
+                texts |= {*sampled(rows)["translation"], *held_out(options.data, language, rows).queries.values()}
+            queries = dict(zip(sorted(texts), encode_texts(student, sorted(texts), "query"), strict=True))
+            for item in sets:
+                if item.name not in vectors:
+                    vectors[item.name] = encode_texts(teacher, list(item.corpus.values()), "document")
+                values = scored(item, queries, vectors[item.name])
+                cell = {"pairs": said.pairs, "rows": said.rows, "seconds": round(seconds, 2), "ndcg@10": values}
+                found.setdefault(item.name, {}).setdefault(language, {})[arm] = cell
+                print(f"{item.name} {language} {arm}: {mean(cell):.3f}, {said}", flush=True)
+            if options.vectors:
+                np.savez(
+                    options.vectors / f"{language}-{arm}.npz",
+                    texts=np.array(list(queries)),
+                    vectors=list(queries.values()),
+                )
+            write_json(options.json, report)
+        if options.held_out:
+            vectors.clear()
+
+
+def scored(item: RetrievalSet, queries: dict[str, np.ndarray], documents: Any) -> dict[str, float]:
+    """nDCG@10 of every judged query of a set; the vectors of queries by their texts."""
+    judged = queries_to_score(item)
+    found = search(np.stack([queries[text] for text in judged.values()]), documents, 100)
+    run = as_run(list(judged), list(item.corpus), *found)
+    return {query: round(value["ndcg@10"], 6) for query, value in scores_of_run(item, run).per_query.items()}
+
+
+def report_pairs(options: argparse.Namespace) -> int:
+    """Settings are chosen on fewer pairs, which is quicker."""
+    return 20_000 if options.held_out else 200_000
+
+
+def sampled(rows: Any) -> Any:
+    """Training pairs from which `benchmarks/offset.py` estimates an offset."""
+    return rows.shuffle(seed=0).select(range(min(_SAMPLED, len(rows))))
+
+
+def judged(data: Path, language: str) -> Iterator[RetrievalSet]:
+    """The retrieval sets that have queries in a language."""
+    for name, languages in SETS.items():
+        if language in languages:
+            yield read_retrieval_set(data / "eval" / name, normalize(language))
+
+
+def held_out(data: Path, language: str, training: Any) -> RetrievalSet:
+    """Pairs that no training file has: each translation is to find its English among the others'."""
+    known = set(training["source"])
+    with gzip.open(data / f"bitext/{language}.dev.jsonl.gz", "rt", encoding="utf-8") as file:
+        pairs = [(row["en"], row["xx"]) for row in map(json.loads, file) if row["en"] not in known]
+    drawn = np.sort(np.random.default_rng(0).permutation(len(pairs))[:_DRAWN])
+    pairs = [pairs[i] for i in drawn]
+    number = {text: str(i) for i, text in enumerate(sorted({english for english, _ in pairs}))}
+    return RetrievalSet(
+        name=f"held_out_{language}",
+        query_language=normalize(language),
+        document_language="eng_Latn",
+        queries={str(i): foreign for i, (_, foreign) in enumerate(pairs)},
+        corpus={place: text for text, place in number.items()},
+        qrels={str(i): {number[english]: 1} for i, (english, _) in enumerate(pairs)},
+        english_queries=None,
+    )
+
+
+def mean(cell: dict[str, Any]) -> float:
+    """The mean over the queries of one arm."""
+    return float(np.mean(list(cell["ndcg@10"].values())))
+
+
+def held_out_table(found: dict[str, Any]) -> str:
+    """Means of every setting, best mean over the languages first."""
+    cells = {language: arms for by_language in found.values() for language, arms in by_language.items()}
+    names = [arm for arm in HELD_OUT if all(arm in arms for arms in cells.values())]
+    means = {arm: [mean(arms[arm]) for arms in cells.values()] for arm in names}
+    lines = [f"| held-out pairs | {' | '.join(cells)} | mean |", "| --- |" + " ---: |" * (len(cells) + 1)]
+    for arm in sorted(names, key=lambda name: -np.mean(means[name])):
+        lines.append(f"| {arm} | " + " | ".join(f"{value:.3f}" for value in [*means[arm], np.mean(means[arm])]) + " |")
+    return "\n".join(lines)
+
+
+def differences(cells: dict[str, Any], arm: str, other: str) -> np.ndarray:
+    """Of each query of one language, one arm minus another."""
+    left, right = cells[arm]["ndcg@10"], cells[other]["ndcg@10"]
+    return np.array([left[query] - right[query] for query in left])
+
+
+def jointly(parts: list[np.ndarray], permutations: int = 10_000) -> tuple[float, float]:
+    """Mean over languages of the mean difference, and its two-sided p: every query's sign is drawn by itself."""
+    weights = np.concatenate([np.full(len(part), 1 / len(part) / len(parts)) for part in parts])
+    return float(np.sum(np.concatenate(parts) * weights)), randomisation_test(
+        np.concatenate(parts) * weights, permutations=permutations
+    )
+
+
+def tables(found: dict[str, Any]) -> str:
+    """Scores of every set and language, and transport against the other two: by language (Holm) and jointly."""
+    groups = {name: [(name, language) for language in cells] for name, cells in found.items() if name not in QUESTIONS}
+    groups["questions"] = [(name, language) for name in QUESTIONS for language in found.get(name, {})]
+    out = []
+    for name, members in groups.items():
+        if not members:
+            continue
+        cells = {language: found[of][language] for of, language in members}
+        counts = [f"{language} ({len(arms['transport']['ndcg@10'])})" for language, arms in cells.items()]
+        lines = [f"| {name} | {' | '.join(counts)} | mean |", "| --- |" + " ---: |" * (len(cells) + 1)]
+        for arm in ARMS:
+            values = [mean(arms[arm]) for arms in cells.values()]
+            lines.append(f"| {arm} | " + " | ".join(f"{value:.3f}" for value in [*values, np.mean(values)]) + " |")
+        for arm, other in (("transport", "bitext"), ("transport", "agreement"), ("agreement", "bitext")):
+            parts = [differences(arms, arm, other) for arms in cells.values()]
+            by_language = holm([randomisation_test(part) for part in parts])
+            difference, p = jointly(parts)
+            shown = [f"{part.mean():+.3f} (p = {value:.2g})" for part, value in zip(parts, by_language, strict=True)]
+            low, high = joint_interval(parts)
+            together = f"{difference:+.3f} [{low:+.3f}, {high:+.3f}] (p = {p:.2g})"
+            lines.append(f"| {arm} − {other} | " + " | ".join([*shown, together]) + " |")
+        out.append("\n".join(lines))
+    return "\n\n".join(out)
+
+
+def joint_interval(parts: list[np.ndarray]) -> tuple[float, float]:
+    """95 % bootstrap interval of the mean over languages; queries are drawn again within each."""
+    if len(parts) == 1:
+        return bootstrap_interval(parts[0])
+    generator = np.random.default_rng(0)
+    drawn = [part[generator.integers(0, len(part), (2000, len(part)))].mean(axis=1) for part in parts]
+    low, high = np.percentile(np.mean(drawn, axis=0), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def scaled(pairs: int, pieces: int) -> dict[str, float]:
+    """Processor seconds and peak memory of counting in synthetic pairs, in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_count_synthetic, args=(pairs, pieces, sender))
+    process.start()
+    sender.close()
+    found = receiver.recv()
+    process.join()
+    return found
+
+
+def _count_synthetic(pairs: int, pieces: int, sender: Any) -> None:
+    torch.set_num_threads(1)
+    sources, targets = synthetic(pairs, pieces)
+    few = range(min(pairs, 20_000))
+    before, started = _memory("VmRSS"), time.process_time()
+    start = alignment_counts([sources[i] for i in few], [targets[i] for i in few], (40_000, 30_000))
+    lexical = time.process_time() - started
+    counts = sequence_counts(sources, targets, start, TRANSPORT)
+    seconds = time.process_time() - started
+    sender.send(
+        {
+            "lexical_seconds": round(lexical, 2),
+            "seconds": round(seconds, 2),
+            "pairs_per_second": round(pairs / seconds, 1),
+            "sequences_mb": round((sources.pieces.nbytes + targets.pieces.nbytes + 16 * pairs) / 1e6, 1),
+            "peak_mb": round(_memory("VmHWM") - before, 1),
+            "couples": int(counts.nnz),
+        }
+    )
+
+
+def synthetic(pairs: int, pieces: int) -> tuple[PieceSequences, PieceSequences]:
+    """Sentences by Zipf's law; the other side holds their pieces' counterparts, some moved or lost."""
+    generator = np.random.default_rng(0)
+    ends = np.concatenate([[0], np.cumsum(generator.integers(pieces // 2, pieces * 3 // 2 + 1, pairs))])
+    weights = np.cumsum(1 / np.arange(1, 40_001))
+
+    def drawn(count: int) -> np.ndarray:
+        return np.searchsorted(weights, generator.random(count) * weights[-1]).astype(np.int32)
+
+    foreign = drawn(int(ends[-1]))
+    english = foreign % 30_000
+    noise = generator.random(len(english)) < 0.2
+    english[noise] = drawn(int(noise.sum())) % 30_000
+    moved = np.flatnonzero(generator.random(len(english) - 1) < 0.2)
+    english[moved], english[moved + 1] = english[moved + 1].copy(), english[moved].copy()
+    return PieceSequences(foreign, ends), PieceSequences(english, ends)
+
+
+if __name__ == "__main__":
+    main()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 
 import datasets
 import numpy as np
 
-from hf_optical.data.pairs import OnBadRows, Pair, PairReport, PairSource, pairs_of, to_dataset
+from hf_optical.data.pair_storage import Pair, to_dataset
+from hf_optical.data.pairs import OnBadRows, PairReport, pairs_of
+from hf_optical.data.sources import PairSource
 
 __all__ = ["read_bitext"]
 
@@ -26,13 +27,15 @@ def read_bitext(
 ) -> datasets.Dataset:
     """Read a bitext into a dataset with exactly two text columns, ``source`` (English) and ``translation``.
 
-    Texts come out as they are in the file, outer space included. Duplicates and untranslated copies are counted and
-    reported, never removed: repeated short sentences are normal in some corpora.
+    Texts come out as they are in the file, outer space included, in Unicode's form NFC. Duplicates and untranslated
+    copies are counted and reported, never removed: repeated short sentences are normal in some corpora.
 
     Args:
-        source: A file (``.jsonl``, ``.json``, ``.tsv``, ``.csv``, also ``.gz``; ``.parquet``), several of them, a Hub
-            dataset id (``owner/name`` or ``owner/name:configuration``), a dataset, or rows: mappings or pairs.
-            TSV is split at tabs, without quoting; CSV follows RFC 4180.
+        source: A file (``.jsonl``, ``.json``, ``.tsv``, ``.csv``, also ``.gz``; ``.parquet``, ``.arrow``), a folder of
+            such files or one that ``save_to_disk`` wrote, two text files in parallel, of which one is named
+            (``corpus.en``, with ``corpus.sw`` beside it), several of these, a Hub dataset id (``owner/name`` or
+            ``owner/name:configuration``), a dataset, or rows: mappings or pairs. TSV is split at tabs, without
+            quoting, but for cells that pandas quoted; CSV follows RFC 4180.
         source_field: The English column. Default: guessed, with a message. ``"1"`` is the first column of a TSV or
             CSV without a header.
         translation_field: The column of the other language, likewise.
@@ -53,34 +56,24 @@ def read_bitext(
         {'source': 'Thank you', 'translation': 'Asante'}
     """
     report = report if report is not None else PairReport()
-    sources: Sequence[PairSource] = source if isinstance(source, list | tuple) and _several(source) else [source]
     before = report.counts()
-
-    def pairs() -> Iterator[Pair]:
-        for one in sources:
-            yield from pairs_of(
-                one,
-                source_field=source_field,
-                translation_field=translation_field,
-                language=language,
-                split=split,
-                on_bad_rows=on_bad_rows,
-                report=report,
-                sentences=True,
-            )
-
-    dataset = to_dataset(_counted(pairs(), report))
+    pairs = pairs_of(
+        source,
+        source_field=source_field,
+        translation_field=translation_field,
+        language=language,
+        split=split,
+        on_bad_rows=on_bad_rows,
+        report=report,
+        sentences=True,
+    )
+    dataset = to_dataset(_counted(pairs, report))
     found = report.counts() - before
     report.note(
         f"bitext: {found['kept']} pairs; {found['duplicates']} exact duplicates and {found['copies']} untranslated "
         f"copies among them (kept); {found['skipped']} bad rows left out"
     )
     return dataset
-
-
-def _several(source: Sequence[object]) -> bool:
-    """Whether a list holds the names of sources rather than rows."""
-    return len(source) > 0 and all(isinstance(item, str | Path) for item in source)
 
 
 def _counted(pairs: Iterator[Pair], report: PairReport) -> Iterator[Pair]:

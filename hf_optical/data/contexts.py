@@ -8,19 +8,19 @@ sentence this gives monolingual and cross-lingual pairs of every language of the
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import datasets
 
-from hf_optical.data.columns import choose_columns
 from hf_optical.data.languages import ENGLISH, normalize
+from hf_optical.data.pair_columns import with_columns
 from hf_optical.data.query_passages import QueryPassages
-from hf_optical.data.tables import Fault, read_records, renamed
-from hf_optical.data.texts import text_fault
-from hf_optical.places import user_path
+from hf_optical.data.sources import PairSource, records_of, single_sources
+from hf_optical.data.tables import Fault
+from hf_optical.data.texts import one_form, text_fault
 
 __all__ = ["Sentence", "context_pairs", "read_documents"]
 
@@ -48,20 +48,22 @@ def read_documents(source: str | Path, language: str) -> list[Sentence]:
     Returns:
         The sentences in English and in that language; empty where the file has no documents.
     """
-    path, code = user_path(source), normalize(language)
-    records = read_records(path)
-    header = records.first
-    columns = choose_columns(header or records.columns, language=code, path=path)
-    found = []
-    for number, row in renamed(records.rows, header) if header else records.rows:
+    code = normalize(language)
+    return [sentence for one in single_sources(source, language=code) for sentence in _sentences(one, code)]
+
+
+def _sentences(source: PairSource, code: str) -> Iterator[Sentence]:
+    name, records = records_of(source, None)
+    records, columns = with_columns(records, name, None, None, code)
+    for number, row in records.rows:
         # Looked for in every row: where only some rows have documents, the first hundred may have none.
         document = None if isinstance(row, Fault) else next((row[f] for f in _DOCUMENT_FIELDS if row.get(f)), None)
         if document is None or isinstance(row, Fault):
             continue
         texts: dict[str, Any] = {ENGLISH: row.get(columns.source), code: row.get(columns.translation)}
         if all(text_fault(text) is None for text in texts.values()):
-            found.append(Sentence(str(row.get("id") or f"{path.name}:{number}"), str(document), texts))
-    return found
+            identifier = str(row.get("id") or f"{Path(name).name}:{number}")
+            yield Sentence(identifier, str(document), {key: one_form(text) for key, text in texts.items()})
 
 
 def context_pairs(

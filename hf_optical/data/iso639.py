@@ -36,12 +36,13 @@ def _subtag(code: str) -> str | None:
     from langcodes import Language
 
     names, subtags = _registry()
-    folded = code.strip().casefold()
-    if folded.isascii() and folded.isalpha() and len(folded) in (2, 3):
-        found = Language.get(folded).language
-        if found in names:
-            return found
-    return subtags.get(folded)
+    found = Language.get(code.strip()).language if _is_short(code) else None
+    return found if found in names else subtags.get(code.strip().casefold())
+
+
+def _is_short(code: str) -> bool:
+    code = code.strip()
+    return code.isascii() and code.isalpha() and len(code) in (2, 3)
 
 
 def iso639_3(code: str) -> str | None:
@@ -81,7 +82,7 @@ def likely_script(code: str) -> str | None:
     subtag = _subtag(code)
     if subtag is None:
         return None
-    said = Language.get(code.strip()).script if len(code.strip()) < 4 else None  # "sh" is Serbian in Latin script
+    said = Language.get(code.strip()).script if _is_short(code) else None  # "sh" is Serbian in Latin script
     return said or (Language.get(LIKELY_SUBTAGS[subtag]).script if subtag in LIKELY_SUBTAGS else None)
 
 

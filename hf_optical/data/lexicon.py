@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import datasets
 
-from hf_optical.data.pairs import OnBadRows, Pair, PairReport, PairSource, pairs_of, to_dataset
+from hf_optical.data.pair_storage import Pair, to_dataset
+from hf_optical.data.pairs import OnBadRows, PairReport, pairs_of
+from hf_optical.data.sources import PairSource
 
 __all__ = ["read_lexicon"]
 
@@ -27,7 +29,7 @@ def read_lexicon(
     is a set, and a repeated entry would weigh more than its neighbours. One word may have several translations.
 
     Args:
-        source: As in :func:`hf_optical.data.bitext.read_bitext`; one source.
+        source: As in :func:`hf_optical.data.bitext.read_bitext`.
         source_field: The English column (default: guessed, with a message).
         translation_field: The column of the other language, likewise.
         language: The language of the translations, to recognise its column among several.

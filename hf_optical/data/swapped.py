@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
-__all__ = ["LOOKED_AT", "swapped"]
+__all__ = ["LOOKED_AT", "english_side", "swapped"]
 
 LOOKED_AT = 300
 """Pairs of the beginning of a file that are enough to say."""
@@ -41,18 +41,43 @@ def swapped(pairs: Sequence[tuple[str, str]], source: str, translation: str) -> 
         >>> remedy
         'swap the columns, in the file or with --source_field sw --translation_field en'
     """
-    left, right = (
-        [word for pair in pairs[:LOOKED_AT] for word in _WORD.findall(pair[side][:_READ].lower())] for side in (0, 1)
-    )
-    if min(len(left), len(right)) < _WORDS:
+    found = _shares(pairs)
+    if found is None or _english(found) != 1:
         return None
-    found = [word for word in right if word in _ENGLISH_WORDS]
-    other, english = sum(word in _ENGLISH_WORDS for word in left) / len(left), len(found) / len(right)
-    if other > _OTHER or english < _ENGLISH or len(set(found)) < _DIFFERENT:
-        return None
+    (other, _), (english, _) = found
     problem = (
         f"column {translation!r} reads as English and {source!r} does not: {100 * english:.0f} and {100 * other:.0f} "
         "in a hundred words are the, of, and..."
     )
     columns = f"--source_field {shlex.quote(translation)} --translation_field {shlex.quote(source)}"
     return problem, f"swap the columns, in the file or with {columns}"
+
+
+def english_side(pairs: Sequence[tuple[str, str]]) -> int | None:
+    """Which side of sentence pairs reads as English, 0 or 1; None where both do, neither does, or there is too little.
+
+    Example:
+        >>> english_side([("Mtoto yumo nyumbani na watu", "The child of which they spoke is in this house")] * 50)
+        1
+    """
+    found = _shares(pairs)
+    return None if found is None else _english(found)
+
+
+def _shares(pairs: Sequence[tuple[str, str]]) -> list[tuple[float, int]] | None:
+    """Of both sides the share of English function words, and how many different ones; None for too little text."""
+    sides = [
+        [word for pair in pairs[:LOOKED_AT] for word in _WORD.findall(pair[side][:_READ].lower())] for side in (0, 1)
+    ]
+    if min(map(len, sides)) < _WORDS:
+        return None
+    english = [[word for word in words if word in _ENGLISH_WORDS] for words in sides]
+    return [(len(found) / len(words), len(set(found))) for found, words in zip(english, sides, strict=True)]
+
+
+def _english(shares: list[tuple[float, int]]) -> int | None:
+    for side in (0, 1):
+        (share, different), (other, _) = shares[side], shares[1 - side]
+        if share >= _ENGLISH and different >= _DIFFERENT and other <= _OTHER:
+            return side
+    return None

@@ -1,10 +1,10 @@
-"""Whether a value can serve as a text, and how to quote it in a message."""
+"""Whether a value can serve as a text, its one form, and how to quote it in a message."""
 
 from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["BLANK_LETTERS", "excerpt", "is_blank", "text_fault"]
+__all__ = ["BLANK_LETTERS", "excerpt", "is_blank", "one_form", "text_fault"]
 
 BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u180b\u180c\u180d\ufe00\ufe0f")
 """Letters and marks that Unicode calls visible but that show nothing: Hangul fillers and the blank Braille cell."""
@@ -21,6 +21,20 @@ def excerpt(value: object, width: int = 60) -> str:
     if len(text) <= width:
         return text
     return f"{text[: width - 2]}…{text[0] if isinstance(value, str) else ''}"
+
+
+def one_form(text: str) -> str:
+    """A text in Unicode's normal form C: the same letters are the same characters, whoever typed them.
+
+    Every text that enters passes here: pairs, lexicons, queries, documents, prompts. Tokenizers of grown students do it
+    themselves. Nothing else is changed: joiners, apostrophes and letters of compatibility keep their meaning (the table
+    is in ``docs/troubleshooting.md``).
+
+    Example:
+        >>> one_form("o\u0323mo\u0323") == "\u1ecdm\u1ecd", one_form("\ufb01 \u02bc \u200d") == "\ufb01 \u02bc \u200d"
+        (True, True)
+    """
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def text_fault(value: object) -> str | None:

@@ -1,49 +1,126 @@
-"""Write what is sound, and list what is not, with the reasons."""
+"""Write what is sound, and list what is not, with the reasons; what is written is read again by every reader here."""
 
 from __future__ import annotations
 
+import gzip
+import io
+import itertools
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
+from hf_optical.data.column_content import SAMPLED
+from hf_optical.data.texts import text_fault
+from hf_optical.doctor.clean_rows import RowWriter, agreed_names, clean_row
 from hf_optical.doctor.examination import Examination
 from hf_optical.doctor.kinds import kinds_of
+from hf_optical.doctor.scripts import usual_script
+from hf_optical.errors import InputError
+from hf_optical.places import user_path
 
-__all__ = ["write_clean"]
+__all__ = ["dropped_beside", "write_clean"]
+
+_MOST_FIELDS = 4096  # rows that are looked at for the columns of a TSV or CSV
+
+
+def dropped_beside(clean: str | Path) -> Path:
+    """Where the rows left out are listed: beside the file, under its name.
+
+    Example:
+        >>> dropped_beside("data/sw.clean.tsv").name
+        'sw.clean.dropped.jsonl'
+    """
+    path = user_path(clean)
+    return path.with_name(f"{path.name.removesuffix('.gz').rpartition('.')[0]}.dropped.jsonl")
 
 
 def write_clean(examinations: Sequence[Examination], clean: str | Path, dropped: str | Path) -> tuple[int, int]:
     """Write the rows that have no defect of the chosen kinds, and those that have with all their reasons.
 
-    Rows of the clean file keep all their fields. A dropped row has ``file``, ``row``, ``kinds`` (all that were found,
-    most severe first), ``why`` and its fields. Both files are written whole or not at all.
+    Rows of the clean file keep all their fields; the two texts are under their own names where all files agree on
+    them and training finds them again, else under ``en`` and ``xx``. Rows that no reader takes are never written,
+    whatever was chosen. A dropped row has ``file``, ``row``, ``kinds`` (all that were found, most severe first),
+    ``why`` and its fields. Both files are written whole or not at all.
 
     Args:
         examinations: In the order in which their rows are written.
-        clean: A ``.jsonl`` file.
-        dropped: Likewise.
+        clean: A ``.jsonl``, ``.tsv`` or ``.csv`` file (also ``.gz``).
+        dropped: A ``.jsonl`` file.
 
     Returns:
         How many rows are in each.
+
+    Raises:
+        InputError: No row is left; the columns are the wrong way round; another format; a text that a TSV cannot hold.
     """
+    for examination in examinations:
+        if examination.wrong_way is not None:
+            raise InputError(*examination.wrong_way, path=examination.bitext.name)
+    sample = [raw for examination in examinations for raw in _first(examination, SAMPLED)]
+    columns = [(each.bitext.columns.source, each.bitext.columns.translation) for each in examinations]
+    names = agreed_names(columns, sample, examinations[0].bitext.language)
+    writer = RowWriter(user_path(clean), _fields(examinations, names))
     counts = [0, 0]
-    with _whole(Path(clean)) as kept, _whole(Path(dropped)) as left:
-        for examination in examinations:
+    with _whole(user_path(clean)) as kept, _whole(user_path(dropped)) as left:
+        kept.write(writer.header())
+        for examination, sides in zip(examinations, columns, strict=True):
             for row, number, raw in _rows(examination):
                 flags = int(examination.flags[row])
-                if not flags & examination.drop:
+                unfit = _unfit(raw, sides)
+                if raw is not None and unfit is None and not flags & examination.drop:
                     counts[0] += 1
-                    _write(kept, raw or {})
+                    kept.write(writer.line(clean_row(raw, sides, names)))
                     continue
                 counts[1] += 1
-                kinds = kinds_of(flags)
-                why = [examination.details.get((row, kind), kind) for kind in kinds]
+                kinds = kinds_of(flags) or ["unreadable"]
+                why = [examination.details.get((row, kind), unfit or kind) for kind in kinds]
                 about = {"file": examination.bitext.name, "row": number, "kinds": kinds, "why": why}
-                _write(left, {**about, "fields": raw or {}})
+                left.write(json.dumps({**about, "fields": raw or {}}, ensure_ascii=False, default=str) + "\n")
+        if not counts[0]:
+            raise _nothing_left(examinations)
     return counts[0], counts[1]
+
+
+def _unfit(raw: dict[str, Any] | None, sides: tuple[str, str]) -> str | None:
+    """Why a reader would refuse the row."""
+    if raw is None:
+        return "no pair of texts could be read"
+    return next((fault for name in sides if (fault := text_fault(raw.get(name))) is not None), None)
+
+
+def _nothing_left(examinations: Sequence[Examination]) -> InputError:
+    counts: Counter[str] = Counter()
+    for examination in examinations:
+        counts.update(kind for flags in examination.flags for kind in kinds_of(int(flags) & examination.drop))
+    rows = sum(len(examination.flags) for examination in examinations)
+    found = ", ".join(f"{kind}: {count}" for kind, count in counts.most_common(3))
+    remedy = "correct the file; --drop none keeps all rows that can be read"
+    first = examinations[0].bitext
+    if counts["script"] == rows and first.language:
+        texts = [raw.get(first.columns.translation) for raw in _first(examinations[0], SAMPLED)]
+        script = usual_script([text for text in texts if isinstance(text, str)])
+        if script and script != first.language[4:]:
+            remedy = f"where the language is written so, give --language {first.language[:3]}_{script}"
+    return InputError(f"none of the {rows} rows is left ({found})", remedy, path=first.name)
+
+
+def _first(examination: Examination, count: int) -> list[dict[str, Any]]:
+    return [raw for _, _, raw in itertools.islice(_rows(examination), count) if raw is not None]
+
+
+def _fields(examinations: Sequence[Examination], names: tuple[str, str]) -> list[str]:
+    """The columns of a table of all files: the two, then all others that some of the first rows have."""
+    found = dict.fromkeys(names)
+    for examination in examinations:
+        sides = (examination.bitext.columns.source, examination.bitext.columns.translation)
+        for raw in _first(examination, _MOST_FIELDS):
+            known = {name: raw[name] if isinstance(raw.get(name), str) else "" for name in sides}
+            found.update(dict.fromkeys(clean_row({**raw, **known}, sides, names)))
+    return list(found)
 
 
 def _rows(examination: Examination) -> Iterator[tuple[int, int, dict[str, Any] | None]]:
@@ -54,17 +131,15 @@ def _rows(examination: Examination) -> Iterator[tuple[int, int, dict[str, Any] |
             row += 1
 
 
-def _write(stream: TextIO, content: dict[str, Any]) -> None:
-    stream.write(json.dumps(content, ensure_ascii=False, default=str) + "\n")
-
-
 @contextmanager
 def _whole(path: Path) -> Iterator[TextIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.partial")
     try:
-        with scratch.open("w", encoding="utf-8", errors="backslashreplace") as stream:
-            yield stream
+        with scratch.open("wb") as raw:
+            packed = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) if path.suffix.lower() == ".gz" else raw
+            with io.TextIOWrapper(cast(Any, packed), encoding="utf-8", errors="backslashreplace", newline="") as stream:
+                yield stream
         os.replace(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hf_optical.data.column_content import content_of
 from hf_optical.data.languages import script_of
-from hf_optical.data.pairs import PairSource
+from hf_optical.data.sources import PairSource
 from hf_optical.data.swapped import swapped
 from hf_optical.doctor.encoding import can_repair
 from hf_optical.doctor.kinds import bit_of, chosen_kinds
@@ -67,6 +68,7 @@ class Examination:
         keys: uint64 of each pair, to find it again in other files.
         details: Row place and kind to what was found, for the rows where a sentence says more than the kind.
         drop: The bits that cleaning drops.
+        wrong_way: What is wrong and the remedy, where English seems to be in the other column.
     """
 
     bitext: Bitext
@@ -76,6 +78,7 @@ class Examination:
     keys: np.ndarray
     details: dict[tuple[int, str], str]
     drop: int
+    wrong_way: tuple[str, str] | None = None
     _held: list[Chunk] | None = None
 
     def chunks(self) -> Iterator[Chunk]:
@@ -124,12 +127,18 @@ def examine(
     drop = chosen_kinds(checks.drop)
     bitext = open_bitext(source, source_field=source_field, translation_field=translation_field, language=language)
     facts = _Facts(checks, index, row_checks or [])
-    wrong_way = None
+    wrong_way, no_text = None, list[str]()
     for chunk in _with_progress(bitext, checks.progress):
         if not facts.rows:
-            wrong_way = swapped(list(zip(chunk.source, chunk.translation, strict=True)), *bitext.columns)
+            wrong_way = swapped(
+                list(zip(chunk.source, chunk.translation, strict=True)),
+                bitext.columns.source,
+                bitext.columns.translation,
+            )
+            no_text = _sides_without_text(chunk)
         facts.add(chunk, bitext.language)
     verdict = Verdict(bitext.name, language=bitext.language)
+    verdict.notes += no_text
     if wrong_way:
         verdict.notes.append("The columns seem to be the wrong way round: {}; {}.".format(*wrong_way))
     if bitext.language is None:
@@ -137,10 +146,22 @@ def examine(
     if not can_repair():
         verdict.skipped["mojibake"] = 'pip install "hf-optical[doctor]"'
     done = facts.finish(verdict, earlier)
-    examination = Examination(bitext, verdict, done.numbers, done.flags, done.keys, facts.details, drop, facts.held)
+    examination = Examination(bitext, verdict, done.numbers, done.flags, done.keys, facts.details, drop, wrong_way)
+    examination._held = facts.held
     sum_up(examination, lambda kind: facts.checked(kind, verdict))
     verdict.seconds = round(time.perf_counter() - started, 3)
     return examination
+
+
+def _sides_without_text(chunk: Chunk) -> list[str]:
+    """A note for each side that holds identifiers or numbers: a column named by mistake."""
+    sides = {"English": chunk.source, "translation": chunk.translation}
+    found = {name: content_of(texts) for name, texts in sides.items()}
+    return [
+        f"The {name} side holds {what}, not text: is it the right column?"
+        for name, what in found.items()
+        if what in ("codes", "numbers")
+    ]
 
 
 def _with_progress(bitext: Bitext, shown: bool) -> Iterator[Chunk]:

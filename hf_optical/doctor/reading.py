@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hf_optical.data.languages import ENGLISH, find_language, normalize
-from hf_optical.data.pairs import PairSource, records_of, with_columns
+from hf_optical.data.columns import Columns
+from hf_optical.data.languages import ENGLISH, UnknownLanguageError, find_language, normalize
+from hf_optical.data.pair_columns import with_columns
+from hf_optical.data.sources import PairSource, records_of, single_sources
 from hf_optical.data.tables import Fault, Numbered
+from hf_optical.data.texts import one_form
+from hf_optical.errors import InputError
 
 __all__ = ["Bitext", "Chunk", "open_bitext"]
 
@@ -47,7 +51,9 @@ class Bitext:
     name: str
     origin: PairSource
     language: str | None
-    columns: tuple[str, str]
+    columns: Columns
+    fields: tuple[str | None, str | None] = (None, None)
+    """The columns as the caller named them; None where they are guessed."""
     opened: Iterator[Numbered] | None = None
     """Its rows, as far as they were opened to settle the above: the first reading goes on from there."""
 
@@ -56,8 +62,9 @@ class Bitext:
         rows, self.opened = self.opened, None
         if rows is None:
             _, records = records_of(self.origin, None)
-            rows = with_columns(records, self.name, *self.columns, self.language)[0].rows
-        source, translation = self.columns
+            left, right = self.fields
+            rows = with_columns(records, self.name, left, right, self.language)[0].rows
+        source, translation = self.columns.source, self.columns.translation
         while True:
             chunk = Chunk([], [], [], {}, [])
             for number, row in itertools.islice(rows, CHUNK):
@@ -86,25 +93,36 @@ def open_bitext(
     (``sw.train.jsonl.gz``), if one of these says it.
 
     Raises:
-        InputError: The file cannot be read at all, or its columns are unclear.
+        InputError: The file cannot be read at all, or its columns are unclear; or there are several files.
     """
-    name, records = records_of(source, None)
     wanted = normalize(language) if language else None
+    sources = single_sources(source, language=wanted)
+    if len(sources) != 1:
+        raise InputError(f"found {len(sources)} files", "examine them one by one, as recipes/doctor.py does")
+    source = sources[0]
+    name, records = records_of(source, None)
     records, columns = with_columns(records, name, source_field, translation_field, wanted)
     rows = iter(records.rows)
     if wanted is None:
         head = list(itertools.islice(rows, 100))
         rows = itertools.chain(head, rows)
         first = next((row for _, row in head if not isinstance(row, Fault)), {})
-        hints = [first.get("lang"), first.get("language"), columns.translation]
-        hints += Path(name).name.split(".")[:1] if isinstance(source, str | Path) else []
-        wanted = next((code for code in map(_code, hints) if code is not None), None)
-    return Bitext(name, source, wanted, (columns.source, columns.translation), rows)
+        hints = [_spoken(first.get("lang")), _spoken(first.get("language")), _named(columns.translation)]
+        hints += [_named(part) for part in Path(name).name.split(".")[:1]] if isinstance(source, str | Path) else []
+        wanted = next((code for code in hints if code not in (None, ENGLISH)), None)
+    return Bitext(name, source, wanted, columns, (source_field, translation_field), rows)
 
 
-def _code(hint: Any) -> str | None:
-    found = find_language(hint) if isinstance(hint, str) and hint != "id" else None
-    return None if found == ENGLISH else found
+def _spoken(value: Any) -> str | None:
+    """The language that a cell says, of ISO 639-3 too."""
+    try:
+        return normalize(value) if isinstance(value, str) else None
+    except UnknownLanguageError:
+        return None
+
+
+def _named(name: str) -> str | None:
+    return find_language(name) if name != "id" else None
 
 
 def _texts(row: Any, source: str, translation: str) -> tuple[str, str, str | None]:
@@ -114,4 +132,4 @@ def _texts(row: Any, source: str, translation: str) -> tuple[str, str, str | Non
         if not isinstance(row.get(name), str):
             found = f"found {type(row[name]).__name__}" if name in row else "missing"
             return "", "", f"field {name!r}: {found} where text is expected"
-    return row[source], row[translation], None
+    return one_form(row[source]), one_form(row[translation]), None

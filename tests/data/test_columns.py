@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from hf_optical.data.columns import choose_columns, is_header
+from hf_optical.data.column_content import content_of
+from hf_optical.data.column_names import named_language
+from hf_optical.data.columns import choose_columns
+from hf_optical.data.headers import is_header
 from hf_optical.errors import InputError
 
 
@@ -46,7 +49,7 @@ def test_the_name_of_another_language_is_not_taken_for_the_wanted_one():
 @pytest.mark.parametrize(
     ("columns", "match"),
     [
-        (["foo", "bar"], "no column looks like the English.*'foo', 'bar'.*source_field and translation_field"),
+        (["foo", "bar"], "no column looks like the English.*'foo', 'bar'.*--source_field and --translation_field"),
         (["en", "english", "sw"], "several columns may hold the English"),
         (["id", "question_en", "passage_en", "lang"], "several columns may hold the English"),
         (["en", "license"], "no column looks like the translation"),
@@ -83,3 +86,86 @@ def test_sentences_are_not_a_header(cells):
 def test_half_a_header_is_refused():
     with pytest.raises(InputError, match=r"may be a header or a pair.*'1' and '2'"):
         is_header(["source", "chanzo"])
+
+
+GOATS = ["The goat sleeps.", "The dog of the house eats.", "A child waits.", "They sing."]
+MBUZI = ["Mbuzi analala.", "Mbwa wa nyumba anakula.", "Mtoto anasubiri.", "Wanaimba."]
+
+
+def table(**columns):
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+IDS = [f"set-{i:03d}" for i in range(4)]
+NUMBERS = ["101", "102", "103", "104"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "language", "chosen"),
+    [
+        ({"id": IDS, "lang": ["id"] * 4, "en": GOATS, "xx": MBUZI}, "id", ("en", "xx")),
+        ({"en_id": NUMBERS, "sw_id": NUMBERS, "en_text": GOATS, "sw_text": MBUZI}, "sw", ("en_text", "sw_text")),
+        ({"no": NUMBERS, "en": GOATS, "translation": MBUZI}, "no", ("en", "translation")),
+        ({"ln": [1, 2, 3, 4], "source": GOATS, "target": MBUZI}, "ln", ("source", "target")),
+        ({"en": GOATS, "sw": [None] * 4, "swahili": MBUZI}, "sw", ("en", "swahili")),
+        ({"en": GOATS, "swh": IDS, "text_sw": MBUZI}, "sw", ("en", "text_sw")),
+        ({"url": ["https://a.org/x"] * 4, "english": GOATS, "non_english": MBUZI}, "sw", ("english", "non_english")),
+        ({"en": GOATS, "pcm": MBUZI, "sw": MBUZI}, "pcm", ("en", "pcm")),
+        ({"en": GOATS, "sr_Latn": MBUZI, "sr_Cyrl": MBUZI}, "sr-Latn", ("en", "sr_Latn")),
+        ({"en": GOATS, "nqo": MBUZI}, None, ("en", "nqo")),
+    ],
+)
+def test_columns_of_text_come_first_whatever_the_names_of_others(columns, language, chosen):
+    found = choose_columns(list(columns), rows=table(**columns), language=language)
+    assert (found.source, found.translation) == chosen
+    left = [name for name in columns if name not in chosen]
+    assert len(found.left) == len(left) and all(name in found.said() for name in left)
+
+
+def test_what_was_left_says_what_it_holds():
+    found = choose_columns(["id", "en", "xx"], rows=table(id=IDS, en=GOATS, xx=MBUZI))
+    assert found.said() == "read 'en' as English and 'xx' as its translation; left 'id' (codes)"
+
+
+@pytest.mark.parametrize(("cells", "what"), [(IDS, "codes"), (NUMBERS, "numbers"), (["https://a.org/b"] * 4, "codes")])
+def test_a_pair_with_codes_is_refused_unless_it_is_named(cells, what):
+    rows = table(en=GOATS, sw=cells)
+    with pytest.raises(InputError, match=f"field 'sw': .*holds {what}.*--translation_field"):
+        choose_columns(["en", "sw"], rows=rows)
+    assert choose_columns(["en", "sw"], rows=rows, source_field="en", translation_field="sw").translation == "sw"
+    assert choose_columns(["en", "sw"], rows=rows[:2]).translation == "sw"  # two rows may be chance
+
+
+def test_texts_that_look_a_little_like_codes_are_texts():
+    assert content_of(["2020年大会", "第3回", "100円です"]) == "text"
+    assert content_of(["COVID-19", "H1N1", "a virus"]) == "text"
+    assert content_of(["ሰላም", "ደህና"]) == "text"
+    assert content_of(["17", "two goats", "3", "4"]) == "text"
+
+
+ENGLISH = "The child of which they spoke is in this house and it was not for them."
+SWAHILI = "Mtoto yumo nyumbani na haikuwa kwa ajili yao leo hapa."
+
+
+@pytest.mark.parametrize("names", [("foo", "bar"), ("bar", "foo"), ("anchor", "positive")])
+def test_names_that_say_nothing_are_settled_by_the_words(names):
+    rows = [dict(zip(names, (f"{SWAHILI} {i}", f"{ENGLISH} {i}"), strict=True)) for i in range(60)]
+    found = choose_columns(names, rows=rows)
+    assert (found.source, found.translation) == names[::-1]
+    both = [dict(zip(names, (f"{ENGLISH} {i}", f"{ENGLISH} {i} too"), strict=True)) for i in range(60)]
+    with pytest.raises(InputError, match="no column looks like the English"):
+        choose_columns(names, rows=both)
+
+
+def test_a_region_is_not_read_from_the_name_of_a_column():
+    assert [named_language(name) for name in ("en_id", "sw_id", "en-doc", "zh_Hant", "english")] == [
+        None, None, None, "zho_Hant", "eng_Latn",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("first", "language"), [(["en", "pcm"], None), (["pcm", "en"], "pcm_Latn"), (["id", "en", "xx"], None)]
+)
+def test_rare_languages_make_a_header(first, language):
+    assert is_header(first, language=language)
+    assert not is_header(["the", "and"]) and not is_header(["7", "the goat", "mbuzi"])

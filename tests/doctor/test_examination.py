@@ -210,7 +210,7 @@ def test_the_recipe_reads_examines_and_writes(tmp_path: Path) -> None:
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results["verdicts"][0]["counts"]["copy"] == 1
     assert (tmp_path / "out" / "report.html").is_file()
-    assert len((tmp_path / "dropped.jsonl").read_text().splitlines()) == 1
+    assert len((tmp_path / "clean.dropped.jsonl").read_text().splitlines()) == 1
     refused = subprocess.run(
         [*command[:2], str(path), "--drop", "typo"], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -1,0 +1,88 @@
+"""Files opened for reading bytes: which format a name says, gzip by its first bytes, no byte order mark."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import gzip
+import io
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from hf_optical.errors import InputError
+
+__all__ = ["FORMATS", "file_format", "numbered_lines", "open_bytes"]
+
+FORMATS = (".jsonl", ".ndjson", ".json", ".tsv", ".csv", ".parquet", ".arrow")
+
+_BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
+
+
+def file_format(path: Path) -> str:
+    """The format of a file by its extension, ``.gz`` apart.
+
+    Raises:
+        InputError: For an extension that is none of :data:`FORMATS`.
+
+    Example:
+        >>> file_format(Path("train.jsonl.gz"))
+        '.jsonl'
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] == ".gz":
+        suffixes.pop()
+    suffix = suffixes[-1] if suffixes else ""
+    if suffix not in FORMATS:
+        raise InputError(
+            f"the extension {suffix!r} says nothing about the format",
+            f"name the file after what it holds: {', '.join(FORMATS)} (text formats also .gz)",
+            path=path,
+        )
+    return suffix
+
+
+@contextlib.contextmanager
+def open_bytes(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading bytes, through gzip where its first bytes say so, past a UTF-8 byte order mark.
+
+    Raises:
+        InputError: If the file is missing, a folder, unreadable, empty, truncated, corrupt or UTF-16.
+    """
+    if path.is_dir():
+        raise InputError("is a folder, not a file", "name one file", path=path)
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if packed else raw
+            buffered = io.BufferedReader(cast(io.RawIOBase, stream), 1 << 17)
+            head = buffered.peek(4)[:4]
+            if head in (b"", codecs.BOM_UTF8):
+                raise InputError("the file is empty", "give a file with at least one row", path=path)
+            if head[:2] in _BYTE_ORDER_MARKS:
+                raise InputError(f"the file is {_BYTE_ORDER_MARKS[head[:2]]}", "save it as UTF-8", path=path)
+            if head.startswith(codecs.BOM_UTF8):
+                buffered.read(len(codecs.BOM_UTF8))
+            yield cast(BinaryIO, buffered)
+    except FileNotFoundError:
+        raise InputError("no such file", "check the path", path=path) from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"the gzip data is damaged ({error})", "copy or download the file again", path=path) from None
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror or error})", "check the file", path=path) from None
+
+
+def numbered_lines(stream: Iterable[bytes]) -> Iterator[tuple[int, str | None]]:
+    """Numbered lines without their ends; None for a blank line, unless only blank lines follow it."""
+    # Bytes are split at "\n" alone: text may hold U+2028 or a lone "\r", which str.splitlines would split at.
+    blank: list[int] = []
+    for number, raw in enumerate(stream, start=1):
+        line = raw.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
+        if not line or line.isspace():
+            blank.append(number)
+            continue
+        yield from ((index, None) for index in blank)
+        blank.clear()
+        yield number, line

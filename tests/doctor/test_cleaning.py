@@ -36,9 +36,7 @@ def tsv(folder, name, header=None, pairs=PAIRS):
     return path
 
 
-@pytest.mark.parametrize(
-    "name", ["clean.jsonl", "clean.json", "clean.tsv", "clean.csv", "clean.jsonl.gz", "clean.tsv.gz"]
-)
+@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".tsv", ".csv", ".jsonl.gz", ".tsv.gz"])
 @pytest.mark.parametrize("header", [None, ("en", "sw"), ("source", "target"), ("english", "non_english")])
 def test_what_is_written_is_read_in_every_format(tmp_path, suffix, header):
     path, counts = cleaned(tmp_path, tsv(tmp_path, "raw.tsv", header), name=f"clean{suffix}")
@@ -57,6 +55,8 @@ def test_files_with_other_names_get_one_pair_of_names(tmp_path):
 
 
 def test_columns_named_by_hand_are_found_without_it(tmp_path):
+    others = {"passage_en": "A passage", "en": "note"}
+    rows = [{"id": f"r-{i}", "question_en": a, "answer": b, **others} for i, (a, b) in enumerate(PAIRS)]
     (tmp_path / "raw.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     fields = {"source_field": "question_en", "translation_field": "answer"}
     path, _ = cleaned(tmp_path, tmp_path / "raw.jsonl", **fields)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,17 +41,37 @@ class Questions:
     asked: str
 
 
-def evaluation_sets(data: Path, languages: list[str]) -> Iterator[Questions]:
-    """The sets that the claims are made on."""
+def evaluation_sets(data: Path, languages: list[str], sentences: int = 0, documents: int = 0) -> Iterator[Questions]:
+    """The sets that the claims are made on.
+
+    Args:
+        data: Holds ``eval/``.
+        languages: Short codes.
+        sentences: Of ntrex_bitext, ask so many of its queries (of all its documents), the same in every language;
+            0 for all.
+        documents: Of the questions' sets, keep the documents that answer any of these questions and so many in all,
+            the others drawn; 0 for all.
+    """
     asked = {"ntrex_passage": ("passages", languages), "ntrex_bitext": ("sentences", languages)}
     asked["afriqa"] = ("questions", [code for code in languages if code in ("ig", "rw")])
     asked["xorqa_in"] = ("questions", [code for code in languages if code == "mr"])
     for name, (kind, codes) in asked.items():
-        for code in codes:
-            item = read_retrieval_set(data / "eval" / name, code)
+        items = {code: read_retrieval_set(data / "eval" / name, code) for code in codes}
+        kept = _kept(items, documents) if kind == "questions" and documents else None
+        for code, item in items.items():
             queries = queries_to_score(item)
+            if kind == "sentences" and sentences:
+                queries = dict(random.Random(0).sample(sorted(queries.items()), sentences))
             qrels = {query: dict(item.qrels[query]) for query in queries}
-            yield Questions(name, code, kind, queries, item.corpus, qrels, name, f"{name}.{code}")
+            corpus = {name: text for name, text in item.corpus.items() if kept is None or name in kept}
+            yield Questions(name, code, kind, queries, corpus, qrels, name, f"{name}.{code}")
+
+
+def _kept(items: dict[str, Any], count: int) -> set[str]:
+    answers = {d for item in items.values() for judged in item.qrels.values() for d, grade in judged.items() if grade}
+    corpus = next(iter(items.values())).corpus
+    others = random.Random(0).sample(sorted(set(corpus) - answers), count)
+    return answers | set(others[: max(0, count - len(answers))])
 
 
 def held_out_sets(data: Path, languages: list[str], most: int) -> Iterator[Questions]:

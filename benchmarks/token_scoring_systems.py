@@ -26,20 +26,22 @@ class System:
         model: Id or folder: of the teacher, or of the multilingual encoder.
         data: Holds ``bitext/<code>.train.jsonl.gz``.
         cache: Where students and vectors are kept.
+        bfloat16: As in :func:`token_store.encoded`.
     """
 
-    def __init__(self, name: str, model: str, data: Path, cache: Path) -> None:
+    def __init__(self, name: str, model: str, data: Path, cache: Path, *, bfloat16: bool = False) -> None:
         self.name, self.model, self.data, self.cache = name, model, data, cache
+        self.half = {"bfloat16": bfloat16}
 
     def documents(self, item: Questions) -> Encoded:
         """The documents of a set."""
         file = self.cache / self.name / f"{item.corpus}.documents.npz"
-        return encoded(lambda: _loaded(self.model), list(item.documents.values()), "document", file)
+        return encoded(lambda: _loaded(self.model), list(item.documents.values()), "document", file, **self.half)
 
     def queries(self, item: Questions) -> Encoded:
         """The queries of a set."""
         file = self.cache / self.name / f"{item.asked}.queries.npz"
-        return encoded(lambda: self.reader(item.language), list(item.queries.values()), "query", file)
+        return encoded(lambda: self.reader(item.language), list(item.queries.values()), "query", file, **self.half)
 
     def mean_texts(self, language: str) -> tuple[Encoded, Encoded]:
         """Training pairs: the translations as queries, their English as documents."""
@@ -47,8 +49,8 @@ class System:
         rows = rows.shuffle(seed=0).select(range(min(MEAN_ROWS, len(rows))))
         places = [self.cache / self.name / f"means.{language}.{side}.npz" for side in ("queries", "documents")]
         return (
-            encoded(lambda: self.reader(language), rows["translation"], "query", places[0]),
-            encoded(lambda: _loaded(self.model), rows["source"], "document", places[1]),
+            encoded(lambda: self.reader(language), rows["translation"], "query", places[0], **self.half),
+            encoded(lambda: _loaded(self.model), rows["source"], "document", places[1], **self.half),
         )
 
     def reader(self, language: str) -> Any:

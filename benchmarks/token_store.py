@@ -42,7 +42,7 @@ class Encoded:
         return found
 
 
-def encoded(model: Any, texts: Sequence[str], role: str, file: Path) -> Encoded:
+def encoded(model: Any, texts: Sequence[str], role: str, file: Path, *, bfloat16: bool = False) -> Encoded:
     """Read the vectors of texts from a file, or encode the texts in one pass and write it.
 
     Args:
@@ -50,11 +50,14 @@ def encoded(model: Any, texts: Sequence[str], role: str, file: Path) -> Encoded:
         texts: The texts.
         role: ``"query"`` or ``"document"``.
         file: An ``.npz``.
+        bfloat16: Encode under autocast, in half the time: unit token vectors then have cosine .9998 with those of
+            float32 or more, where they are furthest.
     """
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         scratch = file.with_suffix(".partial.npz")
-        np.savez(scratch, **vars(_encode(model(), list(texts), role)))
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            np.savez(scratch, **vars(_encode(model(), list(texts), role)))
         scratch.rename(file)
     with np.load(file) as kept:
         found = Encoded(**{name: kept[name] for name in ("dense", "tokens", "lengths", "content")})

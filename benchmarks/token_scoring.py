@@ -1,0 +1,204 @@
+"""What reading a hundred found documents token by token is worth: MaxSim against transport on centred tokens.
+
+    python benchmarks/token_scoring.py --teacher T --data FOLDER --cache SCRATCH --output FILE
+    python benchmarks/token_scoring.py --teacher T --data FOLDER --cache SCRATCH --tune
+
+Each language has a student grown from the teacher, its rows aligned in the training bitext and *nothing trained*; the
+index is the teacher's. With ``--encoder E`` a multilingual encoder over an index of its own is read in the same ways.
+The dense vectors find the documents, and the first hundred are ordered anew:
+
+- ``maxsim``: MaxSim over all tokens as they are (what late-interaction indexes compute);
+- ``centred maxsim``: MaxSim over content tokens without their language's mean (the control of the transport);
+- ``soft, not centred``: one-sided entropic transport over content tokens as they are (the control of the mean);
+- ``soft``: one-sided, centred; ``balanced``: both marginals, centred.
+
+The claims are named here, before any figure: on passages and questions soft against MaxSim and against centred MaxSim;
+on sentences balanced against the same two and against soft. p is of paired randomisation over queries, all languages of
+a kind together (a sentence asked in several languages is one), Holm over the claims of a system. ``--tune`` prints the
+held-out sets by epsilon: bitext that no student was grown from, and the training questions of AfriQA.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from token_scoring_sets import Questions, evaluation_sets, held_out_sets  # beside this file
+from token_scoring_systems import System
+
+from hf_optical.comparison.statistics import clustered, paired_tests
+from hf_optical.configuration.parsing import run
+from hf_optical.evaluation.scoring import score_run
+from hf_optical.evaluation.search import search_dense
+from hf_optical.evaluation.significance import holm
+from hf_optical.evaluation.token_scoring import EPSILON, TokenScoring
+from hf_optical.results.files import versions, write_json
+from hf_optical.search.index import Hit
+from hf_optical.search.reranking import order_by_tokens
+
+METRIC, DEPTH = "ndcg@10", 100
+EPSILONS = (0.02, 0.05, 0.1, 0.2, 0.3)
+CLAIMS = {
+    "passages": (("soft", "maxsim"), ("soft", "centred maxsim")),
+    "questions": (("soft", "maxsim"), ("soft", "centred maxsim")),
+    "sentences": (("balanced", "maxsim"), ("balanced", "centred maxsim"), ("balanced", "soft")),
+}
+PerQuery = dict[str, np.ndarray]
+
+
+@dataclass
+class TokenScoringConfig:
+    """Options."""
+
+    teacher: str = field(metadata={"help": "English teacher, whose index is searched.", "path": True})
+    data: str = field(metadata={"help": "Folder with bitext/, eval/ and clir_train/.", "path": True})
+    cache: str = field(metadata={"help": "Scratch folder: students, vectors as float16.", "path": True})
+    encoder: str | None = field(default=None, metadata={"help": "A multilingual encoder to read too.", "path": True})
+    languages: list[str] = field(default_factory=lambda: ["so", "tl", "mr", "sw", "ig", "rw", "am"])
+    kinds: list[str] = field(default_factory=lambda: list(CLAIMS), metadata={"help": "passages sentences questions"})
+    sentences: int = field(default=300, metadata={"help": "Sentences asked of ntrex_bitext; 0 for all."})
+    documents: int = field(default=800, metadata={"help": "Documents of the questions' sets; 0 for all."})
+    bfloat16: bool = field(default=True, metadata={"help": "Encode in bfloat16: half the time on most processors."})
+    tune: bool = field(default=False, metadata={"help": "Print the held-out sets by epsilon in place of the claims."})
+    output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file.", "path": True})
+
+
+def main(config: TokenScoringConfig) -> None:
+    """Encode, read, test, print, write."""
+    torch.set_num_threads(1)
+    data, cache, half = Path(config.data), Path(config.cache), {"bfloat16": config.bfloat16}
+    systems = [System("grown", config.teacher, data, cache, **half)]
+    systems += [System(Path(config.encoder).name, config.encoder, data, cache, **half)] if config.encoder else []
+    results: dict[str, Any] = {}
+    for system in systems:
+        if config.tune:
+            sets = [item for item in held_out_sets(data, config.languages, 400) if item.kind in config.kinds]
+            results[system.name] = tuned(system, sets)
+        else:
+            sets = list(evaluation_sets(data, config.languages, config.sentences, config.documents))
+            results[system.name] = measured(system, [item for item in sets if item.kind in config.kinds])
+    if config.output:
+        said = {name: getattr(config, name) for name in ("languages", "kinds", "sentences", "documents", "bfloat16")}
+        command = "benchmarks/token_scoring.py" + (" --tune" if config.tune else "")
+        settings = {**said, "epsilon": EPSILON, "rerank": DEPTH, "metric": METRIC}
+        write_json(
+            Path(config.output), {"command": command, "settings": settings, "versions": versions(), "systems": results}
+        )
+
+
+def readings(system: System, language: str, epsilon: float = EPSILON) -> dict[str, tuple[TokenScoring, bool]]:
+    """By name: the score, and whether it reads content tokens only."""
+    queries, documents = (
+        np.concatenate(side.token_lists(content_only=True)).mean(axis=0) for side in system.mean_texts(language)
+    )
+    return {
+        "maxsim": (TokenScoring(), False),
+        "centred maxsim": (TokenScoring("maxsim", queries, documents), True),
+        "soft, not centred": (TokenScoring("soft", epsilon=epsilon), True),
+        "soft": (TokenScoring("soft", queries, documents, epsilon), True),
+        "balanced": (TokenScoring("balanced", queries, documents, epsilon), True),
+    }
+
+
+def read(
+    system: System, item: Questions, ways: Mapping[str, tuple[TokenScoring, bool]]
+) -> tuple[dict[str, PerQuery], dict[str, float]]:
+    """The measure of every query by every reading, ``dense`` first, and milliseconds per query on one thread."""
+    queries, documents = system.queries(item), system.documents(item)
+    ids = list(item.documents)
+    scores, found = search_dense(queries.dense, documents.dense, DEPTH)
+    hits = [
+        [Hit(ids[place], float(score)) for place, score in zip(row, line, strict=True)]
+        for row, line in zip(found, scores, strict=True)
+    ]
+    results, times = {"dense": _measure(item, hits)}, {}
+    for name, (how, content) in ways.items():
+        asked = queries.token_lists(content_only=content)
+        vectors = dict(zip(ids, documents.token_lists(content_only=content), strict=True))
+        spent, ordered = [], []
+        for query, row in zip(asked, hits, strict=True):
+            started = time.thread_time()
+            ordered += order_by_tokens([query], [row], vectors, DEPTH, how)
+            spent.append(time.thread_time() - started)
+        results[name], times[name] = _measure(item, ordered), round(1000 * float(np.median(spent)), 1)
+    return results, times
+
+
+def _measure(item: Questions, hits: list[list[Hit]]) -> PerQuery:
+    run = {query: {hit.id: hit.score for hit in row} for query, row in zip(item.queries, hits, strict=True)}
+    return {query: np.array(found[METRIC]) for query, found in score_run(run, item.qrels).items()}
+
+
+def measured(system: System, sets: list[Questions]) -> dict[str, Any]:
+    """Tables by kind and language, and the claims."""
+    found: dict[str, dict[str, dict[str, PerQuery]]] = {}
+    milliseconds: dict[str, dict[str, Any]] = {}
+    for item in sets:
+        results, times = read(system, item, readings(system, item.language))
+        found.setdefault(item.kind, {})[item.language] = results
+        milliseconds.setdefault(item.kind, {})[item.language] = times
+        print(system.name, item.name, item.language, {name: _mean(values) for name, values in results.items()}, times)
+    tables = {
+        kind: {
+            code: {"n": len(results["dense"]), **{name: _mean(values) for name, values in results.items()}}
+            for code, results in by_language.items()
+        }
+        for kind, by_language in found.items()
+    }
+    claims = [_claim(kind, by_language, *pair) for kind, by_language in found.items() for pair in CLAIMS[kind]]
+    for claim, p in zip(claims, holm([claim["p"] for claim in claims]), strict=True):
+        claim["p_holm"] = p
+        print(system.name, claim)
+    return {"tables": tables, "milliseconds_per_query": milliseconds, "claims": claims}
+
+
+def _claim(kind: str, by_language: Mapping[str, Mapping[str, PerQuery]], one: str, other: str) -> dict[str, Any]:
+    def differences(codes: list[str]) -> np.ndarray:
+        rows = [
+            {query: results[one][query] - results[other][query] for query in results[one]}
+            for results in (by_language[code] for code in codes)
+        ]
+        return clustered(rows)[1]
+
+    tests = paired_tests(differences(list(by_language))[:, None])
+    alone = {code: paired_tests(differences([code])[:, None]) for code in by_language}
+    return {
+        "kind": kind,
+        "claim": f"{one} - {other}",
+        "difference": round(float(tests.difference[0]), 4),
+        "interval": [round(float(end), 4) for end in tests.interval[0]],
+        "p": float(tests.p[0]),
+        "by_language": {
+            code: {"difference": round(float(test.difference[0]), 4), "p": round(float(test.p[0]), 4)}
+            for code, test in alone.items()
+        },
+    }
+
+
+def tuned(system: System, sets: list[Questions]) -> dict[str, Any]:
+    """The held-out sets by epsilon, means over languages of a kind."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for item in sets:
+        cells = found.setdefault(item.kind, {}).setdefault(item.language, {})
+        for epsilon in EPSILONS:
+            ways = readings(system, item.language, epsilon)
+            chosen = {name: ways[name] for name in ("soft", "balanced")}
+            if epsilon == EPSILONS[0]:
+                chosen |= {name: ways[name] for name in ("maxsim", "centred maxsim")}
+            for name, values in read(system, item, chosen)[0].items():
+                cells[f"{name} {epsilon}" if name in ("soft", "balanced") else name] = _mean(values)
+        print(system.name, item.kind, item.language, cells, flush=True)
+    return found
+
+
+def _mean(values: PerQuery) -> float:
+    return round(float(np.mean(list(values.values()))), 4)
+
+
+if __name__ == "__main__":
+    run(main, TokenScoringConfig)

@@ -28,8 +28,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from token_scoring_sets import Questions, evaluation_sets, held_out_sets  # beside this file
+from token_scoring_readings import Readings  # beside this file, as the next
+from token_scoring_sets import Questions, evaluation_sets, held_out_sets
 from token_scoring_systems import System
+from token_store import Encoded
 
 from hf_optical.comparison.statistics import clustered, paired_tests
 from hf_optical.configuration.parsing import run
@@ -42,7 +44,8 @@ from hf_optical.search.index import Hit
 from hf_optical.search.reranking import order_by_tokens
 
 METRIC, DEPTH = "ndcg@10", 100
-EPSILONS = (0.02, 0.05, 0.1, 0.2, 0.3)
+EPSILONS = (0.03, 0.05, 0.1, 0.2, 0.3)
+TIMED = 15
 CLAIMS = {
     "passages": (("soft", "maxsim"), ("soft", "centred maxsim")),
     "questions": (("soft", "maxsim"), ("soft", "centred maxsim")),
@@ -91,47 +94,48 @@ def main(config: TokenScoringConfig) -> None:
         )
 
 
-def readings(system: System, language: str, epsilon: float = EPSILON) -> dict[str, tuple[TokenScoring, bool]]:
-    """By name: the score, and whether it reads content tokens only."""
-    queries, documents = (
-        np.concatenate(side.token_lists(content_only=True)).mean(axis=0) for side in system.mean_texts(language)
-    )
-    return {
-        "maxsim": (TokenScoring(), False),
-        "centred maxsim": (TokenScoring("maxsim", queries, documents), True),
-        "soft, not centred": (TokenScoring("soft", epsilon=epsilon), True),
-        "soft": (TokenScoring("soft", queries, documents, epsilon), True),
-        "balanced": (TokenScoring("balanced", queries, documents, epsilon), True),
-    }
-
-
 def read(
-    system: System, item: Questions, ways: Mapping[str, tuple[TokenScoring, bool]]
+    system: System, item: Questions, epsilons: tuple[float, ...] = (EPSILON,)
 ) -> tuple[dict[str, PerQuery], dict[str, float]]:
-    """The measure of every query by every reading, ``dense`` first, and milliseconds per query on one thread."""
+    """The measure of every query by every reading, ``dense`` first, and milliseconds per query of the reranker."""
     queries, documents = system.queries(item), system.documents(item)
-    ids = list(item.documents)
+    means = [side.content_mean() for side in system.mean_texts(item.language)]
     scores, found = search_dense(queries.dense, documents.dense, DEPTH)
-    hits = [
-        [Hit(ids[place], float(score)) for place, score in zip(row, line, strict=True)]
-        for row, line in zip(found, scores, strict=True)
-    ]
-    results, times = {"dense": _measure(item, hits)}, {}
-    for name, (how, content) in ways.items():
-        asked = queries.token_lists(content_only=content)
-        vectors = dict(zip(ids, documents.token_lists(content_only=content), strict=True))
-        spent, ordered = [], []
-        for query, row in zip(asked, hits, strict=True):
+    results = {"dense": _measure(item, scores, found)}
+    by_name: dict[str, list[np.ndarray]] = {}
+    for row in Readings(queries, documents, *means, epsilons).all(found):
+        for name, values in row.items():
+            by_name.setdefault(name, []).append(values.numpy())
+    results |= {name: _measure(item, np.stack(rows), found) for name, rows in by_name.items()}
+    return results, _times(queries, documents, means, found) if len(epsilons) == 1 else {}
+
+
+def _times(queries: Encoded, documents: Encoded, means: list[np.ndarray], found: np.ndarray) -> dict[str, float]:
+    """Median milliseconds of one thread for the package's reranker on one query and its documents."""
+    ways = {name: TokenScoring(name, *means) for name in ("soft", "balanced")} | {"maxsim": TokenScoring()}
+    times = {}
+    for name, how in ways.items():
+        asked = queries.token_lists(content_only=how.content_only, most=TIMED)
+        places = sorted({int(place) for row in found[:TIMED] for place in row})
+        read = documents.token_lists(content_only=how.content_only, places=places)
+        vectors = {str(place): rows for place, rows in zip(places, read, strict=True)}
+        spent = []
+        for query, row in zip(asked, found, strict=False):
+            hits = [Hit(str(place), 0.0) for place in row]
             started = time.thread_time()
-            ordered += order_by_tokens([query], [row], vectors, DEPTH, how)
+            order_by_tokens([query], [hits], vectors, DEPTH, how)
             spent.append(time.thread_time() - started)
-        results[name], times[name] = _measure(item, ordered), round(1000 * float(np.median(spent)), 1)
-    return results, times
+        times[name] = round(1000 * float(np.median(spent)), 1)
+    return times
 
 
-def _measure(item: Questions, hits: list[list[Hit]]) -> PerQuery:
-    run = {query: {hit.id: hit.score for hit in row} for query, row in zip(item.queries, hits, strict=True)}
-    return {query: np.array(found[METRIC]) for query, found in score_run(run, item.qrels).items()}
+def _measure(item: Questions, scores: np.ndarray, found: np.ndarray) -> PerQuery:
+    ids = list(item.documents)
+    run = {
+        query: {ids[place]: float(score) for place, score in zip(row, line, strict=True)}
+        for query, row, line in zip(item.queries, found, scores, strict=True)
+    }
+    return {query: np.array(measures[METRIC]) for query, measures in score_run(run, item.qrels).items()}
 
 
 def measured(system: System, sets: list[Questions]) -> dict[str, Any]:
@@ -139,7 +143,7 @@ def measured(system: System, sets: list[Questions]) -> dict[str, Any]:
     found: dict[str, dict[str, dict[str, PerQuery]]] = {}
     milliseconds: dict[str, dict[str, Any]] = {}
     for item in sets:
-        results, times = read(system, item, readings(system, item.language))
+        results, times = read(system, item)
         found.setdefault(item.kind, {})[item.language] = results
         milliseconds.setdefault(item.kind, {})[item.language] = times
         print(system.name, item.name, item.language, {name: _mean(values) for name, values in results.items()}, times)
@@ -184,14 +188,8 @@ def tuned(system: System, sets: list[Questions]) -> dict[str, Any]:
     """The held-out sets by epsilon, means over languages of a kind."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for item in sets:
-        cells = found.setdefault(item.kind, {}).setdefault(item.language, {})
-        for epsilon in EPSILONS:
-            ways = readings(system, item.language, epsilon)
-            chosen = {name: ways[name] for name in ("soft", "balanced")}
-            if epsilon == EPSILONS[0]:
-                chosen |= {name: ways[name] for name in ("maxsim", "centred maxsim")}
-            for name, values in read(system, item, chosen)[0].items():
-                cells[f"{name} {epsilon}" if name in ("soft", "balanced") else name] = _mean(values)
+        cells = {name: _mean(values) for name, values in read(system, item, EPSILONS)[0].items()}
+        found.setdefault(item.kind, {})[item.language] = cells
         print(system.name, item.kind, item.language, cells, flush=True)
     return found
 

@@ -56,6 +56,8 @@ def evaluation_sets(data: Path, languages: list[str], sentences: int = 0, docume
     asked["afriqa"] = ("questions", [code for code in languages if code in ("ig", "rw")])
     asked["xorqa_in"] = ("questions", [code for code in languages if code == "mr"])
     for name, (kind, codes) in asked.items():
+        if not codes:
+            continue
         items = {code: read_retrieval_set(data / "eval" / name, code) for code in codes}
         kept = _kept(items, documents) if kind == "questions" and documents else None
         for code, item in items.items():

@@ -32,14 +32,21 @@ class Encoded:
     lengths: np.ndarray
     content: np.ndarray
 
-    def token_lists(self, *, content_only: bool) -> list[np.ndarray]:
-        """One float32 array (tokens, d) per text."""
+    def token_lists(
+        self, *, content_only: bool, places: Sequence[int] | None = None, most: int | None = None
+    ) -> list[np.ndarray]:
+        """One float32 array (tokens, d) per text; of these places, or of the first so many."""
         ends = np.cumsum(self.lengths)
         found = []
-        for start, end in zip(ends - self.lengths, ends, strict=True):
-            rows = self.tokens[start:end].astype(np.float32)
-            found.append(rows[self.content[start:end]] if content_only else rows)
+        for place in range(len(ends))[:most] if places is None else places:
+            rows = slice(ends[place] - self.lengths[place], ends[place])
+            tokens = self.tokens[rows].astype(np.float32)
+            found.append(tokens[self.content[rows]] if content_only else tokens)
         return found
+
+    def content_mean(self) -> np.ndarray:
+        """The mean of all content tokens, (d,), float32."""
+        return self.tokens[self.content].mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
 def encoded(model: Any, texts: Sequence[str], role: str, file: Path, *, bfloat16: bool = False) -> Encoded:

@@ -1,0 +1,36 @@
+"""Transport between centred tokens with mass by norm, of which some may stay: what only alignment can lower.
+
+For any plan between unit tokens, its cost is half the squared distance of the two weighted means plus half the cost of
+the centred tokens under the same plan. The first part is sentence MSE whatever the plan is; this term is the second.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hf_optical.encoders.token_view import TokenView
+from hf_optical.losses.centred_tokens import centred_tokens
+from hf_optical.transport.cost import transport_cost
+from hf_optical.transport.unbalanced import unbalanced_plan
+
+
+def centred_transport_loss(student: TokenView, teacher: TokenView, epsilon: float = 0.1, reach: float = 0.5) -> Tensor:
+    """Mean over the pairs of ``<P, C> / |P|``, P the detached unbalanced plan, C the cosine distance of centred tokens.
+
+    Divided by the mass that is carried, so that a longer translation costs nothing by being longer.
+
+    Args:
+        student: Of the translations.
+        teacher: Of their English, row by row.
+        epsilon: See :func:`~hf_optical.transport.unbalanced.unbalanced_plan`.
+        reach: See there.
+
+    Returns:
+        A scalar, 0 to 2.
+    """
+    mine, theirs = centred_tokens(student), centred_tokens(teacher)
+    cost = (1 - torch.bmm(mine.units, theirs.units.transpose(1, 2))).clamp(0, 2)
+    plan = unbalanced_plan(cost, mine.mass, theirs.mass, epsilon, reach)
+    carried = plan.sum(dim=(1, 2)).clamp_min(1e-6)
+    return (transport_cost(plan, cost) / carried).mean()

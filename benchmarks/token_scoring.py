@@ -33,11 +33,10 @@ from token_scoring_sets import Questions, evaluation_sets, held_out_sets
 from token_scoring_systems import System
 from token_store import Encoded
 
-from hf_optical.comparison.statistics import clustered, paired_tests
 from hf_optical.configuration.parsing import run
+from hf_optical.evaluation.paired_statistics import clustered, holm, paired_tests
 from hf_optical.evaluation.scoring import score_run
 from hf_optical.evaluation.search import search_dense
-from hf_optical.evaluation.significance import holm
 from hf_optical.evaluation.token_scoring import EPSILON, TokenScoring
 from hf_optical.results.files import versions, write_json
 from hf_optical.search.index import Hit

@@ -23,25 +23,20 @@ from hf_optical.encoders.token_view import (
 )
 from hf_optical.errors import InputError, check_choice, check_positive
 from hf_optical.losses.alignment import transport_term
-from hf_optical.losses.centred_transport import centred_transport_loss
 from hf_optical.losses.contrast import InBatchContrast
 from hf_optical.losses.features import check_pairs, needs_own_tokens
 from hf_optical.losses.finite import check_finite
-from hf_optical.losses.greedy import greedy_alignment
-from hf_optical.losses.nearest import nearest_alignment
-from hf_optical.losses.plan_labels import PLANS, plan_label_loss
 from hf_optical.losses.ranking import ranking_loss
 from hf_optical.losses.temperature import FALLBACK, bank_temperature
 from hf_optical.losses.terms import default_objective, has_temperature, parse_objective, reads_english
-from hf_optical.losses.token_mse import Alignment, token_mse
+from hf_optical.losses.token_terms import TOKEN_TERMS, token_term
 from hf_optical.transport import IPOT, TransportSolver
 
 logger = logging.getLogger(__name__)
 
 # They train the special tokens only where those take part.
-_OF_TOKENS = {"ot", "greedy", "nearest", "source", "centred_ot", *PLANS}
+_OF_TOKENS = {"ot", "source", *TOKEN_TERMS}
 _ENGLISH_READING = "student on the English"
-_ALIGNMENTS: dict[str, Alignment] = {"greedy": greedy_alignment, "nearest": nearest_alignment}
 
 
 class OTDistillationLoss(nn.Module):
@@ -233,13 +228,8 @@ class OTDistillationLoss(nn.Module):
                     value = self.contrast(student, teacher)
                 elif name == "rank":
                     value = self._rank(student, teacher)
-                elif name == "centred_ot":
-                    value = centred_transport_loss(student, teacher)
-                elif name in PLANS:
-                    value = plan_label_loss(student, teacher, PLANS[name])
-                elif name in _ALIGNMENTS:
-                    align = _ALIGNMENTS[name]
-                    value = token_mse(_parts(student), _parts(teacher), align, self.special_tokens)[0].mean()
+                elif name in TOKEN_TERMS:
+                    value = token_term(name, student, teacher, self.special_tokens)
                 else:
                     continue
                 terms[name] = weight * value

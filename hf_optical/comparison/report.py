@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from hf_optical.comparison.tables import (
 from hf_optical.comparison.verdicts import display, main_entries, metric_name, place_name, sentences
 from hf_optical.evaluation.tasks import row_name
 from hf_optical.results.files import plain, versions
+from hf_optical.results.pages import render_page
 
 
 @dataclass
@@ -145,11 +145,7 @@ def write_report(report: Report, output_dir: str | Path) -> Path:
 
 def _to_html(report: Report) -> str:
     """The report as one page: no script, no network; everything that users named is escaped."""
-    from jinja2 import Environment, StrictUndefined
-
-    template = resources.files("hf_optical.comparison").joinpath("report.html.j2").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(template).render(report=report, settings=_as_yaml(report.settings))
+    return render_page("hf_optical.comparison", "report.html.j2", report=report, settings=_as_yaml(report.settings))
 
 
 def _to_markdown_report(report: Report) -> str:

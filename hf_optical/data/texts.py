@@ -37,6 +37,20 @@ def one_form(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
+def shortened(text: str, width: int) -> str:
+    """A text on one line, cut at the last word that fits.
+
+    Example:
+        >>> shortened("The goat sleeps  under a tree.", 20), shortened("short", 20)
+        ('The goat sleeps…', 'short')
+    """
+    line = " ".join(text.split())
+    if len(line) <= width:
+        return line
+    start, space, _ = line[: width - 1].rpartition(" ")
+    return (start if space else line[: width - 1]) + "…"
+
+
 def text_fault(value: object) -> str | None:
     """Say why a value cannot serve as a text, or None if it can.
 

@@ -11,12 +11,14 @@ from hf_optical.data.retrieval import RetrievalSet, titles_said
 from hf_optical.encoders.encoding import Encoder, Interaction
 from hf_optical.evaluation.bm25 import bm25_run
 from hf_optical.evaluation.document_cache import DocumentCache
-from hf_optical.evaluation.fusion import fuse_runs
+from hf_optical.evaluation.fusion import fuse_runs, ranked
 from hf_optical.evaluation.retrieval import RetrievalScores, evaluate_retrieval, scores_of_run
 from hf_optical.evaluation.significance import Comparison, compare_all
 from hf_optical.results import table_rows
 from hf_optical.results.measures import MEASURES
 from hf_optical.results.records import Evaluation
+
+_BEST = 3  # documents of a query that are kept, to be shown
 
 Using = Callable[[str], AbstractContextManager[Any]]
 
@@ -51,6 +53,8 @@ class Milestones:
             "show_progress": show_progress,
         }
         self._documents = documents if documents is not None else DocumentCache()
+        self.best: list[dict[str, dict[str, list[str]]]] = [{} for _ in self.sets]
+        """Of each set, by row and query: the first documents found."""
         self._words: dict[int, dict[str, dict[str, float]]] = {}  # what BM25 found
         self.scores: dict[str, dict[int, RetrievalScores]] = {row: {} for row in table_rows.OF_A_RUN}
 
@@ -64,18 +68,21 @@ class Milestones:
         """
         for index, item in enumerate(self.sets):
             with using(item.query_language) if using else nullcontext():
-                fused = row == table_rows.AFTER and index in self._words
-                found = self._score(model, item, None, keep_run=fused)
-            self.scores[row][index] = replace(found, run=None)
-            if fused and found.run is not None:
-                run = fuse_runs([found.run, self._words[index]])
-                self.scores[table_rows.FUSED][index] = scores_of_run(item, run)
+                found = self._score(model, item, None, keep_run=True)
+            self._keep(row, index, found, found.run or {})
+            if row == table_rows.AFTER and index in self._words:
+                run = fuse_runs([found.run or {}, self._words[index]])
+                self._keep(table_rows.FUSED, index, scores_of_run(item, run), run)
+
+    def _keep(self, row: str, index: int, scores: RetrievalScores, run: dict[str, dict[str, float]]) -> None:
+        self.scores[row][index] = replace(scores, run=None)
+        self.best[index][row] = {query: ranked(found)[:_BEST] for query, found in run.items()}
 
     def measure_bm25(self) -> None:
         """Fill the row of BM25; from then on ``after`` is also fused with it, in the row ``fused``."""
         for index, item in enumerate(self.sets):
             self._words[index] = bm25_run(item)
-            self.scores[table_rows.BM25][index] = scores_of_run(item, self._words[index])
+            self._keep(table_rows.BM25, index, scores_of_run(item, self._words[index]), self._words[index])
 
     def measure_ceiling(self) -> None:
         """Fill the row of the teacher on English queries, for the sets that have them."""

@@ -1,12 +1,38 @@
-"""Horizontal bars: what each method costs."""
+"""Horizontal bars: scores of the rows of a table, and what each method costs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hf_optical.figures.svg import ACCENT, Svg
+from hf_optical.figures.svg import ACCENT, FAINT, Svg
 
 _LEFT, _RIGHT, _ROW, _TOP = 128, 300, 22, 26
+
+
+def score_bars(values: Mapping[str, float], *, title: str, strong: str | None = None) -> Svg:
+    """Draw scores between 0 and 1, one bar for each row of a table, on one scale.
+
+    Args:
+        values: By row.
+        title: Above the chart.
+        strong: The row that the others are compared with, filled; the others are pale.
+
+    Example:
+        >>> ">.57<" in score_bars({"before": 0.5, "after": 0.568}, title="Questions", strong="after").render()
+        True
+    """
+    left, right = 150, 316
+    picture = Svg(360, _TOP + _ROW * len(values) + 8, title)
+    picture.text(4, 15, title, size=13, most=50)
+    for row, (name, value) in enumerate(values.items()):
+        y, width = _TOP + _ROW * row, max(1.0, value * (right - left))
+        picture.text(left - 8, y + 15, name, anchor="end", most=23)
+        picture.rectangle(left, y + 4, right - left, _ROW - 8, FAINT, opacity=0.12)
+        picture.rectangle(
+            left, y + 4, width, _ROW - 8, ACCENT, opacity=1 if name == strong else 0.5, tip=f"{name}: {value:.3f}"
+        )
+        picture.text(right + 6, y + 15, f"{value:.2f}".removeprefix("0"), size=11)
+    return picture
 
 
 def bar_chart(values: Mapping[str, float], *, title: str, unit: str) -> Svg:

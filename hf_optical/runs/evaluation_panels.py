@@ -13,6 +13,7 @@ from hf_optical.errors import InputError
 from hf_optical.evaluation.milestones import Milestones, Using
 from hf_optical.evaluation.multilingual_milestones import MultilingualMilestones
 from hf_optical.evaluation.multilingual_set import MultilingualSet, read_multilingual_set
+from hf_optical.evaluation.retrieval import RetrievalScores
 from hf_optical.places import distinct_names
 from hf_optical.results import table_rows
 from hf_optical.results.records import Evaluation
@@ -113,6 +114,15 @@ class EvaluationPanels:
     def per_query(self) -> dict[str, Any]:
         """For ``per_query.json``."""
         return {name: rows for panel in self._panels for name, rows in panel.per_query().items()}
+
+    def rankings(self) -> list[tuple[RetrievalSet, dict[str, RetrievalScores], dict[str, dict[str, list[str]]]]]:
+        """Of each set in the teacher's index: its scores by row, and the first documents found by row and query."""
+        return [
+            (item, {row: of[index] for row, of in panel.scores.items() if index in of}, panel.best[index])
+            for panel in self._panels
+            if isinstance(panel, Milestones)
+            for index, item in enumerate(panel.sets)
+        ]
 
     def table(self) -> str:
         """For people."""

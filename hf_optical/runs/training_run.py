@@ -27,6 +27,7 @@ from hf_optical.publishing.provenance import teacher_record
 from hf_optical.publishing.publish import Publication, build
 from hf_optical.results import table_rows
 from hf_optical.results.files import versions, write_results
+from hf_optical.results.records import read_results
 from hf_optical.runs.adapter_report import adapter_report
 from hf_optical.runs.defaults import settled
 from hf_optical.runs.evaluation_panels import EvaluationPanels
@@ -34,6 +35,8 @@ from hf_optical.runs.held_out import FOLDER as HELD_OUT
 from hf_optical.runs.held_out import HeldOutRun
 from hf_optical.runs.options import TrainConfig, on_cpu
 from hf_optical.runs.planning.machine import peak_gpu_memory_mb
+from hf_optical.runs.report import Drawn, write_run_report
+from hf_optical.runs.report.plans import drawn_pairs, plans_of
 from hf_optical.runs.run_folder import claim, remove
 from hf_optical.runs.run_report import draw_example, realised_counts, seconds_per_step, usage
 from hf_optical.runs.shared_folder import SharedFolder
@@ -229,6 +232,17 @@ def _finish(
         **({"start": start} if (start := start_report(output)) else {}),
         **({"realised": drawn} if (drawn := realised_counts(trainer)) else {}),
     )
+    with adapters.use(data.languages[0]) if adapters else nullcontext():
+        plans = plans_of(saved, teacher, drawn_pairs(data.bitext, sample), None if adapters else output / "untrained")
+    page = write_run_report(
+        output,
+        read_results(output).content,
+        languages=data.languages,
+        rankings=panels.rankings(),
+        sentences=panels.sentences().splitlines(),
+        plans=plans,
+        held_out_curve=Drawn.of(output / "figures" / "training.svg") if held_out else None,
+    )
     if not config.keep_checkpoints:
         own = [FOLDER] if config.teacher_cache == "auto" else []  # one that is named stays
         remove(output, "checkpoint-*", HELD_OUT, *own)
@@ -240,6 +254,7 @@ def _finish(
         print(f"Plan against the gold word alignments (error rates): {shown}\n")
     if adapted:
         print(f"{adapted_words}\n")
+    print(f"The same with queries, plans and curves, as a page: {page}\n")
     print(f"Use it:\n{usage(saved, output / 'model', config, data.languages[0])}")
     if config.push_to_hub:
         publication = Publication(run=output, repo_id=config.push_to_hub, teacher_id=config.teacher_id)

@@ -24,6 +24,7 @@ from hf_optical.comparison.report import build_report, write_report
 from hf_optical.comparison.tables import to_markdown
 from hf_optical.comparison.workers import threads_for, workers_for
 from hf_optical.errors import InputError
+from hf_optical.places import holding_output
 from hf_optical.results.files import typed_command, write_results
 from hf_optical.results.measures import MEASURES
 from hf_optical.results.records import Evaluation
@@ -32,6 +33,7 @@ TRAINING = ("-m", "hf_optical.train")  # what Python is started with for one run
 _OF_NO_CONSEQUENCE = ("config", "workers", "threads", "jobs")  # results do not depend on how many are at work
 
 
+@holding_output
 def main(config: CompareConfig) -> None:
     """Run what is missing, then say what came out."""
     started = time.time()

@@ -21,10 +21,11 @@ from hf_optical.doctor import Checks, Examination, evaluation_index, examine, wr
 from hf_optical.doctor.cleaning import dropped_beside
 from hf_optical.doctor.page import write_page
 from hf_optical.doctor.reading import open_bitext
-from hf_optical.places import user_path
+from hf_optical.places import holding_output, user_path
 from hf_optical.results.files import write_results
 
 
+@holding_output
 def main(config: DoctorConfig) -> None:
     """Read, examine, say, write."""
     started, examinations = time.time(), []

@@ -41,7 +41,7 @@ from hf_optical.evaluation.report import (
 from hf_optical.evaluation.retrieval import evaluate_retrieval, scores_of_run
 from hf_optical.evaluation.significance import compare_all
 from hf_optical.figures.language_pairs import draw_language_pairs
-from hf_optical.places import distinct_names
+from hf_optical.places import distinct_names, holding_output
 from hf_optical.results.files import write_results
 from hf_optical.results.measures import MEASURES
 from hf_optical.results.records import Evaluation
@@ -57,6 +57,7 @@ class _Outcome:
     summary: dict[str, Any] = field(default_factory=dict)
 
 
+@holding_output
 def main(config: EvaluateConfig) -> None:
     """Read, encode, search, score, write."""
     started, outcome = time.time(), _Outcome()

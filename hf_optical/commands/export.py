@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hf_optical.commands.options.export import ExportConfig
+from hf_optical.places import holding_output
 from hf_optical.publishing.export import ONNX_FILE, OPENVINO_FILE, adapter_folder, export, int8_file, merge_adapter
 from hf_optical.publishing.runtimes import compare, load_exported
 from hf_optical.publishing.samples import read_sample
@@ -18,6 +19,7 @@ from hf_optical.publishing.samples import read_sample
 _TEXTS = ["What is the capital?", "The goat sleeps under a tree near the river.", "one two three four five six seven"]
 
 
+@holding_output
 def main(config: ExportConfig) -> None:
     """Export, compare, say where it is."""
     place = export(

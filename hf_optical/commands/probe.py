@@ -22,11 +22,13 @@ from hf_optical.encoders.models import load_encoder
 from hf_optical.errors import InputError
 from hf_optical.evaluation.layer_probe import LayerProbe, probe_layers, without_copies
 from hf_optical.figures.layer_probe import draw_layer_probe
+from hf_optical.places import holding_output
 from hf_optical.results.files import write_results
 
 SPECIAL_TOKENS = ("exclude", "include", "first")
 
 
+@holding_output
 def main(config: ProbeConfig) -> None:
     """Read, probe, draw, write."""
     started, output = time.time(), Path(config.output_dir)

@@ -12,9 +12,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from hf_optical.places import holding_output
 from hf_optical.runs.options import TrainConfig
 
 
+@holding_output
 def main(config: TrainConfig) -> None:
     """Prepare the embedded default where no data is given, and run or plan."""
     if config.plan:

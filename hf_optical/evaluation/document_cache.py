@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 import xxhash
-from filelock import FileLock
 
 from hf_optical.encoders.encoding import (
     Encoder,
@@ -25,7 +24,7 @@ from hf_optical.encoders.encoding import (
     resolve_interaction,
 )
 from hf_optical.encoders.token_vectors import TokenVectors
-from hf_optical.places import user_path, whole_folder
+from hf_optical.places import user_path, waited_for, whole_folder
 
 
 class DocumentCache:
@@ -87,7 +86,7 @@ class DocumentCache:
         if not place.is_dir():
             place.parent.mkdir(parents=True, exist_ok=True)
             # One process encodes, others that want the same wait and read it. A killed one lets go of the lock.
-            with FileLock(f"{place}.lock"):
+            with waited_for(f"{place}.lock", f"the vectors in {place}"):
                 if not place.is_dir():
                     with whole_folder(place, keep_first=True) as scratch:
                         blocks = encode_blocks(model, texts, role, **options)

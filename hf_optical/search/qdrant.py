@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from hf_optical.encoders.encoding import Vectors
 from hf_optical.errors import HFOpticalError, InputError
+from hf_optical.places import held
 from hf_optical.search.hit import Hit
 from hf_optical.search.index import DocumentIndex
 
@@ -67,6 +68,7 @@ class QdrantIndex(DocumentIndex):
         self._models = qdrant_client.models
         self.collection, self.exact, self.location = collection, exact, str(location)
         self._is_server = self.location.startswith(("http://", "https://"))
+        self._holding = ExitStack()
         self.client: Any = self._connect(qdrant_client.QdrantClient)
         with self._errors():
             self._width = self._existing_width()
@@ -74,6 +76,7 @@ class QdrantIndex(DocumentIndex):
     def close(self) -> None:
         """Let go of the folder or the connection."""
         self.client.close()
+        self._holding.close()
 
     def __enter__(self) -> QdrantIndex:
         return self
@@ -210,7 +213,11 @@ class QdrantIndex(DocumentIndex):
             if self.location == ":memory:":
                 return client(":memory:")
             try:
+                self._holding.enter_context(held(self.location, "location"))  # qdrant's own lock names no holder
                 return client(path=self.location)
+            except InputError as error:
+                problem = f"the folder is open in another process or index: it {error.problem}"
+                raise InputError(problem, error.remedy, path=self.location) from None
             except RuntimeError as error:
                 raise InputError(
                     "the folder is open in another process or index",

@@ -15,6 +15,7 @@ from sentence_transformers.base.model import BaseModel
 
 from hf_optical.encoders.token_view import boundary_token_ids, encode_tokens
 from hf_optical.errors import InputError, NonFiniteError
+from hf_optical.places import waited_for
 from hf_optical.teacher_cache.identity import KEY_BYTES, CacheIdentity, read_as_query, text_key
 from hf_optical.teacher_cache.manifest import MANIFEST_FILE, TOKENIZER_FOLDER, Manifest, read_manifest, write_manifest
 from hf_optical.teacher_cache.quantisation import compress, dequantise, token_bytes
@@ -39,15 +40,13 @@ def prepare(folder: Path, identity: CacheIdentity, teacher: BaseModel) -> Manife
     Raises:
         InputError: The folder holds something else.
     """
-    from filelock import FileLock
-
     if (folder / MANIFEST_FILE).exists():
-        with FileLock(folder / LOCK_FILE):
+        with waited_for(folder / LOCK_FILE, f"the teacher cache {folder}"):
             return _forget_removed(folder)
     if folder.exists() and (not folder.is_dir() or any(_ours(path) is False for path in folder.iterdir())):
         raise InputError("holds something that is no teacher cache", "choose another folder", path=folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / LOCK_FILE):
+    with waited_for(folder / LOCK_FILE, f"the teacher cache {folder}"):
         if (folder / MANIFEST_FILE).exists():  # another process was first
             return read_manifest(folder)
         teacher.tokenizer.save_pretrained(folder / TOKENIZER_FOLDER)
@@ -102,10 +101,8 @@ def fill(
     Texts are cut into shards by length, the longest first, in an order that depends on the texts alone: a filling that
     was interrupted goes on with the same batches, and gives the same bits as one that was not.
     """
-    from filelock import FileLock
-
     wanted = sorted(set(texts), key=lambda text: (-len(text), text))
-    with FileLock(folder / LOCK_FILE):
+    with waited_for(folder / LOCK_FILE, f"the teacher cache {folder}"):
         manifest = _forget_removed(folder)
         for leftover in folder.glob(".writing-*"):
             leftover.unlink()

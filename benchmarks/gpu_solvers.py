@@ -18,7 +18,7 @@ from torch import Tensor
 
 from hf_optical.losses.alignment import transport_loss
 from hf_optical.transport import IPOT, Sinkhorn, TransportSolver, aligned_cost, uniform_marginals
-from hf_optical.transport.fused import run_kernel
+from hf_optical.transport.kernel_call import run_kernel
 from hf_optical.transport.kernel_launch import Launch, launch_for
 
 EPSILON = 0.05

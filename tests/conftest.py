@@ -48,5 +48,6 @@ collect_ignore = [
     "transport/compile_matrix.py",
     "transport/fused_compiled.py",
     "transport/fused_on_cpu.py",
+    "transport/host_overhead.py",
     "transport/kernel_builds.py",
 ]

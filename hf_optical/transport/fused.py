@@ -1,24 +1,24 @@
-"""The transport term in one kernel: when it fits, and how it is called."""
+"""The transport term in one kernel: when it fits, and its gradient."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-from contextlib import nullcontext
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from hf_optical.errors import InputError
-from hf_optical.transport import ipot, sinkhorn
+from hf_optical.transport import sinkhorn
 from hf_optical.transport._checks import require
 from hf_optical.transport.cost import check_tokens
 from hf_optical.transport.ends import Ends
 from hf_optical.transport.ipot import IPOT
-from hf_optical.transport.kernel_launch import Launch, fitted
+from hf_optical.transport.kernel_call import interpreted, run_kernel
+from hf_optical.transport.kernel_launch import fitted
 from hf_optical.transport.sinkhorn import Sinkhorn
 from hf_optical.transport.solver import TransportSolver
 
@@ -98,7 +98,14 @@ def fused_transport(
             "use aligned_cost with the solver, which takes everything",
             field="solver",
         )
-    loss: Tensor = _Fused.apply(student_tokens, teacher_tokens, a, b, solver, ends)
+    loss: Tensor
+    if torch.compiler.is_compiling():
+        from hf_optical.transport.kernel_op import as_numbers, fused_transport_op
+
+        parts = (None, None) if ends is None else (ends.places, ends.share)
+        loss, _ = fused_transport_op(student_tokens, teacher_tokens, a, b, *parts, *as_numbers(solver))
+    else:
+        loss = _Fused.apply(student_tokens, teacher_tokens, a, b, solver, ends)
     require(
         torch.isfinite(loss.detach()),
         "the transport cost is not finite",
@@ -106,90 +113,6 @@ def fused_transport(
         field="student_tokens",
     )
     return loss
-
-
-class Fused(NamedTuple):
-    """What one run of the kernel gives.
-
-    Attributes:
-        loss: ``(B,)``, float32.
-        gradient: ``(B, n, d)``, float32, of each pair's own loss, if asked for.
-        plan: ``(B, n, m)``, float32, if asked for.
-    """
-
-    loss: Tensor
-    gradient: Tensor | None
-    plan: Tensor | None
-
-
-def run_kernel(
-    student: Tensor,
-    teacher: Tensor,
-    a: Tensor,
-    b: Tensor,
-    solver: TransportSolver,
-    ends: Ends | None = None,
-    *,
-    gradient: bool = True,
-    plan: bool = False,
-    launch: Launch | None = None,
-) -> Fused:
-    """Launch the kernel once, without autograd; arguments as `fused_transport`.
-
-    Args:
-        student: ``(B, n, d)``.
-        teacher: ``(B, m, d)``.
-        a: ``(B, n)``.
-        b: ``(B, m)``.
-        solver: `IPOT` or `Sinkhorn`.
-        ends: Special tokens to match, if any.
-        gradient: Whether to compute and write the gradient.
-        plan: Whether to write the plan.
-        launch: Block sizes and warps, by default those that are `fitted`.
-
-    Returns:
-        A `Fused`.
-    """
-    from hf_optical.transport.triton_kernel import transport_kernel  # needs Triton
-
-    # The width must be contiguous; pairs and tokens may lie anywhere.
-    student, teacher = (t if t.stride(2) == 1 else t.contiguous() for t in (student.detach(), teacher.detach()))
-    a, b = a.detach().float().contiguous(), b.detach().float().contiguous()
-    pairs, n, width = student.shape
-    m = teacher.shape[1]
-    loss = student.new_empty(pairs, dtype=torch.float32)
-    slope = student.new_empty(pairs, n, width, dtype=torch.float32) if gradient else None
-    plans = student.new_empty(pairs, n, m, dtype=torch.float32) if plan else None
-    places = share = loss  # any pointer will do where none is read
-    if _interpreted():  # the interpreter has no product of bfloat16
-        student, teacher = student.float(), teacher.float()
-    if ends is not None:
-        share = ends.share.float().contiguous()
-        places = torch.where(share.unsqueeze(1) > 0, ends.places, -1).to(torch.int32).contiguous()
-    blocks = launch or fitted(student, teacher, proximal=isinstance(solver, IPOT))
-    assert blocks is not None  # as `fused_fits` says
-    relay = student.new_empty(pairs * blocks.block_n * blocks.block_m if blocks.relays else 1, dtype=torch.float32)
-    half = student.dtype != torch.float32
-    with torch.cuda.device(student.device) if student.is_cuda else nullcontext():
-        transport_kernel[(pairs,)](
-            student, teacher, a, b, places, share, loss,
-            loss if slope is None else slope,
-            loss if plans is None else plans,
-            relay,
-            n, m, student.stride(0), student.stride(1), teacher.stride(0), teacher.stride(1),
-            width=width,
-            **_settings(solver),
-            matches=ends is not None,
-            relays=blocks.relays,
-            writes_gradient=gradient,
-            writes_plan=plan,
-            # Vectors in half precision are exact in tf32; what is lost is in the weights, within 1e-3.
-            precision="tf32" if half else "tf32x3",
-            gradient_precision="tf32" if half else "tf32x3",
-            block_n=blocks.block_n, block_m=blocks.block_m, block_d=blocks.block_d, num_warps=blocks.warps,
-            num_stages=blocks.stages,
-        )  # fmt: skip
-    return Fused(loss, slope, plans)
 
 
 class _Fused(torch.autograd.Function):
@@ -210,26 +133,6 @@ class _Fused(torch.autograd.Function):
         return (gradient * upstream[:, None, None]).to(ctx.dtype), None, None, None, None, None
 
 
-def _settings(solver: TransportSolver) -> dict[str, Any]:
-    assert isinstance(solver, IPOT | Sinkhorn)
-    shared = {
-        "iterations": solver.iterations,
-        "tolerance": solver.tolerance or 0.0,
-        "stops": solver.tolerance is not None,
-        "negligible": ipot.NEGLIGIBLE,
-        "unrelaxed": sinkhorn.PLAIN,
-        "relaxation": solver.relaxation,
-        "relaxes": solver.relaxation > 1,
-    }
-    if isinstance(solver, IPOT):
-        own = {"proximal": True, "softness": solver.beta, "gap": solver.gap, "every": ipot.CHECK_EVERY}
-        own |= {"inner": solver.inner_iterations, "period": solver.period}
-        return shared | own
-    own = {"proximal": False, "softness": solver.epsilon, "gap": 0.0, "every": sinkhorn.CHECK_EVERY}
-    own |= {"inner": 1, "period": 1}
-    return shared | own
-
-
 def _is_known(solver: TransportSolver) -> bool:
     # A subclass may solve otherwise, so the class itself is asked for.
     if type(solver) is IPOT:
@@ -238,11 +141,7 @@ def _is_known(solver: TransportSolver) -> bool:
 
 
 def _on_a_device_for_triton(tokens: Tensor) -> bool:
-    return (tokens.is_cuda or _interpreted()) and _has_triton()
-
-
-def _interpreted() -> bool:
-    return os.environ.get("TRITON_INTERPRET") == "1"  # Triton's own way to run on a CPU, for tests
+    return (tokens.is_cuda or interpreted()) and _has_triton()
 
 
 @cache

@@ -91,15 +91,22 @@ def fitted(student: Tensor, teacher: Tensor, *, proximal: bool) -> Launch | None
     Returns:
         ``None`` where there is no room, or no such type: then the PyTorch form must do.
     """
-    usual = launch_for(student.shape[1], teacher.shape[1], proximal=proximal)
+    n, m = student.shape[1], teacher.shape[1]
     if not student.is_cuda:
-        return usual
+        return launch_for(n, m, proximal=proximal)
     index = student.device.index or 0
-    tf32, room = _has_tf32(index), _memory_on_chip(index)
-    if not tf32 and torch.bfloat16 in (student.dtype, teacher.dtype):
+    return _fitted(n, m, student.dtype, teacher.dtype, proximal, _has_tf32(index), _memory_on_chip(index))
+
+
+@cache
+def _fitted(
+    n: int, m: int, student: torch.dtype, teacher: torch.dtype, proximal: bool, tf32: bool, room: int
+) -> Launch | None:
+    if not tf32 and torch.bfloat16 in (student, teacher):
         return None  # before compute capability 8.0 there is no bfloat16, and Triton 3.5 compiles no product of it
+    usual = launch_for(n, m, proximal=proximal)
     launches = (usual._replace(stages=stages) for stages in range(usual.stages, 0, -1))
-    return next((one for one in launches if shared_memory(one, student.dtype, teacher.dtype, tf32=tf32) <= room), None)
+    return next((one for one in launches if shared_memory(one, student, teacher, tf32=tf32) <= room), None)
 
 
 @cache

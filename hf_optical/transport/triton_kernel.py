@@ -153,7 +153,7 @@ def _ipot(
 @triton.jit
 def transport_kernel(
     student_ptr, teacher_ptr, a_ptr, b_ptr, places_ptr, share_ptr, loss_ptr, gradient_ptr, plan_ptr, relay_ptr,
-    n, m, student_batch, student_row, teacher_batch, teacher_row, softness, tolerance, gap, relaxation,
+    n, m, student_batch, student_row, teacher_batch, teacher_row, relay_batch, softness, tolerance, gap, relaxation,
     width: tl.constexpr, iterations: tl.constexpr,
     proximal: tl.constexpr, relaxes: tl.constexpr, unrelaxed: tl.constexpr, inner: tl.constexpr,
     period: tl.constexpr, stops: tl.constexpr, every: tl.constexpr,
@@ -167,9 +167,11 @@ def transport_kernel(
     Args:
         student_ptr: ``(B, n, width)``, the last dimension contiguous; likewise ``teacher_ptr``, ``(B, m, width)``.
         a_ptr: ``(B, n)`` and ``b_ptr`` ``(B, m)``: marginals, float32. Tokens without mass are not read.
-        places_ptr: ``(B, 4)`` int32 and ``share_ptr`` ``(B,)``: see `Ends`; places are -1 for a pair
-            without ends. Not read unless ``matches``.
+        places_ptr: ``(B, 4)`` int64 and ``share_ptr`` ``(B,)``: see `Ends`; a pair without ends has share 0. Not read
+            unless ``matches``.
         loss_ptr: ``(B,)``; ``gradient_ptr`` ``(B, n, width)``; ``plan_ptr`` ``(B, n, m)``: written, float32.
+        relay_batch: Numbers between the relays of two pairs, at least ``block_n`` times ``block_m``. The relay may be
+            the gradient's own memory: of a pair, only its own program writes there, after it has read the relay.
         softness: ``epsilon`` of Sinkhorn, ``beta`` of IPOT.
         proximal: IPOT (or else Sinkhorn).
         block_n: Power of two that holds ``n``; likewise ``block_m``. ``block_d`` of the width are read at a time.
@@ -182,8 +184,11 @@ def transport_kernel(
     share = 0.0
     if matches:
         share = tl.load(share_ptr + pair)
-        first_s, first_t = tl.load(places_ptr + pair * 4), tl.load(places_ptr + pair * 4 + 1)
-        last_s, last_t = tl.load(places_ptr + pair * 4 + 2), tl.load(places_ptr + pair * 4 + 3)
+        there = share > 0
+        first_s = tl.where(there, tl.load(places_ptr + pair * 4), -1)
+        first_t = tl.where(there, tl.load(places_ptr + pair * 4 + 1), -1)
+        last_s = tl.where(there, tl.load(places_ptr + pair * 4 + 2), -1)
+        last_t = tl.where(there, tl.load(places_ptr + pair * 4 + 3), -1)
         read_a = read_a | (rows == first_s) | (rows == last_s)
         read_b = read_b | (columns == first_t) | (columns == last_t)
     student, teacher = student_ptr + pair * student_batch, teacher_ptr + pair * teacher_batch
@@ -206,7 +211,7 @@ def transport_kernel(
     if relays:
         # After a matrix product a thread holds few rows and many columns, so that sums over rows need many exchanges
         # between threads; what is read from memory is spread more evenly. The way there and back stays in the cache.
-        place = relay_ptr + pair * block_n * block_m + rows[:, None] * block_m + columns[None, :]
+        place = relay_ptr + pair * relay_batch + rows[:, None] * block_m + columns[None, :]
         tl.store(place, decay)
         tl.debug_barrier()
         decay = tl.load(place)

@@ -8,7 +8,9 @@ import torch
 from hf_optical.errors import InputError
 from hf_optical.losses.alignment import transport_loss, transport_term
 from hf_optical.transport import IPOT, Ends, Exact, Sinkhorn, aligned_cost, fused_fits, uniform_marginals
-from hf_optical.transport.fused import fused_transport, run_kernel
+from hf_optical.transport.fused import fused_transport
+from hf_optical.transport.kernel_call import run_kernel
+from hf_optical.transport.kernel_op import as_numbers, fused_transport_op
 
 SOLVERS = [
     Sinkhorn(iterations=6),
@@ -70,6 +72,19 @@ for term in (transport_term, lambda *sides: transport_loss(*sides)[0]):
     results.append((loss.detach(), gradient, type(loss.grad_fn).__name__))
 assert [name for *_, name in results] == ["_FusedBackward", "_AlignedCostBackward"]
 torch.testing.assert_close(results[0][:2], results[1][:2], atol=1e-6, rtol=1e-5)
+
+# The operator for torch.compile: its fake form, its gradient, and the same numbers.
+a, b = (uniform_marginals(mask) for mask in masks)
+ends = Ends(torch.tensor([[0, 0, 5, 7], [0, 0, 1, 2], [0, 0, 1, 1]]), torch.tensor([0.2, 0.0, 0.1]))
+for solver, parts in ((Sinkhorn(iterations=5), ends), (IPOT(iterations=3), (None, None))):
+    leaf = student.clone().requires_grad_()
+    arguments = (leaf, teacher, a, b, *parts, *as_numbers(solver))
+    torch.library.opcheck(fused_transport_op, arguments)
+    compiled = torch.compile(lambda *given: fused_transport_op(*given)[0].sum(), backend="aot_eager", fullgraph=True)
+    (gradient,) = torch.autograd.grad(compiled(*arguments), leaf)
+    eager = student.clone().requires_grad_()
+    loss = fused_transport(eager, teacher, a, b, solver, ends if parts is ends else None).sum()
+    torch.testing.assert_close(gradient, torch.autograd.grad(loss, eager)[0])
 
 assert fused_fits(student, teacher, IPOT())
 assert not fused_fits(student, teacher, Exact())

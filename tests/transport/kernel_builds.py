@@ -10,7 +10,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from hf_optical.transport import IPOT
-from hf_optical.transport.fused import _settings
+from hf_optical.transport.kernel_call import settings
 from hf_optical.transport.kernel_launch import Launch, launch_for
 from hf_optical.transport.solver import TransportSolver
 from hf_optical.transport.triton_kernel import transport_kernel
@@ -77,13 +77,13 @@ def _compile(case: Case, kind: type) -> Any:
     n, m = case.tokens
     launch = case.launch or launch_for(n, m, proximal=isinstance(case.solver, IPOT))
     precision = "tf32" if case.types[0] != torch.float32 else "tf32x3"
-    constants = {name: value for name, value in _settings(case.solver).items() if name not in NUMBERS}
+    constants = {name: value for name, value in settings(case.solver).items() if name not in NUMBERS}
     constants |= {"width": case.width, "matches": case.ends, "relays": launch.relays}
     constants |= {"writes_gradient": case.gradient, "writes_plan": case.plan}
     constants |= {"precision": precision, "gradient_precision": precision}
     constants |= {"block_n": launch.block_n, "block_m": launch.block_m, "block_d": launch.block_d}
     constants |= {name: 1 for name, size in zip(("n", "m"), case.tokens, strict=True) if size == 1}  # as Triton has it
-    kinds = {"student_ptr": "*" + NAMES[case.types[0]], "teacher_ptr": "*" + NAMES[case.types[1]], "places_ptr": "*i32"}
+    kinds = {"student_ptr": "*" + NAMES[case.types[0]], "teacher_ptr": "*" + NAMES[case.types[1]], "places_ptr": "*i64"}
     signature, aligned = {}, {}
     for place, name in enumerate(transport_kernel.arg_names):
         if name in constants:

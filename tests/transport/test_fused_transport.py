@@ -26,6 +26,7 @@ NO_TRITON = importlib.util.find_spec("triton") is None
     [
         pytest.param("fused_on_cpu.py", id="the kernel is the PyTorch form under the interpreter"),
         pytest.param("fused_compiled.py", id="it fits into the memory that is counted on"),
+        pytest.param("host_overhead.py", id="its calls cost the host little"),
         pytest.param("compile_matrix.py", id="it compiles for everything that can be asked of it"),
     ],
 )

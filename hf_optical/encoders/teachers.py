@@ -27,11 +27,13 @@ class TeacherStandIn(nn.Module, ABC):
         online: The teacher itself, for texts that are not known; ``None`` where it is not at hand.
         reader: Finds the rows of texts and makes their features; of its own, so that the processes that collate need no
             teacher. See :class:`~hf_optical.teacher_cache.reading.CacheReader`.
+        gives_tokens: Whether it knows token vectors; an index has one vector per text.
     """
 
     online: BaseModel | None
     reader: Any
     default_prompt_name: str | None
+    gives_tokens = True
 
     @property
     @abstractmethod
@@ -56,6 +58,10 @@ class TeacherStandIn(nn.Module, ABC):
     @abstractmethod
     def token_view(self, rows: torch.Tensor) -> TokenView:
         """The teacher's view of texts, by the rows that ``reader`` found, (B,)."""
+
+    def bank(self, size: int, seed: int) -> torch.Tensor | None:
+        """Unit vectors for the ranking term, at most ``size``; ``None``: take those of the bitext's English."""
+        return None
 
 
 Teacher = BaseModel | TeacherStandIn
@@ -107,6 +113,8 @@ def check_same_space(student: BaseModel, teacher: Teacher) -> None:
             )
         if who == "teacher" and not all(torch.isfinite(output[key]).all() for key in widths[who]):
             raise NonFiniteError("the teacher's vectors are not finite: its weights are broken; load it again")
+    if isinstance(teacher, TeacherStandIn) and not teacher.gives_tokens:
+        widths["student"].pop("token_embeddings")
     if widths["student"] != widths["teacher"]:
         raise InputError(
             f"the student's vectors have other widths than the teacher's: {widths['student']} against "

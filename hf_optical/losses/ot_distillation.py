@@ -28,7 +28,13 @@ from hf_optical.losses.features import check_pairs, needs_own_tokens
 from hf_optical.losses.finite import check_finite
 from hf_optical.losses.ranking import ranking_loss
 from hf_optical.losses.temperature import FALLBACK, bank_temperature
-from hf_optical.losses.terms import default_objective, has_temperature, parse_objective, reads_english
+from hf_optical.losses.terms import (
+    default_objective,
+    has_temperature,
+    parse_objective,
+    reads_english,
+    refuse_token_terms,
+)
 from hf_optical.losses.token_terms import TOKEN_TERMS, token_term
 from hf_optical.transport import IPOT, TransportSolver
 
@@ -136,6 +142,8 @@ class OTDistillationLoss(nn.Module):
         self.special_tokens = special_tokens
         self.gather_across_devices = gather_across_devices
         self.check_finite = check_finite
+        if isinstance(teacher, TeacherStandIn) and not teacher.gives_tokens:
+            refuse_token_terms(self.weights)
         check_same_space(model, teacher)
         if special_tokens == "exclude" and not set(self.weights) - _OF_TOKENS and pools_one_token(model):
             raise InputError(

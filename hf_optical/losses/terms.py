@@ -27,6 +27,7 @@ TERMS: dict[str, str] = {
     "self_nce": "InfoNCE of the student's vector against its own in-batch English vectors: standard fine-tuning",
     "source": "the student reads the English too; the other terms apply to that reading with this weight",
 }
+_OF_TOKENS = ("ot", "greedy", "nearest")
 _FORMER_NAMES = {"pooled_mse": "mse", "pooled_cosine": "cos", "pooled": "cos", "contrastive": "nce", "ranking": "rank"}
 _SCALED = {"nce", "rank", "self_nce"}
 
@@ -115,6 +116,27 @@ def _current_name(name: str) -> str:
             stacklevel=3,
         )
     return _FORMER_NAMES.get(name, name)
+
+
+def refuse_token_terms(weights: Mapping[str, float]) -> None:
+    """Stop at terms that compare token vectors, for a teacher of which there are sentence vectors only.
+
+    Args:
+        weights: By name, from `parse_objective`.
+
+    Raises:
+        InputError: Names the terms, why, and what to use.
+
+    Example:
+        >>> refuse_token_terms(parse_objective("rank+mse"))
+    """
+    if found := [name for name in weights if name in _OF_TOKENS]:
+        raise InputError(
+            f"{' and '.join(found)} compare the teacher's token vectors, and of this teacher there is one vector per "
+            "text only",
+            "use rank, nce, mse or cos",
+            field="objective",
+        )
 
 
 def _weight(name: str, text: str) -> float:

@@ -72,11 +72,17 @@ class EvaluationPanels:
         """The sets whose documents the student reads itself."""
         return list(self._multilingual)
 
-    def attach(self, teacher: Any, *, show_progress: bool = False) -> None:
-        """Name the encoder of the index, once it is loaded."""
+    def attach(self, teacher: Any, *, show_progress: bool = False, documents: Any = None) -> None:
+        """Name the encoder of the index, once it is loaded.
+
+        Args:
+            teacher: The encoder, or what stands in for it.
+            show_progress: Whether to show bars.
+            documents: Has the documents' vectors; by default they are encoded, and kept where runs share them.
+        """
         options: dict[str, Any] = {"interaction": self._config.interaction, "show_progress": show_progress}
         if self._sets:
-            documents = SharedFolder(self._config.shared).documents()
+            documents = documents if documents is not None else SharedFolder(self._config.shared).documents()
             self._panels.append(Milestones(self._sets, teacher, documents=documents, **options))
         if self._multilingual:
             self._panels.append(MultilingualMilestones(self._multilingual, **options))

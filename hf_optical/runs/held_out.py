@@ -28,9 +28,10 @@ class HeldOutRun:
         config: Its options, settled.
         data: With pairs held out.
         teacher: Reads the index.
+        documents: Has the vectors of the index; by default the teacher reads it, and they are kept where runs share.
     """
 
-    def __init__(self, config: TrainConfig, data: TrainingData, teacher: Any) -> None:
+    def __init__(self, config: TrainConfig, data: TrainingData, teacher: Any, documents: Any = None) -> None:
         self._config = config
         self._folder = Path(config.output_dir) / FOLDER
         sets = [
@@ -39,16 +40,18 @@ class HeldOutRun:
             for item in held_out_sets(rows, data.bitext[language], language, seed=config.seed)
         ]
         self.pairs = {language: len(rows) for language, rows in data.held_out.items()}
-        documents = SharedFolder(config.shared).documents()
+        documents = documents if documents is not None else SharedFolder(config.shared).documents()
         self.index = HeldOutRetrieval(sets, teacher, interaction=config.interaction, documents=documents)
         self._teacher = teacher
         self._rows: dict[str, list[RetrievalScores]] = {}
         self.choice: HeldOutChoice | None = None
 
     @classmethod
-    def of(cls, config: TrainConfig, data: TrainingData, teacher: Any) -> HeldOutRun | None:
+    def of(
+        cls, config: TrainConfig, data: TrainingData, teacher: Any, documents: Any = None
+    ) -> HeldOutRun | None:
         """None where no pairs are held out."""
-        return cls(config, data, teacher) if data.held_out else None
+        return cls(config, data, teacher, documents) if data.held_out else None
 
     def callback(self, using: Using | None) -> HeldOutChoice:
         """What validates the training; ``using`` as in `HeldOutRetrieval.scores`."""

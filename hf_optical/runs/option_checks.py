@@ -43,6 +43,8 @@ def check_options(config: TrainConfig) -> None:
     from hf_optical.students.start import ROW_INITS
 
     for name in ("teacher", "bitext"):
+        if name == "teacher" and config.index_rows and not config.plan:
+            continue  # an index of which the model is out of reach
         if not getattr(config, name):
             raise InputError("is not given", f"add --{name}, or a --config that has it", field=name)
     if not config.language and not all("=" in item for item in config.bitext):
@@ -132,8 +134,8 @@ def _check_limits(config: TrainConfig) -> None:
     from hf_optical.students.grow import VOCABULARIES
 
     grown = config.student in VOCABULARIES
-    models = {"the teacher": config.teacher or ""} | ({} if grown else {"the student": config.student})
-    for who, name in models.items():
+    models = {"the teacher": config.teacher, "the student": None if grown else config.student}
+    for who, name in ((who, name) for who, name in models.items() if name):
         limits = named_limits(name)
         if limits.positions is not None and limits.positions < config.max_length == type(config).max_length:
             # Nobody asked for this length: it is the default.

@@ -97,8 +97,8 @@ def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: Evalua
         seed=config.seed,
         reads_english=reads_english,
         on_grown=(lambda model: panels.measure(table_rows.BEFORE, model)) if config.measure_start else None,
-        index=_index_of_run(config),
-        on_report=lambda report: _keep_start(report, Path(config.output_dir)),
+        index=index_of_run(config),
+        on_report=lambda report: keep_start(report, Path(config.output_dir)),
     )
     if config.measure_start and config.student in ("extend", "replace") and config.row_init in ALIGNED:
         panels.measure(table_rows.INITIALIZED, student)
@@ -117,14 +117,14 @@ def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: Evalua
     return student
 
 
-def _index_of_run(config: TrainConfig) -> VectorRows | None:
+def index_of_run(config: TrainConfig) -> VectorRows | None:
     """The index's own rows, if they are given."""
     if config.index_rows is None:
         return None
     return VectorRows(config.index_rows, text_field=config.index_text_field, vector_field=config.index_vector_field)
 
 
-def _keep_start(report: StartReport, output: Path) -> None:
+def keep_start(report: StartReport, output: Path) -> None:
     """Say how the student came to the teacher's space, and keep it for results.json, also of a run that is resumed."""
     print(f"Student: {report.sentence()}")
     output.mkdir(parents=True, exist_ok=True)

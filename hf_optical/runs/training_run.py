@@ -44,6 +44,7 @@ from hf_optical.runs.student import load, save, start_report, student_of_run
 from hf_optical.runs.teacher_cache import FOLDER, cache_folder, cache_report
 from hf_optical.runs.token_means import save_token_means
 from hf_optical.runs.training_data import TrainingData, bitext_by_language, read_training_data
+from hf_optical.runs.vectors_only import run_vectors_only
 from hf_optical.training.arguments import OTDistillationTrainingArguments
 from hf_optical.training.checkpoints import naming_the_last
 from hf_optical.training.losses_by_kind import chosen_temperature
@@ -73,8 +74,16 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
         InputError: Bad options or data, before anything is trained.
         NonFiniteError: In training, before the step is taken.
     """
-    started, output, state = time.time(), Path(config.output_dir), start()
+    state = start()
     config.check()
+    if config.teacher:
+        _run(config, state, sample)
+    else:  # an index of which the model is out of reach
+        run_vectors_only(config)
+
+
+def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
+    started, output = time.time(), Path(config.output_dir)
     config.arguments()  # what is wrong with them is said before anything is read
     data = read_training_data(config)
     if state.is_main_process:

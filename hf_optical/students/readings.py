@@ -61,7 +61,8 @@ class Front:
     def __init__(
         self, transformer: Transformer, pooling: Pooling, prompt: str | None, device: Any, max_length: int = 128
     ) -> None:
-        self.pooling, self.prompt, self._max_length = pooling, prompt, max_length
+        self.pooling, self.prompt = pooling, prompt
+        self._max_length = min(max_length, transformer.max_seq_length or max_length)
         # The container takes its modules to its device and names them; their weights stay the model's own.
         self._model = SentenceTransformer(modules=[transformer, pooling], device=str(device)).eval()
 

@@ -1,0 +1,151 @@
+"""A training run for an index whose model is out of reach: its own text and vectors are all there is of a teacher."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accelerate import PartialState
+
+from hf_optical.data.benchmarks import retrieval_folder
+from hf_optical.data.fingerprint import file_fingerprint
+from hf_optical.encoders.encoding import encode_texts
+from hf_optical.encoders.models import load_encoder, save_whole, set_dropout
+from hf_optical.errors import InputError
+from hf_optical.losses.terms import parse_objective, refuse_token_terms
+from hf_optical.results import table_rows
+from hf_optical.results.files import versions, write_results
+from hf_optical.runs.evaluation_panels import EvaluationPanels
+from hf_optical.runs.defaults import settled
+from hf_optical.runs.held_out import FOLDER as HELD_OUT
+from hf_optical.runs.held_out import HeldOutRun
+from hf_optical.runs.options import TrainConfig
+from hf_optical.runs.run_folder import claim, remove
+from hf_optical.runs.student import index_of_run, keep_start
+from hf_optical.runs.training_data import read_training_data
+from hf_optical.students.adapt import StartReport
+from hf_optical.students.grow import VOCABULARIES
+from hf_optical.students.vectors_only import start_on_vectors
+from hf_optical.teacher_cache.vector_teacher import VectorTeacher
+from hf_optical.training.losses_by_kind import chosen_temperature
+from hf_optical.training.trainer import OTDistillationTrainer
+
+OBJECTIVE = "rank"
+"""Of such runs: terms on tokens need the model."""
+
+
+class _IndexDocuments:
+    """Stands in for the encoder of the documents: their vectors are the index's, found by their text."""
+
+    def __init__(self, index: Any, more: Any) -> None:
+        self._vectors = dict(more)
+        for texts, vectors in index:
+            self._vectors |= zip(texts, vectors, strict=True)
+
+    def vectors(self, model: Any, texts: Any, role: str = "document", **options: Any) -> Any:
+        """As `DocumentCache.vectors`."""
+        if role == "query":
+            return encode_texts(model, texts, "query", **options)
+        missing = [text for text in texts if text not in self._vectors]
+        if missing:
+            raise InputError(
+                f"{len(missing)} of {len(texts)} documents of a retrieval set are not in the index; the first is "
+                f"{missing[0][:80]!r}",
+                "give sets whose documents are those of the index, with the same text",
+                field="eval",
+            )
+        return np.stack([self._vectors[text] for text in texts])
+
+
+def run_vectors_only(config: TrainConfig) -> None:
+    """Carry out one run in which the teacher is its index alone (``--index_rows`` and no ``--teacher``).
+
+    Args:
+        config: The options.
+
+    Raises:
+        InputError: A student grown from the teacher, adapters, an objective on tokens, several processes; bad data.
+    """
+    started, output = time.time(), Path(config.output_dir)
+    _check(config)
+    config = replace(config, objective=config.objective or OBJECTIVE)
+    refuse_token_terms(parse_objective(str(config.objective)))
+    data = read_training_data(config)
+    print(*data.notes, sep="\n")
+    panels = EvaluationPanels(config, data.languages)
+    index: Any = index_of_run(config)
+    fingerprints = [
+        *data.fingerprints,
+        *({**file_fingerprint(retrieval_folder(item)), "path": name} for item, name in panels.names.items()),
+    ]
+    config = settled(config, None, data.pairs)
+    decisive = {**config.decisive(), "data": fingerprints, "versions": versions()}
+    claim(output, decisive, overwrite=config.overwrite, resume_anyway=config.resume_anyway)
+    rows = data.all_bitext()
+    also = [text for held in data.held_out.values() for text in held["source"]]
+    pairs = rows["source"][:], rows["translation"][:]
+    start = start_on_vectors(config.student, index, *pairs, also=also, seed=config.seed)
+    keep_start(StartReport(None, start.report), output)
+    print(f"Of {len(start.texts):,} English sentences {start.known:,} are in the index; the map foretells the others.")
+    student = start.student
+    set_dropout(student, config.dropout)
+    source = str(config.index_rows)
+    teacher = VectorTeacher(start.texts, start.vectors, bank=start.bank, tokenizer=student.tokenizer, source=source)
+    documents = _IndexDocuments(index, zip(start.texts, start.vectors, strict=True))
+    panels.attach(teacher, documents=documents)
+    panels.measure(table_rows.BEFORE, student)
+    held_out = HeldOutRun.of(config, data, teacher, documents)
+    trainer = OTDistillationTrainer(
+        model=student, teacher=teacher, args=config.arguments(), train_dataset=data.sets(bitext=True)
+    )
+    if held_out and config.max_steps:
+        trainer.add_callback(held_out.callback(None))
+    elif held_out:
+        held_out.measure(table_rows.BEFORE, student)
+    if config.max_steps:
+        trainer.train()
+    save_whole(student.eval(), output / "model")
+    saved = load_encoder(str(output / "model"))
+    panels.measure(table_rows.AFTER, saved)
+    if held_out:
+        held_out.measure(table_rows.AFTER, saved)
+        held_out.draw(trainer.state.log_history)
+    write_results(
+        output,
+        evaluations=panels.evaluations(),
+        per_query=panels.per_query(),
+        seed=config.seed,
+        data=fingerprints,
+        started=started,
+        config=vars(config),
+        processes=PartialState().num_processes,
+        pairs=data.pairs,
+        history=trainer.state.log_history,
+        temperature=chosen_temperature(trainer.loss),
+        held_out=held_out.report() if held_out else None,
+        start=StartReport(None, start.report).as_dict(),
+    )
+    if not config.keep_checkpoints:
+        remove(output, "checkpoint-*", HELD_OUT)
+    print(f"\nAfter {trainer.state.global_step} steps:\n{panels.table()}\n\n{panels.sentences()}\n")
+    if held_out:
+        print(f"{held_out.text()}\n")
+    print(f"Use it: SentenceTransformer({str(output / 'model')!r}).encode_query(...), against the index as it is.")
+
+
+def _check(config: TrainConfig) -> None:
+    if config.student in VOCABULARIES:
+        raise InputError(
+            f"is {config.student!r}: a student is grown from the teacher's weights, and only its vectors are given",
+            "name a multilingual encoder (Hub id or folder), or give --teacher",
+            field="student",
+        )
+    if config.adapter != "none":
+        raise InputError("needs the teacher's model", "leave it out, or give --teacher", field="adapter")
+    if config.trains_retrieval or config.reads_index_of == "student":
+        raise InputError("pairs and contexts need the teacher's model", "leave them out, or give --teacher")
+    if PartialState().num_processes > 1:
+        raise InputError("such a run is made by one process", "start it without accelerate launch")

@@ -1,0 +1,97 @@
+"""Runs whose student is another encoder: mapped onto the teacher, and onto an index whose model is gone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_models
+from script_modules import call
+from sentence_transformers import SentenceTransformer
+from tiny_runs import write_run
+from tiny_sets import write_rows
+
+from hf_optical.data.vector_rows import VectorRows
+from hf_optical.search import MemoryIndex
+
+WORDS = [*tiny_models.ENGLISH, *tiny_models.SWAHILI]
+
+
+@pytest.fixture
+def flags(tmp_path):
+    """A run with a multilingual student of another width."""
+    other = tiny_models.dense(tmp_path, WORDS, width=32, seed=4)
+    other.prompts = {"query": "the ", "document": ""}
+    other.save_pretrained(str(tmp_path / "other"))
+    return write_run(tmp_path, student=str(tmp_path / "other"))
+
+
+@pytest.fixture
+def index(flags, tmp_path):
+    """The index's own rows: text, and vector by the teacher."""
+    documents = [json.loads(line)["text"] for line in (tmp_path / "eval" / "corpus.en.jsonl").read_text().splitlines()]
+    texts = list(dict.fromkeys([*documents, *tiny_models.bitext(80, seed=7)["source"]]))
+    teacher = SentenceTransformer(flags["teacher"], device="cpu")
+    (tmp_path / "index").mkdir()
+    np.save(tmp_path / "index" / "vectors.npy", teacher.encode_document(texts))
+    write_rows(tmp_path / "index" / "texts.jsonl", [{"id": str(i), "text": text} for i, text in enumerate(texts)])
+    return tmp_path / "index"
+
+
+def test_a_run_says_how_its_student_came_to_the_teachers_space(recipe, flags, index, capsys):
+    assert call(recipe, {**flags, "max_steps": "0", "index_rows": str(index)}) == 0
+    out = Path(flags["output_dir"])
+    start = json.loads((out / "results.json").read_text())["start"]
+    assert start["space"] is None
+    assert start["map"]["index_rows"] == len(next(iter(VectorRows(str(index))))[0])
+    kinds = {score["kind"] for score in start["map"]["scores"]}
+    assert kinds == {"ridge", "procrustes", "ridge+tokens", "procrustes+tokens"}
+    assert {score["index"] for score in start["map"]["scores"]} == {0.0, 0.25, 0.5, 0.75}
+    assert start["map"]["chosen"]["kind"] in kinds
+    assert "Student: Map into the teacher's space, fitted on 40 pairs" in capsys.readouterr().out
+    model = SentenceTransformer(str(out / "model"), device="cpu")
+    assert [type(module).__name__ for module in model] == ["Transformer", "Dense", "Pooling", "Normalize"]
+    assert model.prompts["query"] == "the "
+
+
+def test_an_index_without_its_model_is_trained_published_and_searched(recipe, flags, index, tmp_path, capsys):
+    shutil.rmtree(flags.pop("teacher"))
+    assert call(recipe, {**flags, "index_rows": str(index), "max_steps": "3"}) == 0
+    out = Path(flags["output_dir"])
+    results = json.loads((out / "results.json").read_text())
+    assert results["config"]["objective"] == "rank"
+    (entry,) = results["evaluations"]
+    assert entry["before"]["ndcg@10"] is not None and entry["after"]["ndcg@10"] is not None
+    assert entry["raw"] is None and entry["ceiling"] is None  # nobody can read a query as the teacher would
+    assert results["start"]["map"]["chosen"]["kind"].endswith(", pairs")
+    assert "the map foretells the others" in capsys.readouterr().out
+
+    from hf_optical.commands.options.publish import PublishConfig
+    from hf_optical.commands.publish import main as publish
+
+    publish(PublishConfig(run=str(out), dry_run=str(tmp_path / "site"), repo_id="owner/name"))
+    card = (tmp_path / "site" / "README.md").read_text(encoding="utf-8")
+    assert "owner/name" in card
+    student = SentenceTransformer(str(tmp_path / "site"), device="cpu")
+    texts, vectors = next(iter(VectorRows(str(index))))
+    found = MemoryIndex(queries=student)
+    found.add([str(number) for number in range(len(texts))], vectors=vectors)
+    hits = found.query(["mbuzi analala"], top_k=3)
+    assert len(hits[0]) == 3
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"objective": "ot+rank"}, "ot compare the teacher's token vectors"),
+        ({"student": "copy"}, "grown from the teacher's weights"),
+        ({"index_rows": ""}, "teacher"),
+    ],
+)
+def test_what_needs_the_model_is_refused_with_the_reason(recipe, flags, index, capsys, changed, message):
+    del flags["teacher"]
+    assert call(recipe, {**flags, "index_rows": str(index), **changed}) == 2
+    assert message in capsys.readouterr().err

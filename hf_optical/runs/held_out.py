@@ -47,9 +47,7 @@ class HeldOutRun:
         self.choice: HeldOutChoice | None = None
 
     @classmethod
-    def of(
-        cls, config: TrainConfig, data: TrainingData, teacher: Any, documents: Any = None
-    ) -> HeldOutRun | None:
+    def of(cls, config: TrainConfig, data: TrainingData, teacher: Any, documents: Any = None) -> HeldOutRun | None:
         """None where no pairs are held out."""
         return cls(config, data, teacher, documents) if data.held_out else None
 

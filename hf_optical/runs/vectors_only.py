@@ -18,8 +18,8 @@ from hf_optical.errors import InputError
 from hf_optical.losses.terms import parse_objective, refuse_token_terms
 from hf_optical.results import table_rows
 from hf_optical.results.files import versions, write_results
-from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.defaults import settled
+from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.held_out import FOLDER as HELD_OUT
 from hf_optical.runs.held_out import HeldOutRun
 from hf_optical.runs.options import TrainConfig

@@ -97,6 +97,8 @@ def adapt_student(
         SentenceTransformer(...)
     """
     report = on_report if on_report is not None else _ignore
+    complete: Any
+    transformer: Transformer
     complete, transformer = _loaded(str(model_name_or_path), teacher)
     space = None
     if complete is not None and _width(complete) == _width(teacher):

@@ -135,7 +135,7 @@ def choose_map(
         return ndcg_of_own(mapped, bank, torch.tensor(held))
 
     target = target.unit()
-    parts = _Parts.of(*(one.select(fitted) for one in (translations, english, target)), index)
+    parts = _Parts.of(translations.select(fitted), english.select(fitted), target.select(fitted), index)
     scores: list[MapScore] = []
 
     def attempt(kind: str, penalty: float, offset: str, rows: float, tokens: float = 0.0) -> None:

@@ -35,13 +35,6 @@ from hf_optical.losses.terms import (
     reads_english,
     refuse_token_terms,
 )
-from hf_optical.losses.terms import (
-    default_objective,
-    has_temperature,
-    parse_objective,
-    reads_english,
-    refuse_token_terms,
-)
 from hf_optical.losses.token_terms import TOKEN_TERMS, token_term
 from hf_optical.transport import IPOT, TransportSolver
 

@@ -27,7 +27,7 @@ TERMS: dict[str, str] = {
     "self_nce": "InfoNCE of the student's vector against its own in-batch English vectors: standard fine-tuning",
     "source": "the student reads the English too; the other terms apply to that reading with this weight",
 }
-_OF_TOKENS = ("ot", "greedy", "nearest")
+_OF_SENTENCES = ("mse", "cos", "nce", "rank", "self_nce", "source")
 _FORMER_NAMES = {"pooled_mse": "mse", "pooled_cosine": "cos", "pooled": "cos", "contrastive": "nce", "ranking": "rank"}
 _SCALED = {"nce", "rank", "self_nce"}
 
@@ -130,7 +130,7 @@ def refuse_token_terms(weights: Mapping[str, float]) -> None:
     Example:
         >>> refuse_token_terms(parse_objective("rank+mse"))
     """
-    if found := [name for name in weights if name in _OF_TOKENS]:
+    if found := [name for name in weights if name not in _OF_SENTENCES]:
         raise InputError(
             f"{' and '.join(found)} compare the teacher's token vectors, and of this teacher there is one vector per "
             "text only",

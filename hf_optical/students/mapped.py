@@ -85,10 +85,15 @@ def front_of(transformer: Transformer, complete: Any, teacher: Any) -> Front:
 def drawn_pairs(
     english: Sequence[str], translations: Sequence[str], most: int, seed: int
 ) -> tuple[list[str], list[str]]:
-    """At most so many of the pairs, in their order."""
+    """At most so many of the pairs, in their order, drawn in proportion to the length of their English.
+
+    Short phrases are many in some bitexts, and say little of the sentences and passages that are searched for.
+    """
     rows: Any = range(len(english))
     if len(english) > most:
-        rows = np.sort(np.random.default_rng(seed).permutation(len(english))[:most]).tolist()
+        lengths = np.array([len(text) for text in english], dtype=np.float64)
+        drawn = np.random.default_rng(seed).choice(len(english), most, replace=False, p=lengths / lengths.sum())
+        rows = np.sort(drawn).tolist()
     return [english[row] for row in rows], [translations[row] for row in rows]
 
 

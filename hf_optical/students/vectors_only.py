@@ -19,7 +19,7 @@ from torch.nn import functional
 from hf_optical.encoders.models import load_encoder
 from hf_optical.encoders.parts import transformer_of
 from hf_optical.errors import InputError
-from hf_optical.students.map_choice import PENALTIES, MapReport, MapScore, held_out_rows, ndcg_of_own
+from hf_optical.students.map_choice import PENALTIES, MapReport, MapScore, held_out_rows, score_of_own
 from hf_optical.students.mapped import IndexRows, as_dense, drawn_pairs, front_of
 from hf_optical.students.readings import Front
 from hf_optical.students.space_map import LinearMap, Moments, procrustes, ridge
@@ -96,7 +96,7 @@ def start_on_vectors(
     started = time.monotonic()
     mapped, chosen, held = _offset(found, scores, foreign, torch.stack([pooled[text] for text in some]), some, seed)
     scores += chosen
-    report = MapReport(max(chosen, key=lambda one: one.ndcg), scores, len(some), held, len(read), seconds)
+    report = MapReport(max(chosen, key=lambda one: one.fit), scores, len(some), held, len(read), seconds)
     own = dict(zip(texts, vectors, strict=True))
     foretold = {text: functional.normalize(found(row).float(), dim=-1) for text, row in pooled.items()}
     rows = torch.stack([own.get(text, foretold[text]) for text in unique])
@@ -144,8 +144,8 @@ def _fit(read: Tensor, vectors: Tensor) -> tuple[LinearMap, list[MapScore]]:
     part, scores = Moments.of(read[rest], vectors[rest]), []
     for kind, penalty in (*(("ridge", one) for one in PENALTIES), ("procrustes", 0.0)):
         mapped = functional.normalize(_solved(part, kind, penalty)(read[held]).float(), dim=-1)
-        scores.append(MapScore(kind, penalty, "joint", 1.0, 0.0, ndcg_of_own(mapped, vectors, held)))
-    best = max(scores, key=lambda one: one.ndcg)
+        scores.append(MapScore(kind, penalty, "joint", 1.0, 0.0, *score_of_own(mapped, vectors, held)))
+    best = max(scores, key=lambda one: one.fit)
     return _solved(Moments.of(read, vectors), best.kind, best.penalty), scores
 
 
@@ -157,7 +157,7 @@ def _offset(
     found: LinearMap, scores: list[MapScore], foreign: Tensor, english: Tensor, sources: Sequence[str], seed: int
 ) -> tuple[LinearMap, list[MapScore], int]:
     """The map as it is, or with the language's mean moved onto that of English; by pairs held out."""
-    best = max(scores, key=lambda one: one.ndcg)
+    best = max(scores, key=lambda one: one.fit)
     held, rest = held_out_rows(sources, seed)
     goal = functional.normalize(found(english).float(), dim=-1)
 
@@ -167,6 +167,6 @@ def _offset(
     tried = []
     for offset, candidate in (("joint", found), ("own", moved(rest))):
         mapped = functional.normalize(candidate(foreign[held]).float(), dim=-1)
-        ndcg = ndcg_of_own(mapped, goal, torch.tensor(held))
-        tried.append(MapScore(f"{best.kind}, pairs", best.penalty, offset, 1.0, 0.0, ndcg))
-    return (moved(slice(None)) if tried[1].ndcg > tried[0].ndcg else found), tried, len(held)
+        fit, ndcg = score_of_own(mapped, goal, torch.tensor(held))
+        tried.append(MapScore(f"{best.kind}, pairs", best.penalty, offset, 1.0, 0.0, fit, ndcg))
+    return (moved(slice(None)) if tried[1].fit > tried[0].fit else found), tried, len(held)

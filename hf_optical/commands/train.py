@@ -2,7 +2,7 @@
 
 ``hf-optical train --bitext FILE --language sw --eval FOLDER``; ``accelerate launch -m hf_optical.train``. Without
 arguments it runs on a small language pair that it generates itself. Flags override the file; see ``--help``.
-With ``--pairs`` or ``--contexts`` it also trains retrieval, in monolingual and cross-lingual batches.
+With ``--query_passages`` or ``--context_window`` it also trains retrieval, in monolingual and cross-lingual batches.
 ``--plan`` only estimates what the same command would take: time, memory, disk.
 """
 

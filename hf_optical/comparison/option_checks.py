@@ -28,7 +28,7 @@ def check_options(
     Raises:
         InputError: The first such option, with the nearest that exists; or something that is no option with its value.
     """
-    known = [option.name for option in fields(TrainConfig)]
+    known = [name for option in fields(TrainConfig) for name in (option.name, *option.metadata.get("former", ()))]
     given: dict[str, Any] = {"common": common}
     for name, parts in (("languages", languages), ("arms", arms)):
         given |= {f"{name}.{key}": options for key, options in (parts or {}).items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, get_type_hints
 
 from hf_optical.configuration.conversion import describe, nested_type
@@ -12,7 +13,7 @@ YAML_FLAG = "config"
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """One field: its dotted key, its annotation, its default as text, its help and where it stands."""
+    """One field: its dotted key, its annotation, its default as text, help, place and former names."""
 
     key: str
     annotation: Any
@@ -20,9 +21,17 @@ class Field:
     help: str
     first: bool = False
     path: bool = False
+    former: Mapping[str, Mapping[str, str] | None] = dataclasses.field(default_factory=dict)
 
 
-def option(default: Any = dataclasses.MISSING, text: str = "", *, path: bool = False, first: bool = False) -> Any:
+def option(
+    default: Any = dataclasses.MISSING,
+    text: str = "",
+    *,
+    path: bool = False,
+    first: bool = False,
+    former: Mapping[str, Mapping[str, str] | None] | None = None,
+) -> Any:
     """A field of a configuration: its default, which may be a list, and its help.
 
     Args:
@@ -30,6 +39,8 @@ def option(default: Any = dataclasses.MISSING, text: str = "", *, path: bool = F
         text: Its help.
         path: Whether the value is, or may be, a path of the user: ``~`` and ``$VARIABLE`` in it are then expanded when
             it is read, so that nothing behind the door meets the literal one.
+        former: Names that the field had in older versions, which are read with a note; with a mapping from the values
+            of that time where these have changed too.
         first: Whether words before the first flag are values of this field (``doctor FILE FILE --language sw``).
 
     Example:
@@ -40,7 +51,7 @@ def option(default: Any = dataclasses.MISSING, text: str = "", *, path: bool = F
         >>> parse(Options, [])
         Options(eval=[])
     """
-    metadata = {"help": text, "path": path, "first": first}
+    metadata = {"help": text, "path": path, "first": first, "former": dict(former or {})}
     if isinstance(default, list | dict):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -101,5 +112,6 @@ def fields_of(dataclass_type: type, prefix: str = "") -> list[Field]:
             default = repr(entry.default_factory())
         text = " ".join(str(entry.metadata.get("help", "")).split())
         first, path = bool(entry.metadata.get("first")), bool(entry.metadata.get("path"))
-        found.append(Field(f"{prefix}{entry.name}", hints[entry.name], default, text, first, path))
+        former = {f"{prefix}{name}": values for name, values in entry.metadata.get("former", {}).items()}
+        found.append(Field(f"{prefix}{entry.name}", hints[entry.name], default, text, first, path, former))
     return found

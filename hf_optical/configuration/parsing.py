@@ -153,15 +153,35 @@ def _read_flags(arguments: list[str], options: dict[str, Field]) -> dict[str, li
             raise InputError(f"found {argument!r} where a flag is expected", "write --flag value")
         name, equals, inline = argument[2:].partition("=")
         key = name.replace("-", "_")
+        former, key = key, _current_name(key, options)
         _require_known(key, options, f"--{name}", flag=True)
         index += 1
         words = [inline] if equals else []
         while not equals and index < len(arguments) and not arguments[index].startswith("--"):
             words.append(arguments[index])
             index += 1
+        words = [_current_value(former, word, options) for word in words]
         _require_count(key, words, options, repeated=key in found)
         found.setdefault(key, []).extend(words)
     return found
+
+
+def _current_name(key: str, options: dict[str, Field]) -> str:
+    """The present name of an option that was renamed, with a note on standard error."""
+    for field in options.values():
+        if key in field.former:
+            sys.stderr.write(f"note: the option {key} is now called {field.key}; write that in its place\n")
+            return field.key
+    return key
+
+
+def _current_value(former: str, value: Any, options: dict[str, Field]) -> Any:
+    """The present value of an option that was given under a former name."""
+    for field in options.values():
+        values = field.former.get(former)
+        if values is not None:
+            return values.get(str(value).lower(), value)
+    return value
 
 
 def _require_count(key: str, words: list[str], options: dict[str, Field], *, repeated: bool) -> None:
@@ -200,7 +220,11 @@ def _yaml_values(content: dict[Any, Any], prefix: str, options: dict[str, Field]
             raise InputError(
                 f"found {_shown(value)} where a mapping is expected", "write its fields", path=path, field=key
             )
+        former, key = key, _current_name(key, options)
+        value = _current_value(former, value, options)
         _require_known(key if isinstance(name, str) else name, options, repr(key), flag=False, path=path)
+        if key in values:
+            raise InputError(f"stands twice, as {former!r} too", "keep one of them", path=path, field=key)
         values[key] = _converted(value, options[key], origin=path)
     return values
 

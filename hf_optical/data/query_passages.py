@@ -78,7 +78,9 @@ def read_query_passages(
     match = _NAME.fullmatch(name)
     if match is None:
         raise InputError(
-            f"the training set is named {name!r}", "name it mono/swh_Latn or cross/swh_Latn-eng_Latn", field="pairs"
+            f"the training set is named {name!r}",
+            "name it mono/swh_Latn or cross/swh_Latn-eng_Latn",
+            field="query_passages",
         )
     records = read_records(path)
     columns = records.first or records.columns

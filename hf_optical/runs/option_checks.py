@@ -51,10 +51,10 @@ def check_options(config: TrainConfig) -> None:
         raise InputError("is not given", "add --language, or a --config that has it", field="language")
     for name, value, choices in (
         ("row_init", config.row_init, ROW_INITS),
-        ("index", config.reads_index_of, INDEXES),
+        ("document_encoder", config.reads_index_of, INDEXES),
         ("adapter", config.adapter, ADAPTERS),
         ("lora_init", config.lora_init, LORA_INITS),
-        ("on_alarm", config.on_alarm, ("warn", "stop")),
+        ("monitor", config.monitor, ("warn", "stop", "off")),
         ("teacher_cache_dtype", config.teacher_cache_dtype, ("float16", "int8")),
         ("interaction", config.interaction or "dense", ("dense", "maxsim")),
     ):
@@ -124,8 +124,10 @@ def _check_numbers(config: TrainConfig) -> None:
             "run it alone with --max_steps 0, then give its model as --student",
             field="lexicon",
         )
-    if config.contexts == 1 or config.contexts < 0:
-        raise InputError(f"is {config.contexts}", "give 2 or more sentences per window, or 0", field="contexts")
+    if config.context_window == 1 or config.context_window < 0:
+        raise InputError(
+            f"is {config.context_window}", "give 2 or more sentences per window, or 0", field="context_window"
+        )
 
 
 def _check_limits(config: TrainConfig) -> None:

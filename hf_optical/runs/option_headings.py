@@ -4,7 +4,7 @@ from __future__ import annotations
 
 HEADINGS = {
     "teacher": "What is taught, and from what",
-    "pairs": "Questions and passages to train retrieval on, beside the pairs",
+    "query_passages": "Questions and passages to train retrieval on, beside the pairs",
     "eval": "Measuring",
     "output_dir": "Output",
     "objective": "Objective",

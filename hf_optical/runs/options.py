@@ -30,7 +30,7 @@ _OF_NO_CONSEQUENCE = {
     "teacher_cache",  # what it holds counts, not where: its identity is compared
     "teacher_cache_dtype",
     "plan",
-    "on",
+    "gpu",
     "memory_gb",
 }
 
@@ -67,17 +67,28 @@ class TrainConfig:
     source_field: str | None = option(None, "Column of the English; guessed if not given.")
     translation_field: str | None = option(None, "Column of the translation; guessed if not given.")
     max_pairs: int | None = option(None, "Use only this many pairs of each bitext, drawn with the seed.")
-    pairs: list[str] = option(
+    query_passages: list[str] = option(
         [],
         "Questions and passages to train retrieval on: mono/eng_Latn=FILE, cross/swh_Latn-eng_Latn=FILE.",
         path=True,
+        former={"pairs": None},
     )
-    contexts: int = option(
-        0, "Also make retrieval pairs of bitext that comes in documents: sentences per window; 0 for none."
+    context_window: int = option(
+        0,
+        "Make retrieval pairs of bitext that has a column of documents: sentences per window, 0 for none.",
+        former={"contexts": None},
     )
-    alpha: float = option(0.5, "Share of monolingual batches among those of questions and passages.")
-    bitext_share: float = option(0.5, "Share of bitext batches, where there are questions and passages too.")
-    language_weights: str = option("uniform", "How languages are drawn: uniform, size, or a power of the size.")
+    alpha: float = option(
+        0.5, "Probability that a batch of questions and passages is monolingual; the others are cross-lingual."
+    )
+    bitext_share: float = option(
+        0.5, "Share of all batches that come from the bitext, where questions and passages are trained on too."
+    )
+    language_weights: str = option(
+        "uniform",
+        "How the language of a batch is drawn: uniform, in proportion to its size, or to a power of the size "
+        "(0.5, say).",
+    )
     eval: list[str] = option(
         [], "Folder(s) of retrieval sets: corpus, queries, qrels; never used to choose anything.", path=True
     )
@@ -88,15 +99,19 @@ class TrainConfig:
     patience: int = option(6, "Validations without a better one after which training stops; 0: all steps.")
     english_eval: list[str] = option(
         [],
-        "Folder(s) of retrieval sets with English queries, to see what English the student keeps.",
+        "Folders of retrieval sets with English queries: they show how much English retrieval the student loses.",
         path=True,
     )
     titles: bool = option(False, "Put the title of a document before its text in the evaluation, as BEIR and MTEB do.")
-    index: str | None = option(
+    document_encoder: str | None = option(
         None,
-        "Who reads documents in the evaluation: 'teacher' (default), 'student' (default with --pairs, --contexts).",
+        "Who encodes the documents in the evaluation: 'teacher' (the existing index), or 'student' (both sides by one "
+        "model, the default where retrieval is trained).",
+        former={"index": None},
     )
-    interaction: str | None = option(None, "Score with 'dense' or 'maxsim'; by default as the models do.")
+    interaction: str | None = option(
+        None, "Compare by sentence vectors ('dense') or token by token ('maxsim'); if not given, as the model was made."
+    )
     hybrid: bool = option(False, "Also search with BM25, and fuse it with the trained student by reciprocal ranks.")
     output_dir: str = option("outputs/train", "Where model, results and figures go.", path=True)
     objective: str | None = option(
@@ -104,9 +119,14 @@ class TrainConfig:
         "Sum of ot, mse, cos, nce, rank, greedy, nearest, self_nce, source, e.g. 'ot+0.5*nce'; if not given 'ot+rank', "
         "for late interaction 'ot+nce'.",
     )
-    solver: str = option("ipot", "ipot, sinkhorn or exact.")
-    special_tokens: str = option("match", "match, exclude or transport.")
-    marginals: str = option("uniform", "Mass of the tokens in the transport: uniform or idf.")
+    solver: str = option("ipot", "Solver of the transport plan: ipot, sinkhorn or exact.")
+    special_tokens: str = option(
+        "match",
+        "What the transport does with special tokens: match them to each other, exclude them, or transport them.",
+    )
+    marginals: str = option(
+        "uniform", "Mass of each token in the transport: uniform, or idf (less for frequent words)."
+    )
     temperature: float | None = option(
         None, "Scores are divided by it (terms rank, nce); chosen from the teacher's own scores if not given."
     )
@@ -115,9 +135,9 @@ class TrainConfig:
         None, "Texts per forward pass of the contrastive loss of questions and passages, for batches beyond memory."
     )
     query_prompt: str | None = option(
-        None, "Put before every query, and saved with the model; the student's own if not given."
+        None, "Text put before every query in training and saved with the model; the student's own prompt if not given."
     )
-    passage_prompt: str | None = option(None, "Put before every passage, likewise.")
+    passage_prompt: str | None = option(None, "Text put before every passage, in the same way.")
     index_rows: str | None = option(
         None,
         "The index's own documents, text and vector: a folder with vectors.npy, a Parquet file, or a Qdrant collection "
@@ -144,23 +164,26 @@ class TrainConfig:
         path=True,
     )
     lexicon: str | None = option(None, "Word pairs to inject into the student before the distillation.", path=True)
-    lexical_steps: int = option(300, "Steps of the lexical injection.")
+    lexical_steps: int = option(300, "Optimizer steps of the lexical injection.")
     lexical_layer: int = option(2, "Layer at which words are injected; hf-optical probe recommends one.")
     adapter: str = option(
-        "none", "'lora': train a small adapter per language on the untouched student; 'none': all of it."
+        "none",
+        "'lora' trains a small adapter per language and leaves the student as it is; 'none' trains all its weights.",
     )
     lora_r: int = option(16, "Rank of the adapters.")
-    lora_alpha: int | None = option(None, "Scale of the adapters; twice the rank if not given.")
+    lora_alpha: int | None = option(
+        None, "LoRA alpha: the update is scaled by alpha / rank; twice the rank if not given."
+    )
     lora_init: str = option("default", "First weights of the adapters: default, pissa or olora.")
-    lora_targets: list[str] = option([], "Modules under the adapters: query, value...; both of these if not given.")
-    rslora: bool = option(False, "Divide the scale by the root of the rank (rsLoRA).")
+    lora_targets: list[str] = option([], "Modules that get an adapter; query and value if not given.")
+    rslora: bool = option(False, "Scale the update by alpha / sqrt(rank) (rank-stabilised LoRA).")
     max_steps: int | None = option(
         None,
         "Optimizer steps at most; 0 grows and measures the student only; four passes over the bitext, 100 to 1000 "
         "steps, if not given.",
     )
     batch_size: int = option(32, "Pairs per device and step.")
-    gradient_accumulation_steps: int = option(1, "Steps whose gradients are added up.")
+    gradient_accumulation_steps: int = option(1, "Batches whose gradients are summed before an optimizer step.")
     learning_rate: float | None = option(
         None,
         "Peak learning rate; linear warm-up over a tenth, then linear decay. If not given 1e-4, 5e-5 for models of "
@@ -173,26 +196,50 @@ class TrainConfig:
     )
     bf16: bool = option(False, "Train in bfloat16 (transport stays in float32).")
     fp16: bool = option(False, "Train in float16 with a loss scale, for GPUs without bfloat16 (T4, V100).")
-    group_by_length: bool = option(True, "Batches of similar length: much less padding.")
+    group_by_length: bool = option(True, "Put sentences of similar length into a batch, which needs much less padding.")
     shared: str | None = option(
         None,
-        "Folder in which several runs keep what they have in common: grown students, vectors of documents.",
+        "Folder where several runs share grown students and document vectors, so that each is made once.",
         path=True,
     )
     teacher_cache: str = option(
         "auto",
-        "Keep the teacher's vectors of the English, in a FOLDER; 'auto': where each sentence is read twice; 'none'.",
+        "Cache the teacher's token vectors of the English in this folder; 'auto': only where sentences are "
+        "read twice; 'none'.",
         path=True,
     )
-    teacher_cache_dtype: str = option("float16", "Of that cache: float16, or int8 for half the size.")
-    measure_start: bool = option(True, "Measure raw, before and ceiling; off where another run has.")
+    teacher_cache_dtype: str = option("float16", "Precision of the cached vectors: float16, or int8 at half the size.")
+    measure_start: bool = option(
+        True,
+        "Measure teacher, untrained student and ceiling before training; switch off where another run has done so.",
+    )
     measure_english: bool = option(False, "Also measure the student on English queries, to see what it forgets.")
-    check_data: bool = option(True, "Have the doctor look at the bitext first; hf-optical doctor looks closer.")
-    watch: bool = option(True, "Look for collapse, empty plans and falling retrieval whenever losses are logged.")
-    on_alarm: str = option("warn", "What an alarm of the watch does: warn or stop.")
+    check_data: bool = option(
+        True, "Check the bitext for common defects before training; hf-optical doctor checks more."
+    )
+    monitor: str = option(
+        "warn",
+        "Check for collapsed vectors, uninformative plans and falling retrieval whenever losses are logged: 'warn', "
+        "'stop' the training, or 'off'.",
+        former={
+            "on_alarm": None,
+            "watch": {
+                "false": "off",
+                "no": "off",
+                "off": "off",
+                "0": "off",
+                "true": "warn",
+                "yes": "warn",
+                "on": "warn",
+                "1": "warn",
+            },
+        },
+    )
     save_steps: int = option(500, "Steps between checkpoints; an interrupted run resumes from the last.")
     logging_steps: int = option(20, "Steps between logged losses.")
-    resume_anyway: bool = option(False, "Go on with an interrupted run although options, data, teacher or code differ.")
+    resume_anyway: bool = option(
+        False, "Resume an interrupted run even where options, data, teacher or package versions have changed."
+    )
     overwrite: bool = option(False, "Replace a finished run in output_dir.")
     keep_checkpoints: bool = option(False, "Keep the checkpoints of a finished run.")
     push_to_hub: str | None = option(None, "Hub id to publish the model under (private); token from the environment.")
@@ -200,22 +247,26 @@ class TrainConfig:
         None, "Hub id of the teacher for the card of push_to_hub, where --teacher is a folder."
     )
     report_to: str = option("none", "Logging integrations: wandb, tensorboard...")
-    seed: int = option(0, "Of everything that is drawn.")
+    seed: int = option(
+        0, "Random seed of data order, sampling and new weights; change it to see how much results vary."
+    )
     plan: bool = option(
         False, "Only estimate time, memory and disk, after three steps; nothing is written into output_dir."
     )
-    on: str | None = option(None, "Machine to plan for: t4, v100, l4, a100, h100; this one if not given.")
+    gpu: str | None = option(
+        None, "Machine to plan for: t4, v100, l4, a100, h100; this one if not given.", former={"on": None}
+    )
     memory_gb: float | None = option(None, "Memory to plan for, in GB of 10^9 bytes; the machine's if not given.")
 
     @property
     def trains_retrieval(self) -> bool:
         """Whether there are questions and passages to train on, besides bitext."""
-        return bool(self.pairs or self.contexts)
+        return bool(self.query_passages or self.context_window)
 
     @property
     def reads_index_of(self) -> str:
         """Who reads the documents: ``teacher`` or ``student``."""
-        return self.index or ("student" if self.trains_retrieval else "teacher")
+        return self.document_encoder or ("student" if self.trains_retrieval else "teacher")
 
     def decisive(self) -> dict[str, Any]:
         """The options that must be the same for an interrupted run to go on."""

@@ -102,18 +102,22 @@ def read_training_data(config: TrainConfig) -> TrainingData:
         data.start_lexicon = read_lexicon(config.start_lexicon, language=data.languages[0])
         data.fingerprints.append(_fingerprint(config.start_lexicon, data.start_lexicon))
     collected: dict[str, list[QueryPassages]] = defaultdict(list)
-    for item in config.pairs:
+    for item in config.query_passages:
         name, equals, path = item.partition("=")
         if not equals:
-            raise InputError(f"found {item!r}", "write NAME=FILE, e.g. mono/eng_Latn=questions.jsonl", field="pairs")
+            raise InputError(
+                f"found {item!r}", "write NAME=FILE, e.g. mono/eng_Latn=questions.jsonl", field="query_passages"
+            )
         collected[_named(name)].append(read_query_passages(path, _named(name)))
         data.fingerprints.append(file_fingerprint(path))
-    if config.contexts:
+    if config.context_window:
         documents = [read_documents(source, code) for code, source in files.items() if Path(source).exists()]
-        made = context_pairs(documents, config.contexts)
+        made = context_pairs(documents, config.context_window)
         if not made:
             raise InputError(
-                "no bitext comes in documents", "add a column 'doc' to it, or set contexts to 0", field="contexts"
+                "no bitext comes in documents",
+                "add a column 'doc' to it, or set context_window to 0",
+                field="context_window",
             )
         for name, pairs in made.items():
             collected[name].append(pairs)

@@ -314,7 +314,7 @@ def watch_for(
     language = data.languages[0]
     # One language at a time goes through an adapter; without adapters all are watched together.
     rows = data.bitext[language] if adapters else data.all_bitext()
-    if not config.watch or not config.max_steps or len(rows) < _FEWEST_WATCHED:
+    if config.monitor == "off" or not config.max_steps or len(rows) < _FEWEST_WATCHED:
         return None
     drawn = rows.shuffle(seed=config.seed).select(range(min(_WATCHED, len(rows))))
     transports = {"ot", "source"} & set(parse_objective(str(config.objective)))
@@ -324,5 +324,5 @@ def watch_for(
         drawn["translation"],
         solver=SOLVERS[config.solver]() if transports else None,
         using=partial(adapters.use, language) if adapters else nullcontext,
-        on_alarm=config.on_alarm,  # type: ignore[arg-type]
+        on_alarm=config.monitor,  # type: ignore[arg-type]
     )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_optical.configuration.parsing import help_text, parse, run
+from hf_optical.configuration.parsing import help_text, option, parse, run
 from hf_optical.errors import InputError
 
 
@@ -229,3 +229,33 @@ def test_run_turns_errors_into_exit_codes(capsys):
 def test_plain_values_come_back(ratio, seed, fp16):
     found = parse(Options, [f"--ratio={ratio}", "--seed", str(seed), "--fp16", str(fp16)])
     assert (found.ratio, found.seed, found.fp16) == (ratio, seed, fp16)
+
+
+@dataclasses.dataclass
+class Renamed:
+    gpu: str | None = option(None, "Machine.", former={"on": None})
+    monitor: str = option("warn", "Alarms.", former={"on_alarm": None, "watch": {"false": "off", "true": "warn"}})
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["--on", "t4"], Renamed(gpu="t4")),
+        (["--on_alarm=stop"], Renamed(monitor="stop")),
+        (["--watch", "False"], Renamed(monitor="off")),
+        (["--gpu", "t4", "--watch=true"], Renamed(gpu="t4")),
+    ],
+)
+def test_former_names_of_options_are_read_with_a_note(argv, expected, capsys):
+    assert parse(Renamed, argv) == expected
+    assert "is now called" in capsys.readouterr().err
+
+
+def test_former_names_in_a_file(tmp_path, capsys):
+    file = tmp_path / "a.yaml"
+    file.write_text("watch: false\non: t4\n".replace("on:", "'on':"))
+    assert parse(Renamed, ["--config", str(file)]) == Renamed(gpu="t4", monitor="off")
+    assert capsys.readouterr().err.count("is now called") == 2
+    file.write_text("watch: false\nmonitor: stop\n")
+    with pytest.raises(InputError, match="twice"):
+        parse(Renamed, ["--config", str(file)])

@@ -49,14 +49,14 @@ WORDS = st.one_of(
 
 def check(config) -> None:
     """What parsed has the types of its fields; what passed the check is in range."""
-    assert isinstance(config.seed, int) and isinstance(config.watch, bool) and isinstance(config.student, str)
-    assert isinstance(config.learning_rate, float) and not math.isnan(config.learning_rate)
+    assert isinstance(config.seed, int) and isinstance(config.measure_start, bool) and isinstance(config.student, str)
+    assert isinstance(config.dropout, float) and not math.isnan(config.dropout)
     assert isinstance(config.bitext, list) and all(isinstance(item, str) for item in config.bitext)
     config.teacher, config.language = config.teacher or "t", config.language or "sw"
     config.bitext, config.eval = config.bitext or ["b"], config.eval or ["e"]
     with contextlib.suppress(InputError):
         config.check()
-        assert config.batch_size > 0 and 0 < config.learning_rate < math.inf and config.max_steps >= 0
+        assert config.batch_size > 0 and 0 < (config.learning_rate or 1) < math.inf and (config.max_steps or 0) >= 0
 
 
 @fuzz(8, content=st.dictionaries(KEYS, VALUES, max_size=4))

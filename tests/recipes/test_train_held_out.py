@@ -109,5 +109,5 @@ def test_options(recipe):
     config = parse(recipe.TrainConfig, ["--teacher", "t", "--language", "sw", "--bitext", "b"])
     config.check()  # no retrieval set is needed
     assert config.share_held_out == 0.05
-    config.contexts = 5
+    config.context_window = 5
     assert config.share_held_out == 0.0

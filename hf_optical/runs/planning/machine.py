@@ -66,7 +66,7 @@ def machine_for(on: str | None, memory_gb: float | None, folder: str | Path) -> 
     if memory_gb is not None and not 0 < memory_gb < float("inf"):
         raise InputError(f"is {memory_gb}", "give a positive number of GB", field="memory_gb")
     if on is not None and on.lower() not in PRESETS:
-        raise InputError(f"no machine {on!r} is known", f"use one of {', '.join(PRESETS)}, or --memory_gb", field="on")
+        raise InputError(f"no machine {on!r} is known", f"use one of {', '.join(PRESETS)}, or --memory_gb", field="gpu")
     machine = PRESETS[on.lower()] if on is not None else _this(folder)
     return machine if memory_gb is None else replace(machine, memory=memory_gb * 1e9)
 

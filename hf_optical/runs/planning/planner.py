@@ -105,7 +105,7 @@ def plan_run(config: TrainConfig, *, clock: Clock = time.perf_counter) -> Plan:
     config.check()
     if PartialState().num_processes > 1:
         raise InputError("a plan is made on one process", "start it with python, without accelerate", field="plan")
-    machine = machine_for(config.on, config.memory_gb, config.output_dir)
+    machine = machine_for(config.gpu, config.memory_gb, config.output_dir)
     # Half precision that this machine has not, or has but slowly, is that of the machine planned for.
     tried = replace(config, fp16=False, bf16=False) if on_cpu() and not machine.here else config
     with tempfile.TemporaryDirectory(prefix="hf_optical-plan-") as scratch:

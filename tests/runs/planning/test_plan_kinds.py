@@ -47,7 +47,7 @@ def test_late_interaction(tmp_path):
 @pytest.mark.parametrize(("late", "said"), [(True, True), (False, False)])
 def test_fewer_negatives_are_told_of_where_the_teacher_makes_the_objective_contrastive(tmp_path, late, said):
     flags = write_hybrid_run(tmp_path, late=late, check_data="false", max_steps="30")
-    words = ["--on", "t4", "--memory_gb", "0.001"]
+    words = ["--gpu", "t4", "--memory_gb", "0.001"]
     found = plan_run(
         parse(TrainConfig, argv({name: flag for name, flag in flags.items() if name != "objective"}, *words))
     )
@@ -57,6 +57,6 @@ def test_fewer_negatives_are_told_of_where_the_teacher_makes_the_objective_contr
 
 @pytest.mark.parametrize("share", ["0", "0.5"])
 def test_retrieval_in_three_kinds_of_batches(tmp_path, share):
-    more = ["--bitext", f"so={tmp_path / 'so.jsonl'}", "--pairs", f"mono/en={tmp_path / 'questions.jsonl'}"]
-    found = plan(tmp_path, *more, "--contexts", "4", "--bitext_share", share, "--teacher_cache", "none")
+    more = ["--bitext", f"so={tmp_path / 'so.jsonl'}", "--query_passages", f"mono/en={tmp_path / 'questions.jsonl'}"]
+    found = plan(tmp_path, *more, "--context_window", "4", "--bitext_share", share, "--teacher_cache", "none")
     assert found.pairs == 80

@@ -54,7 +54,7 @@ def test_the_parts_that_take_time_are_told(workplace):
 
 
 def test_a_plan_for_a_machine_that_is_elsewhere(workplace):
-    config = parse(TrainConfig, argv(workplace, "--plan", "--on", "t4", "--fp16", "--teacher_cache", "none"))
+    config = parse(TrainConfig, argv(workplace, "--plan", "--gpu", "t4", "--fp16", "--teacher_cache", "none"))
     plan = plan_run(config)
     assert plan.machine.name == "T4" and plan.fits
     assert plan.memory["libraries and data"] == CUDA_CONTEXT

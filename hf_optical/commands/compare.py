@@ -30,7 +30,7 @@ from hf_optical.results.measures import MEASURES
 from hf_optical.results.records import Evaluation
 
 TRAINING = ("-m", "hf_optical.train")  # what Python is started with for one run
-_OF_NO_CONSEQUENCE = ("config", "workers", "threads", "jobs")  # results do not depend on how many are at work
+_OF_NO_CONSEQUENCE = ("config", "workers", "threads")  # results do not depend on how many are at work
 
 
 @holding_output
@@ -67,7 +67,7 @@ def main(config: CompareConfig) -> None:
         )
         keep = config.keep_models
         left = [cell for cell in cells if not cell.is_done()]
-        workers = workers_for(config.jobs or config.workers, left)
+        workers = workers_for(config.workers, left)
         threads = threads_for(config.threads)
         if left:
             print(f"{len(left)} runs, {workers} at a time, {threads} thread{'s' * (threads > 1)} each")

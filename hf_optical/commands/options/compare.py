@@ -32,8 +32,11 @@ class CompareConfig:
     sizes: list[Any] = option([], "Sentence pairs for learning curves: 250 1000.")
     curve_arms: list[str] = option([], "Arms run at these sizes; all if not given.")
     plans: int = option(1, "Sentences per language whose transport plan is drawn.")
-    workers: str = option("auto", "Runs at a time: a number, or auto: as many as cores and memory have room for.")
+    workers: int | str = option(
+        "auto",
+        "Runs at a time: a number, or auto, which is as many as cores and memory have room for.",
+        former={"jobs": None},
+    )
     threads: int | None = option(None, "Threads of each run on the CPU; OMP_NUM_THREADS if not given, or one.")
-    jobs: int | None = option(None, "The old name of workers.")
     keep_models: bool = option(False, "Keep the trained models.")
     report_only: bool = option(False, "Run nothing; report what is done.")

@@ -39,8 +39,7 @@ def main(config: SearchConfig) -> None:
     shown: dict[str, str] = {}
     if config.documents:
         shown = _documents(config.documents)
-        added = index.add(list(shown), list(shown.values()), show_progress=True)
-        print(f"{added:,} documents are new or changed; the index has {len(index):,}")
+        print(f"{_indexed(config, index, shown)}; the index has {len(index):,}")
     found = index.query(texts, languages=languages, top_k=max(config.top_k, config.rerank), hybrid=config.hybrid)
     missing = {hit.id for hits in found for hit in hits} - set(shown)
     shown |= {name: text for name, text in index.texts(list(missing)).items() if text is not None}
@@ -56,6 +55,18 @@ def main(config: SearchConfig) -> None:
         print(f"\n{text}")
         for rank, hit in enumerate(hits, start=1):
             print(f"  {rank:2d}  {hit.score:.3f}  {hit.id}  {excerpt(shown[hit.id], 80) if hit.id in shown else ''}")
+
+
+def _indexed(config: SearchConfig, index: DocumentIndex, documents: dict[str, str]) -> str:
+    """Bring the documents into the index; what that changed, in words."""
+    if not config.sync:
+        added = index.add(list(documents), list(documents.values()), show_progress=True)
+        return f"{added:,} documents are new or changed"
+    counts = index.sync(list(documents), list(documents.values()), remove_most=config.remove_most, show_progress=True)
+    return (
+        f"{counts.added:,} documents added, {counts.changed:,} changed, {counts.removed:,} removed, "
+        f"{counts.unchanged:,} as they were"
+    )
 
 
 def _require_texts(found: list[list[Hit]], shown: dict[str, str]) -> None:

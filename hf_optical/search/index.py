@@ -17,7 +17,7 @@ from hf_optical.errors import InputError
 from hf_optical.evaluation.document_cache import fingerprint
 from hf_optical.evaluation.retrieval import own_similarity
 from hf_optical.evaluation.search import Similarity
-from hf_optical.search.hit import Hit
+from hf_optical.search.hit import Hit, SyncCounts
 from hf_optical.search.hybrid import DEPTH, WordSearch, fuse
 from hf_optical.search.queries import QueryEncoders
 
@@ -159,6 +159,48 @@ class DocumentIndex(ABC):
             self._words = None
             self._remove(there)
         return len(there)
+
+    def sync(
+        self, ids: Sequence[str], texts: Sequence[str], *, remove_most: bool = False, show_progress: bool = False
+    ) -> SyncCounts:
+        """Make the index hold these documents and no others: add, change and take out what differs.
+
+        An interrupted call is made again with the same arguments. Documents are taken out last, so that none that stays
+        is missing meanwhile.
+
+        Args:
+            ids: One per document, all different.
+            texts: The documents, all of them.
+            remove_most: Also where more than half of the index would be taken out, which otherwise stops: half of a
+                file, or the file of another index, would empty it.
+            show_progress: Whether to show a bar.
+
+        Returns:
+            The counts.
+
+        Raises:
+            InputError: As :meth:`add`; no documents; most of the index would be taken out. Nothing is changed then.
+        """
+        self._check(ids, texts, texts)
+        wanted = list(map(str, ids))
+        before = self.ids()
+        gone = sorted(set(before) - set(wanted))
+        if not wanted or (2 * len(gone) > len(before) and not remove_most):
+            raise InputError(
+                f"{len(gone):,} of the {len(before):,} documents of the index are not among the {len(wanted):,} given "
+                "and would be taken out",
+                "give all documents; or --sync false (add) only adds them; or --remove_most true (remove_most=True) "
+                "takes them out",
+                field="documents",
+            )
+        new = len(set(wanted) - set(before))
+        stored = self.add(wanted, texts, show_progress=show_progress)
+        removed = self.delete(gone)
+        return SyncCounts(new, stored - new, removed, len(wanted) - stored)
+
+    def ids(self) -> list[str]:
+        """The ids of all documents."""
+        return list(self.texts())
 
     @abstractmethod
     def texts(self, ids: Sequence[str] | None = None) -> dict[str, str | None]:

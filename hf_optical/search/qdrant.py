@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -111,18 +111,32 @@ class QdrantIndex(DocumentIndex):
         """See :meth:`~hf_optical.search.index.DocumentIndex.texts`; None also for what older versions stored."""
         if self._width is None:
             return {}
-        found: dict[str, str | None] = {}
-        fields: dict[str, Any] = {"with_payload": ["id", "text"], "with_vectors": False}
-        with self._errors():
-            if ids is not None:
-                points = self.client.retrieve(self.collection, ids=[point_id(name) for name in ids], **fields)
-                return {point.payload["id"]: point.payload.get("text") for point in points}
-            place: Any = None
-            while True:
-                points, place = self.client.scroll(self.collection, limit=_SCROLLED, offset=place, **fields)
-                found |= {point.payload["id"]: point.payload.get("text") for point in points}
-                if place is None:
-                    return found
+        fields = ["id", "text"]
+        points: Iterable[Any]
+        if ids is None:
+            points = self._scrolled(fields)
+        else:
+            with self._errors():
+                points = self.client.retrieve(
+                    self.collection, ids=[point_id(name) for name in ids], with_payload=fields, with_vectors=False
+                )
+        return {point.payload["id"]: point.payload.get("text") for point in points}
+
+    def ids(self) -> list[str]:
+        """See :meth:`~hf_optical.search.index.DocumentIndex.ids`."""
+        return [point.payload["id"] for point in self._scrolled(["id"])]
+
+    def _scrolled(self, fields: list[str]) -> Iterator[Any]:
+        """All points with some of their fields, without their vectors."""
+        place: Any = None
+        while self._width is not None:
+            with self._errors():
+                points, place = self.client.scroll(
+                    self.collection, limit=_SCROLLED, offset=place, with_payload=fields, with_vectors=False
+                )
+            yield from points
+            if place is None:
+                return
 
     def __len__(self) -> int:
         if self._width is None:

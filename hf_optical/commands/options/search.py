@@ -13,8 +13,10 @@ class SearchConfig:
 
     teacher: str = option(text="Reads the documents, and queries of languages without an encoder.", path=True)
     documents: str | None = option(
-        None, "JSONL, TSV, CSV or Parquet with id and text; what is indexed is skipped.", path=True
+        None, "JSONL, TSV, CSV or Parquet with id and text: all documents; what is indexed is skipped.", path=True
     )
+    sync: bool = option(True, "Take out of the index what is no longer in --documents; false only adds.")
+    remove_most: bool = option(False, "Also where that is more than half of the index.")
     encoders: dict[str, str] = option({}, "Query encoders (with their adapters): swh_Latn=FOLDER ...", path=True)
     query: list[str] = option([], "One query (its words), or none to index only.")
     queries: str | None = option(None, "Table of queries with text, and language where they differ.", path=True)

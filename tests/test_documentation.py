@@ -94,7 +94,7 @@ def arguments_of(words: list[str]) -> tuple[str, list[str]] | None:
 def workplace(tmp_path, monkeypatch):
     """A folder with what the guides suppose that their reader has."""
     monkeypatch.chdir(tmp_path)
-    tiny_models.dense(tmp_path, tiny_models.ENGLISH).save_pretrained(str(tmp_path / "dense"))
+    tiny_models.dense(tmp_path, tiny_models.ENGLISH, positions=128).save_pretrained(str(tmp_path / "dense"))
     tiny_models.late(tmp_path, tiny_models.ENGLISH).save_pretrained(str(tmp_path / "late"))
     shutil.copytree(tmp_path / "dense", tmp_path / "outputs" / "swahili-pair")
     for name, languages in {

@@ -21,7 +21,9 @@ SWAHILI += ["katika", "chini", "karibu", "nyumba", "mti", "mto", "kubwa", "ndogo
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def _transformer(folder: Path, words: Sequence[str], width: int, layers: int, seed: int) -> Transformer:
+def _transformer(
+    folder: Path, words: Sequence[str], width: int, layers: int, seed: int, positions: int = 32
+) -> Transformer:
     vocabulary = {word: index for index, word in enumerate([*SPECIAL, *words])}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()
@@ -34,7 +36,7 @@ def _transformer(folder: Path, words: Sequence[str], width: int, layers: int, se
         cls_token="[CLS]",
         sep_token="[SEP]",
         mask_token="[MASK]",
-        model_max_length=32,
+        model_max_length=positions,
     )
     torch.manual_seed(seed)
     config = BertConfig(
@@ -43,7 +45,7 @@ def _transformer(folder: Path, words: Sequence[str], width: int, layers: int, se
         num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=2 * width,
-        max_position_embeddings=32,
+        max_position_embeddings=positions,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )
@@ -54,10 +56,16 @@ def _transformer(folder: Path, words: Sequence[str], width: int, layers: int, se
 
 
 def dense(
-    folder: Path, words: Sequence[str] = ENGLISH, *, width: int = 16, layers: int = 1, seed: int = 0
+    folder: Path,
+    words: Sequence[str] = ENGLISH,
+    *,
+    width: int = 16,
+    layers: int = 1,
+    seed: int = 0,
+    positions: int = 32,
 ) -> SentenceTransformer:
     """A dense encoder: mean pooling, normalised."""
-    body = _transformer(Path(folder) / f"dense-{width}-{seed}-{len(words)}", words, width, layers, seed)
+    body = _transformer(Path(folder) / f"dense-{width}-{seed}-{len(words)}", words, width, layers, seed, positions)
     return SentenceTransformer(modules=[body, Pooling(width), Normalize()], device="cpu")
 
 

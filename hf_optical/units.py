@@ -1,4 +1,4 @@
-"""Bytes and seconds, counted and for people."""
+"""Bytes and seconds as text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def shown_bytes(count: float) -> str:
-    """Bytes in powers of 1000.
+    """Format bytes in powers of 1000.
 
     Example:
         >>> shown_bytes(1_230_000_000), shown_bytes(45e6), shown_bytes(900)
@@ -36,5 +36,5 @@ def shown_seconds(seconds: float) -> str:
 
 
 def folder_bytes(folder: Path) -> int:
-    """Bytes of all files in a folder and below."""
+    """Sum the bytes of all files in a folder and below."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

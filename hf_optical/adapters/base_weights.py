@@ -1,4 +1,4 @@
-"""The base below the adapters: seen as if there were none, and known by its weights."""
+"""Base weights below the adapters: saved as if there were none, and fingerprinted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import nn
 
 @contextmanager
 def without_adapters(model: Any) -> Iterator[None]:
-    """Put the base's own modules back in their places for a while, so that hosts save the base under its own names.
+    """Unwrap the base's modules for a while, so that hosts save the base under its own parameter names.
 
     Args:
         model: A transformers model with adapters in it. Nothing is copied.
@@ -36,7 +36,7 @@ def without_adapters(model: Any) -> Iterator[None]:
 
 
 def fingerprint(model: nn.Module, inner: Any) -> str:
-    """A hash of all weights of the base: names, types, shapes and values.
+    """Hash all weights of the base: names, types, shapes and values.
 
     Left out is the transformers model's own pooler: sentence-transformers does not use it, and where a checkpoint has
     none (XLM-R) every load draws another.

@@ -1,4 +1,4 @@
-"""Which of peft's options a language adapter may have, and why the others are refused."""
+"""Checked LoRA configurations: options of peft that a language adapter may have, and why others are refused."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _STARTS = "True, 'gaussian', 'orthogonal', 'pissa', 'pissa_niter_4' or 'olora'"
 
 
 def lora_config(**options: Any) -> LoraConfig:
-    """A checked LoRA configuration.
+    """Make a checked LoRA configuration.
 
     Args:
         options: Of :class:`peft.LoraConfig`. Defaults: ``r=16``, ``lora_alpha`` twice ``r``, ``lora_dropout=0``, and
@@ -59,7 +59,7 @@ def lora_config(**options: Any) -> LoraConfig:
 
 
 def check_config(config: Any) -> LoraConfig:
-    """Refuse what cannot be mixed by row, saved and loaded exactly, or leaves the base as it is.
+    """Refuse options that cannot be mixed by row or saved and loaded exactly, or that change the base.
 
     Args:
         config: A ``peft.LoraConfig``, made here or read from a file.
@@ -96,7 +96,7 @@ def check_config(config: Any) -> LoraConfig:
 
 
 def is_mutating(start: bool | str) -> bool:
-    """Whether an ``init_lora_weights`` of peft takes something out of the base's weights (PiSSA, OLoRA).
+    """Return whether an ``init_lora_weights`` of peft changes the base's weights (PiSSA, OLoRA).
 
     Example:
         >>> is_mutating("pissa_niter_4"), is_mutating("olora"), is_mutating("gaussian"), is_mutating(True)

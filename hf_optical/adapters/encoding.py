@@ -1,4 +1,4 @@
-"""The hosts' ``encode`` over texts that each have an adapter of their own: order kept, batches mixed."""
+"""Encode texts that each have an adapter of their own, in mixed batches, order kept."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def encode_languages(
     router: LanguageRouter | None = None,
     **options: Any,
 ) -> Any:
-    """What :meth:`LanguageAdapters.encode` does, with the host's method given."""
+    """Implement :meth:`LanguageAdapters.encode` with the host's method."""
     single = isinstance(texts, str)
     texts = [texts] if isinstance(texts, str) else list(texts)
     names: list[str | None]

@@ -30,7 +30,7 @@ _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 @dataclass(frozen=True)
 class Repository:
-    """A folder with language adapters.
+    """Folder with language adapters.
 
     Attributes:
         folder: Where it lies on this machine.
@@ -44,14 +44,14 @@ class Repository:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Codes of the adapters in it: as the manifest orders them, else by name."""
+        """List the codes of the adapters: in the manifest's order, else by name."""
         known = set(known_codes())
         found = {path.parent.name for path in (self.folder / FOLDER).glob(f"*/{_CONFIG}")} & known
         order = [code for code in self.manifest.get("languages", []) if code in found]
         return (*order, *sorted(found - set(order)))
 
     def file(self, language: str, name: str) -> Path:
-        """A file of one adapter.
+        """Return the path of a file of one adapter.
 
         Raises:
             InputError: It is missing, or lies outside the folder.
@@ -84,7 +84,7 @@ class Repository:
 def open_repository(
     source: str | Path, *, languages: Sequence[str] | None = None, base: bool = False, revision: str | None = None
 ) -> Repository:
-    """A folder, or what is needed of a Hub repository.
+    """Open a folder, or download what is needed of a Hub repository.
 
     Args:
         source: A local folder, or a Hub id.
@@ -110,7 +110,7 @@ def open_repository(
 
 
 def read_adapter(repository: Repository, language: str) -> tuple[Any, dict[str, Tensor]]:
-    """Configuration and weights of one adapter.
+    """Read configuration and weights of one adapter.
 
     Raises:
         InputError: Missing or damaged files, or a configuration that language adapters refuse.
@@ -156,7 +156,7 @@ def write_adapters(adapters: LanguageAdapters, folder: Path, base: dict[str, Any
 
 
 def write_repository(adapters: LanguageAdapters, folder: Path, *, base: str | None, revision: str | None) -> None:
-    """What :meth:`LanguageAdapters.save` does."""
+    """Implement :meth:`LanguageAdapters.save`."""
     from hf_optical.adapters.base_weights import without_adapters
 
     if base is not None:
@@ -176,7 +176,7 @@ def load_all(
     device: str | None = None,
     revision: str | None = None,
 ) -> LanguageAdapters:
-    """A base with all its language adapters, from a folder or a Hub repository.
+    """Load a base with all its language adapters, from a folder or a Hub repository.
 
     Args:
         source: What :meth:`LanguageAdapters.save` wrote.
@@ -214,7 +214,7 @@ def load_all(
 def load_language(
     source: str | Path, language: str, model: BaseModel | None = None, **options: Any
 ) -> LanguageAdapters:
-    """A base with one language's adapter: :func:`load_all` with ``languages=[language]``."""
+    """Load a base with one language's adapter: :func:`load_all` with ``languages=[language]``."""
     return load_all(source, model, languages=[language], **options)
 
 

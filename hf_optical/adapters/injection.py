@@ -1,4 +1,4 @@
-"""Adapters into and out of a transformers model, through peft, without a trace on the base."""
+"""Add and remove adapters of a transformers model through peft, leaving the base unchanged."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def eject(model: Any, name: str) -> None:
 
 
 def saved_state(model: Any, name: str) -> dict[str, Tensor]:
-    """An adapter's weights under the names of the model, without the adapter's own name."""
+    """Return an adapter's weights under the names of the model, without the adapter's own name."""
     return doubled_state(model, name, _state(model, name))
 
 
@@ -99,12 +99,12 @@ def load_state(model: Any, name: str, state: dict[str, Tensor]) -> None:
 
 
 def file_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same under the names that peft's files have, ready for safetensors."""
+    """Return the weights under the names that peft's files have, ready for safetensors."""
     return {_PREFIX + key: value.detach().clone().contiguous().cpu() for key, value in state.items()}
 
 
 def loaded_config(values: dict[str, Any]) -> LoraConfig:
-    """The configuration of a file, checked like one that is given.
+    """Check the configuration read from a file like one that is given.
 
     Raises:
         InputError: It is not a LoRA, or refused.

@@ -68,7 +68,7 @@ class LanguageAdapters:
 
     @classmethod
     def of(cls, model: Any) -> LanguageAdapters | None:
-        """The language adapters of a model, or ``None``."""
+        """Return the language adapters of a model, or ``None``."""
         return getattr(model, "_language_adapters", None)
 
     @property
@@ -83,7 +83,7 @@ class LanguageAdapters:
         return len(self.languages)
 
     def config(self, language: str) -> Any:
-        """The ``peft.LoraConfig`` of an adapter."""
+        """Return the ``peft.LoraConfig`` of an adapter."""
         return self.inner.peft_config[self._present(language)]
 
     def add(self, language: str, config: Any = None, **options: Any) -> str:
@@ -127,11 +127,11 @@ class LanguageAdapters:
 
     @property
     def trainable(self) -> tuple[str, ...]:
-        """The adapters that training moves."""
+        """Adapters that training updates."""
         return self._trainable
 
     def set_trainable(self, languages: Collection[str] | None = None) -> None:
-        """Choose the adapters that training moves, before the trainer is made.
+        """Choose the adapters that training updates, before the trainer is made.
 
         Args:
             languages: All of these and nothing else; every adapter when ``None``.
@@ -144,14 +144,14 @@ class LanguageAdapters:
         self._trainable = tuple(dict.fromkeys(names))
 
     def parameters(self, language: str) -> dict[str, nn.Parameter]:
-        """The parameters of an adapter, by their full names in the transformers model."""
+        """Return the parameters of an adapter, by their full names in the transformers model."""
         name = self._present(language)
         # Names are FLORES codes, which are no part of any other parameter's name.
         return {path: value for path, value in self.inner.named_parameters() if name in path.split(".")}
 
     @contextmanager
     def use(self, language: str | None) -> Iterator[BaseModel]:
-        """The model itself as one language (``with adapters.use("swh_Latn") as model: evaluator(model)``).
+        """Use the model as one language (``with adapters.use("swh_Latn") as model: evaluator(model)``).
 
         Args:
             language: Texts that name no language go through its adapter; ``None`` for the base.
@@ -166,7 +166,7 @@ class LanguageAdapters:
             self.rows.resting = before
 
     def resolve(self, language: str | None, policy: Policy = "base") -> str | None:
-        """The adapter for a language: its own, else as the policy says.
+        """Return the adapter for a language: its own, else as the policy says.
 
         Args:
             language: Any code, or ``None`` for the base.
@@ -205,13 +205,13 @@ class LanguageAdapters:
         return encode_languages(self, self.model.encode, texts, languages, **options)
 
     def encode_query(self, texts: Any, languages: Any, **options: Any) -> Any:
-        """As :meth:`encode`, under the model's query prompt."""
+        """Encode texts as :meth:`encode` does, under the model's query prompt."""
         from hf_optical.adapters.encoding import encode_languages
 
         return encode_languages(self, self.model.encode_query, texts, languages, **options)
 
     def encode_document(self, texts: Any, languages: Any, **options: Any) -> Any:
-        """As :meth:`encode`, under the model's document prompt."""
+        """Encode texts as :meth:`encode` does, under the model's document prompt."""
         from hf_optical.adapters.encoding import encode_languages
 
         return encode_languages(self, self.model.encode_document, texts, languages, **options)

@@ -1,4 +1,4 @@
-"""Which adapter stands in for a language that has none: the same language, or one of the same macro-language.
+"""Fallback adapter for a language that has none: the same language in another script, or its macro-language.
 
 Macro-languages are those of ISO 639-3 (SIL, "Macrolanguage Mappings"), for the languages that FLORES-200 has more than
 one of; the withdrawn ``hbs`` (Serbo-Croatian) is kept.
@@ -26,7 +26,7 @@ MACRO_LANGUAGES: dict[str, tuple[str, ...]] = {
 
 
 def nearest(language: str, available: Collection[str]) -> str | None:
-    """The nearest of the available languages, or ``None`` where none is near.
+    """Return the nearest of the available languages, or ``None`` where none is near.
 
     Args:
         language: A FLORES code.

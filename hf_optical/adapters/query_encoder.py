@@ -1,4 +1,4 @@
-"""A plain encoder with one language's adapter switched on, for whoever reads one language at a time."""
+"""Encoder with one language's adapter switched on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def query_encoder(source: str | Path, adapter: str | None = None, *, required: bool = True) -> Any:
-    """An encoder, with the adapter of a language where it has one.
+    """Load an encoder, with the adapter of a language where it has one.
 
     It is a model of sentence-transformers that reads everything through that adapter, documents too. For several
     languages at a time see :func:`~hf_optical.adapters.files.load_all`.

@@ -1,4 +1,4 @@
-"""How large the adapters are, beside their base."""
+"""Sizes of adapters and of their base."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AdapterSize:
-    """One adapter as it is saved.
+    """Size of one saved adapter.
 
     Attributes:
         language: FLORES code.
@@ -31,7 +31,7 @@ class AdapterSize:
 
 
 def adapter_sizes(adapters: LanguageAdapters) -> list[AdapterSize]:
-    """The size of every adapter, in the order of adding."""
+    """Measure the size of every adapter, in the order of adding."""
     base = base_bytes(adapters)
     rows = []
     for language in adapters.languages:
@@ -51,7 +51,7 @@ def adapter_sizes(adapters: LanguageAdapters) -> list[AdapterSize]:
 
 
 def base_bytes(adapters: LanguageAdapters) -> int:
-    """Bytes of the base's own weights, buffers included."""
+    """Return the bytes of the base's own weights, buffers included."""
     from hf_optical.adapters.base_weights import without_adapters
 
     with without_adapters(adapters.inner):
@@ -59,12 +59,12 @@ def base_bytes(adapters: LanguageAdapters) -> int:
 
 
 def size_rows(adapters: LanguageAdapters) -> list[dict[str, Any]]:
-    """The same for ``results.json``."""
+    """Return the sizes for ``results.json``."""
     return [asdict(row) for row in adapter_sizes(adapters)]
 
 
 def size_table(adapters: LanguageAdapters) -> str:
-    """The same as text, with the base in the last line."""
+    """Format the sizes as text, with the base in the last line."""
     lines = [f"{'adapter':<9} {'method':<12} {'parameters':>12} {'MiB':>9} {'of base':>8}"]
     for row in adapter_sizes(adapters):
         lines.append(

@@ -1,4 +1,4 @@
-"""Which adapter for a text of unknown language: identified text by text, the base where it is unsure."""
+"""Routing of texts of unknown language to adapters, by language identification; the base where it is unsure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Identifier = Callable[[Sequence[str]], list[tuple[str, float]]]
 
 @dataclass(frozen=True)
 class Routing:
-    """What went where.
+    """Result of routing texts.
 
     Attributes:
         languages: The identified language of each text, a FLORES code or ``und``.
@@ -30,7 +30,7 @@ class Routing:
 
     @property
     def abstained(self) -> int:
-        """How many texts went to the base because their language was not sure enough."""
+        """Number of texts that went to the base because their language was not sure enough."""
         return sum(self._unsure(row) for row in range(len(self.languages)))
 
     def report(self) -> list[dict[str, str | int | float]]:
@@ -47,7 +47,7 @@ class Routing:
         ]
 
     def table(self) -> str:
-        """The report as text.
+        """Format the report as text.
 
         Example:
             >>> print(Routing(("swh_Latn", "und"), (0.9, 0.0), ("swh_Latn", None), 0.5).table())
@@ -65,7 +65,7 @@ class Routing:
 
 
 class LanguageRouter:
-    """Sends texts to adapters by their language.
+    """Router of texts to adapters by their language.
 
     Args:
         threshold: Least confidence, from 0 to 1; below it a text goes to the base. The base reads every language

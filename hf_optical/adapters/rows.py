@@ -1,4 +1,4 @@
-"""Each row of a batch through its own adapter, in use and in training.
+"""Per-row adapters: each row of a batch goes through its own adapter, in use and in training.
 
 peft can mix adapters by row (``adapter_names``), but not through sentence-transformers, and it refuses in training mode
 at the door of ``PeftModel``. The layers below do it in both modes. So the features of a batch carry, beside
@@ -28,7 +28,7 @@ BASE = "__base__"
 
 
 def row_numbers(names: Sequence[str | None]) -> Tensor:
-    """Numbers of adapters, one per row, as the features carry them.
+    """Return numbers of adapters, one per row, as the features carry them.
 
     A tensor, not names: hosts move, slice and gather tensors (mini-batches of cached losses, several devices).
 
@@ -47,7 +47,7 @@ def _row_names(numbers: Tensor) -> list[str]:
 
 
 class RowAdapters:
-    """The hooks of one model. One forward pass at a time; not to be shared by threads.
+    """Hooks of one model. One forward pass at a time; not to be shared by threads.
 
     Args:
         module: The sentence-transformers ``Transformer`` module; its forward takes the dict of features.
@@ -64,7 +64,7 @@ class RowAdapters:
         module.register_forward_hook(self._leave, always_call=True)
 
     def refresh(self) -> None:
-        """Hook the adapter layers that came in with a new adapter, and let no adapter be active by itself."""
+        """Hook the layers of a new adapter, and leave no adapter active by itself."""
         hooked = {id(layer) for layer, _ in self._hooked}
         for layer in self.model.modules():
             if isinstance(layer, (LoraLayer, AuxiliaryTrainingWrapper)):
@@ -75,7 +75,7 @@ class RowAdapters:
 
     @contextmanager
     def using(self, names: list[str] | None) -> Iterator[None]:
-        """Adapters of the rows for what runs inside."""
+        """Set the adapters of the rows for the forward passes inside the block."""
         before, self.names = self.names, names
         try:
             yield

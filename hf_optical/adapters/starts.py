@@ -1,4 +1,4 @@
-r"""PiSSA and OLoRA without touching the base.
+r"""PiSSA and OLoRA initialisation that leaves the base's weights as they are.
 
 Both start a LoRA from the base's own principal parts: :math:`W \to (W - s B_0 A_0) + s B A` with :math:`A = A_0`,
 :math:`B = B_0` at first (Meng et al., 2024, arXiv:2404.02948; Buyukakyuz, 2024, arXiv:2406.01775). peft takes
@@ -84,7 +84,7 @@ def doubled(layer: Any, name: str) -> tuple[Tensor, Tensor]:
 
 
 def doubled_state(model: nn.Module, name: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state of an adapter with its start written out, as a plain LoRA of twice the rank."""
+    """Return the state of an adapter as a plain LoRA of twice the rank, its start written out."""
     state = dict(state)
     for path, layer in _started(model, name):
         down, up = doubled(layer, name)
@@ -93,7 +93,7 @@ def doubled_state(model: nn.Module, name: str, state: dict[str, Tensor]) -> dict
 
 
 def split_state(model: nn.Module, name: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of :func:`doubled_state`: puts the starts into the model, and returns the state of rank r."""
+    """Invert :func:`doubled_state`: put the starts into the model, and return the state of rank r."""
     state = dict(state)
     for path, layer in _started(model, name):
         rank = layer.lora_A[name].weight.shape[0]
@@ -110,7 +110,7 @@ def split_state(model: nn.Module, name: str, state: dict[str, Tensor]) -> dict[s
 
 
 def doubled_config(config: LoraConfig) -> LoraConfig:
-    """The configuration of that plain LoRA: twice the rank, the same scaling."""
+    """Return the configuration of that plain LoRA: twice the rank, the same scaling."""
     config = deepcopy(config)
     config.r *= 2
     # The scaling is alpha / r, or alpha / sqrt(r) with use_rslora.
@@ -122,12 +122,12 @@ def doubled_config(config: LoraConfig) -> LoraConfig:
 
 
 def has_start(model: nn.Module, name: str) -> bool:
-    """Whether the adapter was started from the base's weights."""
+    """Return whether the adapter was started from the base's weights."""
     return bool(_started(model, name))
 
 
 def forget_start(model: nn.Module, name: str) -> None:
-    """Take the buffers of a removed adapter away."""
+    """Remove the buffers of a removed adapter."""
     for _, layer in _started(model, name):
         for part in ("A", "B"):
             delattr(layer, _buffer(part, name))

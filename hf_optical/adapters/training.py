@@ -1,4 +1,4 @@
-"""Which adapter a training row goes through, what a checkpoint holds, and evaluators as one language."""
+"""Language adapters in training: the adapter of each row, checkpoints, evaluators."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LANGUAGE_COLUMN = "language"
 
 
 class RowLanguages:
-    """The adapter of a training row: of its column ``language``, else of its data set's name.
+    """Adapter of a training row: by its column ``language``, else by its data set's name.
 
     Args:
         languages: The adapters that are trained.
@@ -61,7 +61,7 @@ class RowLanguages:
         return language
 
     def check(self, data: Any) -> None:
-        """The same for whole data sets, before training; streams are checked as they come."""
+        """Check whole data sets before training; streams are checked as they come."""
         sets = data.items() if isinstance(data, Mapping) else [(None, data)]
         for name, rows in sets:
             if rows is None or isinstance(rows, str):
@@ -74,7 +74,7 @@ class RowLanguages:
 
 
 def language_of(name: str | None) -> str | None:
-    """The one language besides English that the name of a training set has, or ``None``.
+    """Return the one language besides English in the name of a training set, or ``None``.
 
     Example:
         >>> language_of("bitext/eng_Latn-swh_Latn"), language_of("mono/som_Latn"), language_of("bitext/mixed")
@@ -96,14 +96,14 @@ def _normal(code: str) -> str:
 
 
 def save_checkpoint(adapters: LanguageAdapters, folder: str | Path) -> None:
-    """All adapters into a checkpoint; the base, which does not move, is left out and known by its hash."""
+    """Save all adapters into a checkpoint; the base does not change and is recorded by its hash."""
     from hf_optical.adapters.files import write_adapters
 
     write_adapters(adapters, Path(folder), {})
 
 
 def load_checkpoint(adapters: LanguageAdapters, folder: str | Path) -> None:
-    """Put a checkpoint's weights back, exactly.
+    """Restore a checkpoint's weights exactly.
 
     Raises:
         InputError: It holds other languages, other shapes, or belongs to a base with other weights.
@@ -124,7 +124,7 @@ def load_checkpoint(adapters: LanguageAdapters, folder: str | Path) -> None:
 
 
 class LanguageEvaluator(BaseEvaluator):
-    """An evaluator that sees the model as one language, in and after training.
+    """Evaluator that uses the model as one language, in and after training.
 
     Args:
         evaluator: Any evaluator of the host.

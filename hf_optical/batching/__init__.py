@@ -1,4 +1,4 @@
-"""Which rows make a batch: batches of similar length, and the hybrid policy."""
+"""Batches: rows of similar length, the hybrid policy, and the collator."""
 
 from __future__ import annotations
 

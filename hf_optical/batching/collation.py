@@ -1,4 +1,4 @@
-"""Which tokenizer reads which column: the English is the teacher's, the translation the student's."""
+"""Collator of bitext: the teacher's tokenizer for the English, the student's for the translation."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _TOKENIZER_PARTS = ("normalizer", "pre_tokenizer", "post_processor", "model", "a
 
 
 def same_tokenization(student: BaseModel, teacher: Teacher) -> bool:
-    """Whether both models turn a text into the same token ids (vocabulary, rules and query prompt)."""
+    """Return whether two models turn a text into the same token ids (vocabulary, rules, query prompt)."""
     if query_prompt(student) != query_prompt(teacher):
         return False
     return student.tokenizer is teacher.tokenizer or tokenizer_parts(student) == tokenizer_parts(teacher)
 
 
 def tokenizer_parts(model: Teacher) -> dict[str, Any]:
-    """What decides how a model's tokenizer turns a text into token ids: vocabulary and rules, ready for JSON."""
+    """Return the parts that decide how a tokenizer reads a text (vocabulary, rules), ready for JSON."""
     backend = getattr(model.tokenizer, "backend_tokenizer", None)
     if backend is None:  # a slow tokenizer: the vocabulary is all that can be compared
         return {"class": type(model.tokenizer).__name__, "vocab": model.tokenizer.get_vocab()}
@@ -65,7 +65,7 @@ class OTDistillationDataCollator(BaseDataCollator):
     def for_models(
         cls, student: BaseModel, teacher: Teacher | None, *, mirror: bool = False, **options: Any
     ) -> OTDistillationDataCollator:
-        """A collator for this student and teacher, with the prompts under which they read queries.
+        """Make a collator for a student and its teacher, with the prompts under which they read queries.
 
         Args:
             student: Reads the translation.
@@ -141,7 +141,7 @@ class OTDistillationDataCollator(BaseDataCollator):
         return self._tokenize("source", texts, self.teacher_preprocess_fn, prompt)
 
     def source_prompt(self, name: str | None) -> str | None:
-        """The prompt under which the teacher reads the English of a data set."""
+        """Return the prompt under which the teacher reads the English of a data set."""
         return self._prompt("source", {} if name is None else {"dataset_name": name})
 
     def _prompt(self, column: str, batch: dict[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""Which rows may not share a batch: those with an equal text or an equal underlying id."""
+"""Conflicts between rows of a batch: an equal text or an equal underlying id."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class ConflictIndex:
-    """The shared keys of every row; rows with a key in common are in conflict.
+    """Index of shared keys; rows with a key in common are in conflict.
 
     Only keys held by two rows or more are kept, so that a corpus with few repeats costs four or
     eight bytes a row, and most rows need no look-up at all.

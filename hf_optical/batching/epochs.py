@@ -1,4 +1,4 @@
-"""What a batch sampler must know of the run around it: the epoch and the number of processes."""
+"""Epoch and number of processes, as batch samplers need them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 
 class EpochRelay:
-    """A dataset's ``set_epoch`` that hands the epoch on to the samplers drawing from it.
+    """Replacement of a data set's ``set_epoch`` that passes the epoch on to its samplers.
 
     accelerate wraps a batch sampler once for several processes and once more to resume in
     mid-epoch. Its ``set_epoch`` does not reach through both, so the resumed epoch would be drawn
@@ -51,16 +51,16 @@ class EpochRelay:
 
 
 def world_size() -> int:
-    """Number of processes that train together, 1 outside `torch.distributed`."""
+    """Return the number of processes that train together, 1 outside `torch.distributed`."""
     distributed = torch.distributed
     return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
 
 
 def epoch_rng(seed: int | None, epoch: int) -> np.random.Generator:
-    """Random numbers that depend on the seed and the epoch alone, so that every process draws the same."""
+    """Make a generator that depends on the seed and the epoch alone, so that every process draws the same."""
     return np.random.default_rng([(seed or 0) % 2**32, epoch])
 
 
 def shuffled(rng: np.random.Generator, rows: int) -> np.ndarray:
-    """A random order of ``range(rows)``, in int32 where that is enough."""
+    """Draw a random order of ``range(rows)``, in int32 where that is enough."""
     return rng.permutation(np.arange(rows, dtype=np.int32 if rows <= np.iinfo(np.int32).max else np.int64))

@@ -1,4 +1,4 @@
-"""Hybrid batches: monolingual, cross-lingual and bitext, in the shares of a policy."""
+"""Batch sampler of the hybrid policy: monolingual, cross-lingual and bitext batches."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Source:
 
 
 class HybridBatchSampler(MultiDatasetDefaultBatchSampler):
-    """Draws the kind of each batch, its language or pairs, and its rows, by a `HybridPolicy`.
+    """Sampler that draws the kind of each batch, its language or pair, and its rows, by a `HybridPolicy`.
 
     Rules that hold for every batch: no two rows share an underlying id (nor, by default, a text); a
     monolingual batch is of one language and a bitext batch of one pair; a cross-lingual batch mixes the
@@ -117,7 +117,7 @@ class HybridBatchSampler(MultiDatasetDefaultBatchSampler):
 
     @classmethod
     def with_policy(cls, **options: Any) -> HybridPolicy:
-        """The one argument of a stock trainer: ``multi_dataset_batch_sampler=HybridBatchSampler.with_policy(...)``.
+        """Make the argument ``multi_dataset_batch_sampler=`` of a stock trainer.
 
         Args:
             options: The options of `HybridPolicy`.
@@ -148,7 +148,7 @@ class HybridBatchSampler(MultiDatasetDefaultBatchSampler):
                 logger.info("Epoch %d, realised: %s", epoch, self.realised(epoch))
 
     def realised(self, epoch: int | None = None) -> dict[str, Any]:
-        """What was drawn so far, over all processes.
+        """Count the batches drawn so far, over all processes, by kind and data set.
 
         The host reads a batch or two ahead, and an epoch that is resumed counts from its start. Epochs
         before a resumed one are not included.

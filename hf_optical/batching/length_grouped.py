@@ -1,4 +1,4 @@
-"""Batches of texts of similar length, so that little is padded."""
+"""Batch sampler of texts of similar length, which need little padding."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class LengthGroupedBatchSampler(DefaultBatchSampler):
-    """Draws every row once per epoch, in batches of similar length, without two equal texts in a batch.
+    """Sampler that draws every row once per epoch, by similar length, without two equal texts in a batch.
 
     The rows are shuffled and cut into stretches of ``mega_batches`` batches; each stretch is sorted
     by length and cut into batches; the batches are shuffled. The order depends on the seed and the
@@ -94,7 +94,7 @@ class LengthGroupedBatchSampler(DefaultBatchSampler):
 
     @classmethod
     def with_options(cls, **options: Any) -> Callable[..., LengthGroupedBatchSampler]:
-        """The sampler with other options than its defaults, to be given as ``batch_sampler=``.
+        """Make the argument ``batch_sampler=`` with other options than the defaults.
 
         Args:
             options: ``length_column``, ``length_of``, ``mega_batches``, ``no_duplicates``.

@@ -1,4 +1,4 @@
-"""The hybrid policy: which kind of batch, and which language, how often."""
+"""Hybrid policy: probabilities of each kind of batch and of each language."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NAME = re.compile(r"(?P<kind>mono|cross|bitext)/(?P<first>\w+)(?:-(?P<second>\w
 
 @dataclass(frozen=True)
 class HybridPolicy:
-    """What `HybridBatchSampler` does; an instance is given to the trainer as ``multi_dataset_batch_sampler=``.
+    """Options of a `HybridBatchSampler`; given to the trainer as ``multi_dataset_batch_sampler=``.
 
     A batch is bitext with probability ``bitext_share``; any other batch is monolingual with
     probability ``alpha`` and cross-lingual otherwise.
@@ -93,7 +93,7 @@ class HybridPolicy:
         return HybridBatchSampler(dataset, batch_samplers, generator, seed, policy=self)
 
     def shares(self) -> np.ndarray:
-        """Probabilities of a monolingual, a cross-lingual and a bitext batch, shape ``(3,)``."""
+        """Return the probabilities of a monolingual, a cross-lingual and a bitext batch, shape ``(3,)``."""
         rest = 1 - self.bitext_share
         return np.array([rest * self.alpha, rest * (1 - self.alpha), self.bitext_share])
 
@@ -117,7 +117,7 @@ class HybridPolicy:
                 )
 
     def weights(self, rows: Sequence[int]) -> np.ndarray:
-        """Probabilities of the languages of one kind.
+        """Return the probabilities of the languages of one kind.
 
         Args:
             rows: Number of rows of each language or pair.
@@ -140,7 +140,7 @@ class HybridPolicy:
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """Kind and language (or pair) in the name of a dataset.
+    """Split the name of a data set into kind and language (or pair).
 
     Args:
         name: ``mono/LANGUAGE``, ``cross/LANGUAGE-LANGUAGE`` or ``bitext/LANGUAGE-LANGUAGE``.

@@ -58,7 +58,7 @@ class _Batches:
         self.twice: set[int] = set()  # rows drawn a second time, which no key tells from themselves
 
     def conflicting_places(self) -> list[int]:
-        """Places whose row repeats a key of its batch; the first row with a key keeps it."""
+        """List places whose row repeats a key of its batch; the first row with a key keeps it."""
         for place in np.flatnonzero(self.conflicts.involved()[self.order]).tolist():
             used = self.used.setdefault(place // self.size, set())
             keys = self.keys(place)

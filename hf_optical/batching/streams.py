@@ -1,4 +1,4 @@
-"""Rows of one dataset, drawn without replacement and reshuffled when exhausted."""
+"""Stream of the rows of one data set, without replacement, reshuffled when exhausted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LOOK_BACK = 256
 
 
 class Batch:
-    """A batch in the making: its rows, and the keys that they hold."""
+    """Batch under construction: its rows, and the keys that they hold."""
 
     def __init__(self, conflicts: ConflictIndex) -> None:
         self.rows: list[int] = []
@@ -20,7 +20,7 @@ class Batch:
         self._conflicts = conflicts
 
     def admits(self, row: int) -> bool:
-        """Whether ``row`` is in no conflict with the rows of the batch."""
+        """Return whether ``row`` is in no conflict with the rows of the batch."""
         return row not in self._present and self._keys.isdisjoint(self._conflicts.keys(row))
 
     def add(self, row: int) -> None:
@@ -31,7 +31,7 @@ class Batch:
 
 
 class RowStream:
-    """An endless supply of the rows of one dataset.
+    """Endless stream of the rows of one data set.
 
     A row that a batch does not admit is put off and offered again to the next ones, first, until the
     rows are next reshuffled.
@@ -57,7 +57,7 @@ class RowStream:
         self._put_off: list[int] = []
 
     def take(self, batch: Batch) -> int | None:
-        """The next row that ``batch`` admits, or None if the dataset holds no such row."""
+        """Return the next row that ``batch`` admits, or ``None`` if the data set has no such row."""
         for place, row in enumerate(self._put_off[:_LOOK_BACK]):
             if batch.admits(row):
                 del self._put_off[place]
@@ -72,7 +72,7 @@ class RowStream:
         return int(self._order[found]) + self._first
 
     def reset(self) -> None:
-        """Begin a new order, whatever is left of the present one."""
+        """Start a new order, whatever is left of the present one."""
         self._order, self._next, self._put_off = shuffled(self._rng, self._rows), 0, []
 
     def _reshuffle(self, batch: Batch) -> int | None:

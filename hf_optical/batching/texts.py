@@ -19,7 +19,7 @@ _ID_MARK = np.uint64(0x9E3779B97F4A7C15)
 
 
 def text_columns(dataset: Any, labels: Sequence[str] | None = None) -> list[str]:
-    """Names of the columns that the collator would tokenise.
+    """List the columns that the collator tokenises.
 
     Args:
         dataset: A `datasets.Dataset`, whatever its format or transform.
@@ -53,7 +53,7 @@ def text_columns(dataset: Any, labels: Sequence[str] | None = None) -> list[str]
 def text_lengths(
     dataset: Any, columns: Sequence[str], length_of: Callable[[list[str]], Sequence[int]] | None = None
 ) -> np.ndarray:
-    """Length of the longest text of each row.
+    """Return the length of the longest text of each row.
 
     Args:
         dataset: A `datasets.Dataset` of ``n`` rows, whatever its format or transform.
@@ -85,7 +85,7 @@ def text_lengths(
 
 
 def text_hashes(dataset: Any, columns: Sequence[str]) -> np.ndarray:
-    """A 64-bit hash of every text, the same for equal texts in any column, dataset or process.
+    """Hash every text to 64 bits, the same for equal texts in any column, data set or process.
 
     Args:
         dataset: A `datasets.Dataset` of ``n`` rows, whatever its format or transform.
@@ -127,7 +127,7 @@ def _tables(dataset: Any, columns: Sequence[str]) -> Iterator[tuple[int, pa.Tabl
 
 
 def id_hashes(ids: Sequence[Any] | np.ndarray) -> np.ndarray:
-    """A 64-bit hash of every id, equal for equal ids in any dataset and never taken for that of a text.
+    """Hash every id to 64 bits, equal for equal ids in any data set and never equal to the hash of a text.
 
     Args:
         ids: ``n`` ids, all integers or all strings. The integer 7 and the string "7" differ.

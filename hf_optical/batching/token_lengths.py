@@ -1,4 +1,4 @@
-"""How many tokens a model reads of a text: what a batch of similar length should be similar in."""
+"""Token counts of texts, by which batches of similar length are made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _BATCH = 1_000  # texts per call of the tokenizer
 
 
 class TokenLengths:
-    """Numbers of tokens of texts, special tokens included.
+    """Counter of a text's tokens, special tokens included.
 
     Args:
         model: The encoder whose tokenizer counts.

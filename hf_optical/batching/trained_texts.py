@@ -15,7 +15,7 @@ _ROWS_PER_READ = 1_000
 
 
 def trained_texts(data: Any, *, english: bool) -> Iterator[str]:
-    """Every text that the student reads, in no order to rely on.
+    """Return every text that the student reads in training, in no particular order.
 
     Args:
         data: A `datasets.Dataset` of bitext, or a dict of data sets whose keys say their kinds.

@@ -1,1 +1,1 @@
-"""What ``hf-optical COMMAND`` runs: one module a command, and the embedded default."""
+"""Commands of ``hf-optical``, one module each, and the embedded default."""

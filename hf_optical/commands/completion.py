@@ -25,7 +25,7 @@ def main(config: CompletionConfig) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """All commands and their flags, as argparse describes them: what shtab reads."""
+    """Build an argparse parser of all commands and flags, from which shtab makes shell completion."""
     whole = argparse.ArgumentParser("hf-optical")
     whole.add_argument("--version", action="store_true", help="say which version this is")
     commands = whole.add_subparsers(dest="command")

@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 
 def overview() -> str:
-    """What ``hf-optical --help`` prints.
+    """Return the text of ``hf-optical --help``.
 
     Example:
         >>> print(overview().splitlines()[0])

@@ -42,7 +42,7 @@ class Item:
 
 @dataclass
 class Collected:
-    """All that a comparison has found so far.
+    """Results of a comparison so far.
 
     Attributes:
         items: One for each set and language.

@@ -89,7 +89,7 @@ def fit_learning_curve(scores: Mapping[int, np.ndarray], *, resamples: int = 100
 
 
 def doubling_sentence(curve: LearningCurve, method: str, language: str, metric: str) -> str:
-    """What a user wants to know of a curve, in words.
+    """Describe in a sentence what more pairs would bring.
 
     Example:
         >>> curve = LearningCurve((250, 1000), (0.5, 0.6), "logarithm", 0.1, 0.05, 0.0, 0.05, (0.03, 0.07))

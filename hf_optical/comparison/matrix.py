@@ -83,12 +83,12 @@ class Cell:
         return bool(begun == json.loads(json.dumps(plain(self.fingerprint()))))  # as it was written: portable paths
 
     def fingerprint(self) -> dict[str, Any]:
-        """What must be the same for a finished run to count; not whether it measured where it started."""
+        """Hash the options that decide a run's result; whether the start is measured is not one of them."""
         options = {name: value for name, value in self.options.items() if name not in _OF_NO_CONSEQUENCE}
         return {"arm": self.arm, "language": self.language, "seed": self.seed, "options": options}
 
     def student(self) -> tuple[str, ...]:
-        """What decides the student that the run starts from: runs that agree in it start from the same one."""
+        """Options that decide the untrained student: runs in which they agree start from the same one."""
         options = [str(self.options.get(name)) for name in _OF_THE_STUDENT]
         reads_english = any(term in str(self.options.get("objective")) for term in ("source", "self_nce"))
         return (self.language, *options, "reads English too" if reads_english else "None")
@@ -105,7 +105,7 @@ def cells_of(
     pairs: Mapping[str, int] | None = None,
     curve_arms: Sequence[str] = (),
 ) -> list[Cell]:
-    """All runs, seeds outermost, so that an early stop leaves whole comparisons behind.
+    """List all runs, seeds in the outer loop, so that an early stop leaves whole comparisons behind.
 
     Args:
         output_dir: Folder of the comparison.

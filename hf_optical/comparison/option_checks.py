@@ -1,4 +1,4 @@
-"""What a comparison asks of the training recipe, checked before anything runs."""
+"""Checks of the training options in a comparison's YAML, before anything runs."""
 
 from __future__ import annotations
 

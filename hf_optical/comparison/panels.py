@@ -16,7 +16,7 @@ from hf_optical.results.table_rows import CEILING
 
 
 def english_rows(found: Collected) -> list[dict[str, Any]]:
-    """What each trained student makes of the English queries, against the teacher's ceiling.
+    """Compare each trained student on English queries with the teacher.
 
     Returns:
         For each set, language and arm: ``mean``, the teacher's ``ceiling``, ``difference`` with its ``interval``, and
@@ -48,7 +48,7 @@ def english_rows(found: Collected) -> list[dict[str, Any]]:
 
 
 def english_table(found: Sequence[Mapping[str, Any]], metric: str) -> Table | None:
-    """What :func:`english_rows` found, as a table; none where no run measured it."""
+    """Format the rows of :func:`english_rows` as a table; ``None`` where no run measured English."""
     rows = [
         [
             f"{row['arm']}, {row_name(row['language'])}, {row['set']}",

@@ -1,4 +1,4 @@
-"""What needs no training, computed once per language: the teacher on the raw query, BM25, translate-test, ceiling."""
+"""References that need no training, once per language: teacher on the raw query, BM25, translate-test, ceiling."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from hf_optical.results.pages import render_page
 
 @dataclass
 class Report:
-    """What the report says; made by :func:`build_report`, written by :func:`write_report`."""
+    """Content of a comparison's report; made by :func:`build_report`, written by :func:`write_report`."""
 
     title: str
     settings: Mapping[str, Any]
@@ -60,7 +60,7 @@ class Report:
 
     @property
     def figures(self) -> list[Figure]:
-        """All of them."""
+        """All figures of the report."""
         return [*self.forest, *self.curves, *self.bars, *self.plans]
 
 

@@ -1,4 +1,4 @@
-"""What a comparison's results say: means, spread over seeds, intervals, and paired tests between all systems."""
+"""Summary of a comparison: means, spread over seeds, intervals, paired tests between all systems."""
 
 from __future__ import annotations
 

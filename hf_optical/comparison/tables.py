@@ -51,7 +51,7 @@ class Table:
 def score_tables(
     entries: Sequence[Mapping[str, Any]], baseline: str, metric: str, starts: Mapping[str, str]
 ) -> list[Table]:
-    """For each set, systems by languages: mean ± standard deviation over seeds, and marks."""
+    """Build one table per set: systems by languages, mean ± standard deviation over seeds, with marks of tests."""
     tables = []
     for name in dict.fromkeys(entry["set"] for entry in entries):
         columns = [entry for entry in entries if entry["set"] == name]

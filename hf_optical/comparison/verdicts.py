@@ -1,4 +1,4 @@
-"""What a comparison found, in plain words: what won, by how much, how sure; and what did not."""
+"""Sentences on a comparison: which system is ahead, by how much, how certain it is, and what showed no difference."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _p_equals(p: float) -> str:
 
 
 def main_entries(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """For each set the entry over its languages, or that of its only language."""
+    """Select for each set the entry over all its languages, or that of its only language."""
     sets = list(dict.fromkeys(entry["set"] for entry in entries))
     return [next(entry for entry in reversed(entries) if entry["set"] == name) for name in sets]
 
@@ -91,7 +91,7 @@ def main_entries(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]
 def sentences(
     entries: Sequence[Mapping[str, Any]], baseline: str, metric: str, starts: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """What was found, set by set.
+    """Write the findings of a comparison, set by set.
 
     Args:
         entries: From :func:`~hf_optical.comparison.summary.summarise`.

@@ -1,4 +1,4 @@
-"""How many runs at a time a machine has room for, and how many threads each may have."""
+"""Number of runs that fit on a machine at a time, and threads for each."""
 
 from __future__ import annotations
 

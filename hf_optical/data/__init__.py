@@ -1,4 +1,4 @@
-"""What people bring: bitext, lexicons and retrieval sets; read, checked, named."""
+"""Readers of bitext, lexicons and retrieval sets, with checks that name file, row and field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a column holds, by a sample of its cells: text, codes, numbers, other values, or nothing."""
+"""Kind of content of a column, from a sample of its cells: text, codes, numbers, other values, or nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CODE = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z0-9_.:/#@+=-]+|https?://\S+")
 
 
 def content_of(cells: Sequence[Any]) -> Content:
-    """What most of the cells are.
+    """Return the kind of content that most cells have.
 
     Args:
         cells: The cells of one column, null where a row has none.
@@ -49,7 +49,7 @@ def content_of(cells: Sequence[Any]) -> Content:
 
 
 def contents(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Content, str]]:
-    """What every column holds, and one of its cells as an example.
+    """Return the kind of content of every column, with an example cell.
 
     Example:
         >>> contents(["id", "en"], [{"id": "a-1", "en": "the goat"}])

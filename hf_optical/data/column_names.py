@@ -1,4 +1,4 @@
-"""What the name of a column says: a language, a side of the pair, or something about the row."""
+"""Meaning of a column's name: a language, a side of the pair, or information about the row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which column of a table holds English, and which the other language: decided once, by names and by content.
+"""Choice of the English column and the column of the other language, by names and by content.
 
 An explicit name always wins. Otherwise columns named after a language are preferred over generic names, because the
 name ``source`` means "English" in some files and "the corpus this row is from" in others: where ``en`` and ``xx``
@@ -56,7 +56,7 @@ class Columns:
     left: tuple[str, ...] = field(default=(), compare=False)
 
     def said(self) -> str:
-        """What was taken and what was left, for the terminal.
+        """Describe for the terminal which columns were used and which were not.
 
         Example:
             >>> Columns("en", "xx", True, ("'id' (codes)",)).said()

@@ -1,4 +1,4 @@
-"""What exactly was read: rows and hashes of files, for ``results.json``."""
+"""Rows and hashes of the files that were read, for ``results.json``."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Split:
 
 
 def held_out_size(pairs: int, share: float = SHARE) -> int:
-    """How many of so many pairs are held out: the share, at least 50 and at most 500, but never more than a fifth.
+    """Return how many pairs are held out: the share, at least 50, at most 500, never more than a fifth.
 
     Args:
         pairs: Of the bitext.

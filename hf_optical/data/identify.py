@@ -1,4 +1,4 @@
-"""Which language is a text in? FLORES codes with a confidence, offline, behind the extra ``routing``.
+"""Offline language identification: FLORES codes with a confidence (extra ``routing``).
 
 The identifier is py3langid (BSD-3; Lui and Baldwin, 2012, "langid.py: An Off-the-shelf Language Identification Tool",
 ACL demo; model retrained on 139 languages, 4.6 MB, in the package). It is a naive Bayes classifier over byte n-grams.

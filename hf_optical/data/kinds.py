@@ -1,4 +1,4 @@
-"""What the name of a training set says of it: ``bitext/eng_Latn-swh_Latn`` is bitext, with these columns."""
+"""Kinds of training sets by name: ``bitext/eng_Latn-swh_Latn`` is bitext, with these columns."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class BadRow:
 
 @dataclass
 class PairReport:
-    """What reading a table of pairs found. Reading several files into one report adds up.
+    """Report on reading a table of pairs; reading several files into one report adds up.
 
     Attributes:
         kept: Pairs that were read.
@@ -61,7 +61,7 @@ class PairReport:
 
     @property
     def skipped(self) -> int:
-        """How many rows were left out."""
+        """Number of rows that were skipped."""
         return len(self.bad_rows)
 
     def counts(self) -> Counter[str]:

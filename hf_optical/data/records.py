@@ -1,4 +1,4 @@
-"""What readers of tables hand on: columns and numbered rows, or the fault that was found in a row."""
+"""Records that the table readers pass on: columns and numbered rows, or the fault found in a row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Fault", "Numbered", "Records", "Row"]
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with one row: the problem, and the field it was found in (None: the row as a whole)."""
+    """Fault of one row: the problem, and its field (``None``: the row as a whole)."""
 
     problem: str
     field: str | None = None

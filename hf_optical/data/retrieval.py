@@ -80,7 +80,7 @@ class _Problems:
 
 
 def retrieval_languages(folder: str | Path) -> dict[str, tuple[str, ...]]:
-    """Which languages a folder offers.
+    """List the languages of queries and documents in a folder.
 
     Args:
         folder: A retrieval set: a folder, or a name, MTEB task or Hub id.
@@ -169,7 +169,7 @@ def read_retrieval_set(
 
 
 def titles_said(titled: int, read: bool) -> dict[str, Any]:
-    """What ``results.json`` says of the titles of a set, so that two scores of one set can be told apart.
+    """Describe for ``results.json`` how titles were used, so that two scores of one set can be told apart.
 
     Example:
         >>> titles_said(0, False), titles_said(8, True)

@@ -1,4 +1,4 @@
-"""Which files of a folder are the parts of a retrieval set, and in which language."""
+"""Files of a retrieval set in a folder, by part and language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where pairs come from: files, folders, parallel files, Hub data sets, datasets and rows in memory."""
+"""Sources of pairs: files, folders, parallel files, Hub data sets, data sets and rows in memory."""
 
 from __future__ import annotations
 

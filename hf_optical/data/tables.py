@@ -64,7 +64,7 @@ def read_records(path: Path) -> Records:
 
 
 def named_records(path: Path) -> Records:
-    """As :func:`read_records`, of a table whose first row, in a TSV or CSV, holds the names of its columns.
+    """Read records as :func:`read_records` does, where the first row of a TSV or CSV holds the column names.
 
     Raises:
         InputError: As there, or two columns have one name.

@@ -1,4 +1,4 @@
-"""How a model's tokenizer treats a language, on the user's own text: pieces per word, unknown words, what is cut off.
+"""Report on how a tokenizer treats a language: pieces per word, unknown words, truncated texts.
 
 A student reads only what its tokenizer leaves of the text. A language whose words fall into single characters or
 unknown pieces is hardly read at all, whatever the training; a grown vocabulary (``--student extend``) is the remedy.
@@ -60,7 +60,7 @@ class TokenizerReport:
     lost_pieces: float
 
     def to_dict(self) -> dict[str, Any]:
-        """For ``results.json``."""
+        """Return the report for ``results.json``."""
         return asdict(self)
 
 

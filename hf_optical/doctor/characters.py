@@ -1,4 +1,4 @@
-"""What each character is, for whole chunks of texts at a time: one look-up in a table per character."""
+"""Character classes for whole chunks of texts at a time, by one table look-up per character."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Characters:
         self._starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
 
     def count(self, bits: int) -> np.ndarray:
-        """How many characters of each text have any of the bits, ``(texts,)``."""
+        """Count the characters of each text that have any of the bits, ``(texts,)``."""
         if not len(self.ends):
             return np.zeros(0, np.int64)
         return np.add.reduceat((self.classes & bits) != 0, self._starts, dtype=np.int64)
@@ -78,7 +78,7 @@ def code_points(text: str) -> np.ndarray:
 
 
 def join(texts: Sequence[str]) -> str:
-    """Texts joined for :func:`characters`."""
+    """Join texts into the array that :func:`characters` reads."""
     joined = SEPARATOR.join(texts) + SEPARATOR
     if joined.count(SEPARATOR) > len(texts):
         # U+FFFE is as much a noncharacter, and is reported as such.

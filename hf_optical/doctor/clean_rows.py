@@ -1,4 +1,4 @@
-"""How a cleaned row is written: under names that every reader here finds again, in the format that a name says."""
+"""Writing of cleaned rows: in the format of the file's name, under columns that every reader here finds."""
 
 from __future__ import annotations
 

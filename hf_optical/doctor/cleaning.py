@@ -28,7 +28,7 @@ _MOST_FIELDS = 4096  # rows that are looked at for the columns of a TSV or CSV
 
 
 def dropped_beside(clean: str | Path) -> Path:
-    """Where the rows left out are listed: beside the file, under its name.
+    """Return the path of the list of dropped rows, beside the cleaned file.
 
     Example:
         >>> dropped_beside("data/sw.clean.tsv").name

@@ -35,7 +35,7 @@ RowCheck = Callable[[Chunk], dict[int, tuple[str, str]]]
 
 @dataclass(frozen=True)
 class Checks:
-    """What is checked, and how strictly.
+    """Checks to run, and their thresholds.
 
     Attributes:
         max_words: Words of a side above which a row is overlong.
@@ -232,7 +232,7 @@ class _Facts:
             self.details.update({(self.rows + row, kind): text for (row, kind), text in details.items()})
 
     def finish(self, verdict: Verdict, earlier: np.ndarray | None) -> _Columns:
-        """What only the whole file shows."""
+        """Run the checks that need the whole file."""
         names = ("numbers", "flags", "lengths", "keys", "signatures")
         done = _Columns(*(np.concatenate([getattr(part, name) for part in self._parts]) for name in names))
         verdict.rows = self.rows

@@ -1,4 +1,4 @@
-"""Is a translation far too long or too short? Learned from the file, robustly."""
+"""Unusual ratios of lengths, learnt robustly from the file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LEAST_SPREAD = 0.15
 def length_scores(
     source: np.ndarray, translation: np.ndarray, typical: np.ndarray | None = None
 ) -> tuple[np.ndarray, float, float]:
-    """How unusual the ratio of lengths is, in robust standard deviations.
+    """Return how unusual each ratio of lengths is, in robust standard deviations.
 
     The logarithm of the ratio is compared with the median of pairs with as long an English side; its spread is 1.4826
     times the median absolute deviation (Rousseeuw and Croux, 1993, https://doi.org/10.1080/01621459.1993.10476408),

@@ -1,4 +1,4 @@
-"""How much of each side the other translates, by two lexical models learnt from the file itself.
+"""Coverage of each side by the other, by two lexical models learnt from the file.
 
 IBM Model 1 (Brown et al. 1993, https://aclanthology.org/J93-2003/, section 4.1) is estimated in both directions with
 two rounds of EM over five-letter stems. Each pair is scored by what the other folds of the file say: otherwise rare
@@ -106,7 +106,7 @@ class Lexicon:
     none: int
 
     def score(self, source: np.ndarray, translation: np.ndarray) -> np.ndarray:
-        """How well each side of pairs is covered by the other.
+        """Return how well each side of the pairs is covered by the other.
 
         Args:
             source: Content of the English texts, ``(n, 12)``.

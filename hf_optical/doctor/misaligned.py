@@ -22,7 +22,7 @@ _THREADS_FROM = 2_000
 
 @dataclass(frozen=True)
 class Alignment:
-    """What the lexical check found.
+    """Result of the lexical check.
 
     Attributes:
         rows: The rows that were scored: content on both sides.

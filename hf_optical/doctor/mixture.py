@@ -1,4 +1,4 @@
-"""Which pairs look like random ones: no labels, only the file, and the file shuffled."""
+"""Detection of pairs that look random, without labels: the file compared with a shuffled copy of itself."""
 
 from __future__ import annotations
 

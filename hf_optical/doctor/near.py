@@ -29,7 +29,7 @@ def pair_keys(source: Words, translation: Words) -> np.ndarray:
 
 
 def first_seen(keys: np.ndarray, earlier: np.ndarray | None = None) -> np.ndarray:
-    """For each row the number of the first row with the same key, itself included; -1 where a key was seen earlier.
+    """Return for each row the first row with the same key (itself included); -1 where a key was seen earlier.
 
     Example:
         >>> first_seen(np.array([5, 7, 5, 9]), earlier=np.array([9])).tolist()
@@ -67,7 +67,7 @@ def signatures(source: Words, translation: Words) -> np.ndarray:
 
 
 def near_duplicates(signature: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which rows nearly repeat an earlier one.
+    """Find rows that nearly repeat an earlier one.
 
     Args:
         signature: Of all rows, ``(n, 32)`` uint8.

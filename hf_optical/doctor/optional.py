@@ -20,7 +20,7 @@ _LEAST_PAIRS = 50
 
 
 class LanguageCheck:
-    """Is each side in its language? By :func:`hf_optical.data.identify.identify`, 0.15 ms a sentence.
+    """Check that each side is in its language, by :func:`hf_optical.data.identify.identify` (0.15 ms a sentence).
 
     Args:
         language: FLORES code of the translations; only English is checked where it is None or unknown to the

@@ -61,7 +61,7 @@ class EvaluationIndex:
         self._sieve[(self._shingles >> np.uint64(64 - _SIEVE_BITS)).astype(np.int64)] = True
 
     def find(self, words: Words) -> list[Overlap]:
-        """Which texts of a chunk the evaluation set has, exactly or nearly; the best match of each."""
+        """Find texts of a chunk that the evaluation set has, exactly or nearly; the best match of each."""
         place = np.minimum(np.searchsorted(self._keys, words.keys), len(self._keys) - 1)
         same = (self._keys[place] == words.keys) & (words.counts > 0)
         found = {int(row): Overlap(int(row), True, self._name(place[row]), 1.0) for row in np.flatnonzero(same)}

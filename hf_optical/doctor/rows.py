@@ -1,4 +1,4 @@
-"""What one chunk of rows shows by itself: everything that needs neither the rest of the file nor a model."""
+"""Checks of single rows: everything that needs neither the rest of the file nor a model."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class Limits:
-    """What the checks of single rows compare with.
+    """Thresholds of the checks of single rows.
 
     Attributes:
         script: ISO 15924 code of the translations' script; None if no language is known.

@@ -1,4 +1,4 @@
-"""Which script a text is written in."""
+"""Script of a text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the doctor found, as numbers, a table and plain words."""
+"""Verdict of the doctor as numbers, a table and sentences."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class Verdict:
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """For ``results.json``: everything but the texts."""
+        """Return everything but the texts, for ``results.json``."""
         content = asdict(self)
         del content["examples"], content["histograms"]
         return {**content, "level": self.level}

@@ -13,7 +13,7 @@ from hf_optical.encoders.token_view import boundary_token_ids
 
 
 def prompt_tokens(model: Teacher, role: str) -> int:
-    """How many tokens the prompt takes that a model puts before a text, the special token before it among them.
+    """Count the tokens that a model's prompt takes before a text, the leading special token included.
 
     A space at the prompt's end is not counted: tokenizers write it into the first word of the text.
 
@@ -55,7 +55,7 @@ def content_rows(output: Mapping[str, Any], boundary_ids: Tensor, prompt: int = 
 
 
 def content_places(ids: Tensor, mask: Tensor, boundary_ids: Tensor, prompt: int = 0) -> Tensor:
-    """Which tokens of one text are of its content, (n,), bool; all real ones where none is.
+    """Mark the content tokens of a text, (n,), bool; all real tokens where there is no content.
 
     Args:
         ids: Token ids, (n,).

@@ -1,4 +1,4 @@
-"""Texts to vectors with sentence-transformers models, longest first, block by block, refusing NaN and infinity."""
+"""Encode texts with sentence-transformers models, longest first, in blocks; NaN and infinity are refused."""
 
 from __future__ import annotations
 

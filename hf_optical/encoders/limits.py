@@ -1,4 +1,4 @@
-"""How much a model can take: tokens of a text, tokens of a vocabulary, layers; known before its weights are read."""
+"""Limits of a model: tokens per text, vocabulary, layers; read from its configuration, without its weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SPEAKING = {"position_embeddings", "wpe", "embed_positions"}
 
 @dataclass(frozen=True)
 class Limits:
-    """What a model has room for; ``None`` where it says nothing, or has no limit of this kind.
+    """Limits of a model; ``None`` where it states none.
 
     Attributes:
         positions: Tokens of a text, special tokens included: rows of the table of positions that can be used. Models

@@ -1,4 +1,4 @@
-"""What is wrong with a model, said before a host library stumbles over it, or runs what it should not."""
+"""Checks of a model folder before a host library loads it: missing, unsafe or inconsistent files."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class _Ear(logging.Handler):
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
+    """Return an error's message in one line."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")[:200]
 
 

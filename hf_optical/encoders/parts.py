@@ -196,7 +196,7 @@ def rebuilt_transformer(
 
 
 def settings_of(model: Encoder) -> dict[str, Any]:
-    """What a model of the same class is given besides modules and device: prompts, similarity, truncation."""
+    """Return the settings of a model besides its modules: prompts, similarity, truncation."""
     settings: dict[str, Any] = {
         "prompts": dict(model.prompts),
         "default_prompt_name": model.default_prompt_name,

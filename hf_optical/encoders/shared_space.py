@@ -38,7 +38,7 @@ _MOST = 64
 
 @dataclass(frozen=True)
 class SharedSpace:
-    """What a measurement of two spaces found.
+    """Result of measuring whether two encoders share a space.
 
     Attributes:
         found: Share of the student's texts whose nearest vector of the teacher is that of the same text; of English
@@ -57,7 +57,7 @@ class SharedSpace:
         return self.widths[0] == self.widths[1] and self.found >= SAME
 
     def sentence(self) -> str:
-        """What was found, for people."""
+        """Describe the result in a sentence."""
         if self.widths[0] != self.widths[1]:
             return f"the student's vectors have {self.widths[0]} numbers and the teacher's {self.widths[1]}"
         return (

@@ -21,7 +21,7 @@ _PROBE = ["The goat sleeps under the tree."]
 
 
 class TeacherStandIn(nn.Module, ABC):
-    """What losses and collator ask of a module that knows a teacher's vectors without running the teacher.
+    """Interface of a module that has a teacher's vectors without running the teacher.
 
     Attributes:
         online: The teacher itself, for texts that are not known; ``None`` where it is not at hand.

@@ -69,7 +69,7 @@ class TokenMeans:
 
     @classmethod
     def load(cls, folder: str | Path) -> TokenMeans | None:
-        """What :meth:`save` wrote; None where a folder has none, or is a Hub id.
+        """Load the means that :meth:`save` wrote; ``None`` where a folder has none, or for a Hub id.
 
         Raises:
             InputError: The file is damaged.

@@ -1,4 +1,4 @@
-"""What an encoder says of a batch: its token vectors, which of them are real, which are special."""
+"""Token view of a batch: token vectors of an encoder, with masks of real, content and special tokens."""
 
 from __future__ import annotations
 

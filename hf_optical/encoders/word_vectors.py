@@ -1,4 +1,4 @@
-"""What an encoder says of words: the mean of their token vectors at any layer, special tokens left out."""
+"""Word vectors of an encoder: the mean of a word's token vectors at any layer, special tokens left out."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _word_keys(input_ids: Tensor, word: Tensor) -> Tensor:
 
 
 def number_of_layers(model: nn.Module) -> int:
-    """How many transformer layers an encoder has; its hidden states are one more.
+    """Count the transformer layers of an encoder; there is one hidden state more.
 
     Raises:
         InputError: The model does not begin with a transformer.

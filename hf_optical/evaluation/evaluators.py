@@ -100,7 +100,7 @@ class CrossLingualRetrievalEvaluator(BaseEvaluator):
         return metrics
 
     def get_config_dict(self) -> dict[str, Any]:
-        """What the model card says of this evaluator."""
+        """Return the configuration for the model card."""
         return {
             "query_language": self.retrieval_set.query_language,
             "document_language": self.retrieval_set.document_language,

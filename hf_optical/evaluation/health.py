@@ -24,7 +24,7 @@ def mean_off_diagonal_cosine(vectors: Tensor) -> float:
 
 
 def effective_rank(vectors: Tensor) -> float:
-    """How many directions the vectors spread over: exp of the entropy of their singular values (Roy, Vetterli, 2007).
+    """Effective rank of vectors: exp of the entropy of their singular values (Roy and Vetterli, 2007).
 
     Args:
         vectors: (n, d), n at least 2; their mean is taken away first, so that a common direction does not count.

@@ -32,7 +32,7 @@ Using = Callable[[str], AbstractContextManager[Any]]
 
 @dataclass(frozen=True)
 class HeldOutScore:
-    """What a student reaches on held-out pairs.
+    """Scores of a student on held-out pairs.
 
     Attributes:
         value: Mean nDCG@10 over languages and over sentences and passages: what a step is chosen by.

@@ -32,7 +32,7 @@ _TIE = 1e-6
 
 @dataclass(frozen=True)
 class LexiconScores:
-    """How well the vectors of one layer tell a lexicon's translations from other words.
+    """Scores of one layer at telling a lexicon's translations from other words.
 
     Attributes:
         true: Mean cosine of translations.
@@ -72,7 +72,7 @@ class LexiconScores:
 
 @dataclass(frozen=True)
 class LayerProbe:
-    """What the probe found.
+    """Result of the probe.
 
     Attributes:
         layers: Scores of every hidden state; the first is the embedding layer.

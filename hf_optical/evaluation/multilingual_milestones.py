@@ -1,4 +1,4 @@
-"""What a training brought on sets with documents in several languages: one model reads queries and documents."""
+"""Tables of a training on sets with documents in several languages; one model reads queries and documents."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ class MultilingualMilestones:
             self.scores[row][index] = evaluate_multilingual(model, item, **self._options)
 
     def measure_ceiling(self) -> None:
-        """Nothing: with documents in several languages there is no run that bounds all others."""
+        """Do nothing: with documents in several languages no run bounds all others."""
 
     def measure_bm25(self) -> None:
-        """Nothing: these sets compare one model over languages, and BM25 reads one language at a time."""
+        """Do nothing: these sets compare one model over languages, and BM25 reads one language at a time."""
 
     def measure_english(self, row: str, model: Encoder) -> None:
-        """Nothing: English is one of the languages of these sets."""
+        """Do nothing: English is one of the languages of these sets."""
 
     def evaluations(self) -> list[Evaluation]:
         """The records of every set: the three tasks with their tests; the last has bias and language pairs."""
@@ -161,7 +161,7 @@ class MultilingualMilestones:
 
 
 def question_means(scores: MultilingualScores) -> dict[str, dict[str, dict[str, float]]]:
-    """For each task, every question's measures, averaged over the languages or pairs of languages that have it.
+    """Average every question's measures over the languages or language pairs that have it, by task.
 
     One question in four languages is not four independent observations: tests between models treat it as one.
 

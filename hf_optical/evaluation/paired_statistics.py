@@ -23,7 +23,7 @@ _BLOCK = 2_000_000  # numbers held at once while resampling: 16 MB
 
 @dataclass(frozen=True)
 class PairedTests:
-    """What the differences of P pairs of systems on n queries say; all arrays have the shape (P,) but the interval.
+    """Statistics of P paired systems on n queries; all arrays have the shape (P,) except the interval.
 
     Attributes:
         difference: Mean difference.

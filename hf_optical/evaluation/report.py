@@ -1,4 +1,4 @@
-"""What is said of scores: entries of ``results.json``, and tables for people."""
+"""Records and tables of scores."""
 
 from __future__ import annotations
 

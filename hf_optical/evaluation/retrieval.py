@@ -195,7 +195,7 @@ def scores_of_run(retrieval_set: RetrievalSet, run: Mapping[str, Mapping[str, fl
 
 
 def queries_to_score(retrieval_set: RetrievalSet, queries: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Texts of the queries that have a relevant document, in the order of the set.
+    """Return the texts of queries with a relevant document, in the order of the set.
 
     Args:
         retrieval_set: Queries, corpus and judgements.

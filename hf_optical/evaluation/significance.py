@@ -1,4 +1,4 @@
-"""Is a difference between two systems on the same queries more than chance: intervals, tests, words.
+"""Paired comparison of two systems on the same queries: interval, test, verdict.
 
 The statistics are those of :mod:`hf_optical.evaluation.paired_statistics`.
 """
@@ -22,7 +22,7 @@ FEWEST_QUERIES = 25
 
 @dataclass
 class Comparison:
-    """What two systems' scores on the same queries say of each other.
+    """Result of comparing two systems on the same queries.
 
     Args:
         set: Retrieval set.

@@ -1,4 +1,4 @@
-"""What stands in the place of a language in tables: a language, several, or a task over all of them."""
+"""Names of table rows: a language, several languages, or a task over all of them."""
 
 from __future__ import annotations
 

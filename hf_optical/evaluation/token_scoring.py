@@ -1,4 +1,4 @@
-"""How a query's tokens are compared with a document's: MaxSim, or entropic transport on centred tokens."""
+"""Scores between the tokens of a query and a document: MaxSim, or entropic transport on centred tokens."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TokenScoring:
 
     @classmethod
     def centred(cls, kind: Scoring, means: TokenMeans | None, language: str | None, **options: float) -> TokenScoring:
-        """With the means of a language; MaxSim needs none, and stays what it is.
+        """Return the same score with the token means of a language; MaxSim needs none and is unchanged.
 
         Raises:
             InputError: There is no mean of the language.

@@ -67,7 +67,7 @@ def forest_plot(
 
 
 def forest_bounds(effects: Sequence[Effect]) -> tuple[float, float]:
-    """An axis that has all intervals and zero, with some room.
+    """Return axis limits that contain all intervals and zero.
 
     Example:
         >>> forest_bounds([Effect("a", 0.1, (0.0, 0.2), False)])

@@ -18,7 +18,7 @@ from hf_optical.transport import IPOT, TransportSolver
 def sentence_plan(
     student: BaseModel, teacher: BaseModel, source: str, translation: str, solver: TransportSolver | None = None
 ) -> tuple[Tensor, list[str], list[str]]:
-    """The plan of one pair, without padding and special tokens.
+    """Compute the plan of one pair, without padding and special tokens.
 
     Args:
         student: Reads the translation.

@@ -34,7 +34,7 @@ class Svg:
     def line(
         self, x1: float, y1: float, x2: float, y2: float, colour: str = FAINT, width: float = 1, dash: str = ""
     ) -> None:
-        """A straight line."""
+        """Draw a straight line."""
         dashed = f' stroke-dasharray="{dash}"' if dash else ""
         self._parts.append(
             f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
@@ -42,14 +42,14 @@ class Svg:
         )
 
     def path(self, points: list[tuple[float, float]], colour: str, width: float = 1.6, dash: str = "") -> None:
-        """A line through points."""
+        """Draw a line through points."""
         dashed = f' stroke-dasharray="{dash}"' if dash else ""
         joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         style = f"fill:none;stroke:{colour};stroke-width:{width}"
         self._parts.append(f'<polyline points="{joined}" style="{style}"{dashed}/>')
 
     def circle(self, x: float, y: float, radius: float, colour: str, *, hollow: bool = False, tip: str = "") -> None:
-        """A dot; ``tip`` is shown where the pointer rests."""
+        """Draw a dot; ``tip`` is shown on hover."""
         fill = PAPER if hollow else colour
         style = f"fill:{fill};stroke:{colour};stroke-width:1.6"
         said = f"<title>{escape(tip)}</title>" if tip else ""
@@ -58,7 +58,7 @@ class Svg:
     def rectangle(
         self, x: float, y: float, width: float, height: float, colour: str, *, opacity: float = 1, tip: str = ""
     ) -> None:
-        """A filled rectangle."""
+        """Draw a filled rectangle."""
         said = f"<title>{escape(tip)}</title>" if tip else ""
         self._parts.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
@@ -77,7 +77,7 @@ class Svg:
         rotate: float = 0,
         most: int | None = None,
     ) -> None:
-        """Text; longer than ``most`` characters it is cut, and the whole is said where the pointer rests."""
+        """Draw text; beyond ``most`` characters it is cut, and shown in full on hover."""
         shown = content if most is None or len(content) <= most else content[: most - 1] + "…"
         said = f"<title>{escape(content)}</title>" if shown != content else ""
         turned = f' transform="rotate({rotate:g} {x:.1f} {y:.1f})"' if rotate else ""
@@ -87,7 +87,7 @@ class Svg:
         )
 
     def render(self) -> str:
-        """The whole picture, to stand in a page or in a file of its own."""
+        """Return the whole picture, for a page or a file of its own."""
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} {self.height:g}" role="img" '
             f'style="font-family:system-ui,sans-serif"><title>{escape(self.title)}</title>'
@@ -104,7 +104,7 @@ class Svg:
 
 
 def ticks(low: float, high: float, about: int = 4) -> list[float]:
-    """Round numbers between two bounds.
+    """Return round numbers between two bounds.
 
     Example:
         >>> ticks(-0.013, 0.052)

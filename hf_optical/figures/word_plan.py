@@ -18,7 +18,7 @@ from hf_optical.transport import TransportSolver
 def word_plan(
     student: BaseModel, teacher: BaseModel, source: str, translation: str, solver: TransportSolver | None = None
 ) -> dict[str, Any]:
-    """The plan of :func:`~hf_optical.figures.plan.sentence_plan` with the mass of each word's pieces added up.
+    """Sum the plan of :func:`~hf_optical.figures.plan.sentence_plan` over the pieces of each word.
 
     Returns:
         ``rows`` (words of the translation), ``columns`` (English words), ``plan`` (rows by columns, sums to 1), and

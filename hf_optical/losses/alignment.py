@@ -66,7 +66,7 @@ def transport_term(
 
 
 def boundary_ends(student: Side, teacher: Side) -> Ends:
-    """Where the first and last special tokens are, and what share of the loss they have."""
+    """Locate the first and last special tokens of each side, and compute their share of the loss."""
     (_, student_mask, student_special), (_, teacher_mask, teacher_special) = student, teacher
     share = (_share(student_special, student_mask) + _share(teacher_special, teacher_mask)) / 2
     both = student_special.any(1) & teacher_special.any(1)

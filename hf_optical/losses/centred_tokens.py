@@ -1,4 +1,4 @@
-"""What the centred token terms compare: content tokens of a batch without the mean of their side."""
+"""Content tokens of a batch minus the mean of their side: the input of the centred token terms."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class InBatchContrast(nn.Module):
 
     @property
     def temperature(self) -> float:
-        """What scores are divided by; it may be set."""
+        """Temperature by which scores are divided; can be set."""
         return 1 / self._info_nce.scale
 
     @temperature.setter

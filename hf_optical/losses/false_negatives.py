@@ -1,4 +1,4 @@
-"""Which pairs of a batch are no negatives of each other: translations of the same word, and words of one meaning."""
+"""False negatives in a batch of word pairs: translations of the same word, and words of the same meaning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a batch must hold: pairs, each side tokenised for the model that reads it."""
+"""Checks of a batch: pairs, each side tokenised for the model that reads it."""
 
 from __future__ import annotations
 

@@ -250,7 +250,7 @@ class LexicalInjectionLoss(nn.Module):
             raise NonFiniteError(f"the {who} word vectors are not finite")
 
     def get_config_dict(self) -> dict[str, Any]:
-        """What the model card says of this loss."""
+        """Return the configuration for the model card."""
         return {
             "objective": self.objective,
             "layer": self.layer,

@@ -175,7 +175,7 @@ class OTDistillationLoss(nn.Module):
 
     @property
     def temperature(self) -> float | None:
-        """What scores are divided by; ``None`` as long as nobody has chosen it."""
+        """Temperature by which scores are divided; ``None`` until it is chosen."""
         return self._temperature
 
     @temperature.setter
@@ -275,7 +275,7 @@ class OTDistillationLoss(nn.Module):
         return transport_term(mine, theirs, self.solver, self.special_tokens, (weights[0], weights[1])).mean()
 
     def get_config_dict(self) -> dict[str, Any]:
-        """What the model card says of this loss."""
+        """Return the configuration for the model card."""
         return {
             "solver": repr(self.solver),
             "objective": self.weights,

@@ -1,4 +1,4 @@
-"""Which terms an objective has, and with what weight."""
+"""Terms of an objective and their weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What leaves the house: a smaller vocabulary, a card, a repository on the Hub."""
+"""Publishing: vocabulary trimming, model card, repository on the Hub."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Adapter:
 
 @dataclass
 class CardFacts:
-    """All that a card says.
+    """Facts that a card states.
 
     Args:
         repo_id: Where it is published; its last part is the card's title.

@@ -1,4 +1,4 @@
-"""What a card says in words: training, data, limits, the command."""
+"""Sentences of a card: training, data, limits, command."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def training(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
 
 
 def pairs_used(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """How many pairs were used."""
+    """State how many pairs were used in training."""
     if results.get("pairs") is None:
         return "The number of pairs used is not stated."
     drawn = f", drawn from the file with seed {results.get('seed')}" if config.get("max_pairs") else ""
@@ -35,7 +35,7 @@ def pairs_used(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
 
 
 def bitext_limits(results: Mapping[str, Any]) -> str:
-    """What it has seen."""
+    """State how much bitext the model has seen."""
     pairs = results.get("pairs")
     if pairs is None:
         return "How much bitext it has seen is not stated."
@@ -43,7 +43,7 @@ def bitext_limits(results: Mapping[str, Any]) -> str:
 
 
 def english_limits(results: Mapping[str, Any]) -> list[str]:
-    """What English queries lose, where they were measured."""
+    """State how much English queries lose against the teacher, where it was measured."""
     return [
         f"English queries lose {raw - after:.3f} nDCG@10 against the teacher "
         f"({entry.set}, {entry.n} queries): let the teacher read them."

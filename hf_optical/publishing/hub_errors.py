@@ -1,4 +1,4 @@
-"""What the Hub's client raises, as errors that say what to do."""
+"""Errors of the Hub's client, translated into errors with a remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a repository holds, built in a folder: the model, its adapters, its card, its results, where it comes from."""
+"""Layout of a repository, built in a folder: model, adapters, card, results, provenance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a published model comes from: the teacher's id, revision and hash, and the licences and origins of its data."""
+"""Provenance of a published model: the teacher's id, revision and hash; licences and origins of its data."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def find_teacher(
     revision: str | None = None,
     record: Mapping[str, Any] | None = None,
 ) -> Teacher:
-    """What can be said of a teacher without a network.
+    """Find id, revision and hash of a teacher without a network.
 
     Args:
         name_or_path: As the training recipe was given it.
@@ -136,7 +136,7 @@ def data_provenance(entries: Sequence[Mapping[str, Any]], places: Sequence[str |
 
 
 def column_counts(path: Path, names: Sequence[str]) -> dict[str, int] | None:
-    """How often each value of a column occurs; None if there is no such column, or it holds texts."""
+    """Count the values of a column; ``None`` if there is no such column, or it holds texts."""
     file_format(path)
     records = read_records(path)
     column = next((name for name in names if name in records.columns), None)

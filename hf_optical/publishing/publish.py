@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Publication:
-    """What is published, and what its card says beside the results.
+    """Options of a publication.
 
     Args:
         run: Output folder of the training recipe: ``results.json``, ``model/``, and ``adapters/`` if there are any.

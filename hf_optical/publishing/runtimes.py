@@ -17,7 +17,7 @@ from hf_optical.publishing.export import ONNX_FILE, OUTPUT, check_dense
 
 @dataclass(frozen=True)
 class Parity:
-    """How far an exported model is from the one it was made of.
+    """Difference between an exported model and its original.
 
     Attributes:
         texts: How many were compared.

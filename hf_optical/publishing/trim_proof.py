@@ -1,4 +1,4 @@
-"""What a trimmed model is published with: the comparison with the whole one."""
+"""Proof of a trimmed model: its comparison with the whole one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class TrimProof:
 
     @property
     def size_ratio(self) -> float:
-        """Size after, as a share of the size before."""
+        """Size after trimming as a share of the size before."""
         return self.bytes_after / self.bytes_before
 
     def check(self, tolerance: float = 1e-6) -> TrimProof:
@@ -87,7 +87,7 @@ class TrimProof:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """For ``results.json``."""
+        """Return the proof for ``results.json``."""
         return {**asdict(self), "size_ratio": self.size_ratio}
 
 
@@ -129,7 +129,7 @@ def retrieval_before_and_after(
 
 
 def saved_bytes(model: Encoder) -> int:
-    """Bytes of the files that a model is saved as, its card apart."""
+    """Return the size of a saved model's files without its card, in bytes."""
     with TemporaryDirectory() as folder:
         model.save_pretrained(folder, create_model_card=False)
         return folder_bytes(Path(folder))

@@ -1,4 +1,4 @@
-"""What a run says of its language adapters: their size, the memory they took, and where an identifier sends queries."""
+"""Report on the language adapters of a run: sizes, memory, and where an identifier routes queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run is measured on: sets in the teacher's index, or sets that the student reads on both sides."""
+"""Evaluation of a run: sets in the teacher's index, or sets whose documents the student encodes."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class EvaluationPanels:
         return [entry for panel in self._panels for entry in panel.evaluations()]
 
     def per_query(self) -> dict[str, Any]:
-        """For ``per_query.json``."""
+        """Return scores by query, for ``per_query.json``."""
         return {name: rows for panel in self._panels for name, rows in panel.per_query().items()}
 
     def rankings(self) -> list[tuple[RetrievalSet, dict[str, RetrievalScores], dict[str, dict[str, list[str]]]]]:
@@ -131,7 +131,7 @@ class EvaluationPanels:
         ]
 
     def table(self) -> str:
-        """For people."""
+        """Format all tables as text."""
         return "\n\n".join(panel.table() for panel in self._panels)
 
     def sentences(self) -> str:

@@ -1,4 +1,4 @@
-"""What of a run's options is missing or out of range, found before anything is read."""
+"""Checks of a run's options before anything is read: missing values and values out of range."""
 
 from __future__ import annotations
 

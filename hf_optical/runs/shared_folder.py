@@ -1,4 +1,4 @@
-"""What several runs need and one of them makes: grown students, and the vectors of documents."""
+"""Folder shared by several runs: grown students and document vectors, each made once."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def save(model: Any, folder: Path) -> None:
 
 
 def load(folder: Path, *, adapters: bool) -> tuple[Any, LanguageAdapters | None]:
-    """What `save` wrote: the model, and its language adapters if it has some."""
+    """Load a model that `save` wrote, with its language adapters if it has some."""
     if not adapters:
         return load_encoder(str(folder)), None
     found = load_all(folder)

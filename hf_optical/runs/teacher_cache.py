@@ -20,7 +20,7 @@ FOLDER = "teacher_cache"
 
 
 def cache_folder(config: TrainConfig, data: TrainingData, teacher: Any) -> tuple[Path | None, str | None]:
-    """Where the cache of a run is, and the digest of its identity; nothing where there is none.
+    """Return the folder of a run's cache and the digest of its identity; ``None`` where it has no cache.
 
     ``auto`` keeps the vectors where every English sentence is read twice or more, so that a short run pays for nothing:
     in the folder that runs share, by identity, or in the run's own, until it is finished.
@@ -47,7 +47,7 @@ def cache_folder(config: TrainConfig, data: TrainingData, teacher: Any) -> tuple
 
 
 def times_read(config: TrainConfig, data: TrainingData) -> float:
-    """How often the run reads an English sentence of its bitext, on average."""
+    """Return how often the run reads an English sentence of its bitext, on average."""
     texts = _english(data)
     drawn = (
         (config.max_steps or 0) * config.batch_size * config.gradient_accumulation_steps * PartialState().num_processes
@@ -68,7 +68,7 @@ def _digest(texts: set[str]) -> str:
 
 
 def cache_report(trainer: Any) -> dict[str, Any] | None:
-    """What ``results.json`` says of the cache of a training."""
+    """Describe the cache of a training for ``results.json``."""
     if not isinstance(trainer.teacher, CachedTeacher):
         return None
     manifest = trainer.teacher.manifest

@@ -1,4 +1,4 @@
-"""What a run trains on: bitext by language, and sets of questions and passages, named by kind."""
+"""Training data of a run: bitext by language, and sets of questions and passages, named by kind."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class TrainingData:
         )
 
     def for_growing(self) -> Dataset:
-        """What a grown student gets its vocabulary and first rows from: all bitext, and the words of a lexicon."""
+        """Return the texts from which a student is grown: all bitext, and the words of a lexicon."""
         if self.start_lexicon is None:
             return self.all_bitext()
         columns = ["source", "translation"]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class SyncCounts(NamedTuple):
-    """What a sync did: documents that were added, changed in place, taken out, and left as they were."""
+    """Counts of a sync: documents added, changed, removed and unchanged."""
 
     added: int
     changed: int

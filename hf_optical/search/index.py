@@ -1,4 +1,4 @@
-"""What all indexes share: two calls, documents known by their content, nothing encoded or stored twice."""
+"""Base of all indexes: documents are known by their content, so that nothing is encoded or stored twice."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ class DocumentIndex(ABC):
 
     @abstractmethod
     def query_vectors(self, vectors: Vectors, *, top_k: int = 10) -> list[list[Hit]]:
-        """As :meth:`query`, of vectors: ``(n, dimension)``, or token vectors for MaxSim."""
+        """Search with vectors in place of texts: ``(n, dimension)``, or token vectors for MaxSim."""
 
     @abstractmethod
     def __len__(self) -> int:

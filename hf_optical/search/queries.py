@@ -1,4 +1,4 @@
-"""Which encoder reads a query: one for all, one per language, or one base with adapters."""
+"""Choice of the query encoder: one for all, one per language, or one base with adapters."""
 
 from __future__ import annotations
 

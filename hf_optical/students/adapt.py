@@ -32,7 +32,7 @@ _CLASSES: dict[str, type[SentenceTransformer] | type[MultiVectorEncoder]] = {
 
 @dataclass(frozen=True)
 class StartReport:
-    """How another encoder came to the teacher's space.
+    """Report on how another encoder was mapped into the teacher's space.
 
     Attributes:
         space: Whether it was there already; ``None`` where the widths or classes alone say no.

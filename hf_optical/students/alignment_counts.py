@@ -1,4 +1,4 @@
-"""Which pieces translate which, counted in sentence pairs by two lexical models that agree."""
+"""Translation counts between vocabulary pieces, from sentence pairs, by two agreeing lexical models (IBM-1)."""
 
 from __future__ import annotations
 

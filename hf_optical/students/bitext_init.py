@@ -40,7 +40,7 @@ _TOKENISED = 10_000  # texts at a time: the library's own objects are large
 
 @dataclass(frozen=True)
 class AlignedRows:
-    """What `initialise_from_bitext` did.
+    """Result of `initialise_from_bitext`.
 
     Attributes:
         pairs: Sentence pairs used.
@@ -192,7 +192,7 @@ def initialise_from_bitext(
 
 @dataclass(frozen=True)
 class BitextCounts:
-    """What `bitext_counts` found.
+    """Result of `bitext_counts`.
 
     Attributes:
         counts: Expected alignments, ``(student's vocabulary, teacher's vocabulary)``.

@@ -47,7 +47,7 @@ def longest_match(word: str, vocabulary: Mapping[str, int], prefix: str, initial
 
 
 class SurfaceForms:
-    """How the teacher's tokenizer reads the text of a piece.
+    """Ids under which the teacher's tokenizer reads the text of a piece.
 
     Args:
         backend: The teacher's tokenizer.

@@ -1,4 +1,4 @@
-"""How two sentences' pieces are aligned, in expectation: by entropic transport, or by two posteriors that agree.
+"""Expected alignments between the pieces of two sentences: by entropic transport, or by agreeing posteriors.
 
 Pure functions over a batch of sentence pairs. Tables are float32 ``(pairs, m, n)``, padded; ``real_left (pairs, m)``
 and ``real_right (pairs, n)`` say which places hold a piece.

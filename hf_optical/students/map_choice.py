@@ -1,4 +1,4 @@
-"""Which linear map into the teacher's space is best, by pairs that were held out of the fit."""
+"""Choice of a linear map into the teacher's space, by pairs held out of the fit."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class MapScore:
 
 @dataclass(frozen=True)
 class MapReport:
-    """How a map was chosen.
+    """Report on the choice of a map.
 
     Attributes:
         chosen: The way to fit that was best on the pairs held out.
@@ -219,7 +219,7 @@ def held_out_rows(sources: Sequence[str], seed: int) -> tuple[list[int], list[in
 
 
 def score_of_own(queries: Tensor, bank: Tensor, own: Tensor) -> tuple[float, float]:
-    """How well queries find their own row of a bank: mean log-probability, and mean nDCG@10.
+    """Score how well queries find their own row of a bank: mean log-probability, and mean nDCG@10.
 
     The temperature is a third of the spread of the bank's own cosines, so that one rule fits models whose cosines fill
     [-1, 1] and those that keep them above .7.

@@ -1,4 +1,4 @@
-"""Which pieces translate which, counted in sentence pairs with the order of their pieces kept: Sinkhorn-EM."""
+"""Translation counts between vocabulary pieces with their order kept, by Sinkhorn-EM."""
 
 from __future__ import annotations
 

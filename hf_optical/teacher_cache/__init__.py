@@ -1,4 +1,4 @@
-"""The frozen teacher's token vectors, computed once per English text: made, read, published.
+"""Cache of the frozen teacher's token vectors, computed once per English text.
 
 ``CachedTeacher`` stands in for the teacher in trainer and loss; ``build_dataset`` and ``publish`` make a Hub data set
 of a cache.

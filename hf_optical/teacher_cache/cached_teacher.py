@@ -22,7 +22,7 @@ from hf_optical.teacher_cache.reading import CacheReader
 
 
 class CachedTeacher(TeacherStandIn):
-    """The teacher as the losses and the collator see it, read from a cache.
+    """Teacher read from a cache, for losses and collator.
 
     Give it to the trainer as ``teacher=``. A text that the cache does not have is read by ``online``, the whole batch
     with it; without one, the collator stops and names the row.
@@ -65,7 +65,7 @@ class CachedTeacher(TeacherStandIn):
         dtype: str = "float16",
         verify: bool = True,
     ) -> CachedTeacher:
-        """A cache of this teacher, opened where there is one, else made, without any text yet.
+        """Open or make the cache of this teacher.
 
         Args:
             teacher: Reads what the cache does not have.
@@ -91,7 +91,7 @@ class CachedTeacher(TeacherStandIn):
     def from_dataset(
         cls, source: str, folder: str | Path, *, revision: str | None = None, online: BaseModel | None = None
     ) -> CachedTeacher:
-        """A cache that was published as a data set, on the Hub or in a folder, written into ``folder`` and opened.
+        """Download a published cache (Hub or folder) into ``folder`` and open it.
 
         Args:
             source: Hub id, or the folder that :func:`~hf_optical.teacher_cache.publication.build_dataset` made.
@@ -147,17 +147,17 @@ class CachedTeacher(TeacherStandIn):
 
     @property
     def folder(self) -> Path:
-        """Where the cache is."""
+        """Folder of the cache."""
         return self.reader.folder
 
     @property
     def identity(self) -> CacheIdentity:
-        """What the cache is a cache of."""
+        """Identity of the teacher and its settings."""
         return self.reader.identity
 
     @property
     def manifest(self) -> Manifest:
-        """What the cache holds."""
+        """Manifest: the shards of the cache."""
         return self.reader.manifest
 
     @property
@@ -193,7 +193,7 @@ class CachedTeacher(TeacherStandIn):
             return self.reader.view(rows, rows.device)
 
     def forward(self, features: dict[str, Any], **options: Any) -> dict[str, Any]:
-        """The teacher itself, on features of its own.
+        """Run the teacher itself on features.
 
         Raises:
             InputError: There is none here.

@@ -46,7 +46,7 @@ prompt and length; a trainer that is asked for another one refuses them.
 
 
 def dataset_card(manifest: Manifest, *, licence: str, repo_id: str | None = None) -> str:
-    """The card, with the Hub's metadata.
+    """Write the card, with the Hub's metadata.
 
     Args:
         manifest: Of the cache.

@@ -1,4 +1,4 @@
-"""Fill a teacher cache: size said and disk checked first, then shard by shard, each whole or not at all."""
+"""Fill a teacher cache: the disk is checked first, then shards are written one by one, each whole."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def prepare(folder: Path, identity: CacheIdentity, teacher: BaseModel) -> Manifest:
-    """The manifest of the cache in a folder; an empty cache is made where there is none.
+    """Read the manifest of a cache; an empty cache is made where there is none.
 
     Raises:
         InputError: The folder holds something else.
@@ -57,7 +57,7 @@ def prepare(folder: Path, identity: CacheIdentity, teacher: BaseModel) -> Manife
 
 
 def room_for(folder: Path) -> bool:
-    """Whether a cache is there, or the disk has room to begin one; says so where it has not."""
+    """Return whether a cache exists or the disk has room for one; warns where it has not."""
     if (folder / MANIFEST_FILE).exists():
         return True
     place = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())

@@ -1,4 +1,4 @@
-"""What a teacher cache is a cache of: everything that decides the vectors besides the texts."""
+"""Identity of a teacher cache: everything besides the texts that decides the vectors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PROBE = ["The goat sleeps under the tree."]
 
 @dataclass(frozen=True)
 class CacheIdentity:
-    """What must be the same for a vector of a cache to stand for the teacher's.
+    """Settings that must agree for a cached vector to stand for the teacher's.
 
     Attributes:
         teacher: Digest of the teacher's weights, modules and settings.
@@ -55,12 +55,12 @@ class CacheIdentity:
 
     @property
     def digest(self) -> str:
-        """32 hexadecimal digits over all of it."""
+        """32 hexadecimal digits over the whole identity."""
         content = json.dumps(asdict(self), sort_keys=True).encode()
         return hashlib.blake2b(content, digest_size=16).hexdigest()
 
     def differences(self, wanted: CacheIdentity) -> list[str]:
-        """What is not the same, in words."""
+        """Describe what differs from another identity."""
         return [
             f"{item.name} (here {mine!r}, asked for {other!r})"
             for item in fields(self)
@@ -69,7 +69,7 @@ class CacheIdentity:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> CacheIdentity:
-        """Back from JSON.
+        """Read an identity from JSON.
 
         Raises:
             TypeError: Other fields than these, or a dtype that does not exist.
@@ -87,7 +87,7 @@ def identity_of(
     max_length: int | None = None,
     dtype: str = "float16",
 ) -> CacheIdentity:
-    """The identity that a cache of this teacher has.
+    """Compute the identity of this teacher's cache.
 
     Args:
         teacher: The model, with its weights.
@@ -125,7 +125,7 @@ def identity_of(
 
 
 def read_as_query(teacher: Any, texts: list[str], prompt: str | None, max_length: int | None) -> dict[str, Any]:
-    """Features of texts, as the collator makes them for the teacher, on its device."""
+    """Make features of texts, as the collator makes them for the teacher, on its device."""
     from hf_optical.encoders.teachers import is_late_interaction
 
     options: dict[str, Any] = {"prompt": prompt, "task": "query" if is_late_interaction(teacher) else None}
@@ -138,7 +138,7 @@ def read_as_query(teacher: Any, texts: list[str], prompt: str | None, max_length
 
 
 def text_key(text: str) -> bytes:
-    """16 bytes that stand for a text; with the cache's identity they address its vectors.
+    """Hash a text to 16 bytes; with the cache's identity they address its vectors.
 
     Example:
         >>> text_key("a") == text_key("a"), text_key("a") == text_key("b"), len(text_key(""))

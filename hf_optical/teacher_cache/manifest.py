@@ -1,4 +1,4 @@
-"""What is in the folder of a teacher cache: its identity, and its shards with their hashes."""
+"""Manifest of a teacher cache: its identity, and its shards with their hashes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class Manifest:
-    """The list of a cache's shards, in the order in which their rows are numbered.
+    """List of a cache's shards, in the order in which their rows are numbered.
 
     Attributes:
         identity: What the vectors are.
@@ -32,12 +32,12 @@ class Manifest:
 
     @property
     def texts(self) -> int:
-        """Texts in all."""
+        """Number of texts in all shards."""
         return sum(shard.texts for shard in self.shards)
 
     @property
     def tokens(self) -> int:
-        """Token vectors in all."""
+        """Number of token vectors in all shards."""
         return sum(shard.tokens for shard in self.shards)
 
     @property
@@ -47,24 +47,24 @@ class Manifest:
 
     @property
     def cosine(self) -> float | None:
-        """Smallest cosine between a token vector as kept and as made."""
+        """Smallest cosine between a token vector as stored and as computed."""
         return min((shard.cosine for shard in self.shards if shard.tokens), default=None)
 
     def having(self, *more: ShardEntry) -> Manifest:
-        """With more shards."""
+        """Return the manifest with more shards."""
         return replace(self, shards=(*self.shards, *more))
 
     def without_missing(self, folder: Path) -> Manifest:
-        """Without the shards whose files were removed."""
+        """Return the manifest without shards whose files were removed."""
         return replace(self, shards=tuple(shard for shard in self.shards if (folder / shard.file).is_file()))
 
     def next_file(self) -> str:
-        """Name of the shard to come."""
+        """Name of the next shard."""
         numbers = [int(shard.file.partition("-")[2].partition(".")[0]) for shard in self.shards]
         return f"shard-{max(numbers, default=-1) + 1:05d}.safetensors"
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the manifest for JSON."""
         return {
             "format": _FORMAT,
             "digest": self.identity.digest,
@@ -79,14 +79,14 @@ class Manifest:
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:
-    """Write it whole or not at all."""
+    """Write the manifest, whole or not at all."""
     from hf_optical.results.files import write_json
 
     write_json(folder / MANIFEST_FILE, manifest.as_dict())
 
 
 def read_manifest(folder: str | Path) -> Manifest:
-    """Read it.
+    """Read the manifest.
 
     Raises:
         InputError: There is none, it is damaged, or of a later version of the format.

@@ -1,4 +1,4 @@
-"""Token vectors in fewer bytes: float16, or int8 with a scale per token."""
+"""Storage of token vectors as float16, or as int8 with a scale per token."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _quantise(tokens: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def dequantise(values: Tensor, scale: Tensor) -> Tensor:
-    """Back to float32.
+    """Restore float32 vectors.
 
     Args:
         values: (..., d), int8.
@@ -46,7 +46,7 @@ def dequantise(values: Tensor, scale: Tensor) -> Tensor:
 
 
 def compress(tokens: Tensor, dtype: str) -> tuple[Tensor, Tensor | None]:
-    """Token vectors as they are kept, and the scales that int8 needs.
+    """Convert token vectors to the stored type; int8 also gives scales.
 
     Raises:
         NonFiniteError: A value beyond the range of float16.
@@ -64,7 +64,7 @@ def compress(tokens: Tensor, dtype: str) -> tuple[Tensor, Tensor | None]:
 
 
 def token_bytes(width: int, dtype: str) -> int:
-    """Bytes of one token's vector and scale.
+    """Return the bytes of one stored token vector with its scale.
 
     Example:
         >>> token_bytes(384, "int8"), token_bytes(384, "float16")

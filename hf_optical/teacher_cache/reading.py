@@ -42,7 +42,7 @@ class CacheReader:
         self.refresh(verify=verify)
 
     def refresh(self, *, verify: bool = True) -> None:
-        """Look at the folder again, after shards were added."""
+        """Read the manifest again, after shards were added."""
         self.manifest = read_manifest(self.folder)
         self.identity = self.manifest.identity
         if verify:
@@ -87,7 +87,7 @@ class CacheReader:
         self.refresh(verify=False)
 
     def find(self, texts: Sequence[str]) -> Tensor:
-        """The row of each text, (n,), int64; -1 where the cache does not have it."""
+        """Return the row of each text, (n,), int64; -1 where the cache does not have it."""
         if not len(texts):
             return torch.zeros(0, dtype=torch.long)
         wanted = np.frombuffer(b"".join(text_key(text) for text in texts), dtype=f"S{KEY_BYTES}")
@@ -97,7 +97,7 @@ class CacheReader:
         return torch.from_numpy(np.where(self._keys[places] == wanted, self._order[places], -1).astype(np.int64))
 
     def check_reading(self, prompt: str | None, max_length: int | None) -> None:
-        """Stop if texts are to be read otherwise than the cache's were.
+        """Stop if texts are to be read with other settings than the cache's.
 
         Raises:
             InputError: Another prompt or another length.
@@ -116,7 +116,7 @@ class CacheReader:
                 )
 
     def features(self, rows: Tensor) -> dict[str, Tensor]:
-        """Token ids and mask of rows, as a collator gives them: (B, m) each."""
+        """Return token ids and mask of rows, as a collator gives them: (B, m) each."""
         ids = [shard.ids[start : start + length].to(torch.long) for shard, _, start, length in self._places(rows)]
         mask = [torch.ones(len(one), dtype=torch.long) for one in ids]
         return {
@@ -125,7 +125,7 @@ class CacheReader:
         }
 
     def view(self, rows: Tensor, device: torch.device | str = "cpu") -> TokenView:
-        """The teacher's token view of rows.
+        """Return the teacher's token view of rows.
 
         Args:
             rows: From :meth:`find`, (B,).

@@ -1,4 +1,4 @@
-"""One file of a teacher cache: some texts' token vectors, written whole or not at all, mapped when read."""
+"""Shard of a teacher cache: token vectors of some texts in one file, written whole, memory-mapped when read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHORT_IDS = 65_536
 
 @dataclass(frozen=True)
 class ShardEntry:
-    """A shard in the manifest.
+    """Entry of a shard in the manifest.
 
     Attributes:
         file: Its name.
@@ -39,13 +39,13 @@ class ShardEntry:
     cosine: float
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the entry for JSON."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Shard:
-    """The content of a shard: n texts of T tokens in all, one after the other.
+    """Content of a shard: n texts of T tokens in all, one after the other.
 
     Attributes:
         keys: (n, 16), uint8, from :func:`~hf_optical.teacher_cache.identity.text_key`.
@@ -64,12 +64,12 @@ class Shard:
     sentences: Tensor
 
     def tensors(self) -> dict[str, Tensor]:
-        """By name, as they are written."""
+        """Return the tensors by name, as they are written."""
         return {name: value.contiguous() for name, value in vars(self).items() if value is not None}
 
 
 def id_dtype(vocabulary: int) -> torch.dtype:
-    """The smallest integer that holds the token ids.
+    """Return the smallest integer type that holds the token ids.
 
     Example:
         >>> id_dtype(30_522), id_dtype(250_002)
@@ -106,7 +106,7 @@ def write_shard(path: Path, shard: Shard, identity: str, cosine: float) -> Shard
 
 
 def open_shard(path: Path) -> Shard:
-    """Map a shard into memory: nothing is read until it is asked for.
+    """Map a shard into memory; nothing is read until it is used.
 
     Raises:
         InputError: The file is missing or damaged.
@@ -118,7 +118,7 @@ def open_shard(path: Path) -> Shard:
 
 
 def check_shard(folder: Path, entry: ShardEntry) -> None:
-    """Compare a file with what the manifest says of it.
+    """Compare a file with its entry in the manifest.
 
     Raises:
         InputError: It is missing, of another size, or has another SHA-256.
@@ -134,7 +134,7 @@ def check_shard(folder: Path, entry: ShardEntry) -> None:
 
 
 def damaged(path: Path, problem: str) -> InputError:
-    """The error of a shard that cannot be trusted."""
+    """Make the error for a shard that fails its check."""
     return InputError(
         f"{problem}; this shard of the teacher cache cannot be used",
         "remove this file and train with the teacher at hand, which encodes its texts again; or get the file again "

@@ -1,4 +1,4 @@
-"""A teacher cache in a training: opened for a trainer, filled with what it will read, known to its checkpoints."""
+"""Teacher cache in training: opened for a trainer, filled with the texts it will read, noted in checkpoints."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHECKPOINT_FILE = "teacher_cache.json"
 def open_cache(
     student: Any, teacher: Any, cache: str | Path | CachedTeacher | None, args: Any, data: Any, dtype: str = "float16"
 ) -> Any:
-    """The teacher of a training: as it was given, or as a cache of it.
+    """Return the teacher of a training: as given, or read from a cache.
 
     Args:
         student: For the prompts of the training.
@@ -87,7 +87,7 @@ def fill_for(trainer: Any, cached: CachedTeacher) -> float:
 
 
 def texts_to_read(trainer: Any) -> list[str]:
-    """The English sentences that a training will read: of the batches that its sampler will draw, and no others.
+    """List the English sentences in the batches that the sampler will draw.
 
     Streams, of which nothing is known beforehand, are left out.
     """
@@ -137,7 +137,7 @@ def _drawn(trainer: Any) -> np.ndarray | None:
 
 
 def bitexts(data: Any) -> Iterator[tuple[str | None, int, Dataset]]:
-    """Name, number of the first row, and rows of the sets that the teacher reads."""
+    """List name, number of the first row, and rows of the sets that the teacher reads."""
     sets = data.items() if isinstance(data, Mapping) else [(None, data)]
     first = 0
     for name, rows in sets:
@@ -149,7 +149,7 @@ def bitexts(data: Any) -> Iterator[tuple[str | None, int, Dataset]]:
 
 
 def note_in_checkpoint(teacher: Any, folder: Path) -> None:
-    """Write into a checkpoint which cache its training reads."""
+    """Record in a checkpoint which cache its training reads."""
     if isinstance(teacher, CachedTeacher) and folder.name.startswith(PREFIX_CHECKPOINT_DIR):
         from hf_optical.results.files import write_json
 

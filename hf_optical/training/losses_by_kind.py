@@ -1,4 +1,4 @@
-"""Which loss trains which data set, and what the losses learn from the data before training begins."""
+"""Losses by kind of training set, and what they learn from the data before training."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class TrainingAlarm(HFOpticalError):
 
 @dataclass(frozen=True)
 class WatchLimits:
-    """Where the alarms go off.
+    """Thresholds of the alarms.
 
     Attributes:
         cosine: Mean cosine between the student's vectors of different texts, above which they have collapsed...
@@ -73,7 +73,7 @@ class _Reading:
 
 @dataclass
 class TrainingWatch(TrainerCallback):
-    """Looks at a few pairs whenever the trainer logs, and says what is wrong.
+    """Check a few pairs whenever the trainer logs, and report alarms.
 
     Args:
         teacher: Reads the English of the watched pairs, once.

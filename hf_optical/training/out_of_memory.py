@@ -1,4 +1,4 @@
-"""What a training that ran out of memory can change."""
+"""Remedies for a training that ran out of memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def compares_batch(objective: str | Mapping[str, float]) -> bool:
 
 
 def training_remedies(args: Any, model: Any, *, adapters: bool) -> list[str]:
-    """What a training that ran out of memory can change, with the numbers of this one.
+    """List what a training that ran out of memory can change, with its own numbers.
 
     Args:
         args: The training arguments.

@@ -1,4 +1,4 @@
-"""How much each token of a vocabulary matters: inverse document frequency over the texts that are trained on."""
+"""Inverse document frequency of every token of a vocabulary, over the training texts."""
 
 from __future__ import annotations
 

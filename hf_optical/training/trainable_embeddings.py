@@ -1,4 +1,4 @@
-"""Which rows of the embedding table are trained: all, only those that the training's texts use, or none.
+"""Trained rows of the embedding table: all, only those that the training texts use, or none.
 
 A batch touches a few hundred rows of a table of 40,000 (or 250,002). A dense gradient, two moments of the optimizer and
 its step are paid for all of them. A table of the rows that occur in this training gives the same weights for less.

@@ -130,7 +130,7 @@ class _Distillation(BaseTrainer):
         return languages
 
     def should_dataset_name_column_be_added(self, dataset: Any, *args: Any, **options: Any) -> bool:
-        """As the host has it; for language adapters always, because the name says the language."""
+        """Return the host's answer; for language adapters always true, because the name says the language."""
         named = self.language_adapters is not None and isinstance(dataset, dict)
         return named or super().should_dataset_name_column_be_added(dataset, *args, **options)
 

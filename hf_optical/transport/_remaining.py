@@ -17,7 +17,7 @@ def may_look(tensor: Tensor) -> bool:
 
 
 class Remaining:
-    """Which pairs of a batch are still being solved, and the plans of those that are done.
+    """Pairs of a batch that are still being solved, and the plans of those that are done.
 
     Args:
         pairs: Number of pairs in the batch.
@@ -50,7 +50,7 @@ class Remaining:
         return left
 
     def plan(self, last: Tensor) -> Tensor:
-        """All plans in the order of the batch, ``(B, n, m)``, given those that remained to the end."""
+        """Return all plans in the order of the batch, ``(B, n, m)``, given those that remained to the end."""
         if not self._done:
             return last
         pairs = len(self._index) + sum(len(index) for index, _ in self._done)

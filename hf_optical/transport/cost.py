@@ -1,4 +1,4 @@
-"""What it costs to move one unit of mass from a student token to a teacher token."""
+"""Cost of moving one unit of mass from a student token to a teacher token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far from exact a plan can be at most: a bound that holds without knowing the exact plan."""
+"""Upper bound of a plan's excess over the exact cost, by weak duality."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the fused kernel is laid out on a device: blocks, threads, and the memory on the chip that they want."""
+"""Launch configuration of the fused kernel: blocks, threads, shared memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Launch(NamedTuple):
-    """How a kernel is laid out on the device.
+    """Launch configuration of a kernel.
 
     Attributes:
         block_n: Rows of a program's block, a power of two of at least 16.

@@ -1,4 +1,4 @@
-"""How much mass each token carries, and how far a plan is from carrying it."""
+"""Marginals: the mass of each token, and how far a plan is from meeting it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hf_optical.transport._checks import require
 
 
 def uniform_marginals(mask: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """The same mass on every real token, none on padding.
+    """Give every real token the same mass, and padding none.
 
     Args:
         mask: ``(B, n)``, true (or non-zero) on real tokens, as an attention mask.
@@ -72,7 +72,7 @@ def weighted_marginals(mask: torch.Tensor, weights: torch.Tensor) -> torch.Tenso
 
 
 def document_frequencies(token_ids: torch.Tensor, mask: torch.Tensor, vocabulary_size: int) -> torch.Tensor:
-    """In how many sentences of a batch each token occurs; add batches up for a corpus.
+    """Count the sentences of a batch in which each token occurs; add batches up for a corpus.
 
     Args:
         token_ids: ``(B, n)`` integers in ``[0, vocabulary_size)`` on real tokens.
@@ -199,7 +199,7 @@ def independent_plan(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def marginal_violation(plan: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """How much mass a plan misplaces: the larger of the L1 errors of its two marginals.
+    """Mass that a plan misplaces: the larger of the L1 errors of its two marginals.
 
     ``max(|P 1 - a|_1, |P^T 1 - b|_1)``, between 0 and 2. A sum, not a maximum over tokens, so that it means the same
     for sentences of every length.

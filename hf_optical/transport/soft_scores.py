@@ -1,4 +1,4 @@
-"""How well a query's tokens fit a document's, by entropic transport: similarities in, scores out.
+"""Scores of a document's tokens for a query's, by entropic transport: similarities in, scores out.
 
 MaxSim sends each token of the query to its nearest in the document, and a near miss counts nothing. Entropic transport
 spreads it over all that are near: one-sided (each query token's mass is one over their number, and the document takes

@@ -1,4 +1,4 @@
-"""What all transport solvers share: the contract, the checks and the precision."""
+"""Contract of all transport solvers, with their checks and precision."""
 
 from __future__ import annotations
 

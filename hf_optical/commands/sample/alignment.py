@@ -1,4 +1,4 @@
-"""How well transport plans align words: token plans summed into word plans, links read off, compared with gold."""
+"""Alignment error rate of transport plans against gold word alignments."""
 
 from __future__ import annotations
 

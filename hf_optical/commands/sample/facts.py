@@ -1,4 +1,4 @@
-"""What the sentences of the embedded default say, before any language says it."""
+"""Language-independent meaning of the sentences of the embedded default."""
 
 from __future__ import annotations
 

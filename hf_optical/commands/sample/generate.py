@@ -27,7 +27,7 @@ class Pair(TypedDict):
 
 @dataclass(frozen=True)
 class Sample:
-    """Everything that the embedded default is made of.
+    """Texts, questions and alignments of the embedded default.
 
     Attributes:
         bitext: Training pairs of each language.

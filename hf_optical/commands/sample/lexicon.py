@@ -96,7 +96,7 @@ class Adjective:
 
 @dataclass(frozen=True)
 class Time:
-    """When something happened; the English preposition is kept apart because only some languages say it."""
+    """Time expression; the English preposition is separate because only some languages have one."""
 
     preposition: str
     english: str
@@ -163,7 +163,7 @@ def _concept(row: dict[str, Any], concept: type[Concept], names: list[str], path
 
 @dataclass(frozen=True)
 class Lexicon:
-    """All tables together."""
+    """Words of all classes in all languages."""
 
     persons: tuple[Person, ...]
     objects: tuple[Object, ...]

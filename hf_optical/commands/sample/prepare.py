@@ -72,7 +72,7 @@ class Prepared:
         return measure_alignment(student, teacher, self.held_out(language), texts, solver)
 
     def options(self, config: Any) -> dict[str, Any]:
-        """What a training recipe should set: its data, and `SETTINGS` where it still has its own default.
+        """Options that a training command sets for the embedded default, where the user has not set them.
 
         Args:
             config: A dataclass instance with the options of `hf-optical train`. Without a `language`: Swahili.

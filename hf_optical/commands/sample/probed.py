@@ -1,4 +1,4 @@
-"""What the probe looks at by default: the sample's student, as grown and aligned, a dictionary, some texts."""
+"""Defaults of the probe: the sample's student before and after initialisation, a dictionary, some texts."""
 
 from __future__ import annotations
 

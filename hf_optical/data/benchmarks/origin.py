@@ -1,4 +1,4 @@
-"""Where the files of a published set come from: a local copy, the Hub, or its authors' own place."""
+"""Sources of published sets: a local copy, the Hub, or the authors' repository."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def load_table(repository: str, configuration: str | None, split: str | None, *,
 
 
 def cache_folder() -> Path:
-    """Where converted sets are kept: ``$HF_OPTICAL_CACHE``, or ``hf_optical`` in the Hub's home."""
+    """Return the folder of converted sets: ``$HF_OPTICAL_CACHE``, or ``hf_optical`` in the Hub's home."""
     from huggingface_hub.constants import HF_HOME
 
     return Path(os.environ.get("HF_OPTICAL_CACHE") or Path(HF_HOME) / "hf_optical") / "retrieval-2"  # titles apart

@@ -1,4 +1,4 @@
-"""From what a user writes to a folder in the project's layout: a folder, a name of the literature, MTEB, a Hub id."""
+"""Resolve what a user names (folder, published set, MTEB task, Hub id) to a folder in the project's layout."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FORM = "NAME, NAME:LANGUAGES or NAME:LANGUAGES:SPLIT (languages joined by +), a
 
 @dataclass(frozen=True)
 class Reference:
-    """What a user wrote: ``name:part:split@copy``.
+    """Parsed reference to a set: ``name:part:split@copy``.
 
     Args:
         name: A name of :data:`~hf_optical.data.benchmarks.sets.SETS`, ``mteb``, or a Hub id.

@@ -1,4 +1,4 @@
-"""What a run will take, said before it starts: time, memory, disk; and what to change where it does not fit."""
+"""Estimates of a run's time, memory and disk before it starts, with advice where it does not fit."""
 
 __all__ = [
     "advice",

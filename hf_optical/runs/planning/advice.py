@@ -1,4 +1,4 @@
-"""What to change where a run does not fit, with numbers."""
+"""Advice, with numbers, for a run that does not fit into memory."""
 
 from __future__ import annotations
 

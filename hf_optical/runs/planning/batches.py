@@ -78,7 +78,7 @@ def reduced(data: TrainingData, chosen: dict[str, Chosen]) -> TrainingData:
 
 
 class FixedBatches:
-    """In the place of the trainer's sampler over data sets: the batches given, in their order.
+    """Sampler that returns given batches in their order, in place of the trainer's.
 
     Args:
         batches: Row numbers in the data sets put together.

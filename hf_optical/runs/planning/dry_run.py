@@ -31,7 +31,7 @@ _READ = (500, 2000)
 
 @dataclass
 class DryRun:
-    """What was measured, and extrapolated to the whole run.
+    """Measurements of a dry run, extrapolated to the whole run.
 
     Attributes:
         pairs: Sentence pairs.

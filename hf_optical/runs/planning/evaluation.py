@@ -1,4 +1,4 @@
-"""How long the evaluation of a run will take, from a sample of its texts and a search of random vectors."""
+"""Estimate of a run's evaluation time, from a sample of its texts and a search of random vectors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CHARACTERS_PER_TOKEN = 4
 
 @dataclass
 class EvaluationCost:
-    """What the evaluation takes.
+    """Estimated cost of the evaluation.
 
     Attributes:
         start: Seconds before the training.

@@ -1,4 +1,4 @@
-"""How long a student takes to grow, and how large its vocabulary becomes, from two samples of the pairs."""
+"""Estimate of the time to grow a student and of its vocabulary size, from two samples of the pairs."""
 
 from __future__ import annotations
 

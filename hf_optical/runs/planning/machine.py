@@ -15,7 +15,7 @@ CUDA_CONTEXT = 0.6e9
 
 @dataclass(frozen=True)
 class Machine:
-    """What a machine has.
+    """Memory, cores and accelerator of a machine.
 
     Attributes:
         name: For messages.

@@ -1,4 +1,4 @@
-"""What training holds in memory, part by part, and how each part changes with the options."""
+"""Memory of a training by part, and how each part changes with the options."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Training:
     used: int = 0
 
     def parts(self) -> dict[str, float]:
-        """Bytes by part.
+        """Return bytes by part.
 
         Example:
             >>> parts = Training(32, 1, 64, 100, 40, 100, 50, 1000.0).parts()
@@ -62,7 +62,7 @@ class Training:
         }
 
     def total(self) -> float:
-        """Bytes in all."""
+        """Return bytes in all."""
         return sum(self.parts().values())
 
     def with_batch(self, batch: int) -> Training:
@@ -71,7 +71,7 @@ class Training:
         return replace(self, batch=batch, accumulation=accumulation, activations=self.activations * batch / self.batch)
 
     def with_tokens(self, tokens: int) -> Training:
-        """Texts cut at fewer tokens."""
+        """Return the estimate for texts truncated to fewer tokens."""
         return replace(self, tokens=tokens, activations=self.activations * tokens / self.tokens)
 
     def with_half(self) -> Training:
@@ -83,7 +83,7 @@ class Training:
         return replace(self, trained=self.adapter, weights=self.weights + self.adapter)
 
     def with_used_rows(self) -> Training:
-        """Of the embedding table only the rows that occur are trained."""
+        """Return the estimate where only the embedding rows that occur are trained."""
         return replace(self, trained=self.trained - min(self.trained, self.table - self.used))
 
     def with_frozen_table(self) -> Training:

@@ -28,7 +28,7 @@ _CHECKPOINTS = 3  # two are kept, and the third is written before the oldest goe
 
 @dataclass
 class Plan:
-    """What a run will take.
+    """Estimated cost of a run.
 
     Attributes:
         machine: Where.
@@ -59,7 +59,7 @@ class Plan:
         return sum(self.memory.values()) <= self.machine.memory and enough_disk
 
     def text(self) -> str:
-        """For people."""
+        """Format the plan for the terminal."""
         lines = [f"Plan for {self.machine.name}: {self.pairs:,} pairs, {self.steps:,} steps"]
         lines += ["", f"{'time':28}{shown_seconds(sum(self.seconds.values())):>10}"]
         for name, seconds in self.seconds.items():

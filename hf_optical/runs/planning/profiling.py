@@ -19,7 +19,7 @@ _POLL_SECONDS = 0.01
 
 @dataclass
 class Stretch:
-    """What a stretch of code took.
+    """Time and memory of a section of code.
 
     Attributes:
         seconds: By the clock given.

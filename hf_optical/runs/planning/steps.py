@@ -26,7 +26,7 @@ _COUNTED = 2000
 
 @dataclass
 class Steps:
-    """What dry steps took.
+    """Time and memory of dry steps.
 
     Attributes:
         typical: Seconds of a step of one batch of mean length.

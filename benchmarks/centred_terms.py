@@ -65,7 +65,7 @@ class Trained(System):
     def __init__(self, base: System, arm: str, seed: int, config: CentredTerms) -> None:
         super().__init__("grown", base.model, base.data, base.cache, **base.half)
         self.arm, self.seed, self.config = arm, seed, config
-        self.place = base.cache / "trained" / f"{config.steps}" / arm / str(seed)
+        self.place = base.cache / "trained" / f"{config.steps}x{config.batch_size}" / arm / str(seed)
 
     def queries(self, item: Questions) -> Encoded:
         """As the trained student reads them."""
@@ -120,7 +120,7 @@ def main(config: CentredTerms) -> None:
     for item in items:
         for arm in ["untrained", *config.arms]:
             seeds = [0] if arm == "untrained" else config.seeds
-            read_by = [read(Trained(base, arm, seed, config), item)[0] for seed in seeds]
+            read_by = [read(Trained(base, arm, seed, config), item, only=READINGS)[0] for seed in seeds]
             for name in READINGS:
                 values = {query: np.mean([one[name][query] for one in read_by]) for query in read_by[0][name]}
                 found.setdefault(name, {}).setdefault(arm, {})[item.language] = values

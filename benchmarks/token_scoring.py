@@ -20,8 +20,9 @@ held-out sets by epsilon: bitext that no student was grown from, and the trainin
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,14 +58,15 @@ PerQuery = dict[str, np.ndarray]
 class TokenScoringConfig:
     """Options."""
 
-    teacher: str = field(metadata={"help": "English teacher, whose index is searched.", "path": True})
     data: str = field(metadata={"help": "Folder with bitext/, eval/ and clir_train/.", "path": True})
     cache: str = field(metadata={"help": "Scratch folder: students, vectors as float16.", "path": True})
+    teacher: str | None = field(default=None, metadata={"help": "Teacher whose index is searched.", "path": True})
     encoder: str | None = field(default=None, metadata={"help": "A multilingual encoder to read too.", "path": True})
     languages: list[str] = field(default_factory=lambda: ["so", "tl", "mr", "sw", "ig", "rw", "am"])
     kinds: list[str] = field(default_factory=lambda: list(CLAIMS), metadata={"help": "passages sentences questions"})
     sentences: int = field(default=300, metadata={"help": "Sentences asked of ntrex_bitext; 0 for all."})
     documents: int = field(default=800, metadata={"help": "Documents of the questions' sets; 0 for all."})
+    mean_rows: int = field(default=500, metadata={"help": "Training pairs of which the mean tokens are taken."})
     bfloat16: bool = field(default=True, metadata={"help": "Encode in bfloat16: half the time on most processors."})
     tune: bool = field(default=False, metadata={"help": "Print the held-out sets by epsilon in place of the claims."})
     output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file.", "path": True})
@@ -73,9 +75,10 @@ class TokenScoringConfig:
 def main(config: TokenScoringConfig) -> None:
     """Encode, read, test, print, write."""
     torch.set_num_threads(1)
-    data, cache, half = Path(config.data), Path(config.cache), {"bfloat16": config.bfloat16}
-    systems = [System("grown", config.teacher, data, cache, **half)]
-    systems += [System(Path(config.encoder).name, config.encoder, data, cache, **half)] if config.encoder else []
+    data, cache = Path(config.data), Path(config.cache)
+    how: dict[str, Any] = {"bfloat16": config.bfloat16, "mean_rows": config.mean_rows}
+    systems = [System("grown", config.teacher, data, cache, **how)] if config.teacher else []
+    systems += [System(Path(config.encoder).name, config.encoder, data, cache, **how)] if config.encoder else []
     results: dict[str, Any] = {}
     for system in systems:
         if config.tune:
@@ -85,7 +88,8 @@ def main(config: TokenScoringConfig) -> None:
             sets = list(evaluation_sets(data, config.languages, config.sentences, config.documents))
             results[system.name] = measured(system, [item for item in sets if item.kind in config.kinds])
     if config.output:
-        said = {name: getattr(config, name) for name in ("languages", "kinds", "sentences", "documents", "bfloat16")}
+        named = ("languages", "kinds", "sentences", "documents", "bfloat16", "mean_rows")
+        said = {name: getattr(config, name) for name in named}
         command = "benchmarks/token_scoring.py" + (" --tune" if config.tune else "")
         settings = {**said, "epsilon": EPSILON, "rerank": DEPTH, "metric": METRIC}
         write_json(
@@ -94,7 +98,7 @@ def main(config: TokenScoringConfig) -> None:
 
 
 def read(
-    system: System, item: Questions, epsilons: tuple[float, ...] = (EPSILON,)
+    system: System, item: Questions, epsilons: tuple[float, ...] = (EPSILON,), only: Sequence[str] = ()
 ) -> tuple[dict[str, PerQuery], dict[str, float]]:
     """The measure of every query by every reading, ``dense`` first, and milliseconds per query of the reranker."""
     queries, documents = system.queries(item), system.documents(item)
@@ -102,11 +106,11 @@ def read(
     scores, found = search_dense(queries.dense, documents.dense, DEPTH)
     results = {"dense": _measure(item, scores, found)}
     by_name: dict[str, list[np.ndarray]] = {}
-    for row in Readings(queries, documents, *means, epsilons).all(found):
+    for row in Readings(queries, documents, *means, epsilons, only).all(found):
         for name, values in row.items():
             by_name.setdefault(name, []).append(values.numpy())
     results |= {name: _measure(item, np.stack(rows), found) for name, rows in by_name.items()}
-    return results, _times(queries, documents, means, found) if len(epsilons) == 1 else {}
+    return results, _times(queries, documents, means, found) if len(epsilons) == 1 and not only else {}
 
 
 def _times(queries: Encoded, documents: Encoded, means: list[np.ndarray], found: np.ndarray) -> dict[str, float]:
@@ -142,7 +146,7 @@ def measured(system: System, sets: list[Questions]) -> dict[str, Any]:
     found: dict[str, dict[str, dict[str, PerQuery]]] = {}
     milliseconds: dict[str, dict[str, Any]] = {}
     for item in sets:
-        results, times = read(system, item)
+        results, times = _kept(system, item)
         found.setdefault(item.kind, {})[item.language] = results
         milliseconds.setdefault(item.kind, {})[item.language] = times
         print(system.name, item.name, item.language, {name: _mean(values) for name, values in results.items()}, times)
@@ -158,6 +162,21 @@ def measured(system: System, sets: list[Questions]) -> dict[str, Any]:
         claim["p_holm"] = p
         print(system.name, claim)
     return {"tables": tables, "milliseconds_per_query": milliseconds, "claims": claims}
+
+
+def _kept(system: System, item: Questions) -> tuple[dict[str, PerQuery], dict[str, float]]:
+    """What :func:`read` gives, kept in the cache beside the vectors: a killed run goes on where it stopped."""
+    file = system.cache / system.name / "read" / f"{item.asked}.json"
+    if not file.exists():
+        results, times = read(system, item)
+        plain = {name: {query: float(x) for query, x in values.items()} for name, values in results.items()}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(file, {"times": times, "per_query": plain})
+    content = json.loads(file.read_text(encoding="utf-8"))
+    per_query = {
+        name: {query: np.array(x) for query, x in values.items()} for name, values in content["per_query"].items()
+    }
+    return per_query, content["times"]
 
 
 def _claim(kind: str, by_language: Mapping[str, Mapping[str, PerQuery]], one: str, other: str) -> dict[str, Any]:

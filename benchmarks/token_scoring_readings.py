@@ -6,7 +6,8 @@ that they give what the package's reranker gives is tested.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ class Readings:
         query_mean: Mean content token of the query language, (d,).
         document_mean: Of English, (d,).
         epsilons: Of the entropic scores; a name is ``soft`` with one epsilon, ``soft 0.1`` with several.
+        only: Names of readings wanted; all by default.
     """
 
     def __init__(
@@ -34,8 +36,9 @@ class Readings:
         query_mean: np.ndarray,
         document_mean: np.ndarray,
         epsilons: tuple[float, ...],
+        only: Sequence[str] = (),
     ) -> None:
-        self.queries, self.epsilons = queries, epsilons
+        self.queries, self.epsilons, self.only = queries, epsilons, only
         self.means = torch.from_numpy(query_mean).float(), torch.from_numpy(document_mean).float()
         self.tokens = torch.from_numpy(documents.tokens.astype(np.float32))
         self.content = torch.from_numpy(documents.content)
@@ -65,15 +68,17 @@ class Readings:
         centred = shifted / norms
         everything, asked = torch.ones(1, len(query), dtype=torch.bool), said.unsqueeze(0)
         content = real & self.content[rows]
-        scores = {
-            "maxsim": maxsim_scores(products, everything, real),
-            "centred maxsim": maxsim_scores(centred, asked, content),
+        ways: dict[str, Callable[[], Tensor]] = {
+            "maxsim": lambda: maxsim_scores(products, everything, real),
+            "centred maxsim": lambda: maxsim_scores(centred, asked, content),
         }
+        ours = centred[:, said]
+        all_asked = torch.ones(ours.shape[:2], dtype=torch.bool)
         for epsilon in self.epsilons:
             mark = f" {epsilon}" if len(self.epsilons) > 1 else ""
-            scores[f"soft, not centred{mark}"] = soft_scores(products, asked, content, epsilon)
-            scores[f"soft{mark}"] = soft_scores(centred, asked, content, epsilon)
-            ours = centred[:, said]
-            balanced = balanced_scores(ours, asked[:, said].expand(len(ours), -1), content, epsilon)
-            scores[f"balanced{mark}"] = balanced
-        return scores
+            ways |= {
+                f"soft, not centred{mark}": partial(soft_scores, products, asked, content, epsilon),
+                f"soft{mark}": partial(soft_scores, centred, asked, content, epsilon),
+                f"balanced{mark}": partial(balanced_scores, ours, all_asked, content, epsilon),
+            }
+        return {name: way() for name, way in ways.items() if not self.only or name in self.only}

@@ -13,9 +13,6 @@ from hf_optical.data.bitext import read_bitext
 from hf_optical.encoders.models import load_encoder, save_whole
 from hf_optical.students import starting_student
 
-MEAN_ROWS = 500
-"""Training pairs of which the mean token of each language is taken."""
-
 
 class System:
     """Who reads the queries and who the documents, each text once.
@@ -27,10 +24,13 @@ class System:
         data: Holds ``bitext/<code>.train.jsonl.gz``.
         cache: Where students and vectors are kept.
         bfloat16: As in :func:`token_store.encoded`.
+        mean_rows: Training pairs of which the mean token of each language is taken.
     """
 
-    def __init__(self, name: str, model: str, data: Path, cache: Path, *, bfloat16: bool = False) -> None:
-        self.name, self.model, self.data, self.cache = name, model, data, cache
+    def __init__(
+        self, name: str, model: str, data: Path, cache: Path, *, bfloat16: bool = False, mean_rows: int = 500
+    ) -> None:
+        self.name, self.model, self.data, self.cache, self.mean_rows = name, model, data, cache, mean_rows
         self.half = {"bfloat16": bfloat16}
 
     def documents(self, item: Questions) -> Encoded:
@@ -46,7 +46,7 @@ class System:
     def mean_texts(self, language: str) -> tuple[Encoded, Encoded]:
         """Training pairs: the translations as queries, their English as documents."""
         rows = self._bitext(language)
-        rows = rows.shuffle(seed=0).select(range(min(MEAN_ROWS, len(rows))))
+        rows = rows.shuffle(seed=0).select(range(min(self.mean_rows, len(rows))))
         places = [self.cache / self.name / f"means.{language}.{side}.npz" for side in ("queries", "documents")]
         return (
             encoded(lambda: self.reader(language), rows["translation"], "query", places[0], **self.half),

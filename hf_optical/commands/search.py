@@ -7,7 +7,7 @@ index is kept, and a second call only searches it. Documents are rows with ``id`
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from hf_optical.adapters.query_encoder import query_encoder
 from hf_optical.commands.options.search import SearchConfig
@@ -27,8 +27,9 @@ def main(config: SearchConfig) -> None:
         raise InputError("there is nothing to search", "add --documents FILE, or --location of an index")
     if config.rerank < 0:
         raise InputError(f"is {config.rerank}", "give how many documents to order anew, or 0", field="rerank")
-    check_choice("scoring", config.scoring, get_args(Scoring))
-    if config.scoring != "maxsim" and not config.rerank:
+    if config.scoring is not None:
+        check_choice("scoring", config.scoring, get_args(Scoring))
+    if config.scoring not in (None, "maxsim") and not config.rerank:
         raise InputError(
             f"{config.scoring!r} orders anew what an index finds; the index itself has MaxSim or one vector",
             "add --rerank 100",
@@ -45,9 +46,10 @@ def main(config: SearchConfig) -> None:
     shown |= {name: text for name, text in index.texts(list(missing)).items() if text is not None}
     if config.rerank:
         _require_texts(found, shown)
-        found = _reranker(config, encoders, shown).rerank(texts, found, shown, languages=languages, top_k=config.top_k)
-        soft = config.scoring != "maxsim"
-        kind = f"{config.scoring} transport" if soft else "sums of cosines over the query's tokens"
+        reranker = _reranker(config, encoders, shown, languages)
+        found = reranker.rerank(texts, found, shown, languages=languages, top_k=config.top_k)
+        soft = reranker.scoring != "maxsim"
+        kind = f"{reranker.scoring} transport" if soft else "sums of cosines over the query's tokens"
         print(f"scores: {kind}, after reranking")
     elif config.hybrid:
         print("scores: sums of reciprocal ranks among the vectors and among the words")
@@ -83,13 +85,20 @@ def _encoders(config: SearchConfig) -> dict[str | None, Any]:
     return encoders
 
 
-def _reranker(config: SearchConfig, encoders: dict[str | None, Any], documents: dict[str, str]) -> TokenReranker:
-    options: dict[str, Any] = {"scoring": config.scoring, "batch_size": config.batch_size}
-    if config.scoring != "maxsim":
-        means = means_of_bitexts(config.mean_bitext, encoders, encoders[None])
-        means = means.joined(means_of_folders(config.encoders.values()))
-        options["means"] = with_index(means, encoders[None], list(documents.values()), config.location)
-    return TokenReranker(encoders[None], encoders, **options)
+def _reranker(
+    config: SearchConfig, encoders: dict[str | None, Any], documents: dict[str, str], languages: list[str | None]
+) -> TokenReranker:
+    teacher, options = encoders[None], {"batch_size": config.batch_size}
+    if config.scoring == "maxsim":
+        return TokenReranker(teacher, encoders, scoring="maxsim", **options)
+    means = means_of_bitexts(config.mean_bitext, encoders, teacher)
+    means = means.joined(means_of_folders(config.encoders.values()))
+    if config.scoring is None and not all(means.knows(code) for code in languages):
+        return TokenReranker(teacher, encoders, scoring="maxsim", **options)
+    if means.documents is not None:
+        means = with_index(means, teacher, list(documents.values()), config.location)
+    scoring = cast("Scoring", config.scoring or "soft")
+    return TokenReranker(teacher, encoders, scoring=scoring, means=means, **options)
 
 
 def _index(config: SearchConfig, encoders: dict[str | None, Any]) -> DocumentIndex:

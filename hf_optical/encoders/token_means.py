@@ -41,7 +41,7 @@ class TokenMeans:
         Raises:
             InputError: There is none for it.
         """
-        code = normalize(language) if language else next(iter(self.queries), None) if len(self.queries) == 1 else None
+        code = self._code(language)
         if code not in self.queries:
             raise InputError(
                 f"there is no mean token of {code or 'queries without a language'}; there are "
@@ -50,6 +50,15 @@ class TokenMeans:
                 field="languages",
             )
         return self.queries[code]
+
+    def knows(self, language: str | None) -> bool:
+        """Whether queries of a language can be compared with documents by a centred score."""
+        return self.documents is not None and self._code(language) in self.queries
+
+    def _code(self, language: str | None) -> str | None:
+        if language:
+            return normalize(language)
+        return next(iter(self.queries)) if len(self.queries) == 1 else None
 
     def joined(self, other: TokenMeans) -> TokenMeans:
         """These, and those of another that these lack."""

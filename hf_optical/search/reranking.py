@@ -30,6 +30,7 @@ class TokenReranker:
         queries: The encoder of queries, or encoders by language; see :class:`~hf_optical.search.queries.QueryEncoders`.
             The document encoder by default.
         scoring: ``"maxsim"``, ``"soft"`` for queries against passages, ``"balanced"`` for sentences against sentences.
+            By default ``"soft"`` where the means are given (ahead of MaxSim wherever it was measured), else ``"maxsim"``.
         means: Mean tokens of the query languages and of the documents, which ``"soft"`` and ``"balanced"`` need:
             ``TokenMeans.load(folder)`` of a trained student, or made with
             :func:`~hf_optical.encoders.token_means.token_mean`.
@@ -54,12 +55,13 @@ class TokenReranker:
         documents: Encoder,
         queries: Any = None,
         *,
-        scoring: Scoring = "maxsim",
+        scoring: Scoring | None = None,
         means: TokenMeans | None = None,
         epsilon: float = EPSILON,
         batch_size: int = 32,
     ) -> None:
         self.documents, self.batch_size = documents, batch_size
+        scoring = scoring or ("maxsim" if means is None else "soft")
         self.scoring, self.means, self.epsilon = scoring, means, epsilon
         self._reads_content = TokenScoring(scoring, epsilon=epsilon).content_only
         if scoring != "maxsim" and (means is None or means.documents is None):

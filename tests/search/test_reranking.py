@@ -76,6 +76,8 @@ def test_reranking_by_transport_is_the_score_of_every_pair(teacher):
         assert best[0][0].score != best[1][0].score  # each language has its own mean
     with pytest.raises(InputError, match="mean tokens are not given"):
         TokenReranker(teacher, scoring="soft")
+    chosen = TokenReranker(teacher, means=TokenMeans({}, mean)).scoring, TokenReranker(teacher).scoring
+    assert chosen == ("soft", "maxsim")
 
 
 def test_adapters_are_read_by_tokens_too(teacher):
@@ -161,6 +163,9 @@ def test_the_recipe_reranks_by_transport(teacher, tmp_path, capsys, monkeypatch)
     means.save(tmp_path / "teacher")
     saved = said("--rerank", "30", "--encoders", f"sw={tmp_path / 'teacher'}").out
     assert [line.split()[2] for line in saved.strip().splitlines()[-3:]] == [hit.id for hit in best]
+    given.remove("--scoring"), given.remove("soft")
+    known, unknown = (said("--rerank", "30", *more).out for more in (["--encoders", f"sw={tmp_path / 'teacher'}"], []))
+    assert "soft transport" in known and "sums of cosines" in unknown  # without being asked, where the means are known
     assert not (tmp_path / "index" / "token_means.json").exists()  # thirty documents have no mean of their own
     monkeypatch.setattr("hf_optical.search.index_means.MOST_TEXTS", 30)
     said("--rerank", "30", "--encoders", f"sw={tmp_path / 'teacher'}")

@@ -26,7 +26,9 @@ class SearchConfig:
     top_k: int = option(10, "Documents per query.")
     hybrid: bool = option(False, "Also search the documents' words with BM25, and fuse both by reciprocal ranks.")
     rerank: int = option(0, "Order so many of the documents found anew, token by token; needs --documents.")
-    scoring: str = option("maxsim", "Of --rerank: maxsim, soft (queries, passages) or balanced (sentences).")
+    scoring: str | None = option(
+        None, "Of --rerank: maxsim, soft (queries, passages) or balanced (sentences); soft where mean tokens are known."
+    )
     mean_bitext: dict[str, str] = option(
         {}, "Bitext for the mean tokens of encoders saved without: swh_Latn=FILE ...", path=True
     )

@@ -35,14 +35,14 @@ def transport_loss(
     Returns:
         The loss per pair, (B,), and the plan, (B, n, m).
     """
-    a, b = _masses(student, teacher, special_tokens, weights)
-    ends = boundary_ends(student, teacher) if special_tokens == "match" else None
+    a, b, ends = _problem(student, teacher, special_tokens, weights)
 
     def align(cost: Tensor) -> tuple[Tensor, Tensor]:
         plan = solver(cost, a, b)
         return plan if ends is None else ends.weigh(plan), plan
 
-    return aligned_cost(student[0], teacher[0], align, student[1], teacher[1])
+    (student_tokens, student_mask, _), (teacher_tokens, teacher_mask, _) = student, teacher
+    return aligned_cost(student_tokens, teacher_tokens, align, student_mask, teacher_mask)
 
 
 def transport_term(
@@ -58,11 +58,11 @@ def transport_term(
     loss and gradient without leaving the chip; elsewhere the PyTorch form does. ``HF_OPTICAL_FUSED=0`` in the
     environment switches the kernel off.
     """
-    if not fused_fits(student[0], teacher[0], solver):
+    (student_tokens, *_), (teacher_tokens, *_) = student, teacher
+    if not fused_fits(student_tokens, teacher_tokens, solver):
         return transport_loss(student, teacher, solver, special_tokens, weights)[0]
-    a, b = _masses(student, teacher, special_tokens, weights)
-    ends = boundary_ends(student, teacher) if special_tokens == "match" else None
-    return fused_transport(student[0], teacher[0], a, b, solver, ends)
+    a, b, ends = _problem(student, teacher, special_tokens, weights)
+    return fused_transport(student_tokens, teacher_tokens, a, b, solver, ends)
 
 
 def boundary_ends(student: Side, teacher: Side) -> Ends:
@@ -74,17 +74,18 @@ def boundary_ends(student: Side, teacher: Side) -> Ends:
     return Ends(torch.stack(places, dim=1), torch.where(both, share, torch.zeros_like(share)))
 
 
-def _masses(
+def _problem(
     student: Side,
     teacher: Side,
     special_tokens: SpecialTokens,
     weights: tuple[Tensor | None, Tensor | None],
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Ends | None]:
+    """Marginals of both sides, (B, n) and (B, m), and the special tokens that are matched outside the transport."""
     a, b = (
         _marginals(content_mask(mask, special, special_tokens), weight)
         for (_, mask, special), weight in zip((student, teacher), weights, strict=True)
     )
-    return a, b
+    return a, b, boundary_ends(student, teacher) if special_tokens == "match" else None
 
 
 def _marginals(mask: Tensor, weights: Tensor | None) -> Tensor:

@@ -33,10 +33,10 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The guides and the API reference, browsable, in site/; a broken link fails.
+# The guides and the API reference, browsable, in build/site/; a broken link fails.
 docs: $(VENV)/.installed
 	$(INSTALL) -e ".[docs]"
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) outputs site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) outputs build .pytest_cache .mypy_cache .ruff_cache .hypothesis

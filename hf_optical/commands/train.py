@@ -15,6 +15,8 @@ from typing import Any
 from hf_optical.places import holding_output
 from hf_optical.runs.options import TrainConfig
 
+DEFAULT_TEACHER = "sentence-transformers/all-MiniLM-L6-v2"
+
 
 @holding_output
 def main(config: TrainConfig) -> None:
@@ -32,7 +34,10 @@ def main(config: TrainConfig) -> None:
 
 
 def _prepare_sample(config: TrainConfig, folder: Path) -> Any:
-    if config.bitext or config.teacher is not None:
+    if config.teacher is None and (config.bitext or config.pairs):
+        config.teacher = DEFAULT_TEACHER
+        print(f"Teacher: {DEFAULT_TEACHER}, as none is named; --teacher names the one that made your index")
+    if config.teacher is not None:
         return None
     from hf_optical.commands.sample import prepare
     from hf_optical.runs.training_run import start

@@ -130,6 +130,11 @@ class EvaluationPanels:
             for index, item in enumerate(panel.sets)
         ]
 
+    def rows(self) -> list[str]:
+        """The rows that were measured, in the order of the tables."""
+        measured = {row for panel in self._panels for row, of in panel.scores.items() if of}
+        return [row for row in table_rows.MEANINGS if row in measured]
+
     def table(self) -> str:
         """Format all tables as text."""
         return "\n\n".join(panel.table() for panel in self._panels)

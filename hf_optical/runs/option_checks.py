@@ -96,9 +96,14 @@ def _check_names(config: TrainConfig) -> None:
 
     installed = ("none", "all", *get_available_reporting_integrations())
     if config.report_to not in installed:
+        known = {"mlflow": "mlflow", "tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
+        if config.report_to in known:
+            raise InputError(
+                f"{config.report_to!r} is not installed", f"pip install {known[config.report_to]}", field="report_to"
+            )
         raise InputError(
-            f"{config.report_to!r} is unknown or not installed",
-            f"use one of {', '.join(installed)}",
+            f"{config.report_to!r} is unknown",
+            f"use one of {', '.join(dict.fromkeys([*installed, *known]))}",
             field="report_to",
         )
 

@@ -29,6 +29,7 @@ from hf_optical.results import table_rows
 from hf_optical.results.files import versions, write_results
 from hf_optical.results.records import read_results
 from hf_optical.runs.adapter_report import adapter_report
+from hf_optical.runs.closing import tell
 from hf_optical.runs.defaults import settled
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.held_out import FOLDER as HELD_OUT
@@ -255,16 +256,17 @@ def _finish(
     if not config.keep_checkpoints:
         own = [FOLDER] if config.teacher_cache == "auto" else []  # one that is named stays
         remove(output, "checkpoint-*", HELD_OUT, *own)
-    print(f"\nAfter {trainer.state.global_step} steps:\n{panels.table()}\n\n{panels.sentences()}\n")
-    if held_out:
-        print(f"{held_out.text()}\n")
-    if alignment:
-        shown = ", ".join(f"{name} {value:.3g}" for name, value in alignment.items())
-        print(f"Plan against the gold word alignments (error rates): {shown}\n")
-    if adapted:
-        print(f"{adapted_words}\n")
-    print(f"The same with queries, plans and curves, as a page: {page}\n")
-    print(f"Use it:\n{usage(saved, output / 'model', config, data.languages[0])}")
+    tell(
+        config,
+        panels,
+        read_results(output).content,
+        steps=trainer.state.global_step,
+        held_out=held_out.text() if held_out else "",
+        adapters=adapted_words,
+        page=page,
+        use=usage(saved, output / "model", config, data.languages[0]),
+        language=data.languages[0],
+    )
     if config.push_to_hub:
         publication = Publication(run=output, repo_id=config.push_to_hub, teacher_id=config.teacher_id)
         build(publication, output / "publication")

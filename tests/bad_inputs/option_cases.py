@@ -70,7 +70,7 @@ FLAGS = [
     Bad("language_english", ("'language'", "English"), _flags(language="en")),
     Bad("language_missing", ("'language'", "--language"), _flags(language=None)),
     Bad("bitext_missing", ("'bitext'", "--bitext"), _flags(bitext=None)),
-    Bad("teacher_missing", ("'teacher'", "--teacher"), _flags(teacher=None)),
+    Bad("teacher_missing", ("all-MiniLM-L6-v2", "no model could be loaded"), _flags(teacher=None)),
     Bad("eval_missing", ("'eval'", "--eval"), _flags(eval=None)),
     Bad("bitext_language_twice", ("swh_Latn", "two files"), _flags(bitext=["sw=a.tsv", "swh=b.tsv"])),
     Bad("objective_unknown", ("'nse'", "'nce'"), _flags(objective="ot+nse")),

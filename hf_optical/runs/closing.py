@@ -1,0 +1,62 @@
+"""What a finished run says at its end: tables, what the rows mean, what to do next; and the page beside its model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hf_optical.data.languages import language_name
+from hf_optical.results.files import portable
+from hf_optical.runs.evaluation_panels import EvaluationPanels
+from hf_optical.runs.next_steps import advice, commands, legend, model_readme
+from hf_optical.runs.options import TrainConfig
+
+
+def tell(
+    config: TrainConfig,
+    panels: EvaluationPanels,
+    results: Mapping[str, Any],
+    *,
+    steps: int,
+    held_out: str,
+    adapters: str,
+    page: Path,
+    use: str,
+    language: str,
+) -> None:
+    """Print the end of a run, and replace the host's stock card beside the model by one that says what the model is.
+
+    Args:
+        config: The run's options.
+        panels: Its tables.
+        results: The content of its ``results.json``.
+        steps: Steps that were taken.
+        held_out: The table of the held-out pairs.
+        adapters: What is said of its adapters.
+        page: Its ``report.html``.
+        use: Lines of Python that use the model.
+        language: The first language taught.
+    """
+    output = Path(config.output_dir)
+    shared = use.replace(str(output / "model"), portable(str(output / "model")))
+    shared = shared.replace(str(config.teacher), portable(str(config.teacher)))
+    readme = model_readme(results, language_name(language), shared)
+    (output / "model" / "README.md").write_text(readme, encoding="utf-8")
+    print(f"\nAfter {steps} steps:\n{panels.table()}\n\n{panels.sentences()}\n")
+    if rows := panels.rows():
+        print(f"The rows:\n{legend(rows)}\n")
+    if held_out:
+        print(f"{held_out}\n")
+    if alignment := results.get("alignment"):
+        shown = ", ".join(f"{name} {value:.3g}" for name, value in alignment.items())
+        print(f"Plan against the gold word alignments (error rates): {shown}\n")
+    if adapters:
+        print(f"{adapters}\n")
+    print(f"As a page, with queries, plans and curves: {page}")
+    if (plan := output / "figures" / "plan.png").is_file():
+        print(f"A plan between tokens: {plan}")
+    query = next((query for queries in panels.queries().values() for query in queries), None)
+    print(f"\nNext: {advice(results.get('evaluations') or [], results.get('held_out'))}")
+    print("\n".join(f"  {line}" for line in commands(config, output, language, query)))
+    print(f"\nIn Python:\n{use}")

@@ -88,6 +88,7 @@ def _pairs(config: ProbeConfig) -> tuple[list[tuple[str, str]], int]:
         source_field=config.source_field,
         translation_field=config.translation_field,
         language=config.language,
+        on_bad_rows=config.on_bad_rows,  # type: ignore[arg-type]
         report=report,
     )
     print("\n".join(report.messages))

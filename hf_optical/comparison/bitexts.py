@@ -52,4 +52,5 @@ def _bitexts(options: Mapping[str, Any], language: str) -> Iterator[Dataset]:
             source_field=options.get("source_field"),
             translation_field=options.get("translation_field"),
             language=code,
+            on_bad_rows=options.get("on_bad_rows", "error"),
         )

@@ -80,7 +80,14 @@ def compute_references(
     titles = {bool(cell.options.get("titles")) for cell in cells}
     if len(titles) > 1:
         raise InputError("some arms read titles and some do not", "give it under common", field="titles")
-    work = _Work(Path(output_dir) / "references", models, bm25_tokenisation, show_progress, titles=titles == {True})
+    work = _Work(
+        Path(output_dir) / "references",
+        models,
+        bm25_tokenisation,
+        show_progress,
+        titles=titles == {True},
+        on_problem="warn" if any(cell.options.get("on_problem") == "warn" for cell in cells) else "error",
+    )
     found: dict[str, list[Path]] = {}
     jobs = [
         (language, space, name)
@@ -109,8 +116,16 @@ class _Work:
     """Computes one reference at a time; teachers, retrieval sets and document vectors are kept between them."""
 
     def __init__(
-        self, root: Path, translators: Mapping[str, str], tokenisation: str, show_progress: bool, *, titles: bool
+        self,
+        root: Path,
+        translators: Mapping[str, str],
+        tokenisation: str,
+        show_progress: bool,
+        *,
+        titles: bool,
+        on_problem: Any = "error",
     ) -> None:
+        self.on_problem = on_problem
         self.titles = titles
         self.root, self.translators, self.tokenisation = root, translators, tokenisation
         self.show_progress = show_progress
@@ -143,7 +158,7 @@ class _Work:
         write_json(marker, settings)
         names = distinct_names(list(map(retrieval_folder, sets)), "eval")
         items = [
-            read_retrieval_set(path, language, name=name, use_titles=self.titles)
+            read_retrieval_set(path, language, name=name, use_titles=self.titles, on_problem=self.on_problem)
             for path, name in zip(sets, names, strict=True)
         ]
         score = self._scorer(name, language, space, translator, folder)

@@ -145,7 +145,7 @@ def _reject(fault: Fault, name: str, number: int, on_bad_rows: OnBadRows, report
     if on_bad_rows == "error":
         raise InputError(
             fault.problem,
-            "correct or remove the row, or leave such rows out with on_bad_rows='skip'",
+            "correct or remove the row, or leave such rows out with --on_bad_rows skip (on_bad_rows='skip')",
             path=name,
             row=number,
             field=fault.field,

@@ -75,7 +75,9 @@ class _Problems:
         listed = ", ".join(found[:5]) + (", …" if len(found) > 5 else "")
         message = f"{problem}: {listed} ({len(found)} in all)"
         if self.on_problem == "error":
-            raise InputError(message, f"{remedy}, or leave them out with on_problem='warn'", path=path)
+            raise InputError(
+                message, f"{remedy}, or leave them out with --on_problem warn (on_problem='warn')", path=path
+            )
         logger.warning("%s: %s; left out", path, message)
 
 

@@ -37,15 +37,15 @@ class EvaluationPanels:
     def __init__(self, config: TrainConfig, languages: Sequence[str]) -> None:
         self._config = config
         self.names = names = _names(config)
+        reading: dict[str, Any] = {"use_titles": config.titles, "on_problem": config.on_problem}
         self._sets = [
-            read_retrieval_set(folder, language, name=names[folder], use_titles=config.titles)
+            read_retrieval_set(folder, language, name=names[folder], **reading)
             for folder in config.eval
             if config.reads_index_of == "teacher"
             for language in _taught(folder, languages)
         ]
         self._sets += [
-            read_retrieval_set(folder, ENGLISH, name=names[folder], use_titles=config.titles)
-            for folder in config.english_eval
+            read_retrieval_set(folder, ENGLISH, name=names[folder], **reading) for folder in config.english_eval
         ]
         asked = [ENGLISH, *languages]
         self._multilingual = [
@@ -54,7 +54,7 @@ class EvaluationPanels:
                 query_languages=_present(folder, "queries", asked),
                 document_languages=_present(folder, "documents", asked),
                 name=names[folder],
-                use_titles=config.titles,
+                **reading,
             )
             for folder in config.eval
             if config.reads_index_of == "student"

@@ -56,6 +56,8 @@ def check_options(config: TrainConfig) -> None:
         ("lora_init", config.lora_init, LORA_INITS),
         ("monitor", config.monitor, ("warn", "stop", "off")),
         ("teacher_cache_dtype", config.teacher_cache_dtype, ("float16", "int8")),
+        ("on_bad_rows", config.on_bad_rows, ("error", "skip")),
+        ("on_problem", config.on_problem, ("error", "warn")),
         ("interaction", config.interaction or "dense", ("dense", "maxsim")),
     ):
         if value not in choices:

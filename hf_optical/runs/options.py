@@ -66,6 +66,9 @@ class TrainConfig:
     )
     source_field: str | None = option(None, "Column of the English; guessed if not given.")
     translation_field: str | None = option(None, "Column of the translation; guessed if not given.")
+    on_bad_rows: str = option(
+        "error", "Of bitext and lexicons: 'error' stops at a bad row; 'skip' leaves such rows out, and lists them."
+    )
     max_pairs: int | None = option(None, "Use only this many pairs of each bitext, drawn with the seed.")
     query_passages: list[str] = option(
         [],
@@ -102,6 +105,7 @@ class TrainConfig:
         "Folders of retrieval sets with English queries: they show how much English retrieval the student loses.",
         path=True,
     )
+    on_problem: str = option("error", "Of inconsistent retrieval sets: 'error' stops; 'warn' names what is left out.")
     titles: bool = option(False, "Put the title of a document before its text in the evaluation, as BEIR and MTEB do.")
     document_encoder: str | None = option(
         None,

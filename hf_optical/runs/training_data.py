@@ -35,6 +35,7 @@ class TrainingData:
         start_lexicon: Word pairs that help to grow the student, or None.
         fingerprints: Path, rows and hash of what was read.
         notes: Which columns were taken, and how many rows: to be said, for a guess may be wrong.
+        report: What the readers found, rows that were left out among it.
     """
 
     bitext: dict[str, Dataset]
@@ -44,6 +45,7 @@ class TrainingData:
     start_lexicon: Dataset | None = None
     fingerprints: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    report: PairReport = field(default_factory=PairReport)
 
     @property
     def languages(self) -> list[str]:
@@ -89,17 +91,18 @@ def read_training_data(config: TrainConfig) -> TrainingData:
     """
     files = bitext_by_language(config.bitext, config.language)
     report = PairReport()
+    skipping: dict[str, Any] = {"on_bad_rows": config.on_bad_rows, "report": report}
     splits = {code: _bitext(config, code, source, report) for code, source in files.items()}
-    data = TrainingData({code: split.train for code, split in splits.items()}, notes=report.messages)
+    data = TrainingData({code: split.train for code, split in splits.items()}, notes=report.messages, report=report)
     data.held_out = {code: split.held_out for code, split in splits.items() if len(split.held_out)}
     data.notes += [_of_split(code, split) for code, split in splits.items() if config.share_held_out]
     for code, source in files.items():
         data.fingerprints.append(_fingerprint(source, data.bitext[code]))
     if config.lexicon:
-        data.lexicon = read_lexicon(config.lexicon, language=data.languages[0])
+        data.lexicon = read_lexicon(config.lexicon, language=data.languages[0], **skipping)
         data.fingerprints.append(_fingerprint(config.lexicon, data.lexicon))
     if config.start_lexicon:
-        data.start_lexicon = read_lexicon(config.start_lexicon, language=data.languages[0])
+        data.start_lexicon = read_lexicon(config.start_lexicon, language=data.languages[0], **skipping)
         data.fingerprints.append(_fingerprint(config.start_lexicon, data.start_lexicon))
     collected: dict[str, list[QueryPassages]] = defaultdict(list)
     for item in config.query_passages:
@@ -161,6 +164,7 @@ def _bitext(config: TrainConfig, code: str, source: str, report: PairReport) -> 
         source_field=config.source_field,
         translation_field=config.translation_field,
         language=code,
+        on_bad_rows=config.on_bad_rows,  # type: ignore[arg-type]
         report=report,
     )
     share = config.share_held_out

@@ -55,6 +55,8 @@ from hf_optical.transport import SOLVERS
 
 _WATCHED, _FEWEST_WATCHED = 64, 16
 
+SKIPPED_FILE = "left_out_rows.tsv"
+
 
 def start() -> PartialState:
     """This process among those of the run."""
@@ -107,6 +109,9 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
             "versions": versions(),
         }
         claim(output, decisive, overwrite=config.overwrite, resume_anyway=config.resume_anyway)
+        if data.report.bad_rows:
+            data.report.write(output / SKIPPED_FILE)
+            print(f"{data.report.skipped} bad rows are left out, listed in {output / SKIPPED_FILE}")
     state.wait_for_everyone()
     panels.attach(teacher, show_progress=state.is_main_process)
     held_out = HeldOutRun.of(config, data, teacher)
@@ -228,6 +233,7 @@ def _finish(
         precision="bf16" if args.bf16 else "fp16" if args.fp16 else "float32",
         processes=PartialState().num_processes,
         pairs=data.pairs,
+        left_out_rows=data.report.skipped,
         teacher=teacher_record(str(config.teacher)),
         history=trainer.state.log_history,
         alignment=alignment,

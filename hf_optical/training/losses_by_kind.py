@@ -164,7 +164,7 @@ def _idf(student: BaseModel, teacher: Teacher, data: Any) -> tuple[Tensor, Tenso
     if not all(isinstance(rows, Dataset) for rows in bitext):
         raise InputError(
             "idf marginals count words in the training data, which is missing or a stream",
-            "use a Dataset, or marginals='uniform'",
+            "use a Dataset, or --marginals uniform (marginals='uniform')",
             field="marginals",
         )
     share = MOST_TEXTS // max(1, len(bitext))

@@ -20,6 +20,7 @@ class ProbeConfig:
     language: str | None = option(None, "Language of the translations, to tell its column among several.")
     source_field: str | None = option(None, "Column of the English; guessed if not given.")
     translation_field: str | None = option(None, "Column of the translation; guessed if not given.")
+    on_bad_rows: str = option("error", "Of the lexicon: 'error' stops at a bad row; 'skip' leaves such rows out.")
     max_pairs: int = option(4000, "Pairs probed, from the top of the file; all vectors are kept in memory.")
     keep_copies: bool = option(False, "Keep pairs whose two words are the same, which test nothing.")
     special_tokens: str = option("exclude", "exclude; or include, first: what special tokens do to such a probe.")

@@ -11,8 +11,9 @@ from typing import Any, cast, get_args
 
 from hf_optical.adapters.query_encoder import query_encoder
 from hf_optical.commands.options.search import SearchConfig
+from hf_optical.data.search_documents import read_search_documents
 from hf_optical.data.text_rows import read_text_rows
-from hf_optical.data.texts import excerpt
+from hf_optical.data.texts import excerpt, one_form, text_fault
 from hf_optical.encoders.models import load_encoder
 from hf_optical.errors import InputError, check_choice
 from hf_optical.evaluation.token_scoring import Scoring
@@ -39,7 +40,7 @@ def main(config: SearchConfig) -> None:
     index = _index(config, encoders)
     shown: dict[str, str] = {}
     if config.documents:
-        shown = _documents(config.documents)
+        shown = read_search_documents(config.documents)
         print(f"{_indexed(config, index, shown)}; the index has {len(index):,}")
     found = index.query(texts, languages=languages, top_k=max(config.top_k, config.rerank), hybrid=config.hybrid)
     missing = {hit.id for hits in found for hit in hits} - set(shown)
@@ -112,18 +113,11 @@ def _index(config: SearchConfig, encoders: dict[str | None, Any]) -> DocumentInd
 
 
 def _queries(config: SearchConfig) -> tuple[list[str], list[str | None]]:
-    texts = [" ".join(config.query)] if config.query else []
+    texts = [one_form(" ".join(config.query))] if config.query else []
+    if texts and (fault := text_fault(texts[0])):
+        raise InputError(fault, "write what is searched for, or leave --query out to index only", field="query")
     languages: list[str | None] = [config.language] * len(texts)
     for _, row in read_text_rows(config.queries) if config.queries else []:
         texts.append(row["text"])
         languages.append(row.get("language") or config.language)
     return texts, languages
-
-
-def _documents(path: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for number, row in read_text_rows(path, others=["id"]):
-        if str(row["id"]) in found:
-            raise InputError(f"the id {row['id']!r} occurs twice", "give every document its own", path=path, row=number)
-        found[str(row["id"])] = row["text"]
-    return found

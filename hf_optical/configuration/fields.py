@@ -22,6 +22,7 @@ class Field:
     first: bool = False
     path: bool = False
     former: Mapping[str, Mapping[str, str] | None] = dataclasses.field(default_factory=dict)
+    words: bool = False
 
 
 def option(
@@ -31,6 +32,7 @@ def option(
     path: bool = False,
     first: bool = False,
     former: Mapping[str, Mapping[str, str] | None] | None = None,
+    words: bool = False,
 ) -> Any:
     """A field of a configuration: its default, which may be a list, and its help.
 
@@ -41,6 +43,7 @@ def option(
             it is read, so that nothing behind the door meets the literal one.
         former: Names that the field had in older versions, which are read with a note; with a mapping from the values
             of that time where these have changed too.
+        words: Whether the value is running text, a list of its words: commas and spaces in them are then text.
         first: Whether words before the first flag are values of this field (``doctor FILE FILE --language sw``).
 
     Example:
@@ -51,7 +54,7 @@ def option(
         >>> parse(Options, [])
         Options(eval=[])
     """
-    metadata = {"help": text, "path": path, "first": first, "former": dict(former or {})}
+    metadata = {"help": text, "path": path, "first": first, "former": dict(former or {}), "words": words}
     if isinstance(default, list | dict):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -113,5 +116,6 @@ def fields_of(dataclass_type: type, prefix: str = "") -> list[Field]:
         text = " ".join(str(entry.metadata.get("help", "")).split())
         first, path = bool(entry.metadata.get("first")), bool(entry.metadata.get("path"))
         former = {f"{prefix}{name}": values for name, values in entry.metadata.get("former", {}).items()}
-        found.append(Field(f"{prefix}{entry.name}", hints[entry.name], default, text, first, path, former))
+        words = bool(entry.metadata.get("words"))
+        found.append(Field(f"{prefix}{entry.name}", hints[entry.name], default, text, first, path, former, words))
     return found

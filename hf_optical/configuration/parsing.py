@@ -234,9 +234,11 @@ def _converted(value: Any, option: Field, origin: Path | None) -> Any:
     found = value
     if origin is None and not is_list(option.annotation):
         found = value[0] if value else "true"
+    if option.words and isinstance(found, str):
+        found = [found]
     shown = option.key if origin else f"--{option.key}"
     try:
-        converted = convert(found, option.annotation, words=origin is None)
+        converted = convert(found, option.annotation, words=origin is None and not option.words)
     except CannotConvert as error:
         raise InputError(
             f"found {_shown(error.value)} ({type(error.value).__name__}), expected {error.expected}",

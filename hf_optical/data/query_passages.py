@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import datasets
 
-from hf_optical.data.tables import Fault, read_records, renamed
-from hf_optical.data.texts import excerpt, text_fault
+from hf_optical.data.column_content import SAMPLED, contents
+from hf_optical.data.identifiers import identifier_of
+from hf_optical.data.shards import shards
+from hf_optical.data.tables import Fault, named_records
+from hf_optical.data.texts import one_form, text_fault
 from hf_optical.errors import InputError
 from hf_optical.places import user_path
 
@@ -82,30 +86,49 @@ def read_query_passages(
             "name it mono/swh_Latn or cross/swh_Latn-eng_Latn",
             field="query_passages",
         )
-    records = read_records(path)
-    columns = records.first or records.columns
-    if twice := next((name for name in columns if list(columns).count(name) > 1), None):
-        raise InputError("two columns have this name", "give each column its own name", path=path, row=1, field=twice)
     asked, answered = match["query"], match["passage"] or match["query"]
-    query = _column(columns, query_field, _QUERY_FIELDS, asked, path, "query_field")
-    passage = _column(columns, passage_field, _PASSAGE_FIELDS, answered, path, "passage_field")
-    identifier = next((field for field in _ID_FIELDS if field in columns), None)
-    found = list(_rows(records.rows, columns, (query, passage, identifier), path, header=records.first is not None))
+    found = [row for shard in shards(path) for row in _of_one(shard, (asked, answered), (query_field, passage_field))]
     if not found:
         raise InputError("no row is left", "give a file with at least one question and passage", path=path)
     rows = datasets.Dataset.from_dict({"query": [row[0] for row in found], "passage": [row[1] for row in found]})
     return QueryPassages(rows, [row[2] for row in found])
 
 
+def _of_one(
+    path: Path, languages: tuple[str, str], given: tuple[str | None, str | None]
+) -> Iterator[tuple[str, str, str]]:
+    records = named_records(path)
+    rows = iter(records.rows)
+    head = list(itertools.islice(rows, SAMPLED))
+    held = contents(records.columns, [row for _, row in head if not isinstance(row, Fault)])
+    texts = [name for name in records.columns if held[name][0] == "text"]
+    query, passage = (
+        _column(records.columns, texts, one, names, language, path, option)
+        for one, names, language, option in zip(
+            given, (_QUERY_FIELDS, _PASSAGE_FIELDS), languages, ("query_field", "passage_field"), strict=True
+        )
+    )
+    identifier = next((field for field in _ID_FIELDS if field in records.columns), None)
+    yield from _rows(itertools.chain(head, rows), (query, passage, identifier), path)
+
+
 def _column(
-    columns: Sequence[str], given: str | None, names: Sequence[str], language: str, path: Path, option: str
+    columns: Sequence[str],
+    texts: Sequence[str],
+    given: str | None,
+    names: Sequence[str],
+    language: str,
+    path: Path,
+    option: str,
 ) -> str:
     if given is not None and given not in columns:
         raise InputError(f"no such column (found {', '.join(columns)})", f"set {option} to one of them", field=given)
     # A column that says its language (question_en) is surer than one that does not.
     tags = [language, language.split("_")[0], *([] if language != "eng_Latn" else ["en"])]
     tagged = [f"{name}_{tag}" for name in names for tag in tags]
-    found = given or next((name for name in (*tagged, *names) if name in columns), None)
+    wanted = (*tagged, *names)
+    # Of columns whose names fit, one that holds text: "query" may be the query's number.
+    found = given or next((name for among in (texts, columns) for name in wanted if name in among), None)
     if found is None:
         raise InputError(
             f"no column looks like the {option.removesuffix('_field')} (found {', '.join(columns) or 'none'})",
@@ -116,24 +139,18 @@ def _column(
 
 
 def _rows(
-    numbered: Iterator[tuple[int, Any]],
-    columns: Sequence[str],
-    fields: tuple[str, str, str | None],
-    path: Path,
-    *,
-    header: bool,
+    numbered: Iterable[tuple[int, Any]], fields: tuple[str, str, str | None], path: Path
 ) -> Iterator[tuple[str, str, str]]:
     query, passage, identifier = fields
-    for number, row in renamed(numbered, list(columns)) if header else numbered:
+    for number, row in numbered:
         if isinstance(row, Fault):
             raise InputError(row.problem, "correct or remove the row", path=path, row=number, field=row.field)
         if fault := _fault(row, (query, passage)):
             raise InputError(fault.problem, "correct or remove the row", path=path, row=number, field=fault.field)
-        if identifier and not isinstance(row.get(identifier, ""), str | int | None):
-            problem = f"found {excerpt(row[identifier])} where an identifier is expected"
-            raise InputError(problem, "give it", path=path, row=number, field=identifier)
+        named = identifier is not None and row.get(identifier) not in (None, "")
         unnamed = f"{path.name}:{number}"  # unlike the row numbers of other files
-        yield row[query], row[passage], str(row.get(identifier) or unnamed) if identifier else unnamed
+        own = identifier_of(row, path, number, field=identifier) if identifier and named else unnamed
+        yield one_form(row[query]), one_form(row[passage]), own
 
 
 def _fault(row: Mapping[str, Any], fields: Sequence[str]) -> Fault | None:

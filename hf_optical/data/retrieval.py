@@ -21,11 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from hf_optical.data.identifiers import identifier_field, identifier_of
 from hf_optical.data.languages import ENGLISH, language_name, normalize
 from hf_optical.data.qrels import Judgement, read_qrels
 from hf_optical.data.retrieval_files import Folder, scan
 from hf_optical.data.tables import Fault, read_json_rows
-from hf_optical.data.texts import is_blank, text_fault
+from hf_optical.data.texts import is_blank, one_form, text_fault
 from hf_optical.errors import InputError
 
 __all__ = ["RetrievalSet", "read_retrieval_set", "retrieval_languages", "titles_said"]
@@ -205,10 +206,10 @@ def _read_texts(path: Path, problems: _Problems, *, titles: bool) -> dict[str, d
     for number, row in read_json_rows(path):
         if isinstance(row, Fault):
             raise InputError(row.problem, "correct or remove the row", path=path, row=number)
-        identifier = _identifier(row, path, number)
+        identifier = identifier_of(row, path, number)
         if identifier in lines:
             problem = f"the identifier {identifier!r} is also that of row {lines[identifier]}"
-            raise InputError(problem, "give each its own", path=path, row=number, field="_id" if "_id" in row else "id")
+            raise InputError(problem, "give each its own", path=path, row=number, field=identifier_field(row))
         lines[identifier] = number
         text = row.get("text")
         if isinstance(text, str) and is_blank(text):
@@ -217,22 +218,11 @@ def _read_texts(path: Path, problems: _Problems, *, titles: bool) -> dict[str, d
         fault = text_fault(text) if "text" in row else f"the field is missing (found {', '.join(row) or 'none'})"
         if fault is not None:
             raise InputError(fault, "give every row a text", path=path, row=number, field="text")
-        found[identifier] = {**row, "text": _titled(row) if titles else text}
+        found[identifier] = {**row, "text": one_form(str(_titled(row) if titles else text))}
     problems.report(empty, "rows with an empty text", "give them a text", path)
     if not found:
         raise InputError("no row is left", "give at least one row", path=path)
     return found
-
-
-def _identifier(row: dict[str, Any], path: Path, number: int) -> str:
-    field = "_id" if "_id" in row else "id"
-    value = row.get(field)
-    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-        found = repr(value) if field in row else f"only {', '.join(row) or 'an empty object'}"
-        raise InputError(
-            f"found {found} where an identifier is expected", "give it", path=path, row=number, field=field
-        )
-    return str(value)
 
 
 def _title(row: dict[str, Any]) -> str:
@@ -311,7 +301,8 @@ def _english(
         english = _read_texts(english_path, problems, titles=False)
         wordings.append({key: english[key]["text"] for key in queries if key in english})
     inline = {key: rows[key].get("text_en") for key in queries}
-    wordings.append({key: text for key, text in inline.items() if isinstance(text, str) and text_fault(text) is None})
+    said = {key: text for key, text in inline.items() if isinstance(text, str) and text_fault(text) is None}
+    wordings.append({key: one_form(text) for key, text in said.items()})
     best = max(wordings, key=len)
     if len(best) == len(queries):
         return best

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hf_optical.data.tables import Fault, Row, read_records, renamed
-from hf_optical.data.texts import text_fault
+from hf_optical.data.shards import shards
+from hf_optical.data.tables import Fault, Row, named_records
+from hf_optical.data.texts import one_form, text_fault
 from hf_optical.errors import InputError
 from hf_optical.places import user_path
 
@@ -19,8 +20,8 @@ def read_text_rows(
     """Read a table; a TSV or CSV file must name its columns in its first row.
 
     Args:
-        path: JSONL, JSON, TSV, CSV (.gz too) or Parquet.
-        texts: Columns that must hold text in every row.
+        path: JSONL, JSON, TSV, CSV (.gz too), Parquet or Arrow; or a folder of such files.
+        texts: Columns that must hold text in every row; it comes out in one form of Unicode.
         others: Columns that must be there, whatever they hold.
 
     Returns:
@@ -29,17 +30,19 @@ def read_text_rows(
     Raises:
         InputError: The file cannot be read, lacks a column, or has a broken row or one without text.
     """
-    path = user_path(path)
-    records = read_records(path)
+    return [row for shard in shards(user_path(path)) for row in _rows(shard, texts, others)]
+
+
+def _rows(path: Path, texts: Sequence[str], others: Sequence[str]) -> Iterator[tuple[int, Row]]:
+    records = named_records(path)
     if missing := [name for name in (*texts, *others) if name not in records.columns]:
         problem = f"there is no such column; found {', '.join(records.columns)}"
-        raise InputError(problem, "add it, or name another", path=path, field=missing[0])
-    found = []
-    for number, row in renamed(records.rows, records.columns) if records.first is not None else records.rows:
+        remedy = "name the column so; the first row of a .tsv or .csv has the names"
+        raise InputError(problem, remedy, path=path, field=missing[0])
+    for number, row in records.rows:
         if isinstance(row, Fault):
             raise InputError(row.problem, "correct the row", path=path, row=number, field=row.field)
         for name in texts:
             if fault := text_fault(row.get(name)):
                 raise InputError(fault, "remove the row or fill it", path=path, row=number, field=name)
-        found.append((number, row))
-    return found
+        yield number, {**row, **{name: one_form(row[name]) for name in texts}}

@@ -15,8 +15,9 @@ from sentence_transformers.base.model import BaseModel
 from transformers import PreTrainedTokenizerBase
 
 from hf_optical.data.languages import normalize
-from hf_optical.data.tables import Fault, read_records, renamed
-from hf_optical.data.texts import text_fault
+from hf_optical.data.shards import shards
+from hf_optical.data.tables import Fault, named_records
+from hf_optical.data.texts import one_form, text_fault
 from hf_optical.errors import InputError
 from hf_optical.places import user_path
 
@@ -174,26 +175,30 @@ def read_texts(path: str | Path, *, text_field: str | None = None, language: str
             lines = file.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot be read ({error})", "give a text file in UTF-8", path=path) from None
-        texts = [line.strip() for line in lines if line.strip()]
+        texts = [one_form(line.strip()) for line in lines if line.strip()]
         if not texts:
             raise InputError("the file has no text", "write one text a line", path=path)
         return {normalize(language) if language else "und": texts}
-    records = read_records(file)
+    found: dict[str, list[str]] = {}
+    for shard in shards(file):
+        _read_table(shard, text_field, language, found)
+    return found
+
+
+def _read_table(path: Path, text_field: str | None, language: str | None, found: dict[str, list[str]]) -> None:
+    records = named_records(path)
     columns = records.columns
-    rows = renamed(records.rows, columns) if records.first is not None else records.rows
     text_column = _text_column(columns, text_field, path)
     language_column = None if language else next((name for name in _LANGUAGE_FIELDS if name in columns), None)
-    found: dict[str, list[str]] = {}
     codes: dict[str, str] = {}
-    for number, row in rows:
+    for number, row in records.rows:
         problem = row.problem if isinstance(row, Fault) else text_fault(row.get(text_column))
         if problem is not None or isinstance(row, Fault):
             raise InputError(str(problem), "correct or remove the row", path=path, row=number, field=text_column)
         spoken = language or (str(row.get(language_column)) if language_column else "und")
         if spoken not in codes:
             codes[spoken] = spoken if spoken == "und" else normalize(spoken)
-        found.setdefault(codes[spoken], []).append(row[text_column])
-    return found
+        found.setdefault(codes[spoken], []).append(one_form(row[text_column]))
 
 
 def _text_column(columns: Sequence[str], wanted: str | None, path: str | Path) -> str:

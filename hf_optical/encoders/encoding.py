@@ -12,6 +12,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.multi_vector_encoder import MultiVectorEncoder
 
+from hf_optical.data.texts import one_form
 from hf_optical.encoders.content_tokens import content_rows, prompt_tokens
 from hf_optical.encoders.token_vectors import TokenVectors
 from hf_optical.encoders.token_view import boundary_token_ids
@@ -79,7 +80,7 @@ def encode_texts(
     batch_size: int = 32,
     show_progress: bool = False,
 ) -> Vectors:
-    """Encode texts as queries or documents, with the model's own prompts.
+    """Encode texts as queries or documents, in one form of Unicode, with the model's own prompts.
 
     Args:
         model: A ``SentenceTransformer`` or ``MultiVectorEncoder``; it is left in evaluation mode.
@@ -138,7 +139,7 @@ def encode_blocks(
     size = batch_size * _BATCHES_PER_BLOCK
     for start in _progress(range(0, len(order), size), role, show_progress):
         positions = order[start : start + size]
-        batch = [texts[position] for position in positions]
+        batch = [one_form(texts[position]) for position in positions]
         if kind == "dense":
             arrays = list(np.asarray(encode(batch, convert_to_numpy=True, **_options(batch_size)), dtype=np.float32))
         else:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hf_optical.data.benchmarks import retrieval_folder
+from hf_optical.data.identifiers import identifier_field, identifier_of
 from hf_optical.data.languages import normalize
 from hf_optical.data.qrels import read_qrels
 from hf_optical.data.retrieval import OnProblem, RetrievalSet, read_retrieval_set, retrieval_languages
 from hf_optical.data.retrieval_files import scan
 from hf_optical.data.tables import Fault, read_json_rows
-from hf_optical.data.texts import text_fault
+from hf_optical.data.texts import one_form, text_fault
 from hf_optical.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -248,14 +249,13 @@ def _rows(path: Path) -> dict[str, str]:
     for number, row in read_json_rows(path):
         if isinstance(row, Fault):
             raise InputError(row.problem, "correct or remove the row", path=path, row=number)
-        identifier = str(row.get("_id", row.get("id", "")))
-        if not identifier or identifier in found:
-            raise InputError(
-                f"the identifier {identifier!r} is empty or not the first", "give each its own", path=path, row=number
-            )
+        identifier = identifier_of(row, path, number)
+        if identifier in found:
+            problem = f"the identifier {identifier!r} is not the first"
+            raise InputError(problem, "give each its own", path=path, row=number, field=identifier_field(row))
         if fault := text_fault(row.get("text")):
             raise InputError(fault, "give every row a text", path=path, row=number, field="text")
-        found[identifier] = row["text"]
+        found[identifier] = one_form(row["text"])
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hf_optical.data.text_rows import read_text_rows
+from hf_optical.data.texts import one_form
 from hf_optical.errors import InputError
 
 
@@ -27,6 +28,6 @@ def read_sample(path: str | Path, fields: Sequence[str] = ("text",)) -> list[str
     if path.suffix.lower() == ".txt":
         if not path.is_file():
             raise InputError("no such file", "check the path", path=path)
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        lines = [one_form(line.strip()) for line in path.read_text(encoding="utf-8-sig").splitlines()]
         return [line for line in lines if line]
     return [row[field] for _, row in read_text_rows(path, fields) for field in fields]

@@ -21,6 +21,7 @@ from hf_optical.encoders.shared_space import SharedSpace, measure_shared_space
 from hf_optical.errors import InputError
 from hf_optical.students.map_choice import FEWEST_PAIRS, MapReport
 from hf_optical.students.mapped import IndexRows, mapped_student
+from hf_optical.students.normal_form import read_one_form
 
 # In single precision whatever the files hold, and never from pickled weights.
 _HOW = {"dtype": torch.float32, "use_safetensors": True}
@@ -100,6 +101,7 @@ def adapt_student(
     complete: Any
     transformer: Transformer
     complete, transformer = _loaded(str(model_name_or_path), teacher)
+    read_one_form(transformer)
     space = None
     if complete is not None and _width(complete) == _width(teacher):
         space = measure_shared_space(complete, teacher, *(pairs or ()))

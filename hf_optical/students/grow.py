@@ -34,6 +34,7 @@ from hf_optical.students.embedding_init import (
     word_of,
 )
 from hf_optical.students.learning import learn_pieces
+from hf_optical.students.normal_form import composed_first, generic_class, read_one_form
 from hf_optical.students.replace import replaced
 from hf_optical.students.spared_english import spare_english
 from hf_optical.students.vocabulary import (
@@ -98,7 +99,7 @@ def grow_student(
         https://aclanthology.org/2021.sustainlp-1.16/). WordPiece cuts by longest match, so English text may be cut
         differently by an extended student: it is meant to read the other language. A teacher that strips accents would
         delete the vowel signs of Devanagari and other scripts whose vowels are combining marks; where the texts use
-        them, the student's normalizer keeps all marks.
+        them, the student's normalizer keeps all marks. Composed and decomposed letters are read alike.
 
     Example:
         >>> grow_student(teacher, ["habari ya asubuhi"] * 9, vocab_size=31_000)  # doctest: +SKIP
@@ -110,6 +111,8 @@ def grow_student(
     keep_layers(module.model, num_layers)
     if vocabulary == "extend":
         module = _extended(module, check_texts(texts), (vocab_size, new_pieces), lexicon, seed, english)
+    elif vocabulary == "copy":
+        read_one_form(module)
     elif vocabulary == "replace":
         module = replaced(module, check_texts(texts), vocab_size or DEFAULT_SIZE, lexicon, seed)
     return assembled(teacher, [module])
@@ -174,6 +177,10 @@ def _extended(
     if writes_vowels_as_marks(texts):
         spec["normalizer"] = keep_marks(spec["normalizer"])
         settings["strip_accents"] = False
+    composing = composed_first(spec["normalizer"])
+    if composing != spec["normalizer"]:
+        spec["normalizer"] = composing
+        settings |= generic_class(old)
     cutter = type(backend).from_str(json.dumps(spec))
     new = learn_pieces(texts, cutter, spec, limit)
     if english is not None and spec["model"]["type"] == "Unigram":

@@ -259,3 +259,15 @@ def test_former_names_in_a_file(tmp_path, capsys):
     file.write_text("watch: false\nmonitor: stop\n")
     with pytest.raises(InputError, match="twice"):
         parse(Renamed, ["--config", str(file)])
+
+
+def test_running_text_is_not_split_at_commas(tmp_path):
+    @dataclasses.dataclass
+    class Options:
+        query: list[str] = option([], "Words.", words=True)  # noqa: RUF009
+        names: list[str] = option([], "Names.")  # noqa: RUF009
+
+    assert parse(Options, ["--query", "watu 1,500, mbwa"]).query == ["watu 1,500, mbwa"]
+    assert parse(Options, ["--query", "watu", "1,500", "--names", "a,b"]) == Options(["watu", "1,500"], ["a", "b"])
+    (tmp_path / "o.yaml").write_text('query: "watu 1,500, mbwa"\n')
+    assert parse(Options, ["--config", str(tmp_path / "o.yaml")]).query == ["watu 1,500, mbwa"]

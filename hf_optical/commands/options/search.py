@@ -18,7 +18,7 @@ class SearchConfig:
     sync: bool = option(True, "Take out of the index what is no longer in --documents; false only adds.")
     remove_most: bool = option(False, "Also where that is more than half of the index.")
     encoders: dict[str, str] = option({}, "Query encoders (with their adapters): swh_Latn=FOLDER ...", path=True)
-    query: list[str] = option([], "One query (its words), or none to index only.")
+    query: list[str] = option([], "One query (its words), or none to index only.", words=True)
     queries: str | None = option(None, "Table of queries with text, and language where they differ.", path=True)
     language: str | None = option(None, "Language of the queries.")
     location: str | None = option(None, "Folder or URL of a Qdrant index; in memory if not given.", path=True)

@@ -56,8 +56,8 @@ NAMED = [
     ),
     (
         "training/monitor.py",
-        "fallen = len(recent) == 2 and all(",
-        "fallen = all(",
+        "recent = self.readings[-2:]",
+        "recent = self.readings[-1:]",
         "tests/training/test_monitor.py",
     ),
     (

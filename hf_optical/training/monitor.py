@@ -203,7 +203,7 @@ class TrainingWatch(TrainerCallback):
             best_loss = next((reading.loss for reading in self.readings if reading.loss is not None), None)
         else:
             best_loss = best.loss
-        fallen = len(recent) == 2 and all(
+        fallen = all(
             reading is not best
             and reading.loss is not None
             and best_loss is not None

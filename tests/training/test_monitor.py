@@ -75,7 +75,8 @@ class AwayFromItsPair(nn.Module):
 
 
 def test_a_sound_training_has_readings_and_no_alarm(models, tmp_path):
-    watch = train(models, tmp_path, watching(models, solver=IPOT()), objective="ot+nce", steps=6)
+    options = {"objective": "ot+nce", "temperature": 0.05, "steps": 6}
+    watch = train(models, tmp_path, watching(models, solver=IPOT()), **options)
     summary = watch.summary()
     assert summary["alarms"] == []
     assert [reading["step"] for reading in summary["readings"]] == [0, 1, 2, 3, 4, 5, 6]

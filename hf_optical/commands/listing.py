@@ -31,6 +31,7 @@ class Command:
 
 GROUPS: dict[str, tuple[Command, ...]] = {
     "Before a training": (
+        Command("advise", "say which road to take, measured on held-out pairs of your own"),
         Command("doctor", "say what is wrong with sentence pairs, and write the sound ones"),
         Command("plan", "estimate time, memory and disk of a training, after three steps of it"),
         Command("probe", "see at which layer words meet their translations"),

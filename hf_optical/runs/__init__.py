@@ -9,6 +9,8 @@ __all__ = [
     "option_headings",
     "options",
     "planning",
+    "road_words",
+    "roads",
     "run_folder",
     "run_report",
     "shared_folder",
@@ -17,4 +19,5 @@ __all__ = [
     "token_means",
     "training_data",
     "training_run",
+    "vectors_only",
 ]

@@ -1,7 +1,7 @@
 """Cache of the frozen teacher's token vectors, computed once per English text.
 
 ``CachedTeacher`` stands in for the teacher in trainer and loss; ``build_dataset`` and ``publish`` make a Hub data set
-of a cache.
+of a cache. ``VectorTeacher`` stands in for a model that nobody has, by the vectors of its index.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from hf_optical.teacher_cache.cached_teacher import CachedTeacher
     from hf_optical.teacher_cache.identity import CacheIdentity, identity_of
     from hf_optical.teacher_cache.publication import build_dataset, publish
+    from hf_optical.teacher_cache.vector_teacher import VectorTeacher
 
-__all__ = ["CacheIdentity", "CachedTeacher", "build_dataset", "identity_of", "publish"]
+__all__ = ["CacheIdentity", "CachedTeacher", "VectorTeacher", "build_dataset", "identity_of", "publish"]
 _PLACES = {
     "CachedTeacher": "cached_teacher",
     "CacheIdentity": "identity",
+    "VectorTeacher": "vector_teacher",
     "identity_of": "identity",
     "build_dataset": "publication",
     "publish": "publication",

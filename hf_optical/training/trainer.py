@@ -23,6 +23,7 @@ from hf_optical.batching.collation import OTDistillationDataCollator
 from hf_optical.batching.epochs import EpochRelay
 from hf_optical.data.kinds import check_training_sets
 from hf_optical.encoders.limits import check_length, limits_of
+from hf_optical.encoders.teachers import TeacherStandIn
 from hf_optical.errors import HFOpticalError, InputError, NonFiniteError, explained, is_out_of_memory
 from hf_optical.losses.temperature import FALLBACK
 from hf_optical.teacher_cache.cached_teacher import CachedTeacher
@@ -52,7 +53,7 @@ class _Distillation(BaseTrainer):
         eval_dataset: Any = None,
         loss: Any = None,
         *,
-        teacher: BaseModel | CachedTeacher | None = None,
+        teacher: BaseModel | TeacherStandIn | None = None,
         teacher_cache: str | Path | CachedTeacher | None = None,
         teacher_cache_dtype: str = "float16",
         data_collator: Any = None,

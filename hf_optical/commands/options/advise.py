@@ -1,0 +1,23 @@
+"""Options of ``hf-optical advise``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hf_optical.configuration.fields import option
+
+
+@dataclass
+class AdviseConfig:
+    """Say which road to take, measured on held-out pairs of your own: hf-optical advise --bitext FILE ..."""
+
+    bitext: str = option(text="Sentence pairs: JSONL, TSV, CSV, Parquet (.gz too) or a Hub id.", path=True)
+    language: str = option(text="Language of the translations: swh_Latn, swh, sw...")
+    teacher: str | None = option(None, "Model that made your index; leave it out if you have no index yet.", path=True)
+    encoder: str = option(
+        "intfloat/multilingual-e5-small", "Multilingual encoder that you could use: Hub id or folder.", path=True
+    )
+    source_field: str | None = option(None, "Column of the English; guessed if not given.")
+    translation_field: str | None = option(None, "Column of the translation; guessed if not given.")
+    seed: int = option(0, "Of what is drawn.")
+    output_dir: str = option("outputs/advise", "Where results.json goes.", path=True)

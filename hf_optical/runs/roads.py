@@ -1,0 +1,159 @@
+"""What each road would start from, measured on the user's own held-out pairs in minutes, before anything is trained."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+
+from hf_optical.data.held_out import split_bitext
+from hf_optical.encoders.encoding import bars_named
+from hf_optical.encoders.models import load_encoder
+from hf_optical.errors import InputError
+from hf_optical.evaluation.bm25 import evaluate_bm25
+from hf_optical.evaluation.document_cache import DocumentCache
+from hf_optical.evaluation.held_out import held_out_sets
+from hf_optical.evaluation.retrieval import RetrievalScores, evaluate_retrieval
+from hf_optical.evaluation.significance import compare
+from hf_optical.students import adapt_student, starting_student
+
+QUERIES, OTHERS, FITTED, GROWN = 120, 400, 400, 4_000
+"""Pairs that ask; pairs beside them in the index; pairs that a map is fitted on; pairs that a grown student sees."""
+RAW, BM25, GRAFTED, MAPPED, REINDEXED = "raw", "bm25", "grafted", "mapped", "reindexed"
+MEANINGS = {
+    RAW: "your index as it is, its own model reads the query",
+    BM25: "words alone (BM25), no model",
+    GRAFTED: "your index, a student grown from its model, its new rows aligned in your pairs",
+    MAPPED: "your index, the multilingual encoder mapped onto it in closed form",
+    REINDEXED: "a new index by the multilingual encoder, off the shelf",
+}
+MEASURE = "ndcg@10"
+
+
+@dataclass
+class Roads:
+    """What was measured: scores on held-out sentences and passages by row of `MEANINGS`, nothing trained.
+
+    Attributes:
+        language: FLORES code.
+        scores: By row, of sentences and of passages.
+        seconds: By row.
+        pairs: In the bitext.
+        skipped: Rows that were left out, and why.
+    """
+
+    language: str
+    pairs: int
+    scores: dict[str, list[RetrievalScores]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def mean(self, row: str) -> float:
+        """nDCG@10, mean of sentences and passages."""
+        return float(np.mean([scores.metrics[MEASURE] for scores in self.scores[row]]))
+
+    def joined(self, row: str) -> RetrievalScores:
+        """One score per query, the mean of sentences and passages, for paired tests."""
+        parts = self.scores[row]
+        per_query = {
+            query: {MEASURE: float(np.mean([part.per_query[query][MEASURE] for part in parts]))}
+            for query in parts[0].per_query
+        }
+        metrics = {MEASURE: float(np.mean([value[MEASURE] for value in per_query.values()]))}
+        return RetrievalScores("held-out pairs", self.language, len(per_query), metrics, per_query)
+
+    def table(self) -> str:
+        """For people."""
+        parts = next(iter(self.scores.values()))
+        head = f"{'nDCG@10':10} {'sentences':>9} {'passages':>9} {'seconds':>8}"
+        lines = [head]
+        for row, scores in self.scores.items():
+            values = " ".join(f"{part.metrics[MEASURE]:9.3f}" for part in scores)
+            lines.append(f"{row:10} {values} {self.seconds[row]:8.0f}  {MEANINGS[row]}")
+        lines += [f"{row:10} not measured: {why}" for row, why in self.skipped.items()]
+        return "\n".join([*lines, f"({parts[0].n} held-out pairs ask; nothing is trained)"])
+
+
+def measure_roads(
+    rows: Dataset,
+    language: str,
+    *,
+    teacher: str | None,
+    encoder: str,
+    documents: Sequence[str | None] | None = None,
+    seed: int = 0,
+) -> Roads:
+    """Measure what the user has, and what every road would start from.
+
+    Pairs are held out of the bitext, whole documents where rows name one. Their translations search for their English
+    sentence, and for the passage that has it, among others of the bitext.
+
+    Args:
+        rows: The bitext, columns ``source`` and ``translation``.
+        language: FLORES code of the translations.
+        teacher: The index's model; ``None`` where there is no index.
+        encoder: A multilingual encoder that could be used.
+        documents: The document of every row.
+        seed: Of what is drawn.
+
+    Returns:
+        Scores by row.
+
+    Raises:
+        InputError: The bitext is too small to hold pairs out, or a model gives a vector per token.
+    """
+    split = split_bitext(rows, documents, seed=seed)
+    if not len(split.held_out):
+        raise InputError(
+            f"there are {len(rows)} pairs, too few to hold some out and measure on them",
+            "give a bitext of some hundred pairs",
+            field="bitext",
+        )
+    held = split.held_out.select(range(min(QUERIES, len(split.held_out))))
+    order = np.random.default_rng(seed).permutation(len(split.train))
+    others = split.train.select(np.sort(order[:OTHERS]))
+    fitted = split.train.select(np.sort(order[:FITTED]))
+    sets = held_out_sets(held, others, language, seed=seed)
+    roads, cache = Roads(language, len(rows)), DocumentCache()
+    reads: Any = load_encoder(encoder)
+    index: Any = load_encoder(teacher) if teacher else None
+    for model, name in ((reads, encoder), (index, teacher)):
+        if model is not None and not hasattr(model, "encode"):
+            raise InputError("gives no vectors", "give a sentence-transformers model", path=name)
+
+    def score(row: str, queries: Any, documents: Any) -> None:
+        started = time.monotonic()
+        with bars_named(row):
+            roads.scores[row] = [evaluate_retrieval(queries, one, documents, document_cache=cache) for one in sets]
+        roads.seconds[row] = roads.seconds.get(row, 0.0) + time.monotonic() - started
+
+    def made(row: str, make: Any) -> Any:
+        started = time.monotonic()
+        student = make()
+        roads.seconds[row] = time.monotonic() - started
+        return student
+
+    if index is not None:
+        score(RAW, index, index)
+    started = time.monotonic()
+    roads.scores[BM25] = [evaluate_bm25(one) for one in sets]
+    roads.seconds[BM25] = time.monotonic() - started
+    if index is None:
+        score(REINDEXED, reads, None)
+        return roads
+    if compare(roads.joined(RAW), roads.joined(BM25)).outcome == "win":
+        roads.skipped[GRAFTED] = "the index's model reads the language itself, better than words alone"
+    else:
+        grown = split.train.select(np.sort(order[:GROWN]))
+        score(GRAFTED, made(GRAFTED, lambda: starting_student("extend", index, grown, seed=seed)), index)
+    if str(teacher) == str(encoder):
+        roads.skipped[MAPPED] = roads.skipped[REINDEXED] = "the encoder is the index's own model"
+        return roads
+    pairs = (fitted["source"][:], fitted["translation"][:])
+    score(MAPPED, made(MAPPED, lambda: adapt_student(encoder, index, seed, pairs=pairs)), index)
+    score(REINDEXED, reads, None)
+    return roads

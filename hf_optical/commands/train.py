@@ -34,7 +34,7 @@ def main(config: TrainConfig) -> None:
 
 
 def _prepare_sample(config: TrainConfig, folder: Path) -> Any:
-    if config.teacher is None and (config.bitext or config.pairs):
+    if config.teacher is None and (config.bitext or config.query_passages):
         config.teacher = DEFAULT_TEACHER
         print(f"Teacher: {DEFAULT_TEACHER}, as none is named; --teacher names the one that made your index")
     if config.teacher is not None:

@@ -1,6 +1,6 @@
 """The students of a comparison, read token by token: MaxSim against the teacher's token vectors.
 
-    python recipes/compare.py --config benchmarks/compare.yaml --keep_models
+    hf-optical compare --config benchmarks/compare.yaml --keep_models
     python benchmarks/late_interaction.py --comparison outputs/compare --teacher T --output FILE
 
 The same models as in the comparison's tables, trained as dense students; the same queries, documents and tests. What

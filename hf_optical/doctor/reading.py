@@ -98,7 +98,7 @@ def open_bitext(
     wanted = normalize(language) if language else None
     sources = single_sources(source, language=wanted)
     if len(sources) != 1:
-        raise InputError(f"found {len(sources)} files", "examine them one by one, as recipes/doctor.py does")
+        raise InputError(f"found {len(sources)} files", "examine them one by one, as hf-optical doctor does")
     source = sources[0]
     name, records = records_of(source, None)
     records, columns = with_columns(records, name, source_field, translation_field, wanted)

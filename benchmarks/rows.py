@@ -2,13 +2,12 @@
 
     python benchmarks/rows.py --teacher TEACHER --data ../shared/data
     python benchmarks/rows.py --teacher TEACHER --data ../shared/data --held_out --languages tl rw mr so
-    python benchmarks/rows.py --scale 10000 100000 1000000 --pieces 15
 
 Students are grown from the teacher (`extend`, 40,000 pieces) and not trained; only their rows differ. nDCG@10 against
 the teacher's own vectors of the English. The second form measures settings on held-out pairs (the files
-`bitext/*.dev`, rows whose English is in the training file left out), by which the defaults were chosen. The third
-measures processor time and memory on synthetic pairs, each size in a process of its own. With --vectors FOLDER the
-vectors of the queries are kept, with those of some training and held-out sentences, for `benchmarks/offset.py`.
+`bitext/*.dev`, rows whose English is in the training file left out), by which the defaults were chosen. With --vectors
+FOLDER the vectors of the queries are kept, with those of some training and held-out sentences, for
+`benchmarks/offset.py`. Time and memory: `benchmarks/rows_scale.py`.
 
 Every arm is written to the JSON file when it is done, and an arm that is there is not measured again.
 """
@@ -18,15 +17,14 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import multiprocessing
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from growth import _memory  # beside this file
 
 from hf_optical.data.bitext import read_bitext
 from hf_optical.data.languages import normalize
@@ -38,13 +36,11 @@ from hf_optical.evaluation.retrieval import as_run, queries_to_score, scores_of_
 from hf_optical.evaluation.significance import bootstrap_interval, holm, randomisation_test
 from hf_optical.results.files import versions, write_json
 from hf_optical.students import grow_student, initialise_from_bitext
-from hf_optical.students.alignment_counts import alignment_counts
 from hf_optical.students.bitext_init import TRANSPORT
-from hf_optical.students.piece_sequences import PieceSequences
-from hf_optical.students.sequence_counts import SequenceModel, sequence_counts
+from hf_optical.students.sequence_counts import SequenceModel
 
 LANGUAGES = ("so", "tl", "rw", "mr", "sw", "ig", "am")
-SETS = {"ntrex_bitext": LANGUAGES, "ntrex_passage": LANGUAGES, "afriqa": ("ig", "rw"), "xorqa_in": ("mr",)}
+SETS = {"ntrex_passage": LANGUAGES, "ntrex_bitext": LANGUAGES, "afriqa": ("ig", "rw"), "xorqa_in": ("mr",)}
 QUESTIONS = ("afriqa", "xorqa_in")
 ARMS: dict[str, SequenceModel | None] = {
     "bitext": None,
@@ -59,34 +55,26 @@ HELD_OUT: dict[str, SequenceModel | None] = {"bitext": None} | {
 HELD_OUT |= {
     f"agreement, slope {slope}": SequenceModel(slope=slope, expectation="agreement") for slope in (2.0, 4.0, 8.0, 16.0)
 }
-_DRAWN, _SAMPLED = 300, 400  # held-out and training pairs of a language
+_DRAWN, _SAMPLED = 300, 300  # held-out and training pairs of a language
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--teacher")
-    parser.add_argument("--data", type=Path)
+    parser.add_argument("--teacher", required=True)
+    parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--languages", nargs="+", default=list(LANGUAGES), help="as the files are named")
     parser.add_argument("--held_out", action="store_true", help="settings on held-out pairs, in place of the sets")
-    parser.add_argument("--scale", type=int, nargs="*", default=[], help="numbers of synthetic pairs to time")
-    parser.add_argument("--pieces", type=int, default=30, help="pieces a side of synthetic pairs, in the mean")
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--bfloat16", action="store_true", help="encode under autocast, in half the time")
+    parser.add_argument("--queries", type=int, default=400, help="of ntrex_bitext, 0: all 1,003 (default: %(default)s)")
     parser.add_argument("--vectors", type=Path, help="folder to keep the vectors of the queries in")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/rows.json"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     report = json.loads(options.json.read_text(encoding="utf-8")) if options.json.exists() else {}
-    for size in options.scale:
-        point = {"pairs": size, "pieces": options.pieces, **scaled(size, options.pieces)}
-        report.setdefault("scale", []).append(point)
-        write_json(options.json, report)
-        print(point, flush=True)
-    if options.scale:
-        return
-    if not options.teacher or not options.data:
-        parser.error("--teacher and --data are needed")
     kind = "held_out" if options.held_out else "sets"
     measure(report.setdefault(kind, {}), options, report)
-    report["versions"] = versions()
+    report |= {"versions": versions(), "bfloat16": options.bfloat16}
     write_json(options.json, report)
     print(held_out_table(report[kind]) if options.held_out else tables(report[kind]))
 
@@ -98,7 +86,7 @@ def measure(found: dict[str, Any], options: argparse.Namespace, report: dict[str
     vectors: dict[str, Any] = {}
     for language in options.languages:
         rows = read_bitext(options.data / f"bitext/{language}.train.jsonl.gz", language=normalize(language))
-        sets = [held_out(options.data, language, rows)] if options.held_out else list(judged(options.data, language))
+        sets = [held_out(options.data, language, rows)] if options.held_out else list(judged(options, language))
         missing = {arm for arm in arms for item in sets if arm not in found.get(item.name, {}).get(language, {})}
         if not missing:
             continue
@@ -119,17 +107,17 @@ def measure(found: dict[str, Any], options: argparse.Namespace, report: dict[str
             )
             seconds = time.process_time() - started
             texts = {text for item in sets for text in queries_to_score(item).values()}
-            if options.vectors:
+            if options.vectors and arm == "transport":
                 texts |= {*sampled(rows)["translation"], *held_out(options.data, language, rows).queries.values()}
-            queries = dict(zip(sorted(texts), encode_texts(student, sorted(texts), "query"), strict=True))
+            queries = dict(zip(sorted(texts), encoded(student, sorted(texts), "query", options), strict=True))
             for item in sets:
                 if item.name not in vectors:
-                    vectors[item.name] = encode_texts(teacher, list(item.corpus.values()), "document")
+                    vectors[item.name] = encoded(teacher, list(item.corpus.values()), "document", options)
                 values = scored(item, queries, vectors[item.name])
                 cell = {"pairs": said.pairs, "rows": said.rows, "seconds": round(seconds, 2), "ndcg@10": values}
                 found.setdefault(item.name, {}).setdefault(language, {})[arm] = cell
                 print(f"{item.name} {language} {arm}: {mean(cell):.3f}, {said}", flush=True)
-            if options.vectors:
+            if options.vectors and arm == "transport":
                 np.savez(
                     options.vectors / f"{language}-{arm}.npz",
                     texts=np.array(list(queries)),
@@ -138,6 +126,13 @@ def measure(found: dict[str, Any], options: argparse.Namespace, report: dict[str
             write_json(options.json, report)
         if options.held_out:
             vectors.clear()
+
+
+def encoded(model: Any, texts: list[str], role: Any, options: argparse.Namespace) -> Any:
+    """Unit vectors of texts, float32."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=options.bfloat16):
+        vectors = np.asarray(encode_texts(model, texts, role), dtype=np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def scored(item: RetrievalSet, queries: dict[str, np.ndarray], documents: Any) -> dict[str, float]:
@@ -158,11 +153,19 @@ def sampled(rows: Any) -> Any:
     return rows.shuffle(seed=0).select(range(min(_SAMPLED, len(rows))))
 
 
-def judged(data: Path, language: str) -> Iterator[RetrievalSet]:
-    """The retrieval sets that have queries in a language."""
+def judged(options: argparse.Namespace, language: str) -> Iterator[RetrievalSet]:
+    """The retrieval sets that have queries in a language, the largest cut; every query of the passages is kept."""
+    wanted: set[str] = set()
     for name, languages in SETS.items():
-        if language in languages:
-            yield read_retrieval_set(data / "eval" / name, normalize(language))
+        if language not in languages or name not in options.sets:
+            continue
+        item = read_retrieval_set(options.data / "eval" / name, normalize(language))
+        if name == "ntrex_passage":
+            wanted = set(item.queries.values())
+        if name == "ntrex_bitext" and options.queries:
+            first = sorted(item.qrels, key=lambda query: item.queries[query] not in wanted)[: options.queries]
+            item = replace(item, qrels={query: item.qrels[query] for query in first})
+        yield item
 
 
 def held_out(data: Path, language: str, training: Any) -> RetrievalSet:
@@ -248,57 +251,6 @@ def joint_interval(parts: list[np.ndarray]) -> tuple[float, float]:
     drawn = [part[generator.integers(0, len(part), (2000, len(part)))].mean(axis=1) for part in parts]
     low, high = np.percentile(np.mean(drawn, axis=0), [2.5, 97.5])
     return float(low), float(high)
-
-
-def scaled(pairs: int, pieces: int) -> dict[str, float]:
-    """Processor seconds and peak memory of counting in synthetic pairs, in a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_count_synthetic, args=(pairs, pieces, sender))
-    process.start()
-    sender.close()
-    found = receiver.recv()
-    process.join()
-    return found
-
-
-def _count_synthetic(pairs: int, pieces: int, sender: Any) -> None:
-    torch.set_num_threads(1)
-    sources, targets = synthetic(pairs, pieces)
-    few = range(min(pairs, 20_000))
-    before, started = _memory("VmRSS"), time.process_time()
-    start = alignment_counts([sources[i] for i in few], [targets[i] for i in few], (40_000, 30_000))
-    lexical = time.process_time() - started
-    counts = sequence_counts(sources, targets, start, TRANSPORT)
-    seconds = time.process_time() - started
-    sender.send(
-        {
-            "lexical_seconds": round(lexical, 2),
-            "seconds": round(seconds, 2),
-            "pairs_per_second": round(pairs / seconds, 1),
-            "sequences_mb": round((sources.pieces.nbytes + targets.pieces.nbytes + 16 * pairs) / 1e6, 1),
-            "peak_mb": round(_memory("VmHWM") - before, 1),
-            "couples": int(counts.nnz),
-        }
-    )
-
-
-def synthetic(pairs: int, pieces: int) -> tuple[PieceSequences, PieceSequences]:
-    """Sentences by Zipf's law; the other side holds their pieces' counterparts, some moved or lost."""
-    generator = np.random.default_rng(0)
-    ends = np.concatenate([[0], np.cumsum(generator.integers(pieces // 2, pieces * 3 // 2 + 1, pairs))])
-    weights = np.cumsum(1 / np.arange(1, 40_001))
-
-    def drawn(count: int) -> np.ndarray:
-        return np.searchsorted(weights, generator.random(count) * weights[-1]).astype(np.int32)
-
-    foreign = drawn(int(ends[-1]))
-    english = foreign % 30_000
-    noise = generator.random(len(english)) < 0.2
-    english[noise] = drawn(int(noise.sum())) % 30_000
-    moved = np.flatnonzero(generator.random(len(english) - 1) < 0.2)
-    english[moved], english[moved + 1] = english[moved + 1].copy(), english[moved].copy()
-    return PieceSequences(foreign, ends), PieceSequences(english, ends)
 
 
 if __name__ == "__main__":

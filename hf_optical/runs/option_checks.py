@@ -40,6 +40,7 @@ def check_options(config: TrainConfig) -> None:
         InputError: The first such option.
     """
     from hf_optical.batching.policy import HybridPolicy
+    from hf_optical.runs.query_offset import check_offset
     from hf_optical.students.start import ROW_INITS
 
     for name in ("teacher", "bitext"):
@@ -66,6 +67,7 @@ def check_options(config: TrainConfig) -> None:
     _check_validation(config)
     _check_names(config)
     HybridPolicy(**config.policy_options())  # it checks its options
+    check_offset(config)
     _check_limits(config)
     if config.adapter != "none" and config.train_embeddings != "all":
         raise InputError(

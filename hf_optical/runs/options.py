@@ -98,6 +98,11 @@ class TrainConfig:
     held_out: float = option(
         0.05, "Share of the bitext held out to choose the best step by (50 to 500 pairs, whole documents); 0 for none."
     )
+    offset: str = option(
+        "none",
+        "What queries have in common, taken off by a last layer of the student: 'query' (their mean), 'residual' "
+        "(their mean minus that of the English), 'auto' (what held-out pairs find best), or 'none'.",
+    )
     eval_steps: int | None = option(None, "Steps between validations on it; a twenty-fifth of the steps if not given.")
     patience: int = option(6, "Validations without a better one after which training stops; 0: all steps.")
     english_eval: list[str] = option(

@@ -36,6 +36,7 @@ from hf_optical.runs.held_out import FOLDER as HELD_OUT
 from hf_optical.runs.held_out import HeldOutRun
 from hf_optical.runs.options import TrainConfig, on_cpu
 from hf_optical.runs.planning.machine import peak_gpu_memory_mb
+from hf_optical.runs.query_offset import student_with_offset
 from hf_optical.runs.report import Drawn, write_run_report
 from hf_optical.runs.report.plans import drawn_pairs, plans_of
 from hf_optical.runs.run_folder import claim, remove
@@ -130,7 +131,8 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
         return
     if agreeing > 1:
         print(f"{agreeing} processes agree on the weights")
-    save(student.eval(), output / "model")
+    student, offset = student_with_offset(config, student.eval(), teacher, data, held_out)
+    save(student, output / "model")
     reader = teacher if config.reads_index_of == "teacher" else student
     save_token_means(output / "model", student, reader, data.bitext, LanguageAdapters.of(student))
     _finish(
@@ -146,6 +148,7 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
         sample=sample,
         verdicts=verdicts,
         held_out=held_out,
+        offset=offset,
     )
 
 
@@ -207,6 +210,7 @@ def _finish(
     sample: Any,
     verdicts: dict[str, Any],
     held_out: HeldOutRun | None,
+    offset: dict[str, Any] | None,
 ) -> None:
     """Measure what was saved, write it down and say it."""
     output, args = Path(config.output_dir), trainer.args
@@ -243,6 +247,7 @@ def _finish(
         doctor=verdicts,
         temperature=chosen_temperature(trainer.loss),
         held_out=held_out.report() if held_out else None,
+        offset=offset,
         **({"peak_gpu_memory_mb": peak} if (peak := peak_gpu_memory_mb()) else {}),
         **({"teacher_cache": report} if (report := cache_report(trainer)) else {}),
         **({"start": start} if (start := start_report(output)) else {}),

@@ -145,6 +145,8 @@ def _check(config: TrainConfig) -> None:
         )
     if config.adapter != "none":
         raise InputError("needs the teacher's model", "leave it out, or give --teacher", field="adapter")
+    if config.offset != "none":
+        raise InputError(f"is {config.offset!r}, and the teacher's model is needed", "leave it out", field="offset")
     if config.trains_retrieval or config.reads_index_of == "student":
         raise InputError("pairs and contexts need the teacher's model", "leave them out, or give --teacher")
     if PartialState().num_processes > 1:

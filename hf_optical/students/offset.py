@@ -23,7 +23,7 @@ from hf_optical.errors import InputError
 __all__ = ["OFFSETS", "Offset", "offset_of", "shifted", "with_offset"]
 
 Offset = Literal["none", "query", "residual"]
-OFFSETS = ("none", "query", "residual")
+OFFSETS: tuple[Offset, ...] = ("none", "query", "residual")
 
 
 def offset_of(kind: Offset, queries: np.ndarray, english: np.ndarray) -> np.ndarray:
@@ -31,7 +31,7 @@ def offset_of(kind: Offset, queries: np.ndarray, english: np.ndarray) -> np.ndar
 
     Args:
         kind: ``"query"``: the mean of the student's vectors. ``"residual"``: the mean of the student's vectors minus
-            the teacher's of the same sentences in English, so that what the English has in common stays. ``"none"``: zero.
+            the teacher's of the same sentences in English, so that what English has in common stays. ``"none"``: zero.
         queries: The student's unit vectors of translations, ``(pairs, width)``.
         english: The teacher's unit vectors of the English, likewise.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from hf_optical.commands.options.compare import CompareConfig
 from hf_optical.comparison import Cell, cells_of, collect, run_cells, summarise
 from hf_optical.comparison.bitexts import count_pairs, example_pairs
+from hf_optical.comparison.contrasts import check_contrasts, contrast_tests
 from hf_optical.comparison.learning_curve import fit_learning_curve
 from hf_optical.comparison.matrix import SHARED
 from hf_optical.comparison.option_checks import check_options, expanded_paths
@@ -39,6 +40,7 @@ def main(config: CompareConfig) -> None:
     started = time.time()
     check_options(config.common, config.languages, config.arms)
     config.common, config.languages, config.arms = map(expanded_paths, (config.common, config.languages, config.arms))
+    check_contrasts(config.contrasts, list(config.arms))
     baseline = config.baseline or next(iter(config.arms), "")
     cells = cells_of(
         config.output_dir,
@@ -99,6 +101,7 @@ def _report(
     command = typed_command()
     settings = {name: value for name, value in vars(config).items() if name not in _OF_NO_CONSEQUENCE}
     english = english_rows(found)
+    contrasts = contrast_tests(found, config.contrasts, bound=config.equivalence)
     report = build_report(
         found,
         entries,
@@ -110,6 +113,9 @@ def _report(
         baseline=baseline,
         metric=config.metric,
     )
+    for name in dict.fromkeys(entry["set"] for entry in contrasts):
+        said = [entry["sentence"] for entry in contrasts if entry["set"] == name]
+        report.findings.insert(0, {"place": f"Contrasts named beforehand, {name}", "sentences": said})
     place = write_report(report, config.output_dir)
     write_results(
         config.output_dir,
@@ -120,6 +126,7 @@ def _report(
         done=found.done,
         planned=found.planned,
         findings=report.findings,
+        contrasts=contrasts,
         curves=[
             {"set": name, "language": language, "method": method, **asdict(curve)}
             for (name, language), of_methods in curves.items()

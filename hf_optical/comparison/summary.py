@@ -55,7 +55,7 @@ def summarise(found: Collected, *, resamples: int = 10_000) -> list[dict[str, An
 def _entry(name: str, language: str, items: Sequence[Item], arms: Iterable[str], resamples: int) -> dict[str, Any]:
     # Over languages, only what every language has.
     shared = [system for system in items[0].systems if all(system in item.systems for item in items)]
-    scores = _over_languages(items, shared) if len(items) > 1 else items[0].systems
+    scores = scores_over_languages(items, shared) if len(items) > 1 else items[0].systems
     present = [arm for arm in arms if arm in scores]
     references = [system for system in shared if system not in present]
     pairs = [(arm, other) for arm in present for other in (*references, *present) if other != arm]
@@ -87,7 +87,16 @@ def _entry(name: str, language: str, items: Sequence[Item], arms: Iterable[str],
     return entry
 
 
-def _over_languages(items: Sequence[Item], systems: Sequence[str]) -> dict[str, np.ndarray]:
+def scores_over_languages(items: Sequence[Item], systems: Sequence[str]) -> dict[str, np.ndarray]:
+    """Scores of systems over several languages as one table: each language has the same weight.
+
+    Args:
+        items: Scores by language; all have the systems.
+        systems: Arms or references.
+
+    Returns:
+        By system, (seeds, clusters): a query that several languages share is one cluster.
+    """
     scores = {}
     for system in systems:
         seeds = min(len(item.systems[system]) for item in items)

@@ -72,11 +72,11 @@ def p_value(p: float | None) -> str:
     return "< .001" if p < 0.001 else f"{p:.3f}"[1:] if p < 0.1 else f"{p:.2f}".lstrip("0")
 
 
-def _p_equals(p: float) -> str:
+def p_equals(p: float) -> str:
     """A p-value with its sign, for sentences.
 
     Example:
-        >>> _p_equals(0.0001), _p_equals(0.02)
+        >>> p_equals(0.0001), p_equals(0.02)
         ('< .001', '= .020')
     """
     return p_value(p) if p < 0.001 else f"= {p_value(p)}"
@@ -129,10 +129,10 @@ def _headline(entry: Mapping[str, Any], best: str, baseline: str, metric: str) -
     text += f", 95 % interval {number(low, sign=True)} to {number(high, sign=True)}. "
     sure = test["p_holm_all"] < ALPHA
     text += "This is beyond chance" if sure else "This may be chance"
-    text += f": p {_p_equals(test['p_holm_all'])} over queries, corrected for all arms"
+    text += f": p {p_equals(test['p_holm_all'])} over queries, corrected for all arms"
     text += " and languages" if len(entry["languages"]) == 1 else ""
     if test["p_seeds"] is not None:
-        text += f"; p {_p_equals(test['p_seeds'])} with the luck of the seeds counted too"
+        text += f"; p {p_equals(test['p_seeds'])} with the luck of the seeds counted too"
         text += f", ahead in {test['seeds_ahead']} of {test['seeds']} seeds"
     return f"{text}.{_by_language(test, entry)}"
 

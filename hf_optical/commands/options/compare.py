@@ -20,6 +20,10 @@ class CompareConfig:
     arms: dict[str, Any] = option({}, "By arm: what it changes.")
     seeds: list[int] = option([0, 1, 2], "Seeds.")
     baseline: str | None = option(None, "Arm to test against; the first if not given.")
+    contrasts: dict[str, Any] = option(
+        {}, "Claims named before the runs: by claim the two arms that it compares, [ours, theirs]."
+    )
+    equivalence: float = option(0.01, "Difference of two arms below which a contrast may call them equivalent.")
     metric: str = option("ndcg@10", "The measure compared.")
     references: list[str] = option(
         [table_rows.RAW, table_rows.BM25, table_rows.CEILING],

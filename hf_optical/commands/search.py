@@ -89,7 +89,8 @@ def _encoders(config: SearchConfig) -> dict[str | None, Any]:
 def _reranker(
     config: SearchConfig, encoders: dict[str | None, Any], documents: dict[str, str], languages: list[str | None]
 ) -> TokenReranker:
-    teacher, options = encoders[None], {"batch_size": config.batch_size}
+    teacher = encoders[None]
+    options: dict[str, Any] = {"batch_size": config.batch_size}
     if config.scoring == "maxsim":
         return TokenReranker(teacher, encoders, scoring="maxsim", **options)
     means = means_of_bitexts(config.mean_bitext, encoders, teacher)

@@ -78,7 +78,7 @@ def check_options(config: TrainConfig) -> None:
     if config.adapter != "none" and config.reads_index_of == "student":
         raise InputError(
             "language adapters read queries, and the documents here are read by the student too",
-            "train without adapters, or set document_encoder to teacher and leave out query_passages and context_window",
+            "train without adapters, or set document_encoder to teacher, without query_passages and context_window",
             field="adapter",
         )
 

@@ -37,7 +37,7 @@ class HostOverhead:
     width: int = option(384, "Of a token vector.")
     calls: int = option(300, "Calls per turn.")
     turns: int = option(15, "Turns of each way.")
-    output: str | None = option(None, "Write the figures into this JSON file.")
+    output: str | None = option(None, "Write the figures into this JSON file.", path=True)
 
 
 def main(config: HostOverhead) -> None:

@@ -12,8 +12,11 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
+
+from tqdm import tqdm
 
 STEPS, EVERY = 60, 3
 
@@ -59,6 +62,8 @@ def start(flags: list[str], output: Path) -> int:
         return child
     code = 1
     try:
+        # tqdm's lock lies in memory that all forks share: one that was killed while it held it would stop the others.
+        tqdm.set_lock(threading.RLock())
         with open(output.with_suffix(".log"), "a", encoding="utf-8") as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
@@ -106,7 +111,7 @@ def kill_and_resume(folder: Path, kills: int, seed: int = 0) -> dict[str, object
     output = folder / "killed"
     while len(moments) < kills:
         child = start(flags, output)
-        moment = randomness.uniform(0.05, 0.5) * whole
+        moment = randomness.uniform(0.05, 0.9) * whole
         code = ended(child, moment)
         if code is None:
             os.kill(child, signal.SIGKILL)

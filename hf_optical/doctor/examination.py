@@ -16,11 +16,12 @@ from hf_optical.doctor.encoding import can_repair
 from hf_optical.doctor.kinds import bit_of, chosen_kinds
 from hf_optical.doctor.lengths import length_scores
 from hf_optical.doctor.lexical import Stems, joined, stems_of
-from hf_optical.doctor.misaligned import LEAST_AUC, LEAST_PAIRS, alignment
+from hf_optical.doctor.misaligned import LEAST_AUC, LEAST_PAIRS, alignment, undecided
 from hf_optical.doctor.near import first_seen, near_duplicates, pair_keys, signatures
 from hf_optical.doctor.overlap import EvaluationIndex
 from hf_optical.doctor.reading import Bitext, Chunk, open_bitext
 from hf_optical.doctor.rows import Limits, look
+from hf_optical.doctor.shifted import shifted_rows
 from hf_optical.doctor.summary import sum_up
 from hf_optical.doctor.verdict import Histogram, Verdict
 
@@ -242,6 +243,9 @@ class _Facts:
         readable = done.flags & (bit_of("unreadable") | bit_of("empty")) == 0
         self._duplicates(done, readable, earlier)
         self._lengths(done, readable, verdict)
+        rows, said, verdict.doubts[:] = shifted_rows(done.lengths * readable[:, None], done.numbers)
+        done.flags[rows] |= np.uint32(bit_of("misaligned"))
+        self.details.update({(row, "misaligned"): text for row, text in zip(rows.tolist(), said, strict=True)})
         if self.checks.misaligned:
             self._misaligned(done, verdict)
         else:
@@ -280,11 +284,16 @@ class _Facts:
     def _misaligned(self, done: _Columns, verdict: Verdict) -> None:
         sides = [joined(kept) for kept in self._stems]
         scored = len(sides[0].ends) - 1
-        broken = sum(bit_of(kind) for kind in ("unreadable", "empty", "encoding", "copy", "script", "language"))
+        kinds = ("unreadable", "empty", "encoding", "copy", "script", "language", "misaligned")  # the last: shifted
+        broken = sum(map(bit_of, kinds))
         sound = (done.flags[:scored] & np.uint32(broken)) == 0
         found = alignment(sides[0], sides[1], done.lengths[:scored], sound) if scored else None
         if found is None:
             verdict.skipped["misaligned"] = f"fewer than {LEAST_PAIRS} pairs to learn a lexicon from"
+            if self.rows >= LEAST_PAIRS and not verdict.doubts:
+                verdict.doubts.append(
+                    f"whether {self.rows:,} pairs belong together was not checked: too few have words."
+                )
             return
         if scored < self.rows:
             verdict.skipped[f"misaligned, after row {scored}"] = "the lexical check stops there"
@@ -294,6 +303,7 @@ class _Facts:
             verdict.skipped["misaligned"] = (
                 "the lexicon learnt from this file does not tell true pairs from random ones"
             )
+            verdict.doubts.append(undecided(len(found.rows), found.mixture.auc, found.mixture.share))
         for place in np.flatnonzero(probability >= self.checks.misaligned_above) if certain else ():
             row = int(found.rows[place])
             done.flags[row] |= np.uint32(bit_of("misaligned"))

@@ -10,7 +10,7 @@ import numpy as np
 from hf_optical.doctor.lexical import Stems, content, learn
 from hf_optical.doctor.mixture import Mixture, fit_separator, mixture
 
-__all__ = ["LEAST_AUC", "LEAST_PAIRS", "Alignment", "alignment"]
+__all__ = ["LEAST_AUC", "LEAST_PAIRS", "Alignment", "alignment", "undecided"]
 
 LEAST_PAIRS = 300
 LEAST_AUC = 0.95
@@ -87,6 +87,15 @@ def alignment(
     scores, baseline = (given - centre) @ weights, (shuffled - centre) @ weights
     # Neighbours teach what tells a shifted file from a sound one; only pairs from anywhere show how random ones score.
     return Alignment(usable, scores, baseline[~near], mixture(scores, baseline[~near]))
+
+
+def undecided(rows: int, auc: float, share: float) -> str:
+    """The warning where the lexical check is not certain enough to judge single rows."""
+    return (
+        f"whether {rows:,} pairs belong together was not decided: the lexical check ranks a pair above a random one "
+        f"{auc:.1%} of the time and is trusted from {LEAST_AUC:.0%}; about {share:.1%} of the pairs share no more than "
+        "random ones. Read some of them."
+    )
 
 
 def _random_pairs(

@@ -71,6 +71,7 @@ class Verdict:
         reasons: Dropped rows by their most severe kind.
         notes: What was learnt or assumed.
         skipped: Checks that were not made, and why.
+        doubts: What should make one look at the file before training on it, each with its figure.
         examples: Up to a few rows of each kind.
         histograms: For the page.
         bytes_per_row: Memory that the doctor keeps for each row.
@@ -85,6 +86,7 @@ class Verdict:
     reasons: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
     examples: dict[str, list[Example]] = field(default_factory=dict)
     histograms: list[Histogram] = field(default_factory=list)
     bytes_per_row: float = 0.0
@@ -94,12 +96,12 @@ class Verdict:
     def level(self) -> str:
         """``"clean"`` (below 1 % to drop), ``"fair"`` (below 10 %) or ``"dirty"``.
 
-        A pair that is in the evaluation set makes it ``"dirty"`` whatever the share.
+        A pair that is in the evaluation set makes it ``"dirty"`` whatever the share, and nothing doubtful is clean.
         """
         share = self.dropped / self.rows if self.rows else 1.0
         if share >= _FAIR or self.counts.get("eval_exact"):
             return "dirty"
-        return "fair" if share >= _CLEAN else "clean"
+        return "fair" if share >= _CLEAN or self.doubts else "clean"
 
     def text(self) -> str:
         """The verdict in plain words."""
@@ -108,6 +110,7 @@ class Verdict:
         lines = [
             f"{self.name}{language}: {self.level}. {self.rows} rows, {self.dropped} ({share:.1%}) better left out."
         ]
+        lines += [f"Warning: {doubt}" for doubt in self.doubts]
         worst = sorted(self.reasons.items(), key=lambda item: -item[1])[:3]
         if worst:
             meanings = {kind.name: kind.meaning for kind in KINDS}

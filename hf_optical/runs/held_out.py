@@ -12,12 +12,15 @@ from hf_optical.evaluation.held_out import MEASURE, HeldOutRetrieval, HeldOutSco
 from hf_optical.evaluation.retrieval import RetrievalScores
 from hf_optical.evaluation.significance import compare_all
 from hf_optical.figures.training_curve import training_curve
+from hf_optical.results.files import write_json
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.shared_folder import SharedFolder
 from hf_optical.runs.training_data import TrainingData
 from hf_optical.training.held_out_choice import HeldOutChoice, validation_interval
 
 FOLDER = "held_out"
+PER_QUERY = "held_out_per_query.json"
+"""nDCG@10 of every held-out query by set, row and query. Apart from those of the evaluation: steps are chosen by it."""
 _COLUMNS = ("ndcg@10", "mrr@10", "recall@1", "recall@10", "map")
 
 
@@ -75,7 +78,11 @@ class HeldOutRun:
         return self.index.summed_up(found)
 
     def report(self) -> dict[str, Any]:
-        """For ``results.json``: pairs, scores by row with paired tests of ``after``, the curve and the step kept."""
+        """For ``results.json``: pairs, scores by row with paired tests of ``after``, the curve and the step kept.
+
+        The scores of single queries are written beside it, into `PER_QUERY`.
+        """
+        write_json(Path(self._config.output_dir) / PER_QUERY, self._per_query())
         entries = []
         tests = self._tests()
         for place, item in enumerate(self.index.sets):
@@ -114,6 +121,15 @@ class HeldOutRun:
         if self.choice is not None:
             lines.append(self.choice.verdict())
         return "\n".join(lines)
+
+    def _per_query(self) -> dict[str, dict[str, dict[str, float]]]:
+        return {
+            f"{item.name}/{item.query_language}": {
+                row: {query: found[MEASURE] for query, found in scores[place].per_query.items()}
+                for row, scores in self._rows.items()
+            }
+            for place, item in enumerate(self.index.sets)
+        }
 
     def _tests(self) -> dict[tuple[int, str], Any]:
         """``after`` against ``raw`` and ``before``; chosen on these queries, the step looks a little too good."""

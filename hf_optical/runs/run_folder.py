@@ -20,6 +20,7 @@ _WRITTEN = (
     MARKER,
     RESULTS_FILE,
     "per_query.json",
+    "held_out_per_query.json",
     "model",
     "untrained",
     "start.json",

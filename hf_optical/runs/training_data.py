@@ -185,7 +185,7 @@ def _of_split(code: str, split: Split) -> str:
     if not held:
         return f"{language_name(code)}: no pairs are held out: there are too few ({len(split.train)})"
     text = f"{language_name(code)}: {held} pairs are held out to choose the best step by"
-    text += f", {documents} whole documents among them" if documents else ""
+    text += f", whole documents where rows name one ({documents})" if documents else ""
     text += f"; {split.echoes} more are left out because a side of theirs is held out" if split.echoes else ""
     return f"{text}; {len(split.train)} are trained on"
 

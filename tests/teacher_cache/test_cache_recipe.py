@@ -83,7 +83,7 @@ def test_a_damaged_or_foreign_cache_stops_the_run(recipe, flags, tmp_path, capsy
     assert call(recipe, cached) == 0
     capsys.readouterr()
     assert call(recipe, {**cached, "max_length": "16", "output_dir": str(tmp_path / "b")}) == 2
-    assert "max_length (here 128, asked for 16)" in capsys.readouterr().err
+    assert "max_length (here 32, asked for 16)" in capsys.readouterr().err
     shard = next((tmp_path / "kept").glob("shard-*"))
     content = bytearray(shard.read_bytes())
     content[-1] ^= 1

@@ -121,6 +121,8 @@ def estimate(config: TrainConfig, measured: DryRun, machine: Machine) -> Plan:
         measured: By `dry_run`.
         machine: To plan for.
     """
+    if config.max_steps is not None:
+        measured = replace(measured, max_steps=config.max_steps)
     training = _training(config, measured, machine)
     if machine.here:
         training = replace(training, rest=max(0.0, _peak(config, measured) - replace(training, rest=0.0).total()))

@@ -21,7 +21,7 @@ from hf_optical.adapters import LanguageAdapters
 from hf_optical.adapters.training import LANGUAGE_COLUMN, RowLanguages, load_checkpoint, save_checkpoint
 from hf_optical.batching.collation import OTDistillationDataCollator
 from hf_optical.batching.epochs import EpochRelay
-from hf_optical.data.kinds import check_training_sets
+from hf_optical.data.training_sets import check_training_sets
 from hf_optical.encoders.limits import check_length, limits_of
 from hf_optical.encoders.teachers import TeacherStandIn
 from hf_optical.errors import HFOpticalError, InputError, NonFiniteError, explained, is_out_of_memory
@@ -62,6 +62,9 @@ class _Distillation(BaseTrainer):
         args = args if args is not None else self.training_args_class(output_dir="tmp_trainer")
         self.language_adapters = LanguageAdapters.of(model)
         keep = (LANGUAGE_COLUMN,) if self.language_adapters is not None else ()
+        if loss is None:
+            train_dataset = check_training_sets(train_dataset, keep=keep)
+            eval_dataset = check_training_sets(eval_dataset, keep=keep)
         teacher = open_cache(model, teacher, teacher_cache, args, train_dataset, teacher_cache_dtype)
         self.teacher = teacher
         for who, one in (("the student", model), ("the teacher", getattr(teacher, "online", teacher))):
@@ -74,8 +77,6 @@ class _Distillation(BaseTrainer):
         if teacher_cache is not None and isinstance(teacher, CachedTeacher) and teacher.online is not None:
             self._cache_to_fill = teacher
         if loss is None:
-            train_dataset = check_training_sets(train_dataset, keep=keep)
-            eval_dataset = check_training_sets(eval_dataset, keep=keep)
             if model is None:
                 raise InputError(
                     "a trainer with model_init chooses no loss by itself", "pass loss=, a callable of the model"

@@ -80,6 +80,18 @@ def test_a_teacher_with_a_head_of_another_width(teacher, tmp_path):
     assert ndcg_of_own(mine, theirs, torch.arange(len(texts))) > 0.5
 
 
+def test_minilm_under_a_random_head_of_width_768(english_teacher, tmp_path):
+    torch.manual_seed(2)
+    head = SentenceDense(384, 768, activation_function=torch.nn.Identity())
+    teacher = SentenceTransformer(modules=[english_teacher[0], Pooling(384), head, Normalize()], device="cpu").eval()
+    dense(tmp_path, layers=1, seed=3, width=32).save_pretrained(str(tmp_path / "other"))
+    texts = sentences(80)
+    student = adapt_student(tmp_path / "other", teacher, pairs=(texts, texts))
+    assert student.get_embedding_dimension() == 768
+    mine, theirs = (torch.from_numpy(model.encode_query(texts)) for model in (student, teacher))
+    assert ndcg_of_own(mine, theirs, torch.arange(len(texts))) > 0.3  # by chance .06
+
+
 def test_a_model_of_the_teachers_space_is_left_as_it_is(teacher, tmp_path):
     teacher.save_pretrained(str(tmp_path / "same"))
     reports = []

@@ -318,12 +318,13 @@ class TrainConfig:
         """The trainer's arguments; makes and checks them before anything is read.
 
         Raises:
-            InputError: As the arguments do; weights sharded over processes (FSDP, DeepSpeed).
+            InputError: As the arguments do; or as `check_sharding` does.
         """
         import torch
         from accelerate import PartialState
 
         from hf_optical.runs.defaults import RATE
+        from hf_optical.runs.sharding_checks import check_sharding
         from hf_optical.training.arguments import OTDistillationTrainingArguments
 
         if self.fp16 and (self.bf16 or on_cpu()):
@@ -360,9 +361,5 @@ class TrainConfig:
             seed=self.seed,
             data_seed=self.seed,
         )
-        if args.fsdp or args.deepspeed or PartialState().distributed_type in ("FSDP", "DEEPSPEED"):
-            raise InputError(
-                "this recipe measures and saves on one process, which sharded weights do not allow",
-                "launch with recipes/accelerate/multi_gpu.yaml (DDP); the trainers take FSDP as their hosts do",
-            )
+        check_sharding(self, args)
         return args

@@ -51,6 +51,7 @@ from hf_optical.training.arguments import OTDistillationTrainingArguments
 from hf_optical.training.checkpoints import naming_the_last
 from hf_optical.training.losses_by_kind import chosen_temperature
 from hf_optical.training.monitor import TrainingWatch
+from hf_optical.training.sharding import whole
 from hf_optical.training.trainer import MultiVectorOTDistillationTrainer, OTDistillationTrainer
 from hf_optical.transport import SOLVERS
 
@@ -126,15 +127,16 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
         print(f"\nBefore training ({languages}, {data.pairs} pairs, student: {config.student}):\n{panels.table()}\n")
     state.wait_for_everyone()
     trainer, watch = _trained(config, student, teacher, data, cache, held_out, checkpoint)
-    agreeing = check_same_on_all_processes(student)
-    if not state.is_main_process:
-        return
-    if agreeing > 1:
-        print(f"{agreeing} processes agree on the weights")
-    student, offset = student_with_offset(config, student.eval(), teacher, data, held_out)
-    save(student, output / "model")
-    reader = teacher if config.reads_index_of == "teacher" else student
-    save_token_means(output / "model", student, reader, data.bitext, LanguageAdapters.of(student))
+    with whole(student):  # where FSDP has spread its weights; what is in here each process does alone
+        agreeing = check_same_on_all_processes(student)
+        if not state.is_main_process:
+            return
+        if agreeing > 1:
+            print(f"{agreeing} processes agree on the weights")
+        student, offset = student_with_offset(config, student.eval(), teacher, data, held_out)
+        save(student, output / "model")
+        reader = teacher if config.reads_index_of == "teacher" else student
+        save_token_means(output / "model", student, reader, data.bitext, LanguageAdapters.of(student))
     _finish(
         config,
         data,

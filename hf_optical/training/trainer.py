@@ -23,6 +23,7 @@ from hf_optical.batching.collation import OTDistillationDataCollator
 from hf_optical.batching.epochs import EpochRelay
 from hf_optical.data.training_sets import check_training_sets
 from hf_optical.encoders.limits import check_length, limits_of
+from hf_optical.encoders.models import load_encoder
 from hf_optical.encoders.teachers import TeacherStandIn
 from hf_optical.errors import HFOpticalError, InputError, NonFiniteError, explained, is_out_of_memory
 from hf_optical.losses.temperature import FALLBACK
@@ -33,6 +34,7 @@ from hf_optical.training.checkpoints import last_whole_checkpoint, load_loss_sta
 from hf_optical.training.losses_by_kind import fill_banks, losses_by_kind, student_reads_english
 from hf_optical.training.out_of_memory import training_remedies
 from hf_optical.training.progress import NamedLossProgress
+from hf_optical.training.sharding import hide_normalisation, is_sharded, load_whole, whole
 from hf_optical.training.trainable_embeddings import rows_in_training
 
 # Full disks are reported in too many ways to list; what comes from the device or from another process has few.
@@ -121,6 +123,8 @@ class _Distillation(BaseTrainer):
             ),
             rows_in_training(self),
         ):
+            if self.is_fsdp_enabled and self.model is not None:
+                hide_normalisation(self.model)
             return super().train(*args, **options)
 
     def _row_languages(self, *data: Any) -> RowLanguages | None:
@@ -197,6 +201,13 @@ class _Distillation(BaseTrainer):
                 + "make room, then start the same command again"
             ) from error
 
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """The host's, also for weights that FSDP2 has spread over processes: they are saved whole, and load plainly."""
+        if self.model is None or not is_sharded(self.model):
+            return super().save_model(output_dir, _internal_call)
+        with whole(self.model):
+            return self._save(output_dir) if self.args.should_save else None
+
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         folder = Path(output_dir or str(self.args.output_dir))
         if self.language_adapters is None:
@@ -211,7 +222,9 @@ class _Distillation(BaseTrainer):
     def _load_from_checkpoint(self, checkpoint_path: str, model: nn.Module | None = None) -> None:
         # The host's trainer calls it with the path alone, transformers' FSDP road with the model too.
         check_checkpoint_cache(self.teacher, checkpoint_path)
-        if self.language_adapters is None:
+        if self.model is not None and is_sharded(self.model):
+            load_whole(self.model, load_encoder(checkpoint_path, device="cpu").state_dict())
+        elif self.language_adapters is None:
             super()._load_from_checkpoint(checkpoint_path)
         else:
             load_checkpoint(self.language_adapters, checkpoint_path)

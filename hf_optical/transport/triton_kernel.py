@@ -150,7 +150,8 @@ def _ipot(
     return kernel, row, column
 
 
-@triton.jit
+# A side of one token would become a constant, with which Triton 3.5 does not compile.
+@triton.jit(do_not_specialize=["n", "m"])
 def transport_kernel(
     student_ptr, teacher_ptr, a_ptr, b_ptr, places_ptr, share_ptr, loss_ptr, gradient_ptr, plan_ptr, relay_ptr,
     n, m, student_batch, student_row, teacher_batch, teacher_row, relay_batch, softness, tolerance, gap, relaxation,
@@ -248,6 +249,9 @@ def transport_kernel(
             weights += tl.where((rows == last_s)[:, None] & (columns == last_t)[None, :], half, 0.0)
             along += tl.where(rows == first_s, half * (1.0 - first_cost), 0.0)
             along += tl.where(rows == last_s, half * (1.0 - last_cost), 0.0)
+        else:
+            # Nothing for any token of the pair; without a sum like that of the ends Triton 3.5 does not compile.
+            weights += tl.where((rows == n)[:, None] & (columns == m)[None, :], 1.0, 0.0)
         weights = weights * scale_t[None, :]
         offsets = tl.arange(0, block_d)
         for start in range(0, width, block_d):

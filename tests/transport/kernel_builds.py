@@ -82,7 +82,6 @@ def _compile(case: Case, kind: type) -> Any:
     constants |= {"writes_gradient": case.gradient, "writes_plan": case.plan}
     constants |= {"precision": precision, "gradient_precision": precision}
     constants |= {"block_n": launch.block_n, "block_m": launch.block_m, "block_d": launch.block_d}
-    constants |= {name: 1 for name, size in zip(("n", "m"), case.tokens, strict=True) if size == 1}  # as Triton has it
     kinds = {"student_ptr": "*" + NAMES[case.types[0]], "teacher_ptr": "*" + NAMES[case.types[1]], "places_ptr": "*i64"}
     signature, aligned = {}, {}
     for place, name in enumerate(transport_kernel.arg_names):
@@ -91,7 +90,7 @@ def _compile(case: Case, kind: type) -> Any:
             continue
         pointer = name.endswith("_ptr")
         signature[name] = kinds.get(name, "*fp32" if pointer else "fp32" if name in NUMBERS else "i32")
-        if pointer or (case.whole and name not in NUMBERS):
+        if pointer or (case.whole and name not in NUMBERS and name not in ("n", "m")):
             aligned[(place,)] = [["tt.divisibility", 16]]
     source = kind(fn=transport_kernel, signature=signature, constexprs=constants, attrs=aligned)
     options = {"num_warps": launch.warps, "num_stages": launch.stages}

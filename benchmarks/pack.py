@@ -90,7 +90,7 @@ def comparison(config: Pack, bitext: str) -> dict[str, object]:
             "batch_size": config.batch_size,
             "max_length": 64,
             "temperature": 0.02,
-            "watch": False,
+            "monitor": "off",
             "check_data": False,
             "held_out": 0.0,
         },

@@ -18,7 +18,7 @@ def check_sharding(config: TrainConfig, args: Any) -> None:
         args: The trainer's arguments, made of them.
 
     Raises:
-        InputError: DeepSpeed; or FSDP with an adapter, a part of the embeddings, a watch or held-out pairs.
+        InputError: DeepSpeed; or FSDP with an adapter, a part of the embeddings, the monitor or held-out pairs.
     """
     from accelerate import PartialState
 
@@ -34,7 +34,7 @@ def check_sharding(config: TrainConfig, args: Any) -> None:
     for field, wrong, remedy in (
         ("adapter", config.adapter != "none", "an adapter is small: launch with recipes/accelerate/multi_gpu.yaml"),
         ("train_embeddings", config.train_embeddings != "all", "leave it out: sharding saves that memory too"),
-        ("watch", config.watch, "add --watch false: it reads with the student on one process in mid-training"),
+        ("monitor", config.monitor != "off", "add --monitor off: it reads on one process in mid-training"),
         ("held_out", bool(config.share_held_out), "add --held_out 0: they are read on one process in mid-training"),
     ):
         if wrong:

@@ -135,7 +135,7 @@ def without_measured(value):
 @pytest.mark.timeout(900)
 def test_two_workers_give_what_one_gives_and_grow_each_student_once(tmp_path):
     flags = write_run(tmp_path, student="copy")
-    common = {name: flags[name] for name in ("teacher", "student")} | {"watch": False, "check_data": False}
+    common = {name: flags[name] for name in ("teacher", "student")} | {"monitor": "off", "check_data": False}
     common |= {"max_steps": 20, "batch_size": 8, "save_steps": 5, "learning_rate": 1e-2}
     options = {"common": common, "languages": {"sw": {"bitext": flags["bitext"], "eval": [flags["eval"]]}}}
     options |= {"arms": {name: {"objective": name} for name in ("ot", "nce")}, "plans": 0, "output_dir": "out"}

@@ -31,12 +31,12 @@ def test_deepspeed_is_refused_with_the_reason():
     [
         ({"adapter": "lora"}, r"'adapter'.*multi_gpu\.yaml"),
         ({"train_embeddings": "used"}, "'train_embeddings'.*leave it out"),
-        ({"watch": True}, "'watch'.*--watch false"),
+        ({"monitor": "warn"}, "'monitor'.*--monitor off"),
         ({"held_out": 0.1}, "'held_out'.*--held_out 0"),
     ],
 )
 def test_fsdp_names_what_does_not_go_with_it(changes, remedy):
-    whole = {**PLAIN, "watch": False, "held_out": 0.0}
+    whole = {**PLAIN, "monitor": "off", "held_out": 0.0}
     check_sharding(TrainConfig(**whole), arguments(fsdp=True))
     with pytest.raises(InputError, match=remedy):
         check_sharding(TrainConfig(**{**whole, **changes}), arguments(fsdp=True))

@@ -163,7 +163,7 @@ class TrainConfig:
     new_pieces: int | None = option(None, "Pieces to add to the teacher's (extend), in place of vocab_size.")
     num_layers: int | None = option(None, "Layers of a grown student; all of the teacher's if not given.")
     row_init: str = option(
-        "bitext",
+        "transport",
         "First rows of a grown student: aligned in the bitext by 'transport', or by lexical models alone ('bitext'), "
         "or by 'surface' form.",
     )

@@ -38,7 +38,7 @@ def starting_student(
     teacher: Encoder,
     rows: Dataset,
     *,
-    row_init: str = "bitext",
+    row_init: str = "transport",
     vocab_size: int | None = None,
     new_pieces: int | None = None,
     num_layers: int | None = None,

@@ -130,7 +130,7 @@ def _by_name(columns: Sequence[str], held: Contents, language: str | None) -> bo
 
 def _by_words(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], held: Contents) -> tuple[str, str] | None:
     texts = [name for name in columns if held and held[name][0] == "text"]
-    several = [name for name in texts if len({row.get(name) for row in rows}) > 1]
+    several = [name for name in texts if len({str(row.get(name)) for row in rows}) > 1]
     if len(several) != 2:
         return None
     left, right = several

@@ -125,6 +125,8 @@ def renamed(rows: Iterable[Numbered], names: list[str]) -> Iterator[Numbered]:
         if isinstance(row, Fault):
             yield number, row
         elif list(row.values()) != names:
-            yield number, dict(zip(names, row.values(), strict=True))
+            again = place and sorted(row.values()) == sorted(names)
+            problem = f"a header in another order ({', '.join(row.values())}): what follows is another file"
+            yield number, Fault(problem) if again else dict(zip(names, row.values(), strict=True))
         elif place:
             logger.warning("row %d is the header again (%s): left out", number, ", ".join(names))

@@ -72,7 +72,7 @@ def _table(rows: Any, name: str) -> Any:
         raise InputError("the set has no rows", "give it some", path=name)
     try:
         return Dataset.from_list(named)
-    except (pa.ArrowException, TypeError) as error:
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"the rows make no table ({error})", "give every column values of one type", path=name
         ) from None

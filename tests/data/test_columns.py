@@ -169,3 +169,12 @@ def test_a_region_is_not_read_from_the_name_of_a_column():
 def test_rare_languages_make_a_header(first, language):
     assert is_header(first, language=language)
     assert not is_header(["the", "and"]) and not is_header(["7", "the goat", "mbuzi"])
+
+
+def test_cells_that_are_lists_do_not_matter():
+    rows = [
+        {"foo": ["a"], "bar": "The goat sleeps", "baz": "Mbuzi analala"},
+        {"foo": "x y", "bar": "a b", "baz": "c d"},
+    ]
+    with pytest.raises(InputError, match="no column looks like"):
+        choose_columns(["foo", "bar", "baz"], rows=rows)

@@ -99,6 +99,8 @@ def test_a_header_that_comes_again_is_left_out_and_said(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         assert pairs(read_bitext(write(tmp_path, "a.tsv", both))) == [PAIRS[0], PAIRS[2]]
     assert "row 3 is the header again" in caplog.text
+    with pytest.raises(InputError, match="row 3: a header in another order"):
+        read_bitext(write(tmp_path, "b.tsv", "en\tsw\nthe goat\tmbuzi\nsw\ten\nmbwa\tthe dog\n"), language="sw")
 
 
 def test_rows_with_other_names_for_both_sides_are_read_too(tmp_path):

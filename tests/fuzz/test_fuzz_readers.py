@@ -115,7 +115,7 @@ def check_texts(rows, columns) -> None:
             row[column].encode("utf-8")
 
 
-@fuzz(12, suffix=SUFFIXES, seed=st.integers(0), edits=st.integers(0, 6), bad=st.sampled_from(["error", "skip"]))
+@fuzz(7, suffix=SUFFIXES, seed=st.integers(0), edits=st.integers(0, 6), bad=st.sampled_from(["error", "skip"]))
 def test_spoilt_bitext(suffix, seed, edits, bad):
     with written(f"pairs{suffix}", spoilt(sound(suffix), seed, edits)) as path, contextlib.suppress(InputError):
         report = PairReport()
@@ -124,19 +124,19 @@ def test_spoilt_bitext(suffix, seed, edits, bad):
         assert report.kept == len(rows)
 
 
-@fuzz(6, suffix=SUFFIXES, content=BYTES)
+@fuzz(4, suffix=SUFFIXES, content=BYTES)
 def test_any_bytes_as_a_lexicon(suffix, content):
     with written(f"lexicon{suffix}", content) as path, contextlib.suppress(InputError):
         check_texts(read_lexicon(path), ("source", "translation"))
 
 
-@fuzz(6, rows=st.lists(st.one_of(WEIRD, st.dictionaries(NAMES, WEIRD, max_size=4)), min_size=1, max_size=5))
+@fuzz(4, rows=st.lists(st.one_of(WEIRD, st.dictionaries(NAMES, WEIRD, max_size=4)), min_size=1, max_size=5))
 def test_rows_in_memory(rows):
     with contextlib.suppress(InputError):
         check_texts(read_bitext([dict(en=a, sw=b) for a, b in PAIRS] + rows), ("source", "translation"))
 
 
-@fuzz(6, rows=st.lists(st.dictionaries(NAMES, WEIRD, max_size=4), max_size=4), content=BYTES, lines=st.booleans())
+@fuzz(4, rows=st.lists(st.dictionaries(NAMES, WEIRD, max_size=4), max_size=4), content=BYTES, lines=st.booleans())
 def test_questions_and_passages(rows, content, lines):
     good = [{"question": english, "passage": other} for english, other in PAIRS]
     found = "\n".join(json.dumps(row) for row in [*good, *rows]).encode() if lines else content
@@ -147,7 +147,7 @@ def test_questions_and_passages(rows, content, lines):
 
 
 @fuzz(
-    6,
+    4,
     spoil=st.sampled_from(["corpus", "queries", "qrels"]),
     seed=st.integers(0),
     edits=st.integers(1, 4),
@@ -169,7 +169,7 @@ def test_retrieval_sets(spoil, seed, edits, warn):
         assert all(document in found.corpus for grades in found.qrels.values() for document in grades)
 
 
-@fuzz(4, content=st.one_of(st.binary(max_size=120), st.text("q0c1 \t\n.-+e9\u0663\u00b2", max_size=60).map(str.encode)))
+@fuzz(2, content=st.one_of(st.binary(max_size=120), st.text("q0c1 \t\n.-+e9\u0663\u00b2", max_size=60).map(str.encode)))
 def test_judgements(content):
     with written("qrels.trec", content) as path, contextlib.suppress(InputError):
         assert all(isinstance(found.grade, int) for found in read_qrels(path))

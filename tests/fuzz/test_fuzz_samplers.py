@@ -19,7 +19,7 @@ ROWS = st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=24)
 
 
 @fuzz(
-    6,
+    4,
     rows=ROWS,
     size=st.integers(1, 8),
     drop=st.booleans(),
@@ -65,7 +65,7 @@ SETS = st.dictionaries(
 
 
 @fuzz(
-    6,
+    3,
     sets=SETS,
     size=st.integers(1, 6),
     alpha=st.floats(),

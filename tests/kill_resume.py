@@ -10,6 +10,7 @@ import argparse
 import importlib
 import os
 import random
+import shutil
 import signal
 import sys
 import threading
@@ -117,13 +118,11 @@ def kill_and_resume(folder: Path, kills: int, seed: int = 0) -> dict[str, object
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             moments.append(round(moment, 2))
-        elif code == 0:  # it came through: all over again, until there have been enough kills
-            _same(output, folder / "whole", load_file)
-            import shutil
-
-            shutil.rmtree(output)
-        else:
+        elif code != 0:
             raise SystemExit(f"a start after {len(moments)} kills ended with code {code}: {output.with_suffix('.log')}")
+        if (output / "results.json").is_file():  # it came through: all over again, until there have been enough kills
+            _same(output, folder / "whole", load_file)
+            shutil.rmtree(output)
     if ended(start(flags, output), 600) not in (0,):
         raise SystemExit(f"the last start failed: {output.with_suffix('.log')}")
     log = output.with_suffix(".log").read_text(encoding="utf-8")

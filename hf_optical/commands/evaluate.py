@@ -17,7 +17,7 @@ from hf_optical.commands.options.evaluate import EvaluateConfig
 from hf_optical.data.benchmarks import retrieval_folder
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.languages import ENGLISH
-from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set, retrieval_languages, titles_said
+from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set, reading_notes, retrieval_languages
 from hf_optical.encoders.models import load_encoder
 from hf_optical.encoders.token_means import TokenMeans
 from hf_optical.errors import InputError
@@ -159,7 +159,7 @@ def _one_language(
 ) -> None:
     scores = evaluate_retrieval(models[0], item, models[1], keep_run=config.hybrid, **options)
     entry = evaluation_entry(scores, item.document_language, seed=config.seed)
-    entry.others |= titles_said(item.titled, item.titles_read)
+    entry.others |= reading_notes(item.titled, item.titles_read, item.judged_without_text)
     key = f"{item.name}/{item.query_language}/{item.document_language}"
     outcome.per_query[key] = scores.per_query
     if config.hybrid:
@@ -179,7 +179,7 @@ def _many_languages(
     scores = evaluate_multilingual(models[0], item, models[1], metric=config.metric, **options)
     entries = multilingual_entries(scores, seed=config.seed)
     for entry in entries:
-        entry.others |= titles_said(item.titled, item.titles_read)
+        entry.others |= reading_notes(item.titled, item.titles_read)
     outcome.entries += entries
     found = [*scores.pairs.values(), *scores.pooled.values()]
     for entry, one in zip(entries, found, strict=True):

@@ -29,7 +29,7 @@ from hf_optical.data.tables import Fault, read_json_rows
 from hf_optical.data.texts import is_blank, one_form, text_fault
 from hf_optical.errors import InputError
 
-__all__ = ["RetrievalSet", "read_retrieval_set", "retrieval_languages", "titles_said"]
+__all__ = ["RetrievalSet", "read_retrieval_set", "reading_notes", "retrieval_languages"]
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ class RetrievalSet:
         english_queries: English wording of exactly the same query ids, for the ceiling; None where the set has none.
         titled: Documents that have a title.
         titles_read: Whether titles were put before the texts.
+        judged_without_text: Judged queries that no file of queries has: they are not scored.
     """
 
     name: str
@@ -61,6 +62,7 @@ class RetrievalSet:
     english_queries: dict[str, str] | None
     titled: int = 0
     titles_read: bool = False
+    judged_without_text: int = 0
 
 
 @dataclass
@@ -156,7 +158,14 @@ def read_retrieval_set(
             "the text, as BEIR and MTEB do", corpus_path, titled, len(corpus),
         )  # fmt: skip
     shared = pair_path is None and files.qrels.get(asked) != qrels_path
-    qrels = _checked_qrels(read_qrels(qrels_path), queries, corpus, qrels_path, shared, problems)
+    judgements_read = read_qrels(qrels_path)
+    lacking = {query for query, *_ in judgements_read} - set(queries)
+    if lacking and len(files.queries) == 1:  # else they may be those of another language
+        logger.warning(
+            "%s: %d of %d judged queries have no text and are not scored, such as %r",
+            qrels_path, len(lacking), len({query for query, *_ in judgements_read}), min(lacking),
+        )  # fmt: skip
+    qrels = _checked_qrels(judgements_read, queries, corpus, qrels_path, shared, problems)
     queries = _judged(queries, qrels, qrels_path, query_path, problems, partial=pair_path is not None)
     return RetrievalSet(
         name=name or Path(folder).resolve().name,
@@ -168,17 +177,24 @@ def read_retrieval_set(
         english_queries=_english(queries, rows, asked, files.queries.get(ENGLISH), problems),
         titled=titled,
         titles_read=use_titles,
+        judged_without_text=len(lacking) if len(files.queries) == 1 else 0,
     )
 
 
-def titles_said(titled: int, read: bool) -> dict[str, Any]:
-    """Describe for ``results.json`` how titles were used, so that two scores of one set can be told apart.
+def reading_notes(titled: int, read: bool, without_text: int = 0) -> dict[str, Any]:
+    """What ``results.json`` says of how a set was read, so that two scores of one set can be told apart.
+
+    Args:
+        titled: Documents that have a title.
+        read: Whether titles were read.
+        without_text: Judged queries that have no text.
 
     Example:
-        >>> titles_said(0, False), titles_said(8, True)
-        ({}, {'titles': {'documents': 8, 'read': True}})
+        >>> reading_notes(0, False), reading_notes(8, True, 2)
+        ({}, {'titles': {'documents': 8, 'read': True}, 'judged_without_text': 2})
     """
-    return {"titles": {"documents": titled, "read": read}} if titled else {}
+    notes: dict[str, Any] = {"titles": {"documents": titled, "read": read}} if titled else {}
+    return notes | ({"judged_without_text": without_text} if without_text else {})
 
 
 def _resolved(folder: str | Path) -> Path:

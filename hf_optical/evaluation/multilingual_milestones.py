@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hf_optical.data.retrieval import titles_said
+from hf_optical.data.retrieval import reading_notes
 from hf_optical.encoders.encoding import Encoder, Interaction
 from hf_optical.evaluation.milestones import Using
 from hf_optical.evaluation.multilingual import MultilingualScores, evaluate_multilingual
@@ -87,7 +87,7 @@ class MultilingualMilestones:
                     tests={
                         name: asdict(test) for (place, of, name), test in tests.items() if (place, of) == (index, task)
                     },
-                    others=titles_said(item.titled, item.titles_read),
+                    others=reading_notes(item.titled, item.titles_read),
                 )
                 for task in TASKS
             ]

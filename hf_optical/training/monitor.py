@@ -18,6 +18,7 @@ from hf_optical.errors import HFOpticalError, InputError, NonFiniteError
 from hf_optical.evaluation.health import effective_rank, mean_off_diagonal_cosine, nearest_is_own, plan_information
 from hf_optical.figures.plan import sentence_plan
 from hf_optical.transport import Sinkhorn, TransportSolver
+from hf_optical.transport.misplaced import MOST_MISPLACED, misplaced_shares
 
 __all__ = ["Alarm", "TrainingAlarm", "TrainingWatch", "WatchLimits"]
 
@@ -39,6 +40,7 @@ class WatchLimits:
         over_teacher: ...if it is also this much above the teacher's own, for some encoders are narrow by nature.
         rank_share: Effective rank of the student's vectors, as a share of the teacher's, below which they have.
         uniform_plan: Mean information of the plans (0 to 1) below which they say no more than the marginals.
+        misplaced: Share of the mass that the plans may misplace, on the mean.
         sharp_plan: Information above which a Sinkhorn plan, which is meant to be soft, is a hard alignment.
         retrieval_drop: Fall of the retrieval of watched pairs from its best, while the loss goes down.
     """
@@ -47,6 +49,7 @@ class WatchLimits:
     over_teacher: float = 0.3
     rank_share: float = 0.25
     uniform_plan: float = 0.05
+    misplaced: float = MOST_MISPLACED
     sharp_plan: float = 0.999
     retrieval_drop: float = 0.15
 
@@ -69,6 +72,7 @@ class _Reading:
     rank: float
     retrieval: float
     plan: float | None
+    misplaced: float | None = None
 
 
 @dataclass
@@ -143,7 +147,8 @@ class TrainingWatch(TrainerCallback):
                 vectors = _vectors(model, self.translation)
                 if not torch.isfinite(vectors).all():
                     raise NonFiniteError(f"step {step}: the student's vectors of watched texts are not finite")
-                information = self._plan_information(model) if self.solver is not None else None
+                with misplaced_shares() as shares:
+                    information = self._plan_information(model) if self.solver is not None else None
         finally:
             model.train(training)
         self.readings.append(
@@ -154,6 +159,7 @@ class TrainingWatch(TrainerCallback):
                 effective_rank(vectors),
                 nearest_is_own(vectors, self._english) if vectors.shape == self._english.shape else float("nan"),
                 information,
+                float(np.mean(shares)) if shares else None,
             )
         )
         for alarm in self._found(self.readings[-1]):
@@ -167,7 +173,7 @@ class TrainingWatch(TrainerCallback):
         return float(np.mean([float(plan_information(plan[None])) for plan in plans]))
 
     def _found(self, now: _Reading) -> list[Alarm]:
-        found = [self._collapsed(now), self._plan_alarm(now), self._falling(now)]
+        found = [self._collapsed(now), self._plan_alarm(now), self._misplaced(now), self._falling(now)]
         return [alarm for alarm in found if alarm is not None]
 
     def _collapsed(self, now: _Reading) -> Alarm | None:
@@ -192,6 +198,13 @@ class TrainingWatch(TrainerCallback):
             remedy = "use a larger epsilon, or the exact solver if that is wanted"
             return Alarm(now.step, "hard plan", f"{found}: they are hard alignments", remedy)
         return None
+
+    def _misplaced(self, now: _Reading) -> Alarm | None:
+        if now.misplaced is None or now.misplaced <= self.limits.misplaced:
+            return None
+        found = f"the transport plans misplace {now.misplaced:.1%} of the mass"
+        remedy = "more iterations of the solver, or a larger epsilon or beta: it stops too early for these costs"
+        return Alarm(now.step, "misplaced mass", found, remedy)
 
     def _falling(self, now: _Reading) -> Alarm | None:
         """The loss falls while the retrieval of the watched pairs falls, at two readings in a row."""

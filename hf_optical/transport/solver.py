@@ -13,6 +13,7 @@ from hf_optical.errors import InputError
 from hf_optical.transport._checks import require
 from hf_optical.transport.cost import largest_size, transport_cost
 from hf_optical.transport.marginals import marginal_violation
+from hf_optical.transport.misplaced import look
 
 _MASS_TOLERANCE = 1e-2  # bfloat16 marginals of a few hundred tokens sum to 1 within this
 
@@ -59,7 +60,10 @@ class TransportSolver(ABC):
                 waiting for the device and stop the run as a device-side assertion.
         """
         with torch.no_grad(), torch.autocast(device_type=cost.device.type, enabled=False):
-            return self._finite(self._plan(*self._prepare(cost, a, b)))
+            clean, rows, columns = self._prepare(cost, a, b)
+            plan = self._finite(self._plan(clean, rows, columns))
+            look(self, plan, rows, columns)
+            return plan
 
     def solve(self, cost: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> Solution:
         """The plan with its cost and its marginal violation; arguments and errors as in calling the solver.

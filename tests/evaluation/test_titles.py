@@ -70,3 +70,14 @@ def test_sets_of_one_name_stay_apart(sets):
     assert len(json.loads((sets / "out" / "per_query.json").read_text())) == 2
     with pytest.raises(ValueError, match="given twice"):
         results_of(evaluate, evaluate.EvaluateConfig, sets / "out2", *words[:-1], "some/beir")
+
+
+def test_judged_queries_without_text_are_counted_where_people_look(sets, caplog):
+    evaluate = load_recipe("evaluate")
+    lines = (sets / "beir" / "queries.jsonl").read_text().splitlines()
+    (sets / "beir" / "queries.jsonl").write_text("\n".join(lines[:-1]) + "\n")
+    words = ["--model", "model", "--languages", "en", "--eval", "beir"]
+    with caplog.at_level(logging.WARNING):
+        (entry,) = results_of(evaluate, evaluate.EvaluateConfig, sets / "out", *words)["evaluations"]
+    assert (entry["n"], entry["judged_without_text"]) == (3, 1)
+    assert "1 of 4 judged queries have no text and are not scored, such as 'q3'" in caplog.text

@@ -1,0 +1,81 @@
+"""Mass that plans misplace, watched: a solver stopped too early says nothing by itself."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+
+from hf_optical.transport._remaining import may_look
+from hf_optical.transport.marginals import marginal_violation
+
+__all__ = ["MOST_MISPLACED", "look", "misplaced_shares"]
+
+logger = logging.getLogger(__name__)
+
+MOST_MISPLACED = 0.05
+"""Share of the mass of a plan, on the mean of a batch, that may lie where its marginals do not have it."""
+
+_calls: Counter[Hashable] = Counter()
+_warned: set[Hashable] = set()
+_kept: ContextVar[list[float] | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def misplaced_shares() -> Iterator[list[float]]:
+    """Keep the share that every plan in this block misplaces, on any device, and warn of none.
+
+    Example:
+        >>> from hf_optical.transport import Sinkhorn
+        >>> cost, half = torch.tensor([[[0.0, 1.0], [0.2, 0.9]]]), torch.full((1, 2), 0.5)
+        >>> with misplaced_shares() as shares:
+        ...     plan = Sinkhorn(epsilon=0.02, iterations=1)(cost, half, half)
+        >>> 0.3 < shares[0] < 0.6
+        True
+    """
+    shares: list[float] = []
+    token = _kept.set(shares)
+    try:
+        yield shares
+    finally:
+        _kept.reset(token)
+
+
+def look(solver: Hashable, plan: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> None:
+    """Compare the plans of a batch with their marginals: in the first, second, fourth, eighth call of a solver and on.
+
+    On other devices than the CPU only where :func:`misplaced_shares` asks, for looking waits for the device. A solver
+    whose plans misplace more than :data:`MOST_MISPLACED` is warned of once, with the figure.
+
+    Args:
+        solver: By value: its settings.
+        plan: ``(B, n, m)``.
+        a: ``(B, n)`` marginals asked for.
+        b: ``(B, m)`` marginals asked for.
+    """
+    kept = _kept.get()
+    if kept is not None:
+        kept.append(_share(plan, a, b))
+        return
+    if solver in _warned or not may_look(plan) or torch.compiler.is_compiling():
+        return
+    _calls[solver] += 1
+    if _calls[solver] & (_calls[solver] - 1):
+        return
+    share = _share(plan, a, b)
+    if share > MOST_MISPLACED:
+        _warned.add(solver)
+        logger.warning(
+            "%s: the plans misplace %.1f %% of the mass (mean of %d pairs; up to %.0f %% is expected): it stops too "
+            "early for this cost. Remedy: more iterations, or a larger epsilon or beta",
+            solver, 100 * share, len(plan), 100 * MOST_MISPLACED,
+        )  # fmt: skip
+
+
+def _share(plan: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> float:
+    # Mass that is missing somewhere is too much elsewhere: half of the difference has moved.
+    return float(marginal_violation(plan, a, b).mean()) / 2

@@ -90,7 +90,7 @@ def _reranker(
     config: SearchConfig, encoders: dict[str | None, Any], documents: dict[str, str], languages: list[str | None]
 ) -> TokenReranker:
     teacher = encoders[None]
-    options: dict[str, Any] = {"batch_size": config.batch_size}
+    options: dict[str, Any] = {"batch_size": config.batch_size, "epsilon": config.epsilon}
     if config.scoring == "maxsim":
         return TokenReranker(teacher, encoders, scoring="maxsim", **options)
     means = means_of_bitexts(config.mean_bitext, encoders, teacher)

@@ -29,6 +29,7 @@ class SearchConfig:
     scoring: str | None = option(
         None, "Of --rerank: maxsim, soft (queries, passages) or balanced (sentences); soft where mean tokens are known."
     )
+    epsilon: float = option(0.1, "Entropy of soft and balanced: 0.1 for MiniLM and its students, 0.03 for E5.")
     mean_bitext: dict[str, str] = option(
         {}, "Bitext for the mean tokens of encoders saved without: swh_Latn=FILE ...", path=True
     )

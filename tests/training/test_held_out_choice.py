@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import tiny_models
 import torch
 from tiny_runs import arguments
+from torchrun import ranks_of, torchrun
 
 from hf_optical import OTDistillationTrainer
 from hf_optical.errors import InputError
@@ -138,3 +140,19 @@ def test_bad_interval(tmp_path):
     with pytest.raises(InputError, match="every"):
         HeldOutChoice(Judge([0.1]), tmp_path, every=0)
     assert validation_interval(1) == 5
+
+
+@pytest.mark.slow
+def test_two_processes_keep_the_same_step_as_one(tmp_path):
+    found = {}
+    for processes in (1, 2):
+        folder = tmp_path / str(processes)
+        for name, words, seed in (("student", tiny_models.SWAHILI, 1), ("teacher", tiny_models.ENGLISH, 0)):
+            tiny_models.dense(folder, words, seed=seed).save_pretrained(str(folder / name))
+        torchrun(Path(__file__).with_name("held_out_processes.py"), folder, processes=processes)
+        found[processes] = ranks_of(folder, processes)
+    assert [(rank["steps"], rank["asked"], rank["best"]) for rank in found[2]] == [(4, 5, 2), (4, 0, 2)]
+    assert found[1][0]["best"] == 2
+    for name, value in found[2][0]["weights"].items():
+        assert torch.equal(value, found[2][1]["weights"][name]), name
+        torch.testing.assert_close(value, found[1][0]["weights"][name], atol=1e-5, rtol=0, msg=name)

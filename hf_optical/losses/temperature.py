@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from hf_optical.errors import InputError, NonFiniteError, check_positive
+from hf_optical.errors import InputError, NonFiniteError
 
-PERPLEXITY = 50.0
-"""Sentences beside its own over which the teacher spreads, in the effective number, where no temperature is given."""
+SHARE = 0.25
+"""Of the bank over which the teacher spreads where no temperature is given: perplexity over number of sentences."""
 FALLBACK = 0.05
 """Where no score of the teacher is at hand; it suits teachers whose cosines fill the range from 0 to 1."""
 _LOWEST, _HIGHEST = 1e-5, 1e3  # in units of the scores' range
@@ -19,20 +19,22 @@ FEWEST = 8
 """Sentences of a bank below which a perplexity says nothing."""
 
 
-def perplexity_temperature(scores: Tensor, own: Tensor, perplexity: float = PERPLEXITY) -> float:
+def perplexity_temperature(scores: Tensor, own: Tensor, share: float = SHARE) -> float:
     """Temperature at which a teacher's distributions over a bank have a perplexity, as t-SNE chooses its bandwidths.
 
     A teacher whose cosines lie between .7 and 1 needs another temperature than one whose cosines lie between 0 and 1:
     at one fixed value the first one's distribution is nearly flat and says little, or the second one's has all its mass
     on one sentence. The perplexity ``exp(H)`` of ``softmax(scores / T)`` says over how many sentences a distribution
     spreads, whatever the range of the scores. As in t-SNE a sentence does not count as its own neighbour. Unlike
-    there, one temperature serves all rows: the one at which the mean entropy is the logarithm of ``perplexity``, found
-    by bisection, for the entropy rises with the temperature.
+    there, one temperature serves all rows, the one at which the mean entropy is the logarithm of the perplexity wanted,
+    found by bisection, for the entropy rises with the temperature; and the perplexity is a share of the bank, not a
+    number of neighbours: a ranking is distilled, of which the far sentences are part. So the temperature hardly depends
+    on the size of the bank.
 
     Args:
         scores: The teacher's scores of some sentences against a bank of N sentences, (n, N), any float type.
         own: For every row, which column is the sentence itself, (n,); -1 where it is not in the bank.
-        perplexity: Wanted; at most a third of the bank, so that small banks give a temperature too.
+        share: The perplexity wanted, as a share of the other sentences, between 0 and 1.
 
     Returns:
         The temperature, rounded to three significant digits.
@@ -51,7 +53,8 @@ def perplexity_temperature(scores: Tensor, own: Tensor, perplexity: float = PERP
         >>> round(perplexity_temperature(0.9 + 0.1 * scores, torch.arange(50)) / wide, 2)  # a tenth of the range
         0.1
     """
-    check_positive("perplexity", perplexity)
+    if not 0 < share < 1:
+        raise InputError(f"is {share}", "give a number between 0 and 1", field="share")
     rows, sentences = scores.shape
     if not torch.isfinite(scores).all():
         raise NonFiniteError("the teacher's scores of its own sentences are not finite: its weights are broken")
@@ -72,7 +75,7 @@ def perplexity_temperature(scores: Tensor, own: Tensor, perplexity: float = PERP
             "use a trained teacher, or give a temperature",
             field="temperature",
         )
-    wanted = math.log(min(perplexity, (sentences - 1) / 3))
+    wanted = math.log(max(share * (sentences - 1), 1.01))
     low, high = math.log(_LOWEST * spread), math.log(_HIGHEST * spread)
     for _ in range(60):
         middle = (low + high) / 2
@@ -83,12 +86,12 @@ def perplexity_temperature(scores: Tensor, own: Tensor, perplexity: float = PERP
     return float(f"{math.exp((low + high) / 2):.3g}")
 
 
-def bank_temperature(bank: Tensor, perplexity: float = PERPLEXITY) -> float:
+def bank_temperature(bank: Tensor, share: float = SHARE) -> float:
     """Temperature of a dense teacher by the cosines within its bank.
 
     Args:
         bank: The teacher's unit sentence vectors, (N, d). Up to 512 of them, evenly spaced, are compared with all.
-        perplexity: As in `perplexity_temperature`.
+        share: As in `perplexity_temperature`.
 
     Returns:
         The temperature; `FALLBACK` where the bank has fewer than `FEWEST` sentences.
@@ -96,7 +99,7 @@ def bank_temperature(bank: Tensor, perplexity: float = PERPLEXITY) -> float:
     if len(bank) < FEWEST:
         return FALLBACK
     rows = torch.linspace(0, len(bank) - 1, min(_ROWS, len(bank)), device=bank.device).long().unique()
-    return perplexity_temperature(bank[rows] @ bank.T, rows, perplexity)
+    return perplexity_temperature(bank[rows] @ bank.T, rows, share)
 
 
 def mean_entropy(scores: Tensor, temperature: float) -> float:

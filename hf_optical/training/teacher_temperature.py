@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from hf_optical.encoders.encoding import encode_texts
 from hf_optical.encoders.teachers import Teacher, TeacherStandIn, is_late_interaction
-from hf_optical.losses.temperature import FALLBACK, FEWEST, PERPLEXITY, bank_temperature, perplexity_temperature
+from hf_optical.losses.temperature import FALLBACK, FEWEST, SHARE, bank_temperature, perplexity_temperature
 from hf_optical.training.teacher_bank import teacher_bank
 
 _LATE = 192
@@ -26,11 +26,11 @@ def teacher_temperature(
     texts: Sequence[str],
     *,
     bank: Tensor | None = None,
-    perplexity: float = PERPLEXITY,
+    share: float = SHARE,
     seed: int = 0,
     cache: Any = None,
 ) -> float:
-    """Temperature at which the teacher spreads over ``perplexity`` sentences beside its own.
+    """Temperature at which the teacher's perplexity over the other sentences is a share of them.
 
     Dense teachers are measured by their cosines, up to 512 sentences of the bank against all of it; late interaction by
     mean MaxSim among up to 192 sentences, read as queries on both sides as the contrastive term reads them.
@@ -39,7 +39,7 @@ def teacher_temperature(
         teacher: A teacher, or a :class:`~hf_optical.teacher_cache.CachedTeacher`.
         texts: The English side of the bitext.
         bank: The teacher's unit vectors, (N, d), where they are at hand; else up to `SAMPLE` texts are read.
-        perplexity: See :func:`~hf_optical.losses.temperature.perplexity_temperature`.
+        share: See :func:`~hf_optical.losses.temperature.perplexity_temperature`.
         seed: Of the sample.
         cache: As in :func:`~hf_optical.training.teacher_bank.teacher_bank`.
 
@@ -51,10 +51,10 @@ def teacher_temperature(
         scores = _late_scores(teacher, texts, seed)
         if len(scores) < FEWEST:
             return FALLBACK
-        return perplexity_temperature(scores, torch.arange(len(scores)), perplexity)
+        return perplexity_temperature(scores, torch.arange(len(scores)), share)
     if bank is None:
         bank = teacher_bank(teacher, texts, size=SAMPLE, seed=seed, cache=cache)
-    return bank_temperature(bank, perplexity)
+    return bank_temperature(bank, share)
 
 
 def _late_scores(teacher: Teacher, texts: Sequence[str], seed: int) -> Tensor:

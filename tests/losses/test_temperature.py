@@ -26,8 +26,8 @@ def unit(rows: int, width: int = 12, seed: int = 0) -> torch.Tensor:
 def test_at_the_temperature_found_the_distributions_have_the_perplexity_asked_for():
     bank = unit(200)
     own = torch.arange(200)
-    for wanted in (5.0, 20.0, 50.0):
-        temperature = perplexity_temperature(bank @ bank.T, own, wanted)
+    for share in (0.02, 0.1, 0.5):
+        temperature, wanted = perplexity_temperature(bank @ bank.T, own, share), share * 199
         scores = (bank @ bank.T).double().fill_diagonal_(-torch.inf)
         assert math.exp(mean_entropy(scores, temperature)) == pytest.approx(wanted, rel=0.02)
 
@@ -38,6 +38,11 @@ def test_only_the_spread_of_the_scores_counts():
     plain = perplexity_temperature(scores, own)
     assert perplexity_temperature(scores + 3, own) == pytest.approx(plain, rel=1e-2)
     assert perplexity_temperature(0.9 + 0.05 * scores, own) == pytest.approx(0.05 * plain, rel=1e-2)
+
+
+def test_the_size_of_the_bank_hardly_counts():
+    bank = unit(1200)
+    assert bank_temperature(bank[:300]) == pytest.approx(bank_temperature(bank), rel=0.15)
 
 
 def test_the_sentence_itself_does_not_count_as_its_neighbour():
@@ -54,6 +59,8 @@ def test_small_banks_and_bad_scores():
     assert 0 < bank_temperature(unit(9)) < 10
     with pytest.raises(InputError, match="too few"):
         perplexity_temperature(torch.zeros(3, 5), torch.arange(3))
+    with pytest.raises(InputError, match="share"):
+        perplexity_temperature(torch.rand(10, 20), torch.arange(10), 1.0)
     with pytest.raises(InputError, match="the same score"):
         perplexity_temperature(torch.ones(10, 20), torch.arange(10))
     with pytest.raises(NonFiniteError):

@@ -34,6 +34,8 @@ def main(config: TrainConfig) -> None:
 
 
 def _prepare_sample(config: TrainConfig, folder: Path) -> Any:
+    if config.teacher is None and config.index_rows:
+        return None  # an index of which the model is out of reach
     if config.teacher is None and (config.bitext or config.query_passages):
         config.teacher = DEFAULT_TEACHER
         print(f"Teacher: {DEFAULT_TEACHER}, as none is named; --teacher names the one that made your index")

@@ -27,16 +27,20 @@ class Teacher:
         revision: Commit on the Hub.
         sha256: Hash of its files, where it is a local folder.
         hub_id: The same id if it is one of the Hub, for the card's ``base_model``.
+        vectors_only: The model was out of reach; the student was trained on its index alone, whose name ``id`` is.
     """
 
     id: str
     revision: str | None = None
     sha256: str | None = None
     hub_id: str | None = None
+    vectors_only: bool = False
 
     @property
     def label(self) -> str:
         """For text: a link where there is something to link to."""
+        if self.vectors_only and not self.hub_id:
+            return f"the index `{self.id}`, of whose model only the vectors were at hand"
         if self.hub_id:
             return f"[{self.id}](https://huggingface.co/{self.hub_id})"
         return f"`{self.id}` (a folder of the publisher)"
@@ -62,6 +66,19 @@ def teacher_record(name_or_path: str) -> dict[str, Any]:
     if not user_path(name_or_path).is_dir():
         return {"hub_id": name_or_path}
     return {"folder": user_path(name_or_path).resolve().name, "sha256": file_fingerprint(name_or_path)["sha256"]}
+
+
+def index_record(source: str) -> dict[str, Any]:
+    """What ``results.json`` keeps of a teacher of which there are vectors only.
+
+    Args:
+        source: Where its index is: a folder, a file, or ``LOCATION#COLLECTION``.
+
+    Example:
+        >>> index_record("data/index.parquet"), index_record("http://host:6333#documents")
+        ({'index': 'index.parquet'}, {'index': 'documents'})
+    """
+    return {"index": source.rpartition("#")[2] if "#" in source else Path(source).name}
 
 
 def find_teacher(
@@ -90,6 +107,8 @@ def find_teacher(
     from huggingface_hub.errors import HFValidationError
 
     folder, record = Path(name_or_path), record or {}
+    if "index" in record:
+        return Teacher(id=hub_id or record["index"], revision=revision, hub_id=hub_id, vectors_only=True)
     sha256 = record.get("sha256") or (file_fingerprint(folder)["sha256"] if folder.is_dir() else None)
     was_folder = "folder" in record or folder.exists() or not _looks_like_id(name_or_path)
     found = hub_id or record.get("hub_id") or (None if was_folder else name_or_path)

@@ -89,7 +89,7 @@ def build(publication: Publication, folder: str | Path, *, show_progress: bool =
         str(config.get("teacher") or "unknown"), hub_id=publication.teacher_id, revision=publication.teacher_revision,
         record=results.get("teacher"),
     )  # fmt: skip
-    if teacher.hub_id is None:
+    if teacher.hub_id is None and not teacher.vectors_only:
         logger.warning(
             "the teacher was the folder %r, which nobody else has: the card calls it a folder and has no base_model; "
             "publish.py --teacher_id owner/name names it", teacher.id,

@@ -79,7 +79,7 @@ def _first_not_beaten(roads: Roads, rows: list[str]) -> str:
 
 def _keep(road: str, encoder: str, roads: Roads, row: str) -> str:
     what = {
-        COPY: "Keep your index and distil its model into itself: it reads the language already.",
+        COPY: "Keep your index and distil its model into itself: no other start is ahead of it beyond chance.",
         GRAFT: "Keep your index and graft: grow the student from the index's own model.",
         MAP: f"Keep your index and map {encoder} onto it, then train that.",
     }[road]

@@ -16,6 +16,7 @@ from hf_optical.encoders.encoding import encode_texts
 from hf_optical.encoders.models import load_encoder, save_whole, set_dropout
 from hf_optical.errors import InputError
 from hf_optical.losses.terms import parse_objective, refuse_token_terms
+from hf_optical.publishing.provenance import index_record
 from hf_optical.results import table_rows
 from hf_optical.results.files import versions, write_results
 from hf_optical.runs.defaults import settled
@@ -123,6 +124,7 @@ def run_vectors_only(config: TrainConfig) -> None:
         config=vars(config),
         processes=PartialState().num_processes,
         pairs=data.pairs,
+        teacher=index_record(source),
         history=trainer.state.log_history,
         temperature=chosen_temperature(trainer.loss),
         held_out=held_out.report() if held_out else None,

@@ -1,7 +1,8 @@
 """Compare methods on one budget: every arm, language and seed, then means, spread, paired tests and a report.
 
-``hf-optical compare --config benchmarks/compare.yaml``. What is done is skipped; a killed comparison goes on
-where it stopped. Leaves ``results.json``, ``report.html``, ``report.md`` and ``report.tex`` in ``output_dir``.
+``hf-optical compare --config benchmarks/compare.yaml``. What is done is skipped; a killed comparison goes on where it
+stopped. Leaves ``results.json``, ``report.html``, ``report.md`` and ``report.tex`` in ``output_dir``.
+``hf-optical compare RUN RUN`` only tests two finished runs against each other.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from hf_optical.commands.options.compare import CompareConfig
 from hf_optical.comparison import Cell, cells_of, collect, run_cells, summarise
 from hf_optical.comparison.bitexts import count_pairs, example_pairs
 from hf_optical.comparison.contrasts import check_contrasts, contrast_tests
+from hf_optical.comparison.finished_runs import compare_runs
 from hf_optical.comparison.learning_curve import fit_learning_curve
 from hf_optical.comparison.matrix import SHARED
 from hf_optical.comparison.option_checks import check_options, expanded_paths
@@ -37,6 +39,9 @@ _OF_NO_CONSEQUENCE = ("config", "workers", "threads")  # results do not depend o
 @holding_output
 def main(config: CompareConfig) -> None:
     """Run what is missing, then say what came out."""
+    if config.runs:
+        print("\n".join(pair.text(config.metric) for pair in compare_runs(config.runs, config.metric)))
+        return
     started = time.time()
     check_options(config.common, config.languages, config.arms)
     config.common, config.languages, config.arms = map(expanded_paths, (config.common, config.languages, config.arms))

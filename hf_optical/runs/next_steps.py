@@ -24,33 +24,33 @@ def advice(entries: Sequence[Mapping[str, Any]], held_out: Mapping[str, Any] | N
         One or two sentences.
 
     Example:
-        >>> test = {"verdict": "win: better beyond chance", "difference": 0.2}
+        >>> test = {"outcome": "win", "difference": 0.2}
         >>> advice([{"tests": {"after against raw": test}}])
         'The student finds more than your teacher on the raw query: search with it, or publish it.'
     """
     kept = ((held_out or {}).get("choice") or {}).get("best_step")
     entries = entries or (held_out or {}).get("evaluations") or []
-    verdicts = [_verdict(entry, f"{table_rows.AFTER} against {table_rows.RAW}") for entry in entries]
-    verdicts = [verdict for verdict in verdicts if verdict]
-    if not verdicts:
+    outcomes = [_outcome(entry, f"{table_rows.AFTER} against {table_rows.RAW}") for entry in entries]
+    outcomes = [outcome for outcome in outcomes if outcome]
+    if not outcomes:
         return "Nothing was measured: give a retrieval set with --eval, or let pairs be held out."
     if kept == 0:
         return (
             "No step was better than the untrained student, so that is what was saved: it needs no more training on "
             "these pairs; have the doctor look at them, or bring others."
         )
-    if _LOST in verdicts:
+    if _LOST in outcomes:
         return (
             "On some set the teacher on the raw query is ahead of the student: keep the teacher there, and have the "
             "doctor look at the pairs."
         )
-    if _WON not in verdicts:
+    if _WON not in outcomes:
         return (
             "Whether the student finds more than your teacher cannot be told from chance: bring more queries to "
             "measure with, or more pairs to learn from."
         )
     said = "The student finds more than your teacher on the raw query: search with it, or publish it."
-    fused = [_verdict(entry, f"{table_rows.FUSED} against {table_rows.AFTER}") for entry in entries]
+    fused = [_outcome(entry, f"{table_rows.FUSED} against {table_rows.AFTER}") for entry in entries]
     return f"{said} With BM25 beside it, it finds still more: search with --hybrid." if _WON in fused else said
 
 
@@ -73,9 +73,9 @@ def commands(config: Any, output: Path, language: str, query: str | None = None)
     return [f"hf-optical {shlex.join(words)}" for words in found]
 
 
-def _verdict(entry: Mapping[str, Any], name: str) -> str | None:
+def _outcome(entry: Mapping[str, Any], name: str) -> str | None:
     test = (entry.get("tests") or {}).get(name)
-    return str(test["verdict"]).partition(":")[0] if test else None
+    return str(test["outcome"]) if test else None
 
 
 def legend(rows: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,28 @@ from tiny_runs import write_run
 
 from hf_optical.commands.listing import COMMANDS
 from hf_optical.configuration.parsing import parse
+from hf_optical.evaluation.retrieval import RetrievalScores
+from hf_optical.evaluation.significance import compare_all
 from hf_optical.runs.next_steps import advice, legend
 
 
 def entry(**verdicts):
     names = {"raw": "after against raw", "fused": "fused against after"}
-    return {"tests": {names[name]: {"verdict": f"{verdict}: because"} for name, verdict in verdicts.items()}}
+    return {"tests": {names[name]: asdict(comparison(outcome)) for name, outcome in verdicts.items()}}
+
+
+def comparison(outcome):
+    """A test as a run makes it, that comes out like this."""
+    low, high = 0.2, {"win": 0.6, "loss": 0.0, "tie": 0.2}[outcome]
+    measured = [
+        RetrievalScores(
+            "s", "swh_Latn", 40, {"ndcg@10": base}, {f"q{i}": {"ndcg@10": base + i / 1e3} for i in range(40)}
+        )
+        for base in (high, low)
+    ]
+    (found,) = compare_all([(measured[0], measured[1])])
+    assert found.outcome == outcome
+    return found
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,12 @@ from hf_optical.results import table_rows
 class CompareConfig:
     """Compare methods on one budget, over languages and seeds."""
 
+    runs: list[str] = option(
+        [],
+        "Two finished runs (output folders of train) to test against each other, in place of arms.",
+        path=True,
+        first=True,
+    )
     config: str | None = option(None, "YAML file with these options.", path=True)
     output_dir: str = option("outputs/compare", "Where runs, results and report go.", path=True)
     common: dict[str, Any] = option({}, "Options of every run (see train.py).")

@@ -1,0 +1,89 @@
+"""Two finished runs against each other, query by query, without a matrix of arms and seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hf_optical.errors import InputError
+from hf_optical.evaluation.retrieval import RetrievalScores
+from hf_optical.evaluation.scoring import mean_scores
+from hf_optical.evaluation.significance import Comparison, compare_all
+from hf_optical.results.measures import MAIN_MEASURE
+from hf_optical.results.records import read_per_query, read_results
+from hf_optical.results.table_rows import AFTER
+
+
+@dataclass(frozen=True)
+class RunPair:
+    """One retrieval set that both runs were measured on.
+
+    Attributes:
+        place: The set and its language.
+        first: The trained student of the first run.
+        second: That of the second.
+        test: The second against the first.
+    """
+
+    place: str
+    first: RetrievalScores
+    second: RetrievalScores
+    test: Comparison
+
+    def text(self, metric: str) -> str:
+        """The scores and the verdict, on a line."""
+        scores = f"{self.first.metrics[metric]:.3f} and {self.second.metrics[metric]:.3f}"
+        return f"{self.place}: {scores}; the second against the first: {self.test.verdict}"
+
+
+def compare_runs(folders: Sequence[str | Path], metric: str = MAIN_MEASURE) -> list[RunPair]:
+    """Test the trained students of two runs against each other on every set that both were measured on.
+
+    One run of each: the tests say whether these two models would differ on other queries, not whether training again
+    would give the same order.
+
+    Args:
+        folders: Output folders of two finished training runs.
+        metric: The measure tested.
+
+    Returns:
+        One entry per set and language, Holm-corrected over all of them.
+
+    Raises:
+        InputError: There are not two folders, one is no finished run, they share no set, or a set has other queries.
+    """
+    if len(folders) != 2:
+        raise InputError(f"found {len(folders)} runs", "name the output folders of two finished runs", field="runs")
+    first, second = (_scores(Path(folder)) for folder in folders)
+    places = [place for place in first if place in second]
+    if not places:
+        raise InputError(
+            f"the runs share no retrieval set: {', '.join(first)} and {', '.join(second)}",
+            "measure both models on one set, with hf-optical evaluate or --eval",
+            path=str(folders[1]),
+        )
+    for place in places:
+        if set(first[place].per_query) != set(second[place].per_query):
+            raise InputError(
+                f"{place} has other queries in the second run", "measure both on the same files", path=str(folders[1])
+            )
+    tests = compare_all([(second[place], first[place]) for place in places], metric)
+    return [RunPair(place, first[place], second[place], test) for place, test in zip(places, tests, strict=True)]
+
+
+def _scores(folder: Path) -> dict[str, RetrievalScores]:
+    read_results(folder)  # says so where it is no finished run
+    found = {}
+    for place, rows in read_per_query(folder).items():
+        if AFTER in rows:
+            name, _, language = place.rpartition("/")
+            per_query = rows[AFTER]
+            found[place] = RetrievalScores(name, language, len(per_query), mean_scores(per_query), per_query)
+    if not found:
+        raise InputError(
+            "the run has no scores of single queries of a trained student",
+            "give the --output_dir of hf-optical train with --eval",
+            path=folder,
+        )
+    return found

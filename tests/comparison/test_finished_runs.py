@@ -1,0 +1,45 @@
+"""Two finished runs against each other: paired by query, in the right direction, refused where they do not match."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hf_optical.commands import compare
+from hf_optical.comparison.finished_runs import compare_runs
+from hf_optical.configuration.parsing import parse
+from hf_optical.errors import InputError
+
+MEASURES = ("ndcg@10", "mrr@10", "recall@1", "recall@10", "map", "recall@100", "mrr")
+
+
+def write_run(folder, scores, place="news/swh_Latn"):
+    folder.mkdir()
+    (folder / "results.json").write_text(json.dumps({"evaluations": []}))
+    after = {f"q{i}": dict.fromkeys(MEASURES, score) for i, score in enumerate(scores)}
+    (folder / "per_query.json").write_text(json.dumps({place: {"raw": after, "after": after}}))
+    return folder
+
+
+def test_the_second_run_is_tested_against_the_first(tmp_path, capsys):
+    low = write_run(tmp_path / "low", [0.2 + 0.01 * (i % 5) for i in range(60)])
+    high = write_run(tmp_path / "high", [0.5 + 0.01 * (i % 7) for i in range(60)])
+    (pair,) = compare_runs([low, high])
+    assert pair.place == "news/swh_Latn" and pair.test.difference > 0.2 and pair.test.outcome == "win"
+    assert compare_runs([high, low])[0].test.outcome == "loss"
+    assert compare_runs([low, low])[0].test.outcome == "tie"
+    compare.main(parse(compare.CompareConfig, [str(low), str(high)]))
+    assert "0.220 and 0.5" in capsys.readouterr().out
+
+
+def test_runs_that_cannot_be_paired_are_refused(tmp_path):
+    one = write_run(tmp_path / "one", [0.2] * 10)
+    with pytest.raises(InputError, match="found 1 runs"):
+        compare_runs([one])
+    with pytest.raises(InputError, match="other queries"):
+        compare_runs([one, write_run(tmp_path / "two", [0.2] * 11)])
+    with pytest.raises(InputError, match="share no retrieval set"):
+        compare_runs([one, write_run(tmp_path / "three", [0.2] * 10, place="other/swh_Latn")])
+    with pytest.raises(InputError, match=r"no results\.json"):
+        compare_runs([one, tmp_path / "nothing"])

@@ -66,6 +66,7 @@ class TokenScoringConfig:
     kinds: list[str] = field(default_factory=lambda: list(CLAIMS), metadata={"help": "passages sentences questions"})
     sentences: int = field(default=300, metadata={"help": "Sentences asked of ntrex_bitext; 0 for all."})
     documents: int = field(default=800, metadata={"help": "Documents of the questions' sets; 0 for all."})
+    epsilon: float = field(default=EPSILON, metadata={"help": "Of the entropic scores."})
     mean_rows: int = field(default=500, metadata={"help": "Training pairs of which the mean tokens are taken."})
     bfloat16: bool = field(default=True, metadata={"help": "Encode in bfloat16: half the time on most processors."})
     tune: bool = field(default=False, metadata={"help": "Print the held-out sets by epsilon in place of the claims."})
@@ -86,12 +87,14 @@ def main(config: TokenScoringConfig) -> None:
             results[system.name] = tuned(system, sets)
         else:
             sets = list(evaluation_sets(data, config.languages, config.sentences, config.documents))
-            results[system.name] = measured(system, [item for item in sets if item.kind in config.kinds])
+            results[system.name] = measured(
+                system, [item for item in sets if item.kind in config.kinds], config.epsilon
+            )
     if config.output:
         named = ("languages", "kinds", "sentences", "documents", "bfloat16", "mean_rows")
         said = {name: getattr(config, name) for name in named}
         command = "benchmarks/token_scoring.py" + (" --tune" if config.tune else "")
-        settings = {**said, "epsilon": EPSILON, "rerank": DEPTH, "metric": METRIC}
+        settings = {**said, "epsilon": config.epsilon, "rerank": DEPTH, "metric": METRIC}
         write_json(
             Path(config.output), {"command": command, "settings": settings, "versions": versions(), "systems": results}
         )
@@ -141,12 +144,12 @@ def _measure(item: Questions, scores: np.ndarray, found: np.ndarray) -> PerQuery
     return {query: np.array(measures[METRIC]) for query, measures in score_run(run, item.qrels).items()}
 
 
-def measured(system: System, sets: list[Questions]) -> dict[str, Any]:
+def measured(system: System, sets: list[Questions], epsilon: float = EPSILON) -> dict[str, Any]:
     """Tables by kind and language, and the claims."""
     found: dict[str, dict[str, dict[str, PerQuery]]] = {}
     milliseconds: dict[str, dict[str, Any]] = {}
     for item in sets:
-        results, times = _kept(system, item)
+        results, times = _kept(system, item, epsilon)
         found.setdefault(item.kind, {})[item.language] = results
         milliseconds.setdefault(item.kind, {})[item.language] = times
         print(system.name, item.name, item.language, {name: _mean(values) for name, values in results.items()}, times)
@@ -164,11 +167,12 @@ def measured(system: System, sets: list[Questions]) -> dict[str, Any]:
     return {"tables": tables, "milliseconds_per_query": milliseconds, "claims": claims}
 
 
-def _kept(system: System, item: Questions) -> tuple[dict[str, PerQuery], dict[str, float]]:
+def _kept(system: System, item: Questions, epsilon: float) -> tuple[dict[str, PerQuery], dict[str, float]]:
     """What :func:`read` gives, kept in the cache beside the vectors: a killed run goes on where it stopped."""
-    file = system.cache / system.name / "read" / f"{item.asked}.json"
+    mark = "" if epsilon == EPSILON else f".{epsilon}"
+    file = system.cache / system.name / "read" / f"{item.asked}{mark}.json"
     if not file.exists():
-        results, times = read(system, item)
+        results, times = read(system, item, (epsilon,))
         plain = {name: {query: float(x) for query, x in values.items()} for name, values in results.items()}
         file.parent.mkdir(parents=True, exist_ok=True)
         write_json(file, {"times": times, "per_query": plain})

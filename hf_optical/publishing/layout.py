@@ -235,7 +235,9 @@ def read_results(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     path = run / RESULTS_FILE
     if not path.is_file():
-        raise InputError("there is no results.json: not a finished run", "give the --output_dir of train.py", path=run)
+        raise InputError(
+            "there is no results.json: not a finished run", "give the --output_dir of hf-optical train", path=run
+        )
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
         name = results.get("per_query_file")

@@ -92,7 +92,7 @@ def build(publication: Publication, folder: str | Path, *, show_progress: bool =
     if teacher.hub_id is None and not teacher.vectors_only:
         logger.warning(
             "the teacher was the folder %r, which nobody else has: the card calls it a folder and has no base_model; "
-            "publish.py --teacher_id owner/name names it", teacher.id,
+            "hf-optical publish --teacher_id owner/name names it", teacher.id,
         )  # fmt: skip
     places = publication.data or [item.rpartition("=")[2] for item in bitext_of(config)]
     data = data_provenance(results.get("data", ()), places)

@@ -21,7 +21,7 @@ class CompareConfig:
     )
     config: str | None = option(None, "YAML file with these options.", path=True)
     output_dir: str = option("outputs/compare", "Where runs, results and report go.", path=True)
-    common: dict[str, Any] = option({}, "Options of every run (see train.py).")
+    common: dict[str, Any] = option({}, "Options of every run (see hf-optical train --help).")
     languages: dict[str, Any] = option({}, "By language: bitext, eval.")
     arms: dict[str, Any] = option({}, "By arm: what it changes.")
     seeds: list[int] = option([0, 1, 2], "Seeds.")

@@ -11,7 +11,7 @@ from hf_optical.configuration.fields import option
 class PublishConfig:
     """Build the repository of a finished run, or of a teacher cache, and send it."""
 
-    run: str | None = option(None, "Output folder of a finished run of train.py.", path=True)
+    run: str | None = option(None, "Output folder of a finished run of train.", path=True)
     teacher_cache: str | None = option(
         None, "Folder of a teacher cache, published as a data set in place of a run.", path=True
     )
@@ -23,7 +23,7 @@ class PublishConfig:
     teacher_revision: str | None = option(None, "Commit of the teacher; found in the local cache if not given.")
     license: str | None = option(None, "Licence as the Hub writes it, such as apache-2.0.")
     evaluations: list[str] = option(
-        [], "Output folders of evaluate.py whose scores and bias the card shows too.", path=True
+        [], "Output folders of evaluate whose scores and bias the card shows too.", path=True
     )
     data: list[str] = option(
         [], "Where the training files are now, to count licences; where the run read them.", path=True

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from datasets import Dataset, DatasetDict, IterableDataset
+from datasets import Dataset, DatasetDict, Features, IterableDataset, Value
 
 from hf_optical.data.column_content import SAMPLED, content_of
 from hf_optical.data.columns import Columns, choose_columns
@@ -105,7 +105,13 @@ def _check(rows: Any, kind: str, name: str, keep: Sequence[str]) -> Any:
     for column in wanted:
         _refuse_codes([row.get(column) for row in head], column, name)
     if isinstance(rows, IterableDataset):
-        return rows.map(_checked_batch, with_indices=True, batched=True, fn_kwargs={"columns": wanted, "name": name})
+        return rows.map(
+            _checked_batch,
+            with_indices=True,
+            batched=True,
+            fn_kwargs={"columns": wanted, "name": name},
+            features=Features({column: Value("string") for column in kept}),  # the hosts refuse a stream without
+        )
     for column in wanted:
         _check_texts(rows, column, name)
     return _in_one_form(rows, wanted)

@@ -206,7 +206,7 @@ def test_an_unknown_flag_is_found():
 
 
 def test_the_configuration_of_the_comparison_is_whole(tmp_path):
-    (block,) = blocks("yaml")
+    block = next(block for block in blocks("yaml") if block.page == "docs/comparison.md")
     assert len(block.code.strip().splitlines()) < 20
     (tmp_path / "mine.yaml").write_text(block.code, encoding="utf-8")
     _, kind = recipe("compare")

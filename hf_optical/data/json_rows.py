@@ -99,11 +99,18 @@ def _rows_of_document(document: Any) -> list[Any]:
     arrays = [value for value in document.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
     if len(arrays) == 1:
         return arrays[0]
+    tables = [v for v in document.values() if isinstance(v, dict) and len(v) > 1 and all(map(_is_list, v.values()))]
+    if len(tables) == 1:
+        return _rows_of_document(tables[0])
     columns = {name: _column(value) for name, value in document.items()}
     found = [column for column in columns.values() if column is not None]
     if len(found) == len(columns) > 1 and len({tuple(column) for column in found}) == 1:
         return [{name: column[key] for name, column in columns.items() if column} for key in found[0]]
     return [document]
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
 
 
 def _column(value: Any) -> dict[str, Any] | None:

@@ -54,6 +54,7 @@ def jsonl(rows):
         json.dumps({"version": 1, "rows": ROWS}, indent=1),
         json.dumps({"en": [row["en"] for row in ROWS], "sw": [row["sw"] for row in ROWS]}),
         json.dumps({name: {str(i): row[name] for i, row in enumerate(ROWS)} for name in ("en", "sw")}),
+        json.dumps({"version": 1, "data": {"en": [row["en"] for row in ROWS], "sw": [row["sw"] for row in ROWS]}}),
         jsonl(ROWS),
         "\ufeff" + jsonl(ROWS),
     ],

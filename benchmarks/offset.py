@@ -18,6 +18,7 @@ import torch
 from rows import (  # beside this file
     LANGUAGES,
     SETS,
+    by_question,
     differences,
     encoded,
     held_out,
@@ -101,7 +102,7 @@ def tables(found: dict[str, Any]) -> str:
             parts = [differences(kinds, kind, "none") for kinds in cells.values()]
             corrected = holm([randomisation_test(part) for part in parts])
             shown = [f"{part.mean():+.3f} (p = {p:.2g})" for part, p in zip(parts, corrected, strict=True)]
-            difference, p = jointly(parts)
+            difference, p = jointly(parts if name == "held-out pairs" else by_question(cells, parts))
             lines.append(f"| {kind} − none | {' | '.join(shown)} | {difference:+.3f} (p = {p:.2g}) |")
         out.append("\n".join(lines))
     chosen = ", ".join(f"{language} {cell['chosen']}" for language, cell in found.items())

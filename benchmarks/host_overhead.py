@@ -21,7 +21,7 @@ from timing import circumstances  # beside this file
 
 from hf_optical.configuration.parsing import option, run
 from hf_optical.results.files import write_json
-from hf_optical.transport import IPOT, Ends, Sinkhorn, uniform_marginals
+from hf_optical.transport import IPOT, Sinkhorn, SpecialTokenMatch, uniform_marginals
 from hf_optical.transport import kernel_call as calls
 from hf_optical.transport.solver import TransportSolver
 
@@ -62,7 +62,7 @@ def time_calls(config: HostOverhead, solver: TransportSolver, *, matched: bool) 
     masses = uniform_marginals(torch.ones(shape[:2]))
     last = config.tokens - 1
     places = torch.tensor([[0, 0, last, last]]).expand(config.pairs, 4).contiguous()
-    ends = Ends(places, torch.full((config.pairs,), 0.03)) if matched else None
+    ends = SpecialTokenMatch(places, torch.full((config.pairs,), 0.03)) if matched else None
 
     def call() -> None:
         calls.run_kernel(student, teacher, masses, masses, solver, ends)

@@ -13,7 +13,7 @@ from sentence_transformers.base.sampler import DefaultBatchSampler
 
 from hf_optical.batching.conflicts import ConflictIndex
 from hf_optical.batching.epochs import EpochRelay, epoch_rng, shuffled, world_size
-from hf_optical.batching.repair import separate
+from hf_optical.batching.repair import resolve_conflicts
 from hf_optical.batching.texts import text_columns, text_hashes, text_lengths
 from hf_optical.errors import InputError
 
@@ -111,7 +111,7 @@ class LengthGroupedBatchSampler(DefaultBatchSampler):
         rng = epoch_rng(self.seed, self.epoch)
         order = self._grouped(rng)
         if self._conflicts is not None:
-            replaced = separate(order, self.batch_size, self._conflicts, rng)
+            replaced = resolve_conflicts(order, self.batch_size, self._conflicts, rng)
             if replaced:
                 logger.warning(
                     "Epoch %d: %d rows are left out, since their texts have more copies than there are batches; "

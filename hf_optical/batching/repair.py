@@ -13,7 +13,7 @@ _NEIGHBOURS = 100
 _DRAWS = 100
 
 
-def separate(order: np.ndarray, batch_size: int, conflicts: ConflictIndex, rng: np.random.Generator) -> int:
+def resolve_conflicts(order: np.ndarray, batch_size: int, conflicts: ConflictIndex, rng: np.random.Generator) -> int:
     """Change ``order`` in place so that no two rows of a batch share a key.
 
     A row in conflict changes places with one of a batch near by, so that lengths stay similar and every
@@ -35,7 +35,7 @@ def separate(order: np.ndarray, batch_size: int, conflicts: ConflictIndex, rng: 
     Example:
         >>> index = ConflictIndex([np.array([[7], [7], [1], [2]], dtype=np.uint64)])
         >>> order = np.arange(4)
-        >>> separate(order, 2, index, np.random.default_rng(0)), order.reshape(2, 2).tolist()
+        >>> resolve_conflicts(order, 2, index, np.random.default_rng(0)), order.reshape(2, 2).tolist()
         (0, [[0, 2], [1, 3]])
     """
     table = _Batches(order, batch_size, conflicts)

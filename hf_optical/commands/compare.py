@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from hf_optical.commands.options.compare import CompareConfig
-from hf_optical.comparison import Cell, cells_of, collect, run_cells, summarise
+from hf_optical.comparison import RunSpec, cells_of, collect, run_cells, summarise
 from hf_optical.comparison.bitexts import count_pairs, example_pairs
 from hf_optical.comparison.contrasts import check_contrasts, contrast_tests
 from hf_optical.comparison.finished_runs import compare_runs
@@ -92,7 +92,7 @@ def main(config: CompareConfig) -> None:
 
 
 def _report(
-    config: CompareConfig, cells: list[Cell], references: dict[str, list[Path]], baseline: str, started: float
+    config: CompareConfig, cells: list[RunSpec], references: dict[str, list[Path]], baseline: str, started: float
 ) -> None:
     found = collect(cells, config.metric, references)
     if not found.items:
@@ -150,6 +150,6 @@ def _report(
     print("\n".join([*report.doubling, f"Report: {place}"]))
 
 
-def _plans(cell: Cell, config: CompareConfig) -> None:
+def _plans(cell: RunSpec, config: CompareConfig) -> None:
     if config.plans > 0 and cell.size is None and cell.seed == config.seeds[0]:
         keep_plans(cell, example_pairs(cell, config.plans))

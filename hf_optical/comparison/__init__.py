@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hf_optical.comparison.collect import collect
-from hf_optical.comparison.matrix import Cell, cells_of
+from hf_optical.comparison.matrix import RunSpec, cells_of
 from hf_optical.comparison.runs import run_cells
 from hf_optical.comparison.summary import summarise
 
-__all__ = ["Cell", "cells_of", "collect", "run_cells", "summarise"]
+__all__ = ["RunSpec", "cells_of", "collect", "run_cells", "summarise"]

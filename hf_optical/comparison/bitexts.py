@@ -8,7 +8,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from hf_optical.comparison.matrix import Cell, codes, listed
+from hf_optical.comparison.matrix import RunSpec, codes, listed
 from hf_optical.data.bitext import read_bitext
 from hf_optical.runs.training_data import bitext_by_language
 
@@ -31,7 +31,7 @@ def count_pairs(common: Mapping[str, Any], languages: Mapping[str, Mapping[str, 
     return found
 
 
-def example_pairs(cell: Cell, count: int = 1) -> list[tuple[str, str]]:
+def example_pairs(cell: RunSpec, count: int = 1) -> list[tuple[str, str]]:
     """The first sentence pairs of a run's bitext that make a readable picture: five to nine words on both sides."""
     pairs = (
         (str(row["source"]), str(row["translation"]))

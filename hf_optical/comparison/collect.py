@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hf_optical.comparison.matrix import Cell
+from hf_optical.comparison.matrix import RunSpec
 from hf_optical.comparison.runs import DISK_FILE
 from hf_optical.errors import InputError
 from hf_optical.places import distinct_names
@@ -65,7 +65,7 @@ class Collected:
     planned: int = 0
 
 
-def collect(cells: Sequence[Cell], metric: str, references: Mapping[str, Sequence[Path]] | None = None) -> Collected:
+def collect(cells: Sequence[RunSpec], metric: str, references: Mapping[str, Sequence[Path]] | None = None) -> Collected:
     """Read the finished runs, and what was computed without training.
 
     Args:
@@ -89,7 +89,7 @@ def collect(cells: Sequence[Cell], metric: str, references: Mapping[str, Sequenc
 class _Reader:
     """Gathers what the folders hold."""
 
-    def __init__(self, metric: str, cells: Sequence[Cell], names: Mapping[tuple[str, ...], str]) -> None:
+    def __init__(self, metric: str, cells: Sequence[RunSpec], names: Mapping[tuple[str, ...], str]) -> None:
         self.metric, self.cells, self.names = metric, cells, names
         self.items: dict[tuple[str, str], Item] = {}
         self.runs: dict[Any, list[np.ndarray]] = defaultdict(list)
@@ -102,7 +102,7 @@ class _Reader:
                 item = _item(self.items, name, language, per_query, self.metric)
                 item.systems[system] = _row(item, per_query, self.metric)
 
-    def read_run(self, cell: Cell) -> None:
+    def read_run(self, cell: RunSpec) -> None:
         results = read_results(cell.folder)
         size = cell.size or results.content.get("pairs")
         for name, rows in read_per_query(cell.folder).items():
@@ -118,13 +118,13 @@ class _Reader:
         if cell.size is None:
             self._read_panels(cell, results)
 
-    def _seeds(self, item: Item, cell: Cell, rows: Mapping[str, Any], key: str) -> np.ndarray:
+    def _seeds(self, item: Item, cell: RunSpec, rows: Mapping[str, Any], key: str) -> np.ndarray:
         """The scores of all seeds read so far, this run's the last."""
         runs = self.runs[item.set, item.language, cell.arm, cell.size, key]
         runs.append(_row(item, rows[key], self.metric))
         return np.concatenate(runs)
 
-    def _read_start(self, item: Item, cell: Cell, rows: Mapping[str, Any], size: int | None) -> None:
+    def _read_start(self, item: Item, cell: RunSpec, rows: Mapping[str, Any], size: int | None) -> None:
         """Rows that a run measured besides its own outcome; what the references have computed themselves stays."""
         if cell.size is None:
             # Where arms differ in teacher or interaction, only the references tell whose these are.
@@ -137,7 +137,7 @@ class _Reader:
             curve = item.curve.setdefault(f"{INITIALIZED} {cell.options.get('student', '')}".strip(), {})
             curve.setdefault(int(size), _row(item, rows[INITIALIZED], self.metric))
 
-    def _read_panels(self, cell: Cell, results: Results) -> None:
+    def _read_panels(self, cell: RunSpec, results: Results) -> None:
         self.found.costs.setdefault(cell.arm, {}).setdefault(cell.language, []).append(_cost(cell, results.content))
         for entry in results.evaluations:
             bias = entry.bias or {}
@@ -164,7 +164,7 @@ class _Reader:
         return found
 
 
-def _space(cell: Cell) -> tuple[Any, Any]:
+def _space(cell: RunSpec) -> tuple[Any, Any]:
     return cell.options.get("teacher"), cell.options.get("interaction")
 
 
@@ -191,7 +191,7 @@ def _row(item: Item, per_query: Mapping[str, Mapping[str, float]], metric: str) 
     return np.array([[per_query[query][metric] for query in item.queries]])
 
 
-def _student_names(cells: Sequence[Cell]) -> dict[tuple[str, ...], str]:
+def _student_names(cells: Sequence[RunSpec]) -> dict[tuple[str, ...], str]:
     """A short name for each different student: its kind, and what tells it from others of this kind."""
     groups: dict[tuple[str, str], list[tuple[str, ...]]] = defaultdict(list)
     for cell in cells:
@@ -213,7 +213,7 @@ def _student_names(cells: Sequence[Cell]) -> dict[tuple[str, ...], str]:
     return names
 
 
-def _cost(cell: Cell, results: Mapping[str, Any]) -> dict[str, Any]:
+def _cost(cell: RunSpec, results: Mapping[str, Any]) -> dict[str, Any]:
     disk = cell.folder / DISK_FILE
     trained = [row["train_runtime"] for row in results.get("history") or [] if "train_runtime" in row]
     return {

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hf_optical.comparison.learning_curve import LearningCurve
-from hf_optical.comparison.matrix import Cell
+from hf_optical.comparison.matrix import RunSpec
 from hf_optical.comparison.plans import PLAN_FILE
 from hf_optical.comparison.verdicts import display, place_name
 from hf_optical.evaluation.paired_statistics import ALPHA
@@ -83,7 +83,7 @@ def cost_figures(costs: Mapping[str, Mapping[str, float | None]]) -> list[Figure
     return figures
 
 
-def plan_figures(cells: Iterable[Cell]) -> list[Figure]:
+def plan_figures(cells: Iterable[RunSpec]) -> list[Figure]:
     """Transport plans that runs on the whole bitext have kept; of runs from one student, one before training."""
     figures = []
     shown: set[tuple[str, ...]] = set()

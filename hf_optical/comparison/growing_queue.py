@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-from hf_optical.comparison.matrix import Cell
+from hf_optical.comparison.matrix import RunSpec
 from hf_optical.students.grow import VOCABULARIES
 
 _LOOK_AGAIN = 0.2
@@ -23,12 +23,12 @@ class GrowingQueue:
         cells: The runs.
     """
 
-    def __init__(self, cells: Iterable[Cell]) -> None:
+    def __init__(self, cells: Iterable[RunSpec]) -> None:
         self._waiting = list(cells)
-        self._growing: dict[Any, Cell] = {}
+        self._growing: dict[Any, RunSpec] = {}
         self._changed = threading.Condition()
 
-    def take(self) -> Cell | None:
+    def take(self) -> RunSpec | None:
         """The next run, once there is one whose student is not being grown; ``None`` where none is left."""
         with self._changed:
             while self._waiting:
@@ -44,7 +44,7 @@ class GrowingQueue:
                 self._changed.wait(_LOOK_AGAIN)
             return None
 
-    def ended(self, cell: Cell) -> None:
+    def ended(self, cell: RunSpec) -> None:
         """Say that a run has ended, whether or not it was finished."""
         with self._changed:
             if self._growing.get(_student(cell)) is cell:
@@ -58,5 +58,5 @@ class GrowingQueue:
             self._changed.notify_all()
 
 
-def _student(cell: Cell) -> Any:
+def _student(cell: RunSpec) -> Any:
     return (*cell.student(), cell.seed)

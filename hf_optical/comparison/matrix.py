@@ -40,7 +40,7 @@ _OF_THE_STUDENT = (
 
 
 @dataclass(frozen=True)
-class Cell:
+class RunSpec:
     """One run: an arm in a language with a seed.
 
     Attributes:
@@ -104,7 +104,7 @@ def cells_of(
     sizes: Sequence[int | str] = (),
     pairs: Mapping[str, int] | None = None,
     curve_arms: Sequence[str] = (),
-) -> list[Cell]:
+) -> list[RunSpec]:
     """List all runs, seeds in the outer loop, so that an early stop leaves whole comparisons behind.
 
     Args:
@@ -149,7 +149,7 @@ def cells_of(
         named = {} if "+" in code else {"language": code}
         settings: dict[str, Any] = {**named, **common, **known[code], **arms[arm]}
         settings |= {} if size is None else {"max_pairs": size}
-        cell = Cell(arm, code, seed, _folder(Path(output_dir), code, arm, size, seed), settings, size)
+        cell = RunSpec(arm, code, seed, _folder(Path(output_dir), code, arm, size, seed), settings, size)
         # Where runs start from is measured once for each student, with the first seed.
         start = seed == seeds[0] and cell.student() not in measured
         measured.add(cell.student())

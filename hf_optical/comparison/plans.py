@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hf_optical.comparison.matrix import Cell
+from hf_optical.comparison.matrix import RunSpec
 from hf_optical.encoders.models import load_encoder
 from hf_optical.figures.word_plan import word_plan
 from hf_optical.results.files import write_json
@@ -15,7 +15,7 @@ from hf_optical.results.table_rows import AFTER, BEFORE
 PLAN_FILE = "plans.json"
 
 
-def keep_plans(cell: Cell, pairs: Sequence[tuple[str, str]]) -> Path | None:
+def keep_plans(cell: RunSpec, pairs: Sequence[tuple[str, str]]) -> Path | None:
     """Write the plans of a run that saved its student; nothing where it did not.
 
     Args:

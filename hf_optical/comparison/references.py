@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from hf_optical.comparison.matrix import SHARED, Cell, listed
+from hf_optical.comparison.matrix import SHARED, RunSpec, listed
 from hf_optical.data.benchmarks import retrieval_folder
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.languages import normalize
@@ -40,7 +40,7 @@ class _Space:
 
 
 def compute_references(
-    cells: Sequence[Cell],
+    cells: Sequence[RunSpec],
     output_dir: str | Path,
     names: Sequence[str] = (RAW, BM25, CEILING),
     *,
@@ -103,7 +103,7 @@ def compute_references(
     return found
 
 
-def found_references(cells: Sequence[Cell], output_dir: str | Path) -> dict[str, list[Path]]:
+def found_references(cells: Sequence[RunSpec], output_dir: str | Path) -> dict[str, list[Path]]:
     """Folders of references that an earlier call has computed, by language."""
     root = Path(output_dir) / "references"
     languages = dict.fromkeys(cell.language for cell in cells)
@@ -209,7 +209,7 @@ class _Work:
         )
 
 
-def _spaces(cells: Sequence[Cell]) -> dict[str, list[_Space]]:
+def _spaces(cells: Sequence[RunSpec]) -> dict[str, list[_Space]]:
     """The different teachers and interactions of each language, the first without a label."""
     found: dict[str, dict[tuple[str, str | None], _Space]] = {}
     teachers = list(dict.fromkeys(str(cell.options.get("teacher")) for cell in cells))

@@ -10,7 +10,7 @@ from typing import Any
 from hf_optical.comparison.collect import Collected
 from hf_optical.comparison.drawings import Figure, cost_figures, curve_figures, forest_figures, plan_figures
 from hf_optical.comparison.learning_curve import LearningCurve, doubling_sentence
-from hf_optical.comparison.matrix import Cell
+from hf_optical.comparison.matrix import RunSpec
 from hf_optical.comparison.panels import bias_tables, english_table, mean_costs
 from hf_optical.comparison.tables import (
     MARKS,
@@ -68,7 +68,7 @@ def build_report(
     found: Collected,
     entries: Sequence[dict[str, Any]],
     curves: Mapping[tuple[str, str], Mapping[str, LearningCurve]],
-    cells: Sequence[Cell],
+    cells: Sequence[RunSpec],
     *,
     english: Sequence[Mapping[str, Any]],
     settings: Mapping[str, Any],
@@ -168,7 +168,7 @@ def _to_markdown_report(report: Report) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _budget(cells: Sequence[Cell], found: Collected) -> str:
+def _budget(cells: Sequence[RunSpec], found: Collected) -> str:
     arms, seeds = len(found.arms), len({cell.seed for cell in cells})
     languages = len({cell.language for cell in cells})
     text = f"{_count(arms, 'arm')}, {_count(languages, 'language')}, {_count(seeds, 'seed')}"

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from tqdm import tqdm
 
 from hf_optical.comparison.growing_queue import GrowingQueue
-from hf_optical.comparison.matrix import MARKER, Cell
+from hf_optical.comparison.matrix import MARKER, RunSpec
 from hf_optical.comparison.processes import Processes, told_to_stop
 from hf_optical.errors import HFOpticalError, InputError
 from hf_optical.results.files import write_json
@@ -24,13 +24,13 @@ _LOCK = ".lock"
 
 
 def run_cells(
-    cells: Iterable[Cell],
+    cells: Iterable[RunSpec],
     program: Sequence[str],
     *,
     workers: int = 1,
     threads: int = 1,
     keep_models: bool = False,
-    on_done: Callable[[Cell], None] | None = None,
+    on_done: Callable[[RunSpec], None] | None = None,
 ) -> None:
     """Run what is not done yet, several at a time, each in a process of its own.
 
@@ -56,7 +56,7 @@ def run_cells(
     queue, processes, one_at_a_time = GrowingQueue(waiting), Processes(), threading.Lock()
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
 
-    def finish(cell: Cell) -> None:
+    def finish(cell: RunSpec) -> None:
         # Models are loaded here, which the libraries do not do in two threads at a time.
         with one_at_a_time:
             _finish(cell, keep_models, on_done)
@@ -90,7 +90,7 @@ def run_cells(
             raise
 
 
-def _finish(cell: Cell, keep_models: bool, on_done: Callable[[Cell], None] | None) -> None:
+def _finish(cell: RunSpec, keep_models: bool, on_done: Callable[[RunSpec], None] | None) -> None:
     model = cell.folder / "model"
     if model.is_dir():
         size = sum(file.stat().st_size for file in model.rglob("*") if file.is_file())
@@ -103,7 +103,7 @@ def _finish(cell: Cell, keep_models: bool, on_done: Callable[[Cell], None] | Non
 
 
 def _start(
-    cell: Cell, program: Sequence[str], environment: Mapping[str, str], lock: int | None, processes: Processes
+    cell: RunSpec, program: Sequence[str], environment: Mapping[str, str], lock: int | None, processes: Processes
 ) -> None:
     if not cell.is_begun():  # of other options, or none: an interrupted run of these goes on from its checkpoint
         for path in cell.folder.iterdir():
@@ -128,7 +128,7 @@ def _start(
 
 
 @contextmanager
-def _claimed(cell: Cell) -> Iterator[int | None]:
+def _claimed(cell: RunSpec) -> Iterator[int | None]:
     """The run's folder, for one process at a time; on systems without file locks, for whoever comes."""
     cell.folder.mkdir(parents=True, exist_ok=True)
     try:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from hf_optical.comparison.matrix import Cell
+from hf_optical.comparison.matrix import RunSpec
 from hf_optical.errors import InputError
 from hf_optical.results.files import RESULTS_FILE
 
@@ -21,7 +21,7 @@ _SPARE = 1.2
 
 
 def workers_for(
-    asked: int | str, cells: Sequence[Cell], *, cores: int | None = None, memory: Callable[[], float] | None = None
+    asked: int | str, cells: Sequence[RunSpec], *, cores: int | None = None, memory: Callable[[], float] | None = None
 ) -> int:
     """Runs at a time: as many as asked for, or as memory and cores have room for.
 
@@ -83,12 +83,12 @@ def _free_memory() -> float:
     return float(psutil.virtual_memory().available)
 
 
-def _memory_of(cell: Cell) -> float:
+def _memory_of(cell: RunSpec) -> float:
     """Bytes that a run takes: what its finished siblings took, or an estimate."""
     return _measured(cell) or _LIBRARIES + _ACTIVATIONS + _COPIES * max(_weights(_models(cell)), default=0.0)
 
 
-def _measured(cell: Cell) -> float:
+def _measured(cell: RunSpec) -> float:
     import torch
 
     name = "peak_gpu_memory_mb" if torch.cuda.is_available() else "peak_memory_mb"
@@ -97,7 +97,7 @@ def _measured(cell: Cell) -> float:
     return _SPARE * 1e6 * max((peak for peak in found if peak), default=0.0)
 
 
-def _models(cell: Cell) -> Iterable[str]:
+def _models(cell: RunSpec) -> Iterable[str]:
     return (str(cell.options[name]) for name in ("teacher", "student") if cell.options.get(name))
 
 

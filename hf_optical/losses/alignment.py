@@ -8,8 +8,8 @@ from torch import Tensor
 from hf_optical.encoders.token_view import SpecialTokens, content_mask
 from hf_optical.transport import TransportSolver, uniform_marginals, weighted_marginals
 from hf_optical.transport.aligned import aligned_cost
-from hf_optical.transport.ends import Ends
 from hf_optical.transport.fused import fused_fits, fused_transport
+from hf_optical.transport.special_token_match import SpecialTokenMatch
 
 Side = tuple[Tensor, Tensor, Tensor]
 """Token vectors (B, n, d), which are real (B, n), which are special (B, n)."""
@@ -65,13 +65,13 @@ def transport_term(
     return fused_transport(student_tokens, teacher_tokens, a, b, solver, ends)
 
 
-def boundary_ends(student: Side, teacher: Side) -> Ends:
+def boundary_ends(student: Side, teacher: Side) -> SpecialTokenMatch:
     """Locate the first and last special tokens of each side, and compute their share of the loss."""
     (_, student_mask, student_special), (_, teacher_mask, teacher_special) = student, teacher
     share = (_share(student_special, student_mask) + _share(teacher_special, teacher_mask)) / 2
     both = student_special.any(1) & teacher_special.any(1)
     places = [find(special) for find in (first_special, last_special) for special in (student_special, teacher_special)]
-    return Ends(torch.stack(places, dim=1), torch.where(both, share, torch.zeros_like(share)))
+    return SpecialTokenMatch(torch.stack(places, dim=1), torch.where(both, share, torch.zeros_like(share)))
 
 
 def _problem(
@@ -79,7 +79,7 @@ def _problem(
     teacher: Side,
     special_tokens: SpecialTokens,
     weights: tuple[Tensor | None, Tensor | None],
-) -> tuple[Tensor, Tensor, Ends | None]:
+) -> tuple[Tensor, Tensor, SpecialTokenMatch | None]:
     """Marginals of both sides, (B, n) and (B, m), and the special tokens that are matched outside the transport."""
     a, b = (
         _marginals(content_mask(mask, special, special_tokens), weight)

@@ -16,7 +16,7 @@ LARGE_WIDTH = 768
 """Width of the hidden states (that of XLM-R base) from which on the smaller rate is taken."""
 
 
-def settled(config: TrainConfig, teacher: Any, pairs: int) -> TrainConfig:
+def with_defaults(config: TrainConfig, teacher: Any, pairs: int) -> TrainConfig:
     """The options with objective, steps, learning rate and a grown student's vocabulary where they are not given.
 
     Args:

@@ -28,7 +28,7 @@ class HeldOutRun:
     """The held-out pairs of one run, in the teacher's index.
 
     Args:
-        config: Its options, settled.
+        config: Its options, with defaults.
         data: With pairs held out.
         teacher: Reads the index.
         documents: Has the vectors of the index; by default the teacher reads it, and they are kept where runs share.

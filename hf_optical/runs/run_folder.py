@@ -32,7 +32,7 @@ _WRITTEN = (
 )
 
 
-def claim(
+def prepare_output_dir(
     folder: str | Path, options: Mapping[str, Any], *, overwrite: bool = False, resume_anyway: bool = False
 ) -> None:
     """Make the folder this run's: empty, or holding an interrupted run of the same options.
@@ -50,8 +50,8 @@ def claim(
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     claim(folder, {"seed": 0})
-        ...     claim(folder, {"seed": 1})
+        ...     prepare_output_dir(folder, {"seed": 0})
+        ...     prepare_output_dir(folder, {"seed": 1})
         Traceback (most recent call last):
         ...
         hf_optical.errors.InputError: ...holds an interrupted run with other options: seed (was 0, now 1). ...

@@ -30,7 +30,7 @@ from hf_optical.results.files import versions, write_results
 from hf_optical.results.records import read_results
 from hf_optical.runs.adapter_report import adapter_report
 from hf_optical.runs.closing import tell
-from hf_optical.runs.defaults import settled
+from hf_optical.runs.defaults import with_defaults
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.held_out import FOLDER as HELD_OUT
 from hf_optical.runs.held_out import HeldOutRun
@@ -39,7 +39,7 @@ from hf_optical.runs.planning.machine import peak_gpu_memory_mb
 from hf_optical.runs.query_offset import student_with_offset
 from hf_optical.runs.report import Drawn, write_run_report
 from hf_optical.runs.report.plans import drawn_pairs, plans_of
-from hf_optical.runs.run_folder import claim, remove
+from hf_optical.runs.run_folder import prepare_output_dir, remove
 from hf_optical.runs.run_report import draw_example, realised_counts, seconds_per_step, usage
 from hf_optical.runs.shared_folder import SharedFolder
 from hf_optical.runs.student import load, save, start_report, student_of_run
@@ -50,7 +50,7 @@ from hf_optical.runs.vectors_only import run_vectors_only
 from hf_optical.training.arguments import OTDistillationTrainingArguments
 from hf_optical.training.checkpoints import naming_the_last
 from hf_optical.training.losses_by_kind import chosen_temperature
-from hf_optical.training.monitor import TrainingWatch
+from hf_optical.training.monitor import TrainingMonitor
 from hf_optical.training.sharding import whole
 from hf_optical.training.trainer import MultiVectorOTDistillationTrainer, OTDistillationTrainer
 from hf_optical.transport import SOLVERS
@@ -96,7 +96,7 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
     panels = EvaluationPanels(config, data.languages)
     verdicts = _examine(config, data) if config.check_data and state.is_main_process else {}
     teacher: Any = load_encoder(config.teacher or "")
-    config = settled(config, teacher, data.pairs)
+    config = with_defaults(config, teacher, data.pairs)
     fingerprints = [
         *data.fingerprints,
         *({**file_fingerprint(retrieval_folder(item)), "path": name} for item, name in panels.names.items()),
@@ -110,7 +110,7 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
             "teacher_cache": cache_identity,
             "versions": versions(),
         }
-        claim(output, decisive, overwrite=config.overwrite, resume_anyway=config.resume_anyway)
+        prepare_output_dir(output, decisive, overwrite=config.overwrite, resume_anyway=config.resume_anyway)
         if data.report.bad_rows:
             data.report.write(output / SKIPPED_FILE)
             print(f"{data.report.skipped} bad rows are left out, listed in {output / SKIPPED_FILE}")
@@ -169,7 +169,7 @@ def _trained(
     cache: Path | None,
     held_out: HeldOutRun | None,
     checkpoint: str | None,
-) -> tuple[OTDistillationTrainer | MultiVectorOTDistillationTrainer, TrainingWatch | None]:
+) -> tuple[OTDistillationTrainer | MultiVectorOTDistillationTrainer, TrainingMonitor | None]:
     """The trainer after its training, and what watched it."""
     trainer = trainer_for(config, config.arguments(), student, teacher, data, cache)
     adapters = LanguageAdapters.of(student)
@@ -204,7 +204,7 @@ def _finish(
     panels: EvaluationPanels,
     teacher: Any,
     trainer: Any,
-    watch: TrainingWatch | None,
+    watch: TrainingMonitor | None,
     *,
     resumed: bool,
     fingerprints: list[dict[str, Any]],
@@ -324,7 +324,7 @@ def trainer_for(
 
 def watch_for(
     config: TrainConfig, teacher: Any, data: TrainingData, adapters: LanguageAdapters | None
-) -> TrainingWatch | None:
+) -> TrainingMonitor | None:
     """A watch over some pairs; none where there are too few to say anything."""
     language = data.languages[0]
     # One language at a time goes through an adapter; without adapters all are watched together.
@@ -333,7 +333,7 @@ def watch_for(
         return None
     drawn = rows.shuffle(seed=config.seed).select(range(min(_WATCHED, len(rows))))
     transports = {"ot", "source"} & set(parse_objective(str(config.objective)))
-    return TrainingWatch(
+    return TrainingMonitor(
         teacher,
         drawn["source"],
         drawn["translation"],

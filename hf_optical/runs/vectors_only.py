@@ -19,12 +19,12 @@ from hf_optical.losses.terms import parse_objective, refuse_token_terms
 from hf_optical.publishing.provenance import index_record
 from hf_optical.results import table_rows
 from hf_optical.results.files import versions, write_results
-from hf_optical.runs.defaults import settled
+from hf_optical.runs.defaults import with_defaults
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.held_out import FOLDER as HELD_OUT
 from hf_optical.runs.held_out import HeldOutRun
 from hf_optical.runs.options import TrainConfig
-from hf_optical.runs.run_folder import claim, remove
+from hf_optical.runs.run_folder import prepare_output_dir, remove
 from hf_optical.runs.student import index_of_run, keep_start
 from hf_optical.runs.training_data import read_training_data
 from hf_optical.students.adapt import StartReport
@@ -82,9 +82,9 @@ def run_vectors_only(config: TrainConfig) -> None:
         *data.fingerprints,
         *({**file_fingerprint(retrieval_folder(item)), "path": name} for item, name in panels.names.items()),
     ]
-    config = settled(config, None, data.pairs)
+    config = with_defaults(config, None, data.pairs)
     decisive = {**config.decisive(), "data": fingerprints, "versions": versions()}
-    claim(output, decisive, overwrite=config.overwrite, resume_anyway=config.resume_anyway)
+    prepare_output_dir(output, decisive, overwrite=config.overwrite, resume_anyway=config.resume_anyway)
     rows = data.all_bitext()
     also = [text for held in data.held_out.values() for text in held["source"]]
     pairs = rows["source"][:], rows["translation"][:]

@@ -20,7 +20,7 @@ from hf_optical.figures.plan import sentence_plan
 from hf_optical.transport import Sinkhorn, TransportSolver
 from hf_optical.transport.misplaced import MOST_MISPLACED, misplaced_shares
 
-__all__ = ["Alarm", "TrainingAlarm", "TrainingWatch", "WatchLimits"]
+__all__ = ["Alarm", "MonitorLimits", "TrainingAlarm", "TrainingMonitor"]
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class TrainingAlarm(HFOpticalError):
 
 
 @dataclass(frozen=True)
-class WatchLimits:
+class MonitorLimits:
     """Thresholds of the alarms.
 
     Attributes:
@@ -76,7 +76,7 @@ class _Reading:
 
 
 @dataclass
-class TrainingWatch(TrainerCallback):
+class TrainingMonitor(TrainerCallback):
     """Check a few pairs whenever the trainer logs, and report alarms.
 
     Args:
@@ -94,14 +94,14 @@ class TrainingWatch(TrainerCallback):
     Example:
         ::
 
-            trainer.add_callback(TrainingWatch(teacher, rows["source"][:64], rows["translation"][:64]))
+            trainer.add_callback(TrainingMonitor(teacher, rows["source"][:64], rows["translation"][:64]))
     """
 
     teacher: BaseModel
     source: Sequence[str]
     translation: Sequence[str]
     solver: TransportSolver | None = None
-    limits: WatchLimits = WatchLimits()
+    limits: MonitorLimits = MonitorLimits()
     using: Callable[[], AbstractContextManager[Any]] = nullcontext
     on_alarm: Literal["warn", "stop"] = "warn"
     alarms: list[Alarm] = field(default_factory=list)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from hf_optical.transport.aligned import aligned_cost
 from hf_optical.transport.cost import cosine_cost, transport_cost
 from hf_optical.transport.duality import lower_bound
-from hf_optical.transport.ends import Ends
 from hf_optical.transport.exact import Exact
 from hf_optical.transport.fused import fused_fits, fused_transport
 from hf_optical.transport.ipot import IPOT
@@ -24,6 +23,7 @@ from hf_optical.transport.marginals import (
 )
 from hf_optical.transport.sinkhorn import Sinkhorn
 from hf_optical.transport.solver import Solution, TransportSolver
+from hf_optical.transport.special_token_match import SpecialTokenMatch
 
 SOLVERS: dict[str, type[TransportSolver]] = {"ipot": IPOT, "sinkhorn": Sinkhorn, "exact": Exact}
 """Solvers by the name that configurations use."""
@@ -31,10 +31,10 @@ SOLVERS: dict[str, type[TransportSolver]] = {"ipot": IPOT, "sinkhorn": Sinkhorn,
 __all__ = [
     "IPOT",
     "SOLVERS",
-    "Ends",
     "Exact",
     "Sinkhorn",
     "Solution",
+    "SpecialTokenMatch",
     "TransportSolver",
     "aligned_cost",
     "cosine_cost",

@@ -15,12 +15,12 @@ from hf_optical.errors import InputError
 from hf_optical.transport import sinkhorn
 from hf_optical.transport._checks import require
 from hf_optical.transport.cost import check_tokens
-from hf_optical.transport.ends import Ends
 from hf_optical.transport.ipot import IPOT
 from hf_optical.transport.kernel_call import interpreted, run_kernel
 from hf_optical.transport.kernel_launch import fitted
 from hf_optical.transport.sinkhorn import Sinkhorn
 from hf_optical.transport.solver import TransportSolver
+from hf_optical.transport.special_token_match import SpecialTokenMatch
 
 LONGEST = 128
 """Most tokens of a side that a multiprocessor's registers hold through all iterations."""
@@ -62,7 +62,7 @@ def fused_transport(
     a: Tensor,
     b: Tensor,
     solver: TransportSolver,
-    ends: Ends | None = None,
+    ends: SpecialTokenMatch | None = None,
 ) -> Tensor:
     """``<W, C>`` of each pair, with its gradient with respect to the student's tokens, in one kernel.
 
@@ -118,7 +118,13 @@ def fused_transport(
 class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, student: Tensor, teacher: Tensor, a: Tensor, b: Tensor, solver: TransportSolver, ends: Ends | None
+        ctx: Any,
+        student: Tensor,
+        teacher: Tensor,
+        a: Tensor,
+        b: Tensor,
+        solver: TransportSolver,
+        ends: SpecialTokenMatch | None,
     ) -> Tensor:
         result = run_kernel(student, teacher, a, b, solver, ends, gradient=ctx.needs_input_grad[0])
         if result.gradient is not None:

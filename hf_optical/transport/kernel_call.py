@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from hf_optical.transport import ipot, sinkhorn
-from hf_optical.transport.ends import Ends
 from hf_optical.transport.ipot import IPOT
 from hf_optical.transport.kernel_launch import Launch, fitted
 from hf_optical.transport.sinkhorn import Sinkhorn
 from hf_optical.transport.solver import TransportSolver
+from hf_optical.transport.special_token_match import SpecialTokenMatch
 
 _ALIGNED = 16
 """Bytes: what Triton compiles for depends on whether addresses are multiples of it."""
@@ -60,7 +60,7 @@ def run_kernel(
     a: Tensor,
     b: Tensor,
     solver: TransportSolver,
-    ends: Ends | None = None,
+    ends: SpecialTokenMatch | None = None,
     *,
     gradient: bool = True,
     plan: bool = False,
@@ -157,7 +157,7 @@ def _prepare(
     student: Tensor,
     teacher: Tensor,
     solver: TransportSolver,
-    ends: Ends | None,
+    ends: SpecialTokenMatch | None,
     *,
     gradient: bool,
     plan: bool,

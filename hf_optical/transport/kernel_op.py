@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from hf_optical.errors import InputError
-from hf_optical.transport.ends import Ends
 from hf_optical.transport.ipot import IPOT
 from hf_optical.transport.kernel_call import run_kernel
 from hf_optical.transport.sinkhorn import Sinkhorn
 from hf_optical.transport.solver import TransportSolver
+from hf_optical.transport.special_token_match import SpecialTokenMatch
 
 _KINDS: dict[str, type[TransportSolver]] = {"IPOT": IPOT, "Sinkhorn": Sinkhorn}
 
@@ -79,12 +79,12 @@ def fused_transport_op(
         teacher: ``(B, m, d)``.
         a: ``(B, n)``.
         b: ``(B, m)``.
-        places: Of `Ends`, or ``None``; likewise ``share``.
+        places: Of `SpecialTokenMatch`, or ``None``; likewise ``share``.
         share: See ``places``.
         kind: With ``numbers`` what `as_numbers` makes of the solver.
         numbers: See ``kind``.
     """
-    ends = Ends(places, share) if places is not None and share is not None else None
+    ends = SpecialTokenMatch(places, share) if places is not None and share is not None else None
     found = run_kernel(student, teacher, a, b, solver_of(kind, numbers), ends)
     assert found.gradient is not None
     return found.loss, found.gradient

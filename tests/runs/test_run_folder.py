@@ -3,25 +3,25 @@ from __future__ import annotations
 import pytest
 
 from hf_optical.errors import InputError
-from hf_optical.runs.run_folder import claim
+from hf_optical.runs.run_folder import prepare_output_dir
 from hf_optical.training.checkpoints import last_whole_checkpoint
 
 
 def test_the_same_options_go_on_and_others_are_named(tmp_path):
-    claim(tmp_path / "out", {"seed": 0, "eval": ("a",)})
-    claim(tmp_path / "out", {"seed": 0, "eval": ["a"]})
+    prepare_output_dir(tmp_path / "out", {"seed": 0, "eval": ("a",)})
+    prepare_output_dir(tmp_path / "out", {"seed": 0, "eval": ["a"]})
     with pytest.raises(InputError, match=r"other options: bitext \(was None, now b\); seed \(was 0, now 1\)"):
-        claim(tmp_path / "out", {"seed": 1, "eval": ["a"], "bitext": "b"})
+        prepare_output_dir(tmp_path / "out", {"seed": 1, "eval": ["a"], "bitext": "b"})
 
 
 def test_overwriting_removes_what_a_run_wrote_and_nothing_else(tmp_path):
-    claim(tmp_path, {"seed": 0})
+    prepare_output_dir(tmp_path, {"seed": 0})
     for name in ("results.json", "notes.txt"):
         (tmp_path / name).write_text("{}")
     (tmp_path / "checkpoint-3").mkdir()
     with pytest.raises(InputError, match="finished run"):
-        claim(tmp_path, {"seed": 0})
-    claim(tmp_path, {"seed": 1}, overwrite=True)
+        prepare_output_dir(tmp_path, {"seed": 0})
+    prepare_output_dir(tmp_path, {"seed": 1}, overwrite=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "run.json"]
 
 
@@ -30,7 +30,7 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path, overwrite):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "theirs.txt").write_text("x")
     with pytest.raises(InputError, match="no run of this recipe"):
-        claim(tmp_path, {"seed": 0}, overwrite=overwrite)
+        prepare_output_dir(tmp_path, {"seed": 0}, overwrite=overwrite)
     assert (tmp_path / "model" / "theirs.txt").exists()
 
 
@@ -44,9 +44,11 @@ def test_a_checkpoint_that_was_cut_short_is_passed_over(tmp_path):
 
 
 def test_other_code_is_named_and_can_be_allowed(tmp_path, caplog):
-    claim(tmp_path / "out", {"versions": {"torch": "2.1", "peft": "0.18"}})
+    prepare_output_dir(tmp_path / "out", {"versions": {"torch": "2.1", "peft": "0.18"}})
     with pytest.raises(InputError, match=r"versions.torch \(was 2.1, now 2.2\).*--resume_anyway"):
-        claim(tmp_path / "out", {"versions": {"torch": "2.2", "peft": "0.18"}})
-    claim(tmp_path / "out", {"versions": {"torch": "2.2", "peft": "0.18"}}, resume_anyway=True)
+        prepare_output_dir(tmp_path / "out", {"versions": {"torch": "2.2", "peft": "0.18"}})
+    prepare_output_dir(tmp_path / "out", {"versions": {"torch": "2.2", "peft": "0.18"}}, resume_anyway=True)
     assert "was 2.1, now 2.2" in caplog.text
-    claim(tmp_path / "out", {"versions": {"torch": "2.2", "peft": "0.18"}})  # what it goes on with is what counts now
+    prepare_output_dir(
+        tmp_path / "out", {"versions": {"torch": "2.2", "peft": "0.18"}}
+    )  # what it goes on with is what counts now

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hf_optical.errors import InputError
-from hf_optical.runs.defaults import settled
+from hf_optical.runs.defaults import with_defaults
 from hf_optical.runs.options import TrainConfig
 from hf_optical.students import grow_student, starting_student
 from hf_optical.students.bitext_init import bitext_counts
@@ -79,9 +79,9 @@ def test_sizes_by_default_and_as_asked(teacher, monkeypatch):
     monkeypatch.setattr("hf_optical.students.grow.DEFAULT_SIZE", 20)
     monkeypatch.setattr("hf_optical.students.start.DEFAULT_SIZE", 20)
     assert vocabulary_size(teacher) == extended_size(teacher) == size + 5_000
-    sizes = {kind: settled(run(kind), teacher, 100).vocab_size for kind in ("extend", "replace", "copy")}
+    sizes = {kind: with_defaults(run(kind), teacher, 100).vocab_size for kind in ("extend", "replace", "copy")}
     assert sizes == {"extend": size + 5_000, "replace": 20, "copy": None}
-    again = settled(settled(run("extend", new_pieces=7), teacher, 100), teacher, 100)
+    again = with_defaults(with_defaults(run("extend", new_pieces=7), teacher, 100), teacher, 100)
     assert again.vocab_size == size + 7
 
 
@@ -95,7 +95,7 @@ def test_sizes_by_default_and_as_asked(teacher, monkeypatch):
 )
 def test_sizes_without_room_are_refused_before_anything_is_encoded(teacher, options, words):
     with pytest.raises(InputError, match=words):
-        settled(run("extend", **options), teacher, 100)
+        with_defaults(run("extend", **options), teacher, 100)
 
 
 def test_the_folder_loads_with_plain_sentence_transformers(teacher, tmp_path):

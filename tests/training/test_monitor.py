@@ -9,7 +9,7 @@ from torch import nn
 
 from hf_optical import OTDistillationTrainer, OTDistillationTrainingArguments
 from hf_optical.errors import InputError, NonFiniteError
-from hf_optical.training.monitor import TrainingAlarm, TrainingWatch, WatchLimits
+from hf_optical.training.monitor import MonitorLimits, TrainingAlarm, TrainingMonitor
 from hf_optical.transport import IPOT, Sinkhorn
 
 NAME = "bitext/eng_Latn-swh_Latn"
@@ -45,7 +45,7 @@ def train(models, folder, watch, loss=None, steps=12, **options):
 
 def watching(models, **options):
     rows = tiny_models.bitext(24)
-    return TrainingWatch(models[1], rows["source"], rows["translation"], **options)
+    return TrainingMonitor(models[1], rows["source"], rows["translation"], **options)
 
 
 class ToOnePoint(nn.Module):
@@ -85,13 +85,15 @@ def test_a_sound_training_has_readings_and_no_alarm(models, tmp_path):
 
 
 def test_collapse(models, tmp_path):
-    watch = train(models, tmp_path, watching(models, limits=WatchLimits(over_teacher=0.01)), loss=ToOnePoint(models[0]))
+    watch = train(
+        models, tmp_path, watching(models, limits=MonitorLimits(over_teacher=0.01)), loss=ToOnePoint(models[0])
+    )
     (alarm,) = watch.alarms  # once, however often it is read
     assert alarm.kind == "collapse" and "the teacher's" in alarm.found and "learning rate" in alarm.remedy
 
 
 def test_stopped_by_an_alarm(models, tmp_path):
-    limits = WatchLimits(over_teacher=0.01)
+    limits = MonitorLimits(over_teacher=0.01)
     with pytest.raises(TrainingAlarm, match="collapse: the vectors"):
         train(models, tmp_path, watching(models, limits=limits, on_alarm="stop"), loss=ToOnePoint(models[0]))
 
@@ -99,7 +101,7 @@ def test_stopped_by_an_alarm(models, tmp_path):
 @pytest.mark.parametrize(("epsilon", "kind"), [(100.0, "uniform plan"), (0.001, "hard plan")])
 def test_plans_that_say_nothing_or_too_much(models, tmp_path, epsilon, kind):
     watch = watching(models, solver=Sinkhorn(epsilon=epsilon, iterations=2000 if epsilon < 1 else 100))
-    limits = WatchLimits(sharp_plan=0.8)  # words that occur twice share their mass, however small epsilon is
+    limits = MonitorLimits(sharp_plan=0.8)  # words that occur twice share their mass, however small epsilon is
     watch.limits = limits
     train(models, tmp_path, watch, objective="ot", steps=1)
     assert kind in [alarm.kind for alarm in watch.alarms]
@@ -124,9 +126,9 @@ def test_vectors_that_are_not_finite_stop(models, tmp_path):
 
 def test_too_few_pairs_are_refused(models):
     with pytest.raises(InputError, match="at least 16"):
-        TrainingWatch(models[1], ["a"] * 3, ["b"] * 3)
+        TrainingMonitor(models[1], ["a"] * 3, ["b"] * 3)
     with pytest.raises(InputError, match="on_alarm"):
-        TrainingWatch(models[1], ["a"] * 16, ["b"] * 16, on_alarm="shout")
+        TrainingMonitor(models[1], ["a"] * 16, ["b"] * 16, on_alarm="shout")
 
 
 def test_one_low_reading_is_no_falling_retrieval(models):

@@ -7,7 +7,7 @@ import torch
 
 from hf_optical.errors import InputError
 from hf_optical.losses.alignment import transport_loss, transport_term
-from hf_optical.transport import IPOT, Ends, Exact, Sinkhorn, aligned_cost, fused_fits, uniform_marginals
+from hf_optical.transport import IPOT, Exact, Sinkhorn, SpecialTokenMatch, aligned_cost, fused_fits, uniform_marginals
 from hf_optical.transport.fused import fused_transport
 from hf_optical.transport.kernel_call import run_kernel
 from hf_optical.transport.kernel_op import as_numbers, fused_transport_op
@@ -35,7 +35,9 @@ def check_kernel(solver, n, m, dtype):
     student, teacher, masks = batch(n, m, dtype)
     inner = [mask & (torch.arange(mask.shape[1]) > 0) for mask in masks]
     a, b = (uniform_marginals(mask) for mask in inner)
-    ends = Ends(torch.tensor([[0, 0, n - 1, m - 1], [0, 0, 1, 2], [0, 0, 0, 0]]), torch.tensor([0.2, 0.4, 0.0]))
+    ends = SpecialTokenMatch(
+        torch.tensor([[0, 0, n - 1, m - 1], [0, 0, 1, 2], [0, 0, 0, 0]]), torch.tensor([0.2, 0.4, 0.0])
+    )
     poisoned = [
         t.masked_fill(~mask.unsqueeze(2), float("nan")) for t, mask in zip((student, teacher), masks, strict=True)
     ]
@@ -75,7 +77,7 @@ torch.testing.assert_close(results[0][:2], results[1][:2], atol=1e-6, rtol=1e-5)
 
 # The operator for torch.compile: its fake form, its gradient, and the same numbers.
 a, b = (uniform_marginals(mask) for mask in masks)
-ends = Ends(torch.tensor([[0, 0, 5, 7], [0, 0, 1, 2], [0, 0, 1, 1]]), torch.tensor([0.2, 0.0, 0.1]))
+ends = SpecialTokenMatch(torch.tensor([[0, 0, 5, 7], [0, 0, 1, 2], [0, 0, 1, 1]]), torch.tensor([0.2, 0.0, 0.1]))
 for solver, parts in ((Sinkhorn(iterations=5), ends), (IPOT(iterations=3), (None, None))):
     leaf = student.clone().requires_grad_()
     arguments = (leaf, teacher, a, b, *parts, *as_numbers(solver))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from hf_optical.transport import IPOT, Ends, Sinkhorn, uniform_marginals
+from hf_optical.transport import IPOT, Sinkhorn, SpecialTokenMatch, uniform_marginals
 from hf_optical.transport import kernel_call as calls
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -20,7 +20,7 @@ LAUNCHED: list[tuple] = []
 benchmark.pretend_a_device(LAUNCHED.append)
 student, teacher = torch.randn(5, 20, 48), torch.randn(5, 9, 48)
 a, b = uniform_marginals(torch.ones(5, 20)), uniform_marginals(torch.ones(5, 9))
-ends = Ends(torch.tensor([[0, 0, 19, 8]]).repeat(5, 1), torch.full((5,), 0.1))
+ends = SpecialTokenMatch(torch.tensor([[0, 0, 19, 8]]).repeat(5, 1), torch.full((5,), 0.1))
 
 
 def arguments_of(launch):
@@ -39,7 +39,9 @@ for solver, special in ((Sinkhorn(), ends), (IPOT.near_exact(), None)):
     assert first[0] == (5, 1, 1)
     (ready,) = calls._prepared.values()
     assert ready.compiled is not None
-    calls.run_kernel(student[:3], teacher[:3], a[:3], b[:3], solver, ends and Ends(*(part[:3] for part in ends)))
+    calls.run_kernel(
+        student[:3], teacher[:3], a[:3], b[:3], solver, ends and SpecialTokenMatch(*(part[:3] for part in ends))
+    )
     assert LAUNCHED[-1][:3] == (3, 1, 1), "another number of pairs"
     # A slice that starts between two multiples of 16 bytes is another kernel to Triton.
     odd = torch.randn(5 * 9 * 48 + 1)[1:].view(5, 9, 48)

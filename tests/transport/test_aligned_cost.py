@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from hf_optical.errors import InputError
 from hf_optical.transport import (
     IPOT,
-    Ends,
     Exact,
     Sinkhorn,
+    SpecialTokenMatch,
     aligned_cost,
     cosine_cost,
     lower_bound,
@@ -130,7 +130,7 @@ def test_shapes_that_do_not_fit_are_refused():
 
 def test_weights_of_ends_are_a_mean_of_the_plan_and_the_matches():
     plan = torch.rand(3, 4, 5, dtype=torch.float64)
-    ends = Ends(torch.tensor([[0, 0, 3, 4], [1, 2, 1, 2], [0, 0, 0, 0]]), torch.tensor([0.2, 0.5, 0.0]))
+    ends = SpecialTokenMatch(torch.tensor([[0, 0, 3, 4], [1, 2, 1, 2], [0, 0, 0, 0]]), torch.tensor([0.2, 0.5, 0.0]))
     found = ends.weigh(plan)
     for pair, (first_s, first_t, last_s, last_t) in enumerate(ends.places.tolist()):
         share = ends.share[pair].double()

@@ -10,7 +10,7 @@ from hf_optical.doctor.quick import quick_check
 from hf_optical.encoders.models import load_encoder
 from hf_optical.encoders.parts import embeddings_of, transformer_of
 from hf_optical.losses.terms import DENSE_OBJECTIVE
-from hf_optical.runs.defaults import settled
+from hf_optical.runs.defaults import with_defaults
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.planning.evaluation import EvaluationCost, EvaluationTimer
@@ -82,7 +82,7 @@ def dry_run(config: TrainConfig, scratch: Path, clock: Clock) -> DryRun:
     found.seconds["checking"] = _checking(config, data, clock)
     with watched(clock) as loading:
         teacher: Any = load_encoder(config.teacher or "")
-    config, asked = settled(config, teacher, data.pairs), settled(asked, teacher, data.pairs)
+    config, asked = with_defaults(config, teacher, data.pairs), with_defaults(asked, teacher, data.pairs)
     found.objective, found.max_steps = str(config.objective), int(config.max_steps or 0)
     found.seconds["loading"] = loading.seconds
     growth = grown(config, teacher, data, panels, state, clock, lexical_steps=asked.lexical_steps)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-class Ends(NamedTuple):
+class SpecialTokenMatch(NamedTuple):
     """The first and the last special token of each side, and the share of the loss that matching them has.
 
     Attributes:
@@ -30,7 +30,7 @@ class Ends(NamedTuple):
             ``(B, n, m)``: ``(1 - share) plan``, with ``share / 2`` added at (first, first) and at (last, last).
 
         Example:
-            >>> ends = Ends(torch.tensor([[0, 0, 1, 2]]), torch.tensor([0.5]))
+            >>> ends = SpecialTokenMatch(torch.tensor([[0, 0, 1, 2]]), torch.tensor([0.5]))
             >>> ends.weigh(torch.full((1, 2, 3), 1 / 6))
             tensor([[[0.3333, 0.0833, 0.0833],
                      [0.0833, 0.0833, 0.3333]]])

@@ -168,7 +168,7 @@ def transport_kernel(
     Args:
         student_ptr: ``(B, n, width)``, the last dimension contiguous; likewise ``teacher_ptr``, ``(B, m, width)``.
         a_ptr: ``(B, n)`` and ``b_ptr`` ``(B, m)``: marginals, float32. Tokens without mass are not read.
-        places_ptr: ``(B, 4)`` int64 and ``share_ptr`` ``(B,)``: see `SpecialTokenMatch`; a pair without ends has share 0.
+        places_ptr: ``(B, 4)`` int64 and ``share_ptr`` ``(B,)``: see `SpecialTokenMatch`; share 0 without ends.
             Not read unless ``matches``.
         loss_ptr: ``(B,)``; ``gradient_ptr`` ``(B, n, width)``; ``plan_ptr`` ``(B, n, m)``: written, float32.
         relay_batch: Numbers between the relays of two pairs, at least ``block_n`` times ``block_m``. The relay may be

@@ -48,7 +48,7 @@ import sys, yaml
 config = yaml.safe_load(open("compare.yaml", encoding="utf-8"))
 config["common"]["bf16"] = sys.argv[1] == "true"
 if sys.argv[2]:
-    config["common"] |= {"max_steps": int(sys.argv[2]), "batch_size": 4, "max_pairs": 40}
+    config["common"] |= {"max_steps": int(sys.argv[2]), "batch_size": 4, "max_pairs": 40, "max_length": 16}
     config["seeds"], config["arms"] = config["seeds"][:1], dict(list(config["arms"].items())[:2])
 yaml.safe_dump(config, open("run.yaml", "w", encoding="utf-8"), sort_keys=False)
 END

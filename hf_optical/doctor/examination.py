@@ -24,6 +24,7 @@ from hf_optical.doctor.rows import Limits, look
 from hf_optical.doctor.shifted import shifted_rows
 from hf_optical.doctor.summary import sum_up
 from hf_optical.doctor.verdict import Histogram, Verdict
+from hf_optical.errors import InputError
 
 __all__ = ["Checks", "Examination", "examine"]
 
@@ -138,6 +139,8 @@ def examine(
             )
             no_text = _sides_without_text(chunk)
         facts.add(chunk, bitext.language)
+    if not facts.rows:
+        raise InputError("the file has no rows", "give a file with at least one pair", path=bitext.name)
     verdict = Verdict(bitext.name, language=bitext.language)
     verdict.notes += no_text
     if wrong_way:

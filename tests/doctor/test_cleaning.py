@@ -134,3 +134,8 @@ def test_two_cleaned_files_of_one_folder_keep_their_lists(tmp_path):
 
 def test_scripts():
     assert usual_script(["नमस्ते"]) == "Deva" and usual_script(["ߒߞߏ"]) == "Nkoo" and usual_script(["ሰላም"]) == "Ethi"
+
+
+def test_a_header_alone_is_no_bitext(tmp_path):
+    with pytest.raises(InputError, match="the file has no rows"):
+        examine(tsv(tmp_path, "a.tsv", ("en", "sw"), []), language="sw")

@@ -101,13 +101,13 @@ FLAGS = [
     Bad("num_layers_zero", ("'num_layers'", "0"), _flags(num_layers="0")),
     Bad("num_layers_many", ("num_layers", "99"), _flags(num_layers="99")),
     Bad("row_init_unknown", ("'row_init'", "surface"), _flags(row_init="random")),
-    Bad("index_unknown", ("'index'", "student"), _flags(index="nobody")),
+    Bad("index_unknown", ("'document_encoder'", "student"), _flags(document_encoder="nobody")),
     Bad("interaction_unknown", ("interaction", "'cosine'"), _flags(interaction="cosine")),
-    Bad("on_alarm_unknown", ("'on_alarm'", "'shout'"), _flags(on_alarm="shout")),
+    Bad("on_alarm_unknown", ("'monitor'", "'shout'"), _flags(monitor="shout")),
     Bad("report_to_unknown", ("'report_to'", "'nobody'"), _flags(report_to="nobody")),
     Bad("push_to_hub_no_id", ("'push_to_hub'", "a b/c"), _flags(push_to_hub="a b/c")),
-    Bad("contexts_one", ("'contexts'", "1"), _flags(contexts="1")),
-    Bad("contexts_without_documents", ("'contexts'", "doc"), _flags(contexts="3")),
+    Bad("contexts_one", ("'context_window'", "1"), _flags(context_window="1")),
+    Bad("contexts_without_documents", ("'context_window'", "doc"), _flags(context_window="3")),
     Bad("mini_batch_zero", ("'contrastive_mini_batch'", "0"), _flags(contrastive_mini_batch="0")),
 ]
 
@@ -115,7 +115,7 @@ FLAGS = [
 def _with_pairs(**flags: object) -> Callable[[Place], Flags]:
     rows = "".join(f'{{"query": "the goat {i}", "passage": "a goat {i}"}}\n' for i in range(9))
     return lambda place: {
-        "pairs": f"mono/en={place.file('questions.jsonl', rows)}",
+        "query_passages": f"mono/en={place.file('questions.jsonl', rows)}",
         "measure_start": "false",
         **flags,
     }

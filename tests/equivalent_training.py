@@ -124,6 +124,7 @@ def train(
     args = OTDistillationTrainingArguments(
         output_dir=str(folder / "out"),
         objective=objective,
+        temperature=0.05,
         per_device_train_batch_size=batch // processes // accumulate,
         gradient_accumulation_steps=accumulate,
         **{**settings, **options},

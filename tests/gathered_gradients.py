@@ -64,6 +64,7 @@ def one_step(folder: Path, kind: str, late: bool, cached: bool, processes: int) 
         learning_rate=1.0,
         logging_strategy="no",
         objective="ot+nce",
+        temperature=0.05,
         contrastive_mini_batch=2 if cached else None,
         **PLAIN_STEPS,
     )

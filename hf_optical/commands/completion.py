@@ -21,7 +21,7 @@ from hf_optical.errors import check_choice
 def main(config: CompletionConfig) -> None:
     """Print the script."""
     check_choice("shell", config.shell, shtab.SUPPORTED_SHELLS)
-    sys.stdout.write(shtab.complete(parser(), shell=config.shell) + "\n")
+    sys.stdout.write(shtab.complete(parser(), config.shell) + "\n")
 
 
 def parser() -> argparse.ArgumentParser:

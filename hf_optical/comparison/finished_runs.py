@@ -60,7 +60,7 @@ def compare_runs(folders: Sequence[str | Path], metric: str = MAIN_MEASURE) -> l
     if not places:
         raise InputError(
             f"the runs share no retrieval set: {', '.join(first)} and {', '.join(second)}",
-            "measure both models on one set, with hf-optical evaluate or --eval",
+            "measure both models on one retrieval set",
             path=str(folders[1]),
         )
     for place in places:
@@ -83,7 +83,7 @@ def _scores(folder: Path) -> dict[str, RetrievalScores]:
     if not found:
         raise InputError(
             "the run has no scores of single queries of a trained student",
-            "give the --output_dir of hf-optical train with --eval",
+            "give the output folder of a training that was measured on a retrieval set",
             path=folder,
         )
     return found

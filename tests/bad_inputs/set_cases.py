@@ -71,7 +71,11 @@ LEXICONS = [
 ]
 
 PAIRS = [
-    Bad("pairs_unnamed", ("'query_passages'", "NAME=FILE"), lambda place: {"query_passages": place.file("questions.jsonl", _rows())}),
+    Bad(
+        "pairs_unnamed",
+        ("'query_passages'", "NAME=FILE"),
+        lambda place: {"query_passages": place.file("questions.jsonl", _rows())},
+    ),
     Bad("pairs_kind", ("'query_passages'", "trio/eng_Latn"), _pairs(_rows(), kind="trio/en")),
     Bad("pairs_language", ("'swq'", "swh_Latn"), _pairs(_rows(), kind="mono/swq")),
     Bad("pairs_nowhere", ("nowhere.jsonl", "no such file"), lambda place: {"query_passages": "mono/en=nowhere.jsonl"}),

@@ -74,6 +74,10 @@ def test_threads_do_not_depend_on_the_workers(monkeypatch):
         threads_for(0)
 
 
+def _takes_interrupts():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background job of a shell ignores them, and so would its child
+
+
 def compare(folder, program, **options):
     import yaml
 
@@ -83,6 +87,7 @@ def compare(folder, program, **options):
         [sys.executable, "compare.py", "--config", "compare.yaml"],
         cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), "STUB_CALLS": str(folder / "calls.txt")},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        preexec_fn=_takes_interrupts,
     )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def test_a_built_folder_holds_only_the_models_own_modules(dense_run, tmp_path):
 def test_the_cards_python_runs(dense_run, tmp_path, capsys):
     folder = build(Publication(dense_run, "me/tiny"), tmp_path / "out")
     blocks = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.S)
-    assert len(blocks) == 2  # the model, and its adapter
+    assert len(blocks) == 1  # the model with its adapter
     code = "".join(blocks).replace('"me/tiny"', repr(str(folder)))
     names: dict = {}
     exec(code.replace('"owner/english"', repr(str(dense_run / "model"))), names)

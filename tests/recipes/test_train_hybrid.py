@@ -18,8 +18,8 @@ def workplace(tmp_path):
     return write_hybrid_run(
         tmp_path,
         bitext=[f"{tag}={tmp_path / f'{tag}.jsonl'}" for tag in ("sw", "so")],
-        pairs=f"mono/en={tmp_path / 'questions.jsonl'}",
-        contexts="4",
+        query_passages=f"mono/en={tmp_path / 'questions.jsonl'}",
+        context_window="4",
         save_steps="6",
     )
 
@@ -64,7 +64,7 @@ def test_an_interrupted_hybrid_run_goes_on_and_ends_like_a_whole_one(recipe, wor
 
 
 def test_several_languages_on_bitext_alone_are_measured_in_the_teachers_index(recipe, workplace):
-    flags = {name: value for name, value in workplace.items() if name not in ("pairs", "contexts")}
+    flags = {name: value for name, value in workplace.items() if name not in ("query_passages", "context_window")}
     assert call(recipe, flags, "--measure_english", "true") == 0
     entries = json.loads((Path(workplace["output_dir"]) / "results.json").read_text())["evaluations"]
     assert [entry["language"] for entry in entries] == ["swh_Latn", "som_Latn"]
@@ -84,11 +84,11 @@ def test_the_cached_loss_takes_the_same_steps(recipe, workplace, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"pairs": "questions.jsonl"}, "NAME=FILE"),
-        ({"pairs": "mono/en=nowhere.jsonl"}, "no such file"),
+        ({"query_passages": "questions.jsonl"}, "NAME=FILE"),
+        ({"query_passages": "mono/en=nowhere.jsonl"}, "no such file"),
         ({"alpha": "1.5"}, "alpha"),
         ({"language_weights": "often"}, "language_weights"),
-        ({"contexts": "1"}, "contexts"),
+        ({"context_window": "1"}, "context_window"),
         ({"index": "nobody"}, "teacher, student"),
         ({"batch_size": "400"}, "batch_size"),
         ({"bitext": ["sw=a.tsv", "swh=b.tsv"]}, "two files"),

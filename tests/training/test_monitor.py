@@ -109,7 +109,7 @@ def test_plans_that_say_nothing_or_too_much(models, tmp_path, epsilon, kind):
 
 def test_a_loss_that_falls_while_retrieval_falls(models, tmp_path):
     student, teacher = models
-    train(models, tmp_path, watching(models), objective="nce", steps=40)
+    train(models, tmp_path, watching(models), objective="nce", temperature=0.05, steps=40)
     watch = watching(models)
     train((student, teacher), tmp_path, watch, loss=AwayFromItsPair(student, teacher), steps=40)
     (alarm,) = [alarm for alarm in watch.alarms if alarm.kind == "retrieval falls"]

@@ -32,8 +32,8 @@ def trainer(tmp_path):
             disable_tqdm=True,
             **{"per_device_train_batch_size": 8, "max_length": 64, **options},
         )
-        student = tiny_models.dense(tmp_path, tiny_models.SWAHILI, seed=1)
-        teacher = tiny_models.dense(tmp_path, tiny_models.ENGLISH)
+        student = tiny_models.dense(tmp_path, tiny_models.SWAHILI, seed=1, positions=64)
+        teacher = tiny_models.dense(tmp_path, tiny_models.ENGLISH, positions=64)
         return OTDistillationTrainer(model=student, args=args, train_dataset=tiny_models.bitext(), teacher=teacher)
 
     return make
@@ -54,7 +54,7 @@ def test_a_step_without_memory_ends_in_one_message_with_numbers(trainer, monkeyp
     text = str(found.value)
     assert "step 3 of the training" in text and "\n" not in text
     assert "batch_size 4 with gradient_accumulation_steps 2 in place of 8 with 1 (fewer negatives for nce)" in text
-    assert "max_length 32 in place of 64" in text and "--adapter lora" in text and "--plan" in text
+    assert "max_length 32 in place of 64" in text and "--adapter lora" in text and "hf-optical plan" in text
 
 
 def test_memory_that_the_optimizer_wants_is_explained_too(trainer, monkeypatch):
@@ -111,7 +111,9 @@ def test_a_recipe_ends_with_a_message_and_code_two(capsys, monkeypatch):
     with pytest.raises(SystemExit) as stop:
         run(main, Options, [])
     error = capsys.readouterr().err
-    assert stop.value.code == 2 and error.startswith("error: ") and error.count("\n") == 1 and "--plan" in error
+    assert (
+        stop.value.code == 2 and error.startswith("error: ") and error.count("\n") == 1 and "hf-optical plan" in error
+    )
 
     def defect(config):
         raise RuntimeError("a defect")

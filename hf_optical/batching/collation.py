@@ -13,6 +13,7 @@ from sentence_transformers.base.model import BaseModel
 from sentence_transformers.multi_vector_encoder.data_collator import MultiVectorEncoderDataCollator
 
 from hf_optical.encoders.feature_keys import CACHED_ROWS, MIRROR, TEACHER_TOKENIZED
+from hf_optical.encoders.prompts import with_text_start
 from hf_optical.encoders.teachers import Teacher, TeacherStandIn, query_prompt
 from hf_optical.errors import InputError
 
@@ -59,6 +60,8 @@ class OTDistillationDataCollator(BaseDataCollator):
     late_interaction: bool = False
     row_adapter: Callable[[dict[str, Any], str | None], str] | None = None
     teacher_cache: Any = field(default=None, repr=False)
+    student_tokenizer: Any = field(default=None, repr=False)
+    teacher_tokenizer: Any = field(default=None, repr=False)
     _host: BaseDataCollator | None = field(default=None, init=False, repr=False)
 
     @classmethod
@@ -80,6 +83,8 @@ class OTDistillationDataCollator(BaseDataCollator):
             preprocess_fn=student.preprocess,
             teacher_preprocess_fn=reading.preprocess if reading is not None else None,
             teacher_cache=cache,
+            student_tokenizer=student.tokenizer,
+            teacher_tokenizer=reading.tokenizer if reading is not None else None,
             student_prompt=query_prompt(student),
             teacher_prompt=query_prompt(teacher) if teacher is not None else None,
             mirror=mirror,
@@ -113,10 +118,10 @@ class OTDistillationDataCollator(BaseDataCollator):
         batch: dict[str, Any] = {} if name is None else {"dataset_name": name}
         batch |= self._english(english, self._prompt("source", batch), cache, name)
         batch[f"source_{TEACHER_TOKENIZED}"] = True
-        batch |= self._tokenize("translation", translation, self.preprocess_fn, self._prompt("translation", batch))
+        batch |= self._tokenize("translation", translation, "student", self._prompt("translation", batch))
         if self.mirror:
             # The name must not begin with that of another column: the host groups tensors by string prefix.
-            batch |= self._tokenize("mirror", english, self.preprocess_fn, self._prompt("translation", batch))
+            batch |= self._tokenize("mirror", english, "student", self._prompt("translation", batch))
             batch[f"mirror_{MIRROR}"] = True
         return batch
 
@@ -137,8 +142,7 @@ class OTDistillationDataCollator(BaseDataCollator):
                     path=name,
                     field="source",
                 )
-        assert self.teacher_preprocess_fn is not None
-        return self._tokenize("source", texts, self.teacher_preprocess_fn, prompt)
+        return self._tokenize("source", texts, "teacher", prompt)
 
     def source_prompt(self, name: str | None) -> str | None:
         """Return the prompt under which the teacher reads the English of a data set."""
@@ -150,12 +154,21 @@ class OTDistillationDataCollator(BaseDataCollator):
         given = self._get_prompt_for_column(prompts, column) if prompts else None
         return given if given is not None else self.teacher_prompt if column == "source" else self.student_prompt
 
-    def _tokenize(self, column: str, texts: list[str], preprocess: Callable, prompt: str | None) -> dict[str, Any]:
+    def _tokenize(self, column: str, texts: list[str], side: str, prompt: str | None) -> dict[str, Any]:
+        preprocess, tokenizer = self._reader(side)
         options: dict[str, Any] = {"prompt": prompt, "task": "query" if self.late_interaction else None}
         length = self._get_max_length_for_task("query")
         if length is not None:
             options["max_length"] = length
-        return {f"{column}_{key}": value for key, value in preprocess(texts, **options).items()}
+        features = with_text_start(preprocess(texts, **options), tokenizer, prompt)
+        return {f"{column}_{key}": value for key, value in features.items()}
+
+    def _reader(self, side: str) -> tuple[Callable, Any]:
+        """The function that tokenises texts for the student or for the teacher, and its tokenizer."""
+        if side == "student":
+            return self.preprocess_fn, self.student_tokenizer
+        assert self.teacher_preprocess_fn is not None
+        return self.teacher_preprocess_fn, self.teacher_tokenizer
 
     def _host_collator(self) -> BaseDataCollator:
         if self._host is None:

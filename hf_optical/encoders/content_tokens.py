@@ -8,14 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hf_optical.encoders.prompts import text_start
 from hf_optical.encoders.teachers import Teacher, is_late_interaction
-from hf_optical.encoders.token_view import boundary_token_ids
 
 
 def prompt_tokens(model: Teacher, role: str) -> int:
     """Count the tokens that a model's prompt takes before a text, the leading special token included.
-
-    A space at the prompt's end is not counted: tokenizers write it into the first word of the text.
 
     Args:
         model: A ``SentenceTransformer``; for a ``MultiVectorEncoder`` it is 0, because the model's own scoring mask
@@ -28,12 +26,7 @@ def prompt_tokens(model: Teacher, role: str) -> int:
     names = ("query",) if role == "query" else ("document", "passage", "corpus")
     prompts = model.prompts or {}
     name = next((name for name in names if name in prompts), model.default_prompt_name)
-    prompt = (prompts.get(name) or "").rstrip() if name else ""
-    if not prompt or is_late_interaction(model):
-        return 0
-    ids = model.tokenizer(prompt)["input_ids"]
-    closing = len(ids) > 1 and ids[-1] in boundary_token_ids(model)
-    return len(ids) - int(closing)
+    return 0 if is_late_interaction(model) or not name else text_start(model.tokenizer, prompts.get(name))
 
 
 def content_rows(output: Mapping[str, Any], boundary_ids: Tensor, prompt: int = 0) -> Tensor:

@@ -11,10 +11,10 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from sentence_transformers.util.tensor import repad_flattened_features
 from torch import Tensor, nn
 
-from hf_optical.encoders.feature_keys import CACHED_ROWS, MIRROR, TEACHER_TOKENIZED
+from hf_optical.encoders.feature_keys import CACHED_ROWS, MIRROR, TEACHER_TOKENIZED, TEXT_START
 from hf_optical.encoders.teachers import Teacher
 
-NOT_OF_MODELS = {TEACHER_TOKENIZED, MIRROR, CACHED_ROWS, "task"}
+NOT_OF_MODELS = {TEACHER_TOKENIZED, MIRROR, CACHED_ROWS, TEXT_START, "task"}
 """Keys of features that no encoder reads."""
 
 SpecialTokens = Literal["match", "exclude", "transport"]
@@ -69,7 +69,7 @@ def encode_tokens(
     Returns:
         The :class:`TokenView`; FlashAttention's flattened batches are padded again first.
     """
-    prompt_length = 0 if late_interaction else int(features.get("prompt_length", 0))
+    start = 0 if late_interaction else text_start_of(features)
     features = {key: value for key, value in features.items() if key not in NOT_OF_MODELS}
     input_ids, mask = features.get("input_ids"), features.get("attention_mask")
     output = model(features, task="query") if late_interaction else model(features)
@@ -88,8 +88,14 @@ def encode_tokens(
         weight = mask.unsqueeze(-1).to(tokens.dtype)
         sentence = (tokens * weight).sum(1) / weight.sum(1).clamp_min(1)
     position = mask.cumsum(dim=1) - 1  # among the real tokens, whichever side is padded; 0 is the first special token
-    text = mask & ~((position > 0) & (position < prompt_length))
+    text = mask & ~((position > 0) & (position < start))
     return TokenView(tokens, mask, text, special, sentence, input_ids)
+
+
+def text_start_of(features: Mapping[str, Any]) -> int:
+    """Return how many tokens stand before the texts of these features; without a note of it, the host's own count."""
+    start = features.get(TEXT_START)
+    return int(features.get("prompt_length") or 0) if start is None else int(start)
 
 
 def pools_one_token(model: nn.Module) -> bool:

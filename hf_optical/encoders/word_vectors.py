@@ -13,7 +13,7 @@ from sentence_transformers.base.model import BaseModel
 from sentence_transformers.util.tensor import repad_flattened_features
 from torch import Tensor, nn
 
-from hf_optical.encoders.token_view import NOT_OF_MODELS, boundary_token_ids, content_mask
+from hf_optical.encoders.token_view import NOT_OF_MODELS, boundary_token_ids, content_mask, text_start_of
 from hf_optical.errors import InputError
 
 WordPooling = Literal["exclude", "include", "first"]
@@ -59,7 +59,7 @@ def read_words(
     Returns:
         The :class:`WordVectors`. A word without any token of its own keeps its special tokens.
     """
-    prompt_length = features.get("prompt_length") or 0
+    start = text_start_of(features)
     features = {key: value for key, value in features.items() if key not in NOT_OF_MODELS}
     input_ids, mask = features.get("input_ids"), features.get("attention_mask")
     with _all_hidden_states(model):
@@ -74,7 +74,7 @@ def read_words(
     assert mask is not None
     # float32 whatever the autocast: means and cosines of bf16 vectors lose the small differences that count here.
     with torch.autocast(tokens.device.type, enabled=False):
-        word = _word_mask(input_ids, mask.bool(), outside, int(prompt_length))
+        word = _word_mask(input_ids, mask.bool(), outside, start)
         pooled = {"exclude": word, "include": mask.bool(), "first": _first_token(mask.bool())}[special_tokens]
         sentence = output.get("sentence_embedding")
         return WordVectors(
@@ -141,9 +141,9 @@ def keys_of_words(model: BaseModel, words: list[str], outside: Tensor) -> list[i
     return _word_keys(input_ids, _word_mask(input_ids, mask, outside, 0)).tolist()
 
 
-def _word_mask(input_ids: Tensor, mask: Tensor, outside: Tensor, prompt_length: int) -> Tensor:
+def _word_mask(input_ids: Tensor, mask: Tensor, outside: Tensor, start: int) -> Tensor:
     position = mask.cumsum(dim=1) - 1  # among the real tokens, whichever side is padded
-    special = torch.isin(input_ids, outside.to(input_ids.device)) | (position < prompt_length)
+    special = torch.isin(input_ids, outside.to(input_ids.device)) | (position < start)
     return content_mask(mask, special & mask, "exclude")
 
 

@@ -8,6 +8,7 @@ import torch
 from sentence_transformers.base.model import BaseModel
 from torch import Tensor
 
+from hf_optical.encoders.prompts import with_text_start
 from hf_optical.encoders.teachers import is_late_interaction, query_prompt
 from hf_optical.encoders.token_view import TokenView, boundary_token_ids, content_mask, encode_tokens
 from hf_optical.losses.alignment import transport_loss
@@ -79,6 +80,8 @@ def draw_plan(
 
 def _read(model: BaseModel, text: str) -> TokenView:
     late = is_late_interaction(model)
-    features = model.preprocess([text], prompt=query_prompt(model), **({"task": "query"} if late else {}))
+    prompt = query_prompt(model)
+    features = model.preprocess([text], prompt=prompt, **({"task": "query"} if late else {}))
+    features = with_text_start(features, model.tokenizer, prompt)
     features = {key: value.to(model.device) if isinstance(value, Tensor) else value for key, value in features.items()}
     return encode_tokens(model, features, boundary_token_ids(model), late_interaction=late)

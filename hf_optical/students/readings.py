@@ -14,6 +14,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from hf_optical.encoders.prompts import with_text_start
 from hf_optical.encoders.teachers import query_prompt
 from hf_optical.encoders.token_view import boundary_token_ids, encode_tokens
 from hf_optical.students.space_map import TokenBlock
@@ -86,6 +87,7 @@ class Front:
             features = self._model.preprocess(
                 [texts[place] for place in places], prompt=self.prompt, max_length=self._max_length
             )
+            features = with_text_start(features, self._model.tokenizer, self.prompt)
             features = {
                 key: value.to(self._model.device) if isinstance(value, Tensor) else value
                 for key, value in features.items()

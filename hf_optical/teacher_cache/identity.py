@@ -12,6 +12,7 @@ import torch
 from sentence_transformers.base.model import BaseModel
 
 from hf_optical.batching.collation import tokenizer_parts
+from hf_optical.encoders.prompts import text_start, with_text_start
 from hf_optical.errors import InputError
 
 DTYPES = ("float16", "int8", "float32")
@@ -35,6 +36,7 @@ class CacheIdentity:
         sentence_width: Of a sentence vector.
         vocabulary: Number of the tokenizer's tokens.
         dtype: Of the token vectors as kept: ``float16``, ``int8`` or ``float32``.
+        text_start: How many of a text's tokens are the prompt's, and left out.
 
     Example:
         >>> one = CacheIdentity("a", "t", None, 128, (101, 102), False, 384, 384, 30_522, "int8")
@@ -52,11 +54,15 @@ class CacheIdentity:
     sentence_width: int
     vocabulary: int
     dtype: str
+    text_start: int = 0
 
     @property
     def digest(self) -> str:
         """32 hexadecimal digits over the whole identity."""
-        content = json.dumps(asdict(self), sort_keys=True).encode()
+        described = asdict(self)
+        if not self.text_start:  # caches without a prompt, of before this was noted, are the same
+            del described["text_start"]
+        content = json.dumps(described, sort_keys=True).encode()
         return hashlib.blake2b(content, digest_size=16).hexdigest()
 
     def differences(self, wanted: CacheIdentity) -> list[str]:
@@ -121,6 +127,7 @@ def identity_of(
         sentence_width=view.sentence.shape[-1],
         vocabulary=len(teacher.tokenizer),
         dtype=dtype,
+        text_start=0 if late else text_start(teacher.tokenizer, prompt),
     )
 
 
@@ -131,7 +138,7 @@ def read_as_query(teacher: Any, texts: list[str], prompt: str | None, max_length
     options: dict[str, Any] = {"prompt": prompt, "task": "query" if is_late_interaction(teacher) else None}
     if max_length is not None:
         options["max_length"] = max_length
-    features = teacher.preprocess(texts, **options)
+    features = with_text_start(teacher.preprocess(texts, **options), teacher.tokenizer, prompt)
     return {
         name: value.to(teacher.device) if isinstance(value, torch.Tensor) else value for name, value in features.items()
     }

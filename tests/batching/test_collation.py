@@ -6,6 +6,7 @@ import torch
 from sentence_transformers.base.trainer import BaseTrainer
 
 from hf_optical.batching.collation import OTDistillationDataCollator, same_tokenization
+from hf_optical.encoders.feature_keys import TEXT_START
 from hf_optical.encoders.teachers import query_prompt
 from hf_optical.errors import InputError
 
@@ -55,6 +56,8 @@ def test_both_sides_are_read_under_their_query_prompts(models):
         None, OTDistillationDataCollator.for_models(student, teacher)([{"source": "goat", "translation": "mbuzi"}])
     )
     assert torch.equal(features[0]["input_ids"], teacher.preprocess(["the small goat"])["input_ids"])
+    assert features[0][TEXT_START] == 3  # [CLS] the small
+    assert TEXT_START not in features[1]
 
 
 def test_prompts_of_the_training_arguments_go_before_the_models_own(models):

@@ -14,7 +14,7 @@ from sentence_transformers.multi_vector_encoder.data_collator import MultiVector
 
 from hf_optical.encoders.feature_keys import CACHED_ROWS, MIRROR, TEACHER_TOKENIZED
 from hf_optical.encoders.prompts import with_text_start
-from hf_optical.encoders.teachers import Teacher, TeacherStandIn, query_prompt
+from hf_optical.encoders.teachers import Teacher, TeacherStandIn, document_prompt, query_prompt
 from hf_optical.errors import InputError
 
 BITEXT_COLUMNS = ("source", "translation")
@@ -44,7 +44,8 @@ class OTDistillationDataCollator(BaseDataCollator):
     For rows with the columns ``source`` (English) and ``translation`` the batch holds, in this order whatever the
     order of the columns: the English as the *teacher* tokenises it, the translation as the *student* does, and with
     ``mirror`` the English as the student does. Rows of other kinds (``query``, ``passage``...) pass through the host's
-    collator. Make it with :meth:`for_models`.
+    collator, unless the teacher is to read their passages: these are then tokenised for it, as documents. Make it
+    with :meth:`for_models`.
 
     With a teacher cache the English is not tokenised: the batch holds the rows of the cache that stand for it, and the
     token ids as kept there. A batch with a text that the cache lacks is made for the teacher itself, if there is one.
@@ -62,6 +63,8 @@ class OTDistillationDataCollator(BaseDataCollator):
     teacher_cache: Any = field(default=None, repr=False)
     student_tokenizer: Any = field(default=None, repr=False)
     teacher_tokenizer: Any = field(default=None, repr=False)
+    document_encoder: str = "student"
+    teacher_document_prompt: str | None = None
     _host: BaseDataCollator | None = field(default=None, init=False, repr=False)
 
     @classmethod
@@ -75,6 +78,8 @@ class OTDistillationDataCollator(BaseDataCollator):
             teacher: Reads the English, or a :class:`~hf_optical.teacher_cache.CachedTeacher`; ``None`` where there is
                 no bitext.
             mirror: The student reads the English too (needed by the ``source`` term).
+            document_encoder: ``"teacher"`` where the teacher reads the passages of questions, which are an index that
+                stays (:class:`~hf_optical.losses.IndexContrastLoss`).
             options: Of the host's collator: ``prompts``, ``router_mapping``, ``max_length``...; ``row_adapter``, which
                 says through which language adapter of the student a row goes.
         """
@@ -87,6 +92,7 @@ class OTDistillationDataCollator(BaseDataCollator):
             teacher_tokenizer=reading.tokenizer if reading is not None else None,
             student_prompt=query_prompt(student),
             teacher_prompt=query_prompt(teacher) if teacher is not None else None,
+            teacher_document_prompt=document_prompt(reading) if reading is not None else None,
             mirror=mirror,
             late_interaction=isinstance(student, MultiVectorEncoder),
             **options,
@@ -107,7 +113,7 @@ class OTDistillationDataCollator(BaseDataCollator):
 
     def _collate(self, features: list[dict[str, Any]]) -> dict[str, Any]:
         if not features or not set(BITEXT_COLUMNS) <= set(features[0]):
-            return self._host_collator()(features)
+            return self._query_passages(features)
         name = features[0].get("dataset_name")
         # Words are compared at inner layers too, which no cache has.
         cache = None if str(name).startswith("lexicon/") else self.teacher_cache
@@ -123,6 +129,21 @@ class OTDistillationDataCollator(BaseDataCollator):
             # The name must not begin with that of another column: the host groups tensors by string prefix.
             batch |= self._tokenize("mirror", english, "student", self._prompt("translation", batch))
             batch[f"mirror_{MIRROR}"] = True
+        return batch
+
+    def _query_passages(self, features: list[dict[str, Any]]) -> dict[str, Any]:
+        """Rows that are no bitext: as the host reads them, or with the passages tokenised for the teacher."""
+        if self.document_encoder == "student" or not features or "query" not in features[0]:
+            return self._host_collator()(features)
+        name = features[0].get("dataset_name")
+        batch: dict[str, Any] = {} if name is None else {"dataset_name": name}
+        for column in [column for column in features[0] if column != "dataset_name"]:
+            texts = [row[column] for row in features]
+            if column == "query":
+                batch |= self._tokenize(column, texts, "student", self._prompt(column, batch))
+            else:
+                batch |= self._tokenize(column, texts, "teacher", self.teacher_document_prompt)
+                batch[f"{column}_{TEACHER_TOKENIZED}"] = True
         return batch
 
     def _english(self, texts: list[str], prompt: str | None, cache: Any, name: str | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hf_optical.encoders.prompts import text_start
-from hf_optical.encoders.teachers import Teacher, is_late_interaction
+from hf_optical.encoders.teachers import Teacher, document_prompt, is_late_interaction, query_prompt
 
 
 def prompt_tokens(model: Teacher, role: str) -> int:
@@ -23,10 +23,9 @@ def prompt_tokens(model: Teacher, role: str) -> int:
     Returns:
         0 without a prompt.
     """
-    names = ("query",) if role == "query" else ("document", "passage", "corpus")
-    prompts = model.prompts or {}
-    name = next((name for name in names if name in prompts), model.default_prompt_name)
-    return 0 if is_late_interaction(model) or not name else text_start(model.tokenizer, prompts.get(name))
+    if is_late_interaction(model):
+        return 0
+    return text_start(model.tokenizer, query_prompt(model) if role == "query" else document_prompt(model))
 
 
 def content_rows(output: Mapping[str, Any], boundary_ids: Tensor, prompt: int = 0) -> Tensor:

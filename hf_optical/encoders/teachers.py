@@ -134,6 +134,15 @@ def query_prompt(model: Teacher) -> str | None:
     return prompts.get(model.default_prompt_name) if model.default_prompt_name else None
 
 
+def document_prompt(model: Teacher) -> str | None:
+    """The prompt under which ``encode_document`` of a model reads passages, if it has one."""
+    prompts = getattr(model, "prompts", None) or {}
+    for name in ("document", "passage", "corpus"):
+        if name in prompts:
+            return prompts[name] or None
+    return prompts.get(model.default_prompt_name) if model.default_prompt_name else None
+
+
 def _on_device(model: BaseModel, features: dict) -> dict:
     return {
         key: value.to(model.device) if isinstance(value, torch.Tensor) else value for key, value in features.items()

@@ -1,7 +1,8 @@
 """Losses: one per file. They know models; not files, not languages."""
 
+from hf_optical.losses.index_contrast import IndexContrastLoss
 from hf_optical.losses.lexical_injection import LexicalInjectionLoss
 from hf_optical.losses.ot_distillation import OTDistillationLoss
 from hf_optical.losses.terms import parse_objective, reads_english
 
-__all__ = ["LexicalInjectionLoss", "OTDistillationLoss", "parse_objective", "reads_english"]
+__all__ = ["IndexContrastLoss", "LexicalInjectionLoss", "OTDistillationLoss", "parse_objective", "reads_english"]

@@ -114,8 +114,8 @@ class TrainConfig:
     titles: bool = option(False, "Put the title of a document before its text in the evaluation, as BEIR and MTEB do.")
     document_encoder: str | None = option(
         None,
-        "Who encodes the documents in the evaluation: 'teacher' (the existing index), or 'student' (both sides by one "
-        "model, the default where retrieval is trained).",
+        "Who encodes the documents, in evaluation and in training on questions: 'teacher' (the existing index, which "
+        "stays), or 'student' (both sides by one model, the default where retrieval is trained).",
         former={"index": None},
     )
     interaction: str | None = option(
@@ -341,6 +341,7 @@ class TrainConfig:
             temperature=self.temperature,
             bank_size=self.bank_size,
             contrastive_mini_batch=self.contrastive_mini_batch,
+            document_encoder=self.reads_index_of,
             train_embeddings=self.train_embeddings,
             max_length=self.max_length,
             max_steps=steps,

@@ -36,6 +36,9 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
         gather_across_devices: Contrast across all processes, so that two processes equal one.
         contrastive_mini_batch: Texts per forward pass of the contrastive loss on questions and passages (gradient
             caching: the same gradients in less memory and more time); ``None`` for one pass.
+        document_encoder: Who reads the passages of questions that are trained on: ``"student"``, which then needs an
+            index of its own, or ``"teacher"``, whose index stays
+            (:class:`~hf_optical.losses.IndexContrastLoss`).
         train_embeddings: Rows of the student's embedding table to train: ``"all"``, ``"used"`` (those that the training
             data use; the same weights for less memory and time, see
             :func:`~hf_optical.training.trainable_embeddings.trained_rows`), or ``"none"``.
@@ -71,6 +74,7 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
     contrastive_mini_batch: int | None = field(
         default=None, metadata={"help": "Texts per forward pass of the contrastive loss; one pass if not given."}
     )
+    document_encoder: str = field(default="student", metadata={"help": "Reads the passages: student or teacher."})
     train_embeddings: str = field(default="all", metadata={"help": "Embedding rows to train: all, used or none."})
     lexical_objective: str = field(default="triplet", metadata={"help": "The loss on lexicons: triplet or nce."})
     lexical_layer: int | None = field(default=2, metadata={"help": "Layer of lexical injection; none: output only."})
@@ -84,6 +88,7 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
         check_choice("solver", self.solver, SOLVERS)
         check_choice("special_tokens", self.special_tokens, get_args(SpecialTokens))
         check_choice("marginals", self.marginals, MARGINALS)
+        check_choice("document_encoder", self.document_encoder, ("student", "teacher"))
         check_choice("train_embeddings", self.train_embeddings, TRAINED_ROWS)
         check_choice("lexical_objective", self.lexical_objective, LEXICAL_OBJECTIVES)
         if self.temperature is not None:

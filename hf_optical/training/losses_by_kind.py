@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from datasets import Dataset
@@ -14,7 +15,7 @@ from hf_optical.data.kinds import kind_of
 from hf_optical.encoders.teachers import Teacher, TeacherStandIn
 from hf_optical.encoders.word_vectors import comparable_layers
 from hf_optical.errors import InputError
-from hf_optical.losses import LexicalInjectionLoss, OTDistillationLoss, reads_english
+from hf_optical.losses import IndexContrastLoss, LexicalInjectionLoss, OTDistillationLoss, reads_english
 from hf_optical.losses.temperature import FALLBACK
 from hf_optical.losses.terms import has_temperature
 from hf_optical.teacher_cache.training import bitexts
@@ -58,10 +59,12 @@ def losses_by_kind(
     if not isinstance(train_dataset, dict):  # one loss for all, as the host has it
         return _distillation(model, teacher, args, train_dataset)
     names = [*train_dataset, *(eval_dataset if isinstance(eval_dataset, dict) else ())]
+    # In an index that stays, the passages are the teacher's.
+    questions = contrast if args.document_encoder == "student" else partial(_index_contrast, model, teacher, args)
     makers: dict[str, Callable[[], nn.Module]] = {
         "bitext": lambda: _distillation(model, teacher, args, train_dataset),
-        "mono": contrast,
-        "cross": contrast,
+        "mono": questions,
+        "cross": questions,
         "lexicon": lambda: _lexical_injection(model, teacher, args, train_dataset),
     }
     kinds = {name: kind_of(name) for name in names}
@@ -133,6 +136,29 @@ def _distillation(
         special_tokens=args.special_tokens,  # type: ignore[arg-type]
         temperature=args.temperature,
         token_weights=_idf(model, teacher, train_dataset) if args.marginals == "idf" else None,
+        gather_across_devices=args.gather_across_devices,
+    )
+
+
+def _index_contrast(
+    model: BaseModel, teacher: Teacher | None, args: OTDistillationTrainingArguments
+) -> IndexContrastLoss:
+    if teacher is None:
+        raise InputError(
+            "the passages are to be read by the teacher, and there is none",
+            "pass teacher=, or document_encoder='student'",
+            field="document_encoder",
+        )
+    if args.contrastive_mini_batch is not None:
+        raise InputError(
+            "only questions take memory for gradients where the teacher reads the passages",
+            "leave it out",
+            field="contrastive_mini_batch",
+        )
+    return IndexContrastLoss(
+        model,
+        teacher,
+        temperature=args.temperature or FALLBACK,
         gather_across_devices=args.gather_across_devices,
     )
 

@@ -90,6 +90,7 @@ class _Distillation(BaseTrainer):
             data_collator = OTDistillationDataCollator.for_models(
                 model,
                 teacher,
+                document_encoder=args.document_encoder,
                 mirror=student_reads_english(args.objective, loss),
                 router_mapping=args.router_mapping,
                 prompts=args.prompts,

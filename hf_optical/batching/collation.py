@@ -142,7 +142,10 @@ class OTDistillationDataCollator(BaseDataCollator):
             if column == "query":
                 batch |= self._tokenize(column, texts, "student", self._prompt(column, batch))
             else:
-                batch |= self._tokenize(column, texts, "teacher", self.teacher_document_prompt)
+                # As the index was made: as long as the teacher reads, whatever the training's own limit.
+                preprocess, _ = self._reader("teacher")
+                passages = preprocess(texts, prompt=self.teacher_document_prompt, task=None)
+                batch |= {f"{column}_{key}": value for key, value in passages.items()}
                 batch[f"{column}_{TEACHER_TOKENIZED}"] = True
         return batch
 

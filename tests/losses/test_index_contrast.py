@@ -24,8 +24,8 @@ def models(tmp_path):
     return dense(tmp_path / "student", SWAHILI, seed=1), dense(tmp_path / "teacher", ENGLISH, seed=0)
 
 
-def batch_of(student, teacher, rows=ROWS):
-    collator = OTDistillationDataCollator.for_models(student, teacher, document_encoder="teacher")
+def batch_of(student, teacher, rows=ROWS, **options):
+    collator = OTDistillationDataCollator.for_models(student, teacher, document_encoder="teacher", **options)
     batch = collator(rows)
     columns = [column for column in rows[0] if column != "dataset_name"]
     return [
@@ -46,6 +46,12 @@ def test_loss_is_cross_entropy_against_the_vectors_of_the_index(models, negative
         there = torch.cat([there, teacher.encode_document(["the red river runs"] * 3, convert_to_tensor=True)])
     cosines = functional.normalize(asked, dim=-1) @ functional.normalize(there, dim=-1).T
     assert float(found) == pytest.approx(float(functional.cross_entropy(cosines / 0.1, torch.arange(3))), abs=1e-5)
+
+
+def test_training_length_does_not_cut_the_passages_of_the_index(models):
+    short, whole = batch_of(*models, max_length=4), batch_of(*models)
+    assert short[0]["input_ids"].shape[1] == 4
+    assert torch.equal(short[1]["input_ids"], whole[1]["input_ids"])
 
 
 def test_gradients_reach_the_student_alone_and_passages_are_read_once(models):

@@ -16,6 +16,7 @@ from hf_optical.data.identifiers import identifier_of
 from hf_optical.data.shards import shards
 from hf_optical.data.tables import Fault, named_records
 from hf_optical.data.texts import one_form, text_fault
+from hf_optical.data.titles import titled
 from hf_optical.errors import InputError
 from hf_optical.places import user_path
 
@@ -50,6 +51,7 @@ def read_query_passages(
     *,
     query_field: str | None = None,
     passage_field: str | None = None,
+    use_titles: bool = False,
 ) -> QueryPassages:
     """Read questions and passages from a file.
 
@@ -59,6 +61,8 @@ def read_query_passages(
             first): where a file has a question in two languages, it says which one is meant.
         query_field: Column of the question; guessed from its name if not given (``query``, ``question``...).
         passage_field: Column of the passage, likewise (``passage``, ``positive``...).
+        use_titles: Put the title, if the file has such a column, before the passage, as
+            :func:`~hf_optical.data.retrieval.read_retrieval_set` does.
 
     Returns:
         The rows, with the ids of the file (a column ``id``: equal ids of several files mean one question), or their row
@@ -87,7 +91,11 @@ def read_query_passages(
             field="query_passages",
         )
     asked, answered = match["query"], match["passage"] or match["query"]
-    found = [row for shard in shards(path) for row in _of_one(shard, (asked, answered), (query_field, passage_field))]
+    found = [
+        row
+        for shard in shards(path)
+        for row in _of_one(shard, (asked, answered), (query_field, passage_field), use_titles)
+    ]
     if not found:
         raise InputError("no row is left", "give a file with at least one question and passage", path=path)
     rows = datasets.Dataset.from_dict({"query": [row[0] for row in found], "passage": [row[1] for row in found]})
@@ -95,7 +103,7 @@ def read_query_passages(
 
 
 def _of_one(
-    path: Path, languages: tuple[str, str], given: tuple[str | None, str | None]
+    path: Path, languages: tuple[str, str], given: tuple[str | None, str | None], use_titles: bool
 ) -> Iterator[tuple[str, str, str]]:
     records = named_records(path)
     rows = iter(records.rows)
@@ -109,7 +117,7 @@ def _of_one(
         )
     )
     identifier = next((field for field in _ID_FIELDS if field in records.columns), None)
-    yield from _rows(itertools.chain(head, rows), (query, passage, identifier), path)
+    yield from _rows(itertools.chain(head, rows), (query, passage, identifier), path, use_titles)
 
 
 def _column(
@@ -139,7 +147,7 @@ def _column(
 
 
 def _rows(
-    numbered: Iterable[tuple[int, Any]], fields: tuple[str, str, str | None], path: Path
+    numbered: Iterable[tuple[int, Any]], fields: tuple[str, str, str | None], path: Path, use_titles: bool
 ) -> Iterator[tuple[str, str, str]]:
     query, passage, identifier = fields
     for number, row in numbered:
@@ -150,7 +158,8 @@ def _rows(
         named = identifier is not None and row.get(identifier) not in (None, "")
         unnamed = f"{path.name}:{number}"  # unlike the row numbers of other files
         own = identifier_of(row, path, number, field=identifier) if identifier and named else unnamed
-        yield one_form(row[query]), one_form(row[passage]), own
+        text = titled(row, row[passage]) if use_titles else row[passage]
+        yield one_form(row[query]), one_form(text), own
 
 
 def _fault(row: Mapping[str, Any], fields: Sequence[str]) -> Fault | None:

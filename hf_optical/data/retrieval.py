@@ -27,6 +27,7 @@ from hf_optical.data.qrels import Judgement, read_qrels
 from hf_optical.data.retrieval_files import Folder, scan
 from hf_optical.data.tables import Fault, read_json_rows
 from hf_optical.data.texts import is_blank, one_form, text_fault
+from hf_optical.data.titles import title_of, titled
 from hf_optical.errors import InputError
 
 __all__ = ["RetrievalSet", "read_retrieval_set", "reading_notes", "retrieval_languages"]
@@ -151,7 +152,7 @@ def read_retrieval_set(
     queries = {identifier: row["text"] for identifier, row in rows.items()}
     documents_read = _read_texts(corpus_path, problems, titles=use_titles)
     corpus = {key: row["text"] for key, row in documents_read.items()}
-    titled = sum(1 for row in documents_read.values() if _title(row))
+    titled = sum(1 for row in documents_read.values() if title_of(row))
     if titled and not use_titles:
         logger.warning(
             "%s: %d of %d documents have a title, which is left out; --titles true (use_titles=True) puts it before "
@@ -234,21 +235,11 @@ def _read_texts(path: Path, problems: _Problems, *, titles: bool) -> dict[str, d
         fault = text_fault(text) if "text" in row else f"the field is missing (found {', '.join(row) or 'none'})"
         if fault is not None:
             raise InputError(fault, "give every row a text", path=path, row=number, field="text")
-        found[identifier] = {**row, "text": one_form(str(_titled(row) if titles else text))}
+        found[identifier] = {**row, "text": one_form(str(titled(row, str(text)) if titles else text))}
     problems.report(empty, "rows with an empty text", "give them a text", path)
     if not found:
         raise InputError("no row is left", "give at least one row", path=path)
     return found
-
-
-def _title(row: dict[str, Any]) -> str:
-    title = row.get("title")
-    return title.strip() if isinstance(title, str) else ""
-
-
-def _titled(row: dict[str, Any]) -> str:
-    title, text = _title(row), row["text"]
-    return text if not title or text.startswith(title) else f"{title} {text}"
 
 
 def _checked_qrels(

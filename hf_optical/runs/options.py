@@ -111,7 +111,9 @@ class TrainConfig:
         path=True,
     )
     on_problem: str = option("error", "Of inconsistent retrieval sets: 'error' stops; 'warn' names what is left out.")
-    titles: bool = option(False, "Put the title of a document before its text in the evaluation, as BEIR and MTEB do.")
+    titles: bool = option(
+        False, "Put the title of a document before its text, as BEIR and MTEB do; of passages trained on too."
+    )
     document_encoder: str | None = option(
         None,
         "Who encodes the documents, in evaluation and in training on questions: 'teacher' (the existing index, which "

@@ -111,7 +111,7 @@ def read_training_data(config: TrainConfig) -> TrainingData:
             raise InputError(
                 f"found {item!r}", "write NAME=FILE, e.g. mono/eng_Latn=questions.jsonl", field="query_passages"
             )
-        collected[_named(name)].append(read_query_passages(path, _named(name)))
+        collected[_named(name)].append(read_query_passages(path, _named(name), use_titles=config.titles))
         data.fingerprints.append(file_fingerprint(path))
     if config.context_window:
         documents = [read_documents(source, code) for code, source in files.items() if Path(source).exists()]

@@ -57,3 +57,15 @@ def test_bad_names_are_named(tmp_path):
         read_query_passages(tmp_path / "absent.jsonl", "mono/eng_Latn")
     with pytest.raises(InputError, match="query_field"):
         read_query_passages(file, "mono/eng_Latn", query_field="question")
+
+
+def test_titles_stand_before_passages_where_asked(tmp_path):
+    file = tmp_path / "questions.jsonl"
+    rows = [
+        {"id": 1, "question": "Where?", "passage": "It lies in the west.", "title": "Lake Kivu"},
+        {"id": 2, "question": "Who?", "passage": "Asha sings.", "title": None},
+    ]
+    file.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    read = read_query_passages(file, "mono/eng_Latn", use_titles=True)
+    assert list(read.rows["passage"]) == ["Lake Kivu It lies in the west.", "Asha sings."]
+    assert list(read_query_passages(file, "mono/eng_Latn").rows["passage"])[0] == "It lies in the west."

@@ -68,4 +68,4 @@ def test_titles_stand_before_passages_where_asked(tmp_path):
     file.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     read = read_query_passages(file, "mono/eng_Latn", use_titles=True)
     assert list(read.rows["passage"]) == ["Lake Kivu It lies in the west.", "Asha sings."]
-    assert list(read_query_passages(file, "mono/eng_Latn").rows["passage"])[0] == "It lies in the west."
+    assert read_query_passages(file, "mono/eng_Latn").rows[0]["passage"] == "It lies in the west."

@@ -1,13 +1,15 @@
 """Kill a training at random moments, start it again each time, and compare its end with that of an undisturbed one.
 
-``python tests/kill_resume.py --kills 30 --folder SOMEWHERE`` prints a line per kill and a verdict. The process that has
-imported everything forks for every start, so that most of a start's time is training and not importing.
+``python tests/kill_resume.py --kills 30 --folder SOMEWHERE`` prints a verdict. The process that has imported everything
+forks for every start, so that most of a start's time is training and not importing. Every step is trained, and the last
+weights are compared; with ``--held_out 0.2`` those of the step that held-out pairs choose, after stopping early.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import os
 import random
 import shutil
@@ -22,10 +24,8 @@ from tqdm import tqdm
 STEPS, EVERY = 60, 3
 
 
-def workplace(folder: Path) -> list[str]:
+def workplace(folder: Path, held_out: float) -> list[str]:
     """Tiny teacher, bitext and retrieval set; the flags of a run on them."""
-    import json
-
     import tiny_models
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,6 +52,7 @@ def workplace(folder: Path) -> list[str]:
         "batch_size": 8,
         "dropout": 0.1,  # so that the state of the random numbers counts
         "learning_rate": "1e-2",
+        "held_out": held_out,
     }
     return [part for name, value in flags.items() for part in (f"--{name}", str(value))]
 
@@ -93,22 +94,23 @@ def ended(child: int, seconds: float) -> int | None:
         time.sleep(0.01)
 
 
-def kill_and_resume(folder: Path, kills: int, seed: int = 0) -> dict[str, object]:
+def kill_and_resume(folder: Path, kills: int, seed: int = 0, held_out: float = 0.0) -> dict[str, object]:
     """Kill ``kills`` times, let the last start end, and compare.
 
     Returns:
-        ``kills``, ``equal`` (weights bit for bit), ``resumed_from`` (steps), ``moments`` (seconds).
+        ``kills``, ``equal`` (weights bit for bit, and steps taken), ``ends`` (how often), ``steps`` of the whole run,
+        ``resumed_from`` (steps), ``moments`` (seconds).
     """
     import torch
     from safetensors.torch import load_file
 
     torch.set_num_threads(1)
-    flags = workplace(folder)
+    flags = workplace(folder, held_out)
     begun = time.monotonic()
     if ended(start(flags, folder / "whole"), 600) != 0:
         raise SystemExit(f"the undisturbed run failed: {folder / 'whole.log'}")
     whole = time.monotonic() - begun
-    randomness, moments = random.Random(seed), []
+    randomness, moments, ends = random.Random(seed), [], 1
     output = folder / "killed"
     while len(moments) < kills:
         child = start(flags, output)
@@ -122,6 +124,7 @@ def kill_and_resume(folder: Path, kills: int, seed: int = 0) -> dict[str, object
             raise SystemExit(f"a start after {len(moments)} kills ended with code {code}: {output.with_suffix('.log')}")
         if (output / "results.json").is_file():  # it came through: all over again, until there have been enough kills
             _same(output, folder / "whole", load_file)
+            ends += 1
             shutil.rmtree(output)
     if ended(start(flags, output), 600) not in (0,):
         raise SystemExit(f"the last start failed: {output.with_suffix('.log')}")
@@ -130,6 +133,8 @@ def kill_and_resume(folder: Path, kills: int, seed: int = 0) -> dict[str, object
     return {
         "kills": len(moments),
         "equal": _same(output, folder / "whole", load_file),
+        "ends": ends,
+        "steps": _steps(output),
         "resumed_from": steps,
         "moments": moments,
         "seconds_of_a_whole_run": round(whole, 1),
@@ -143,7 +148,14 @@ def _same(one: Path, other: Path, load: object) -> bool:
     )
     if not same:
         raise SystemExit(f"{one} and {other} have different weights")
+    if _steps(one) != _steps(other):
+        raise SystemExit(f"{one} took {_steps(one)} steps, {other} {_steps(other)}")
     return same
+
+
+def _steps(folder: Path) -> int:
+    history = json.loads((folder / "results.json").read_text(encoding="utf-8"))["history"]
+    return max(int(entry["step"]) for entry in history)
 
 
 if __name__ == "__main__":
@@ -151,9 +163,10 @@ if __name__ == "__main__":
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--held_out", type=float, default=0.0, help="share of the pairs that choose the step")
     options = parser.parse_args()
     sys.path.insert(0, str(Path(__file__).parent))
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     importlib.import_module("hf_optical.runs.training_run")  # before the first fork
-    sys.stdout.write(f"{kill_and_resume(options.folder, options.kills, options.seed)}\n")
+    sys.stdout.write(f"{kill_and_resume(options.folder, options.kills, options.seed, options.held_out)}\n")

@@ -1,4 +1,4 @@
-"""Files opened for reading bytes: which format a name says, gzip by its first bytes, no byte order mark."""
+"""Files opened for reading bytes: which format a name says, gzip by its first bytes, UTF-16 as UTF-8, no byte order mark."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import codecs
 import contextlib
 import gzip
 import io
+import logging
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from hf_optical.errors import InputError
 
@@ -17,7 +18,10 @@ __all__ = ["FORMATS", "file_format", "numbered_lines", "open_bytes"]
 
 FORMATS = (".jsonl", ".ndjson", ".json", ".tsv", ".csv", ".parquet", ".arrow")
 
-_BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
+logger = logging.getLogger(__name__)
+
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_READ_AT_ONCE = 1 << 16  # characters
 
 
 def file_format(path: Path) -> str:
@@ -45,10 +49,12 @@ def file_format(path: Path) -> str:
 
 @contextlib.contextmanager
 def open_bytes(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for reading bytes, through gzip where its first bytes say so, past a UTF-8 byte order mark.
+    """Open a file for reading bytes of UTF-8, through gzip where its first bytes say so, past a byte order mark.
+
+    A file whose mark says UTF-16 (Excel's "Unicode text") is turned into UTF-8 as it is read.
 
     Raises:
-        InputError: If the file is missing, a folder, unreadable, empty, truncated, corrupt or UTF-16.
+        InputError: If the file is missing, a folder, unreadable, empty, truncated or corrupt.
     """
     if path.is_dir():
         raise InputError("is a folder, not a file", "name one file", path=path)
@@ -61,8 +67,9 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
             head = buffered.peek(4)[:4]
             if head in (b"", codecs.BOM_UTF8):
                 raise InputError("the file is empty", "give a file with at least one row", path=path)
-            if head[:2] in _BYTE_ORDER_MARKS:
-                raise InputError(f"the file is {_BYTE_ORDER_MARKS[head[:2]]}", "save it as UTF-8", path=path)
+            if head[:2] in _UTF16_MARKS:
+                logger.info("%s: read as UTF-16, as its byte order mark says", path)
+                buffered = io.BufferedReader(_FromUtf16(buffered, path), 1 << 17)
             if head.startswith(codecs.BOM_UTF8):
                 buffered.read(len(codecs.BOM_UTF8))
             yield cast(BinaryIO, buffered)
@@ -72,6 +79,31 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
         raise InputError(f"the gzip data is damaged ({error})", "copy or download the file again", path=path) from None
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror or error})", "check the file", path=path) from None
+
+
+class _FromUtf16(io.RawIOBase):
+    """Bytes of UTF-8 from a stream of UTF-16 with its byte order mark."""
+
+    def __init__(self, stream: BinaryIO, path: Path) -> None:
+        # Without a new line of its own: a carriage return in a cell stays one.
+        self._text = io.TextIOWrapper(stream, encoding="utf-16", errors="surrogatepass", newline="")
+        self._path = path
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._left:
+            try:
+                self._left = self._text.read(_READ_AT_ONCE).encode("utf-8", "surrogatepass")
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"begins as UTF-16, and is none further on ({error.reason})", "save it as UTF-8", path=self._path
+                ) from None
+        count = min(len(buffer), len(self._left))
+        buffer[:count], self._left = self._left[:count], self._left[count:]
+        return count
 
 
 def numbered_lines(stream: Iterable[bytes]) -> Iterator[tuple[int, str | None]]:

@@ -18,6 +18,8 @@ __all__ = ["is_quoted_cell", "positions", "read_delimited", "renamed"]
 
 logger = logging.getLogger(__name__)
 
+_SEPARATORS = (",", ";", "\t")
+_LOOKED_AT = 20  # rows
 _LONGEST_CELL = 100_000_000  # characters; the csv module stops at 131,072, a book in a cell is longer
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 # pandas quotes a cell of a TSV that holds a quote, and doubles that: nothing else looks so.
@@ -29,6 +31,8 @@ def read_delimited(path: Path, kind: str) -> Records:
 
     TSV is split at tabs, and quotes are text, with two exceptions that a program wrote: a cell that is in quotes and
     has doubled quotes inside is read as CSV means it, and where the whole first row is in quotes, so is the file.
+    CSV is split at commas; at semicolons or tabs where commas do not make columns and these do, as spreadsheets write it
+    in languages whose numbers have a decimal comma.
 
     Args:
         path: The file.
@@ -40,7 +44,7 @@ def read_delimited(path: Path, kind: str) -> Records:
     Raises:
         InputError: The file cannot be read, is empty, or its first row cannot be.
     """
-    cells = _csv_cells(path, ",") if kind == ".csv" else _tsv_cells(path)
+    cells = _csv_cells(path, separator(path)) if kind == ".csv" else _tsv_cells(path)
     start = next(cells, None)
     if start is None:
         raise InputError("the file is empty", "give a file with at least one row", path=path)
@@ -88,6 +92,21 @@ def _tsv_cells(path: Path) -> Iterator[tuple[int, list[str] | Fault]]:
             yield number, cells
     if unquoted:
         logger.info("%s: %d rows have cells in CSV's quotes, read without them", path, unquoted)
+
+
+def separator(path: Path) -> str:
+    """What separates the cells of a CSV file: the first of ``,``, ``;`` and tab that makes equal rows of its beginning.
+
+    A comma where none does: the rows that have too many or too few cells are then reported one by one.
+    """
+    for delimiter in _SEPARATORS:
+        rows = [row for _, row in itertools.islice(_csv_cells(path, delimiter), _LOOKED_AT)]
+        counts = {0 if isinstance(row, Fault) else len(row) for row in rows}
+        if len(counts) == 1 and min(counts) > 1:
+            if delimiter != ",":
+                logger.info("%s: cells are separated by %r", path, delimiter)
+            return delimiter
+    return ","
 
 
 def _csv_cells(path: Path, delimiter: str) -> Iterator[tuple[int, list[str] | Fault]]:

@@ -128,6 +128,16 @@ class _Distillation(BaseTrainer):
                 hide_normalisation(self.model)
             return super().train(*args, **options)
 
+    def _run_epoch(self, *args: Any, **options: Any) -> None:
+        """The host's epoch; none where all steps are taken, or stopping was decided, before an interruption.
+
+        The host looks only after a step, so that a training resumed from its last checkpoint would take one too many.
+        """
+        if self.control.should_training_stop or self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(*args, **options)
+
     def _row_languages(self, *data: Any) -> RowLanguages | None:
         if self.language_adapters is None:
             return None

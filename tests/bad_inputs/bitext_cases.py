@@ -47,7 +47,7 @@ _POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 
 _ROW = "row 26"  # after the sound ones in a TSV with a header
 
 CASES = [
-    Bad("bitext_utf16", ("pairs.tsv", "UTF-16"), _file("pairs.tsv", tsv().encode("utf-16"))),
+    Bad("bitext_utf16_cut", ("pairs.tsv", "UTF-16"), _file("pairs.tsv", tsv().encode("utf-16")[:-1])),
     Bad("bitext_utf16_unmarked", ("pairs.tsv", "row 1", "NUL"), _file("pairs.tsv", tsv().encode("utf-16-le"))),
     Bad("bitext_bom_alone", ("pairs.tsv", "empty"), _file("pairs.tsv", b"\xef\xbb\xbf")),
     Bad(

@@ -91,7 +91,7 @@ PAIRS = [
     Bad("pairs_passage_number", ("row 7", "'passage'", "int"), _pairs(_rows({"query": "the goat", "passage": 3}))),
     Bad("pairs_passage_missing", ("row 7", "'passage'", "missing"), _pairs(_rows({"query": "the goat"}))),
     Bad("pairs_id_nested", ("row 7", "'id'"), _pairs(_rows({"id": ["x"], "query": "the goat", "passage": "a dog"}))),
-    Bad("pairs_utf16", ("questions.jsonl", "UTF-16"), _pairs(_rows().encode("utf-16"))),
+    Bad("pairs_utf16_cut", ("questions.jsonl", "UTF-16"), _pairs(_rows().encode("utf-16")[:-1])),
 ]
 
 SETS = [
@@ -117,7 +117,7 @@ SETS = [
     Bad("eval_qrels_empty", (_QRELS, "empty"), _set(_write(_QRELS, ""))),
     Bad("eval_qrels_negative", (_QRELS, "no judgement is positive"), _set(_write(_QRELS, "q0 0 c0 0\n"))),
     Bad("eval_qrels_of_others", (_QRELS, "no judgement concerns"), _set(_write(_QRELS, "x 0 y 1\n"))),
-    Bad("eval_qrels_utf16", (_QRELS, "UTF-16"), _set(_write(_QRELS, "q0 0 c0 1\n".encode("utf-16")))),
+    Bad("eval_qrels_utf16_cut", (_QRELS, "UTF-16"), _set(_write(_QRELS, "q0 0 c0 1\n".encode("utf-16")[:-1]))),
     Bad("eval_corpus_empty", (_CORPUS, "empty"), _set(_write(_CORPUS, ""))),
     Bad("eval_corpus_cut", ("corpus.en.jsonl.gz", "gzip"), _set(lambda folder: _gzipped(folder / _CORPUS))),
     Bad("eval_corpus_broken", (_CORPUS, "row 25", "JSON"), _set(_append(_CORPUS, '{"id": "c99", "text"'))),

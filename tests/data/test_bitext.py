@@ -234,7 +234,7 @@ def test_the_row_of_a_csv_is_the_line_it_starts_on(tmp_path):
         ("a.jsonl", '{"en": "a"}\n', "two columns are needed, found 1"),
         ("a.json", "[1, 2", "invalid JSON"),
         ("a.txt", "a\tb\n", "'.txt' says nothing about the format.*jsonl"),
-        ("a.tsv", "en\tsw\n".encode("utf-16"), "UTF-16.*save it as UTF-8"),
+        ("a.tsv", "en\tsw\na\tb\n".encode("utf-16")[:-1], "UTF-16.*save it as UTF-8"),
         ("a.parquet", "PAR1 no", "not a readable Parquet"),
         ("a.tsv", "en\ten\na\tb\n", "two columns have this name"),
         ("a.tsv", "source\tchanzo\n", "may be a header or a pair"),

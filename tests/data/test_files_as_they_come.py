@@ -117,6 +117,56 @@ def test_a_long_cell(tmp_path):
     assert pairs(read_bitext(path)) == [(long, "mbuzi")]
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("header", [True, False])
+def test_csv_is_split_at_what_makes_equal_rows(tmp_path, delimiter, header):
+    def cell(text):
+        return f'"{text}"'.replace('"wait"', '""wait""').replace('"subiri"', '""subiri""')
+
+    rows = [("en", "sw")] * header + [(cell(en), cell(sw)) for en, sw in PAIRS]
+    path = write(tmp_path, "a.csv", "".join(delimiter.join(row) + "\n" for row in rows))
+    assert pairs(read_bitext(path)) == PAIRS
+
+
+def test_semicolons_in_texts_do_not_make_columns_of_a_csv(tmp_path):
+    path = write(tmp_path, "a.csv", "en,sw\nwait; come,subiri; njoo\ngo; stay,nenda; kaa\n")
+    assert pairs(read_bitext(path)) == [("wait; come", "subiri; njoo"), ("go; stay", "nenda; kaa")]
+    unquoted = write(tmp_path, "b.csv", "en;sw\nWater, cold;Maji, baridi\nThe goat;Mbuzi\n")
+    assert pairs(read_bitext(unquoted))[0] == ("Water, cold", "Maji, baridi")
+    with pytest.raises(InputError, match="row 3: found 3 columns where the first row has 2"):
+        read_bitext(write(tmp_path, "c.csv", "en,sw\nthe goat,mbuzi\nwater, cold,maji\n"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv", "a.jsonl", "a.json", "a.tsv.gz"])
+def test_utf16_with_its_mark_is_read_as_what_it_is(tmp_path, encoding, name):
+    rows = [*ROWS, {"en": "a\u2028b", "sw": "\U00010330"}]
+    if ".json" in name:
+        content = jsonl(rows) if name.endswith("l") else json.dumps(rows, ensure_ascii=False)
+    else:
+        delimiter = "," if "csv" in name else "\t"
+        lines = [
+            ("en", "sw"),
+            *((row["en"], row["sw"]) for row in rows if "," not in row["en"] and '"' not in row["en"]),
+        ]
+        content = "".join(delimiter.join(line) + "\r\n" for line in lines)
+        rows = [row for row in rows if "," not in row["en"] and '"' not in row["en"]]
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    data = (mark + content).encode(encoding)
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    assert pairs(read_bitext(tmp_path / name)) == [(row["en"], row["sw"]) for row in rows]
+    (tmp_path / name).write_bytes(data[:-1])
+    with pytest.raises(InputError, match="begins as UTF-16, and is none further on"):
+        read_bitext(tmp_path / name)
+
+
+def test_a_file_of_a_mark_alone_is_empty(tmp_path):
+    for number, mark in enumerate((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
+        (tmp_path / f"{number}.tsv").write_bytes(mark)
+        with pytest.raises(InputError, match="the file is empty"):
+            read_bitext(tmp_path / f"{number}.tsv")
+
+
 def test_moses_files_are_found_by_either_name_or_by_what_they_share(tmp_path):
     write(tmp_path, "set.en-sw.en", "".join(en + "\n" for en, _ in PAIRS))
     write(tmp_path, "set.en-sw.sw", "".join(sw + "\n" for _, sw in PAIRS))

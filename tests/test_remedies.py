@@ -39,7 +39,7 @@ SAID_IN = {
     "evaluation/": ("evaluate",),
     "data/retrieval.py": ("evaluate", "train", "plan"),
     "data/bitext.py": ("train", "plan"),
-    "data/pairs.py": ("train", "plan", "probe"),
+    "data/pairs.py": ("train", "plan", "probe", "search", "evaluate"),
     "data/lexicon.py": ("train", "plan", "probe"),
     "training/": ("train", "plan"),
 }

@@ -112,7 +112,13 @@ def main(config: EvaluateConfig) -> None:
 def _means(config: EvaluateConfig, queries: Any, documents: Any) -> TokenMeans | None:
     if config.scoring == "maxsim":
         return None
-    return means_of_bitexts(config.mean_bitext, {None: queries}, documents).joined(means_of_folders([config.model]))
+    means = means_of_bitexts(
+        config.mean_bitext,
+        {None: queries},
+        documents,
+        on_bad_rows=config.on_bad_rows,  # type: ignore[arg-type]
+    )
+    return means.joined(means_of_folders([config.model]))
 
 
 def _read(config: EvaluateConfig, folder: Path, name: str) -> list[RetrievalSet | MultilingualSet]:

@@ -93,7 +93,12 @@ def _reranker(
     options: dict[str, Any] = {"batch_size": config.batch_size, "epsilon": config.epsilon}
     if config.scoring == "maxsim":
         return TokenReranker(teacher, encoders, scoring="maxsim", **options)
-    means = means_of_bitexts(config.mean_bitext, encoders, teacher)
+    means = means_of_bitexts(
+        config.mean_bitext,
+        encoders,
+        teacher,
+        on_bad_rows=config.on_bad_rows,  # type: ignore[arg-type]
+    )
     means = means.joined(means_of_folders(config.encoders.values()))
     if config.scoring is None and not all(means.knows(code) for code in languages):
         return TokenReranker(teacher, encoders, scoring="maxsim", **options)

@@ -1,4 +1,4 @@
-"""Files opened for reading bytes: which format a name says, gzip by its first bytes, UTF-16 as UTF-8, no byte order mark."""
+"""Files opened for reading bytes of UTF-8: which format a name says, gzip and UTF-16 by their first bytes, no mark."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ def read_delimited(path: Path, kind: str) -> Records:
 
     TSV is split at tabs, and quotes are text, with two exceptions that a program wrote: a cell that is in quotes and
     has doubled quotes inside is read as CSV means it, and where the whole first row is in quotes, so is the file.
-    CSV is split at commas; at semicolons or tabs where commas do not make columns and these do, as spreadsheets write it
-    in languages whose numbers have a decimal comma.
+    CSV is split at commas; at semicolons or tabs where commas do not make columns and these do, as spreadsheets write
+    it in languages whose numbers have a decimal comma.
 
     Args:
         path: The file.

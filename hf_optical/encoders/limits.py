@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from hf_optical.errors import InputError
 from hf_optical.places import user_path
 
 __all__ = ["Limits", "check_length", "limits_of", "named_limits"]
+
+logger = logging.getLogger(__name__)
 
 _SPEAKING = {"position_embeddings", "wpe", "embed_positions"}
 
@@ -31,12 +34,14 @@ class Limits:
         vocabulary: Rows of the table of tokens.
         tokens: Tokens that the tokenizer knows: one more than the largest id.
         layers: Layers of the transformer.
+        trained: Of rotary positions, which have no table: tokens of the longest texts that the model was made for.
     """
 
     positions: int | None = None
     vocabulary: int | None = None
     tokens: int | None = None
     layers: int | None = None
+    trained: int | None = None
 
     def check_vocabulary(self, name: str) -> None:
         """Stop where the tokenizer has tokens without a vector: the first text that has one would fail, far from here.
@@ -68,18 +73,22 @@ def limits_of(model: nn.Module) -> Limits:
         for name, table in model.named_modules()
         if name.rpartition(".")[2] in _SPEAKING and isinstance(table, nn.Embedding)
     ]
-    inputs = (module.get_input_embeddings() for module in model.modules() if isinstance(module, PreTrainedModel))
-    rows = [table.num_embeddings for table in inputs if isinstance(table, nn.Embedding)]
-    layers = [
-        module.config.num_hidden_layers
-        for module in model.modules()
-        if isinstance(module, PreTrainedModel) and hasattr(module.config, "num_hidden_layers")
+    bodies = [module for module in model.modules() if isinstance(module, PreTrainedModel)]
+    rotary = [
+        int(module.config.max_position_embeddings)
+        for module in bodies
+        if getattr(module.config, "max_position_embeddings", None)
+        and any("rotary" in name for name, _ in module.named_modules())
     ]
+    inputs = (module.get_input_embeddings() for module in bodies)
+    rows = [table.num_embeddings for table in inputs if isinstance(table, nn.Embedding)]
+    layers = [module.config.num_hidden_layers for module in bodies if hasattr(module.config, "num_hidden_layers")]
     return Limits(
         positions=min(positions, default=None),
         vocabulary=min(rows, default=None),
         tokens=_known(getattr(model, "tokenizer", None)),
         layers=max(layers, default=None),
+        trained=None if positions else min(rotary, default=None),
     )
 
 
@@ -105,13 +114,15 @@ def named_limits(name_or_path: str) -> Limits:
             body = AutoModel.from_config(config, trust_remote_code=False)
         found = limits_of(body)
         tokens = _known(AutoTokenizer.from_pretrained(place, **options))
-        return Limits(found.positions, found.vocabulary, tokens, found.layers)
+        return replace(found, tokens=tokens)
     except (*LOAD_ERRORS, NotImplementedError):
         return Limits()
 
 
 def check_length(limits: Limits, length: int | Mapping[str, int | None] | None, name: str) -> None:
     """Stop where texts would be longer than a model has positions: the first long one would fail, hours in.
+
+    Rotary positions go on for ever, and vectors of texts longer than those trained on are merely worse: that is logged.
 
     Args:
         limits: Of the model.
@@ -134,6 +145,11 @@ def check_length(limits: Limits, length: int | Mapping[str, int | None] | None, 
             f"give {limits.positions} or fewer; longer texts are cut there",
             field="max_length",
         )
+    if limits.trained is not None and lengths and max(lengths) > limits.trained:
+        logger.warning(
+            "max_length is %d, and %s was made for texts of %d tokens: longer ones are read, and less well",
+            max(lengths), name, limits.trained,
+        )  # fmt: skip
 
 
 def _first_module(source: str | Path) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 import torch
 from sentence_transformers.base.model import BaseModel
 from sentence_transformers.util.distributed import all_gather
 from torch import Tensor, nn
-from torch.nn import functional
 
 from hf_optical.encoders.feature_keys import CACHED_ROWS, MIRROR
 from hf_optical.encoders.teachers import Teacher, TeacherStandIn, check_same_space, freeze, is_late_interaction
@@ -26,13 +25,16 @@ from hf_optical.losses.alignment import transport_term
 from hf_optical.losses.contrast import InBatchContrast
 from hf_optical.losses.features import check_pairs, needs_own_tokens
 from hf_optical.losses.finite import check_finite
+from hf_optical.losses.matryoshka import check_dimensions, cut_bank, refuse_wrapper
 from hf_optical.losses.ranking import ranking_loss
+from hf_optical.losses.sentence_terms import SENTENCE_TERMS, sentence_term
 from hf_optical.losses.temperature import FALLBACK, bank_temperature
 from hf_optical.losses.terms import (
     default_objective,
     has_temperature,
     parse_objective,
     reads_english,
+    refuse_rank,
     refuse_token_terms,
 )
 from hf_optical.losses.token_terms import TOKEN_TERMS, token_term
@@ -70,6 +72,8 @@ class OTDistillationLoss(nn.Module):
         bank: The teacher's unit sentence vectors of the English side of the bitext, (N, d), for the term ``rank``:
             :func:`~hf_optical.training.teacher_bank.teacher_bank`. Can be set later; the trainers make it. Without one
             the English of the batch is ranked, which is far less to learn from, and a warning says so.
+        matryoshka_dims: Dense students: sentence terms are the mean of what they are with both sides' vectors cut to
+            each of these widths. Name the full width too, if it is to be trained. Token terms are as they are.
         gather_across_devices: Contrast with the English of all processes (then two processes equal one).
         check_finite: Stop with :class:`~hf_optical.errors.NonFiniteError`, naming the rows, before a NaN can reach
             the optimizer. Costs one device synchronisation per step.
@@ -123,6 +127,7 @@ class OTDistillationLoss(nn.Module):
         temperature: float | None = None,
         token_weights: tuple[Tensor, Tensor] | None = None,
         bank: Tensor | None = None,
+        matryoshka_dims: Sequence[int] | None = None,
         gather_across_devices: bool = False,
         check_finite: bool = True,
     ) -> None:
@@ -144,6 +149,8 @@ class OTDistillationLoss(nn.Module):
         self.check_finite = check_finite
         if isinstance(teacher, TeacherStandIn) and not teacher.gives_tokens:
             refuse_token_terms(self.weights)
+        if self.late_interaction:
+            refuse_rank(self.weights)
         check_same_space(model, teacher)
         if special_tokens == "exclude" and not set(self.weights) - _OF_TOKENS and pools_one_token(model):
             raise InputError(
@@ -151,6 +158,11 @@ class OTDistillationLoss(nn.Module):
                 "use special_tokens='match', or add a term on sentence vectors, e.g. 'ot+nce'",
                 field="special_tokens",
             )
+        if matryoshka_dims and self.late_interaction:
+            raise InputError(
+                "a late-interaction student has no sentence vector", "leave it out", field="matryoshka_dims"
+            )
+        self.matryoshka_dims = check_dimensions(matryoshka_dims, model.get_embedding_dimension())  # type: ignore[operator]
         self.needs_teacher_tokens = needs_own_tokens(model, teacher)
         self._tokenizers = {"student": model.tokenizer, _ENGLISH_READING: model.tokenizer, "teacher": teacher.tokenizer}
         self._boundary = {"student": boundary_token_ids(model), "teacher": boundary_token_ids(teacher)}
@@ -166,12 +178,6 @@ class OTDistillationLoss(nn.Module):
         self._said_no_bank = False
         self.bank: Tensor | None
         self.register_buffer("bank", bank, persistent=False)  # the teacher and the data say it again on resuming
-        if "rank" in self.weights and self.late_interaction:
-            raise InputError(
-                "the term 'rank' compares sentence vectors, which a late-interaction student has not",
-                "use 'nce', which compares by MaxSim",
-                field="objective",
-            )
 
     @property
     def temperature(self) -> float | None:
@@ -200,6 +206,7 @@ class OTDistillationLoss(nn.Module):
                 with the ``source`` and ``self_nce`` terms, of the English as the student tokenises it.
             labels: Unused.
         """
+        refuse_wrapper(self.model)
         features = list(sentence_features)
         check_pairs(features, self.weights, teachers_own=self.needs_teacher_tokens)
         teacher = self._read_teacher(features[0])
@@ -213,7 +220,7 @@ class OTDistillationLoss(nn.Module):
         terms = self.compute_terms(views["student"], teacher)
         if "self_nce" in self.weights:
             with torch.autocast(teacher.tokens.device.type, enabled=False):
-                value = self.contrast(views["student"], views[_ENGLISH_READING])
+                value = self._of_sentences("self_nce", views["student"], views[_ENGLISH_READING])
             terms["self_nce"] = self.weights["self_nce"] * value
         if "source" in self.weights:
             for name, value in self.compute_terms(views[_ENGLISH_READING], teacher).items():
@@ -228,16 +235,10 @@ class OTDistillationLoss(nn.Module):
             for name, weight in self.weights.items():
                 if name == "ot":
                     value = self._transport(student, teacher)
-                elif name == "mse":
-                    value = functional.mse_loss(student.sentence.float(), teacher.sentence.float())
-                elif name == "cos":
-                    value = 1 - torch.cosine_similarity(student.sentence.float(), teacher.sentence.float()).mean()
-                elif name == "nce":
-                    value = self.contrast(student, teacher)
-                elif name == "rank":
-                    value = self._rank(student, teacher)
                 elif name in TOKEN_TERMS:
                     value = token_term(name, student, teacher, self.special_tokens)
+                elif name in SENTENCE_TERMS:
+                    value = self._of_sentences(name, student, teacher)
                 else:
                     continue
                 terms[name] = weight * value
@@ -256,6 +257,10 @@ class OTDistillationLoss(nn.Module):
     def _read(self, features: Mapping[str, Any]) -> TokenView:
         return encode_tokens(self.model, features, self._boundary["student"], late_interaction=self.late_interaction)
 
+    def _of_sentences(self, name: str, student: TokenView, other: TokenView) -> Tensor:
+        how: dict[str, Any] = {"contrast": self.contrast, "rank": self._rank, "widths": self.matryoshka_dims}
+        return sentence_term(name, student, other, **how)
+
     def _rank(self, student: TokenView, teacher: TokenView) -> Tensor:
         if self.bank is None:
             if not self._said_no_bank:
@@ -264,6 +269,7 @@ class OTDistillationLoss(nn.Module):
             bank = all_gather(teacher.sentence) if self.gather_across_devices else teacher.sentence
         else:
             bank = self.bank = self.bank.to(student.sentence.device)  # once: it may come after the loss was moved
+        bank = cut_bank(bank, student.sentence.shape[-1])
         return ranking_loss(student.sentence, teacher.sentence, bank, self.temperature or FALLBACK)
 
     def _transport(self, student: TokenView, teacher: TokenView) -> Tensor:
@@ -283,6 +289,7 @@ class OTDistillationLoss(nn.Module):
             "temperature": self.temperature,
             "marginals": "uniform" if self.student_token_weights is None else "weighted by token",
             "gather_across_devices": self.gather_across_devices,
+            **({"matryoshka_dims": list(self.matryoshka_dims)} if self.matryoshka_dims else {}),
         }
 
     @property

@@ -118,6 +118,20 @@ def _current_name(name: str) -> str:
     return _FORMER_NAMES.get(name, name)
 
 
+def refuse_rank(weights: Mapping[str, float]) -> None:
+    """Stop at the term that needs sentence vectors, for a late-interaction student.
+
+    Raises:
+        InputError: Says what to use.
+    """
+    if "rank" in weights:
+        raise InputError(
+            "the term 'rank' compares sentence vectors, which a late-interaction student has not",
+            "use 'nce', which compares by MaxSim",
+            field="objective",
+        )
+
+
 def refuse_token_terms(weights: Mapping[str, float]) -> None:
     """Stop at terms that compare token vectors, for a teacher of which there are sentence vectors only.
 

@@ -18,6 +18,7 @@ from hf_optical.data.held_out import Split, document_names, split_bitext
 from hf_optical.data.languages import ENGLISH, language_name, normalize
 from hf_optical.data.lexicon import read_lexicon
 from hf_optical.data.pairs import PairReport
+from hf_optical.data.parallel_files import parallel_files
 from hf_optical.data.query_passages import QueryPassages, read_query_passages
 from hf_optical.errors import InputError
 from hf_optical.runs.options import TrainConfig
@@ -97,13 +98,13 @@ def read_training_data(config: TrainConfig) -> TrainingData:
     data.held_out = {code: split.held_out for code, split in splits.items() if len(split.held_out)}
     data.notes += [_of_split(code, split) for code, split in splits.items() if config.share_held_out]
     for code, source in files.items():
-        data.fingerprints.append(_fingerprint(source, data.bitext[code]))
+        data.fingerprints += _fingerprints(source, data.bitext[code], code)
     if config.lexicon:
         data.lexicon = read_lexicon(config.lexicon, language=data.languages[0], **skipping)
-        data.fingerprints.append(_fingerprint(config.lexicon, data.lexicon))
+        data.fingerprints += _fingerprints(config.lexicon, data.lexicon, data.languages[0])
     if config.start_lexicon:
         data.start_lexicon = read_lexicon(config.start_lexicon, language=data.languages[0], **skipping)
-        data.fingerprints.append(_fingerprint(config.start_lexicon, data.start_lexicon))
+        data.fingerprints += _fingerprints(config.start_lexicon, data.start_lexicon, data.languages[0])
     collected: dict[str, list[QueryPassages]] = defaultdict(list)
     for item in config.query_passages:
         name, equals, path = item.partition("=")
@@ -190,11 +191,13 @@ def _of_split(code: str, split: Split) -> str:
     return f"{text}; {len(split.train)} are trained on"
 
 
-def _fingerprint(source: str, rows: Dataset) -> dict[str, Any]:
-    """The file's hash; of a Hub data set that of the rows themselves, for its id says little of them."""
+def _fingerprints(source: str, rows: Dataset, language: str) -> list[dict[str, Any]]:
+    """The hash of a file, or of both parallel files; of a Hub data set that of its rows, for its id says little."""
+    if files := parallel_files(Path(source), language):
+        return [file_fingerprint(files.english), file_fingerprint(files.other)]
     if Path(source).exists():
-        return file_fingerprint(source)
-    return {"path": source, "rows": len(rows), "sha256": rows_hash(rows)}
+        return [file_fingerprint(source)]
+    return [{"path": source, "rows": len(rows), "sha256": rows_hash(rows)}]
 
 
 def _named(name: str) -> str:

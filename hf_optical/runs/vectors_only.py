@@ -31,6 +31,7 @@ from hf_optical.students.adapt import StartReport
 from hf_optical.students.grow import VOCABULARIES
 from hf_optical.students.vectors_only import start_on_vectors
 from hf_optical.teacher_cache.vector_teacher import VectorTeacher
+from hf_optical.training.checkpoints import check_checkpoint, last_whole_checkpoint, naming_the_last
 from hf_optical.training.losses_by_kind import chosen_temperature
 from hf_optical.training.trainer import OTDistillationTrainer
 
@@ -99,15 +100,19 @@ def run_vectors_only(config: TrainConfig) -> None:
     panels.attach(teacher, documents=documents)
     panels.measure(table_rows.BEFORE, student)
     held_out = HeldOutRun.of(config, data, teacher, documents)
+    if checkpoint := last_whole_checkpoint(output):
+        check_checkpoint(checkpoint)
+        print(f"Going on from {checkpoint}")
     trainer = OTDistillationTrainer(
         model=student, teacher=teacher, args=config.arguments(), train_dataset=data.sets(bitext=True)
     )
     if held_out and config.max_steps:
         trainer.add_callback(held_out.callback(None))
-    elif held_out:
-        held_out.measure(table_rows.BEFORE, student)
+    if held_out and (checkpoint or not config.max_steps):
+        held_out.measure(table_rows.BEFORE, student)  # else the first validation does
     if config.max_steps:
-        trainer.train()
+        with naming_the_last(output):
+            trainer.train(resume_from_checkpoint=checkpoint)
     save_whole(student.eval(), output / "model")
     saved = load_encoder(str(output / "model"))
     panels.measure(table_rows.AFTER, saved)

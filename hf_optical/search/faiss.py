@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +14,17 @@ from hf_optical.errors import InputError
 from hf_optical.search.hit import Hit
 from hf_optical.search.index import DocumentIndex, unit_rows
 
+logger = logging.getLogger(__name__)
+
+_FEWEST_DEAD = 1_000
+
 
 class FaissIndex(DocumentIndex):
     """Dense search by cosine or inner product, as the model says, in FAISS (extra ``index``).
+
+    FAISS cannot take vectors out of every kind of index. Those of changed and removed documents stay, are never
+    returned, and cost memory and time, until there are as many of them as of living ones (and a thousand at least);
+    then the index is filled anew from its own vectors.
 
     Args:
         documents: See :class:`~hf_optical.search.index.DocumentIndex`.
@@ -98,7 +108,30 @@ class FaissIndex(DocumentIndex):
         for offset, (name, digest) in enumerate(zip(ids, digests, strict=True)):
             self._ids.append(name)
             self._numbers[name], self._kept[name], self._texts[name] = first + offset, digest, texts[offset]
+        self._fill_anew()
 
     def _remove(self, ids: Sequence[str]) -> None:
         for name in ids:
             del self._numbers[name], self._kept[name], self._texts[name]
+        self._fill_anew()
+
+    def _fill_anew(self) -> None:
+        """Leave out the vectors that nobody owns, where they are the most."""
+        dead = self._index.ntotal - len(self._numbers)
+        if dead < max(len(self._numbers), _FEWEST_DEAD):
+            return
+        alive = sorted(self._numbers, key=self._numbers.__getitem__)
+        try:
+            rows = self._vectors([self._numbers[name] for name in alive]) if alive else None
+        except RuntimeError as error:
+            logger.warning("%d vectors of removed documents stay in FAISS: %s", dead, error)
+            return
+        self._index.reset()  # of its vectors; what it was trained to stays
+        if rows is not None:
+            self._index.add(rows)
+        self._ids, self._numbers = alive, {name: number for number, name in enumerate(alive)}
+
+    def _vectors(self, numbers: Sequence[int]) -> np.ndarray:
+        with contextlib.suppress(RuntimeError):  # an inverted file finds its vectors only with a map of them
+            self._faiss.extract_index_ivf(self._index).make_direct_map()
+        return self._index.reconstruct_batch(np.asarray(numbers, dtype=np.int64))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hf_optical.data.bitext import read_bitext
 from hf_optical.data.languages import normalize
+from hf_optical.data.pairs import OnBadRows
 from hf_optical.encoders.encoding import Encoder
 from hf_optical.encoders.token_means import MOST_TEXTS, TokenMeans, token_mean
 
@@ -19,18 +20,25 @@ def means_of_folders(folders: Iterable[str]) -> TokenMeans:
     return means
 
 
-def means_of_bitexts(bitexts: Mapping[str, str], readers: Mapping[str | None, Encoder], teacher: Encoder) -> TokenMeans:
+def means_of_bitexts(
+    bitexts: Mapping[str, str],
+    readers: Mapping[str | None, Encoder],
+    teacher: Encoder,
+    *,
+    on_bad_rows: OnBadRows = "error",
+) -> TokenMeans:
     """Mean tokens taken from bitext, for encoders that have none saved.
 
     Args:
         bitexts: Files by language of their translations.
         readers: Query encoders by language, None being the key of the one for all others.
         teacher: Reads the English, as documents.
+        on_bad_rows: ``"error"`` stops at the first bad row of a file; ``"skip"`` leaves such rows out.
     """
     means = TokenMeans()
     by_code = {None if code is None else normalize(code): model for code, model in readers.items()}
     for code, file in bitexts.items():
-        language, rows = normalize(code), read_bitext(file, language=code)
+        language, rows = normalize(code), read_bitext(file, language=code, on_bad_rows=on_bad_rows)
         reader = by_code[language] if language in by_code else by_code.get(None, teacher)
         documents = means.documents if means.documents is not None else token_mean(teacher, rows["source"], "document")
         means = TokenMeans({**means.queries, language: token_mean(reader, rows["translation"], "query")}, documents)

@@ -26,6 +26,8 @@ from hf_optical.encoders.limits import check_length, limits_of
 from hf_optical.encoders.models import load_encoder
 from hf_optical.encoders.teachers import TeacherStandIn
 from hf_optical.errors import HFOpticalError, InputError, NonFiniteError, explained, is_out_of_memory
+from hf_optical.losses import LexicalInjectionLoss, OTDistillationLoss
+from hf_optical.losses.matryoshka import refuse_wrapped
 from hf_optical.losses.temperature import FALLBACK
 from hf_optical.teacher_cache.cached_teacher import CachedTeacher
 from hf_optical.teacher_cache.training import check_checkpoint_cache, fill_for, note_in_checkpoint, open_cache
@@ -67,6 +69,7 @@ class _Distillation(BaseTrainer):
         if loss is None:
             train_dataset = check_training_sets(train_dataset, keep=keep)
             eval_dataset = check_training_sets(eval_dataset, keep=keep)
+        refuse_wrapped(loss, (OTDistillationLoss, LexicalInjectionLoss))
         teacher = open_cache(model, teacher, teacher_cache, args, train_dataset, teacher_cache_dtype)
         self.teacher = teacher
         for who, one in (("the student", model), ("the teacher", getattr(teacher, "online", teacher))):

@@ -9,6 +9,7 @@ from transformers import (
     AutoModel,
     BertConfig,
     DistilBertConfig,
+    ModernBertConfig,
     MPNetConfig,
     T5Config,
     XLMRobertaConfig,
@@ -50,6 +51,17 @@ def test_a_folder_says_its_limits_without_its_weights(tmp_path):
     (tmp_path / "m" / "model.safetensors").unlink()
     assert named_limits(str(tmp_path / "m")) == Limits(positions=32, vocabulary=25, tokens=25, layers=1)
     assert named_limits(str(tmp_path / "nothing")) == Limits()
+
+
+def test_rotary_positions_warn_beyond_what_they_were_trained_to(caplog):
+    body = AutoModel.from_config(ModernBertConfig(**SMALL, max_position_embeddings=40, pad_token_id=0))
+    found = limits_of(body)
+    assert found.positions is None and found.trained == 40
+    assert limits_of(AutoModel.from_config(BertConfig(**SMALL, max_position_embeddings=40))).trained is None
+    check_length(found, 40, "the teacher")
+    assert "made for texts" not in caplog.text
+    check_length(found, {"query": 16, "document": 64}, "the teacher")
+    assert "max_length is 64, and the teacher was made for texts of 40 tokens" in caplog.text
 
 
 @pytest.mark.parametrize("length", [33, {"query": 16, "document": 33}])

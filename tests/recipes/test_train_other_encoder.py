@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_models
+import torch
+from safetensors.torch import load_file
 from script_modules import call
 from sentence_transformers import SentenceTransformer
 from tiny_runs import write_run
 from tiny_sets import write_rows
 
+from hf_optical import OTDistillationTrainer
 from hf_optical.data.vector_rows import VectorRows
 from hf_optical.search import MemoryIndex
 
@@ -83,6 +86,29 @@ def test_an_index_without_its_model_is_trained_published_and_searched(recipe, fl
     found.add([str(number) for number in range(len(texts))], vectors=vectors)
     hits = found.query(["mbuzi analala"], top_k=3)
     assert len(hits[0]) == 3
+
+
+def test_a_run_on_an_index_alone_goes_on_where_it_was_stopped(recipe, flags, index, tmp_path, capsys, monkeypatch):
+    shutil.rmtree(flags.pop("teacher"))
+    flags |= {"index_rows": str(index), "max_steps": "6", "save_steps": "2", "held_out": "0", "dropout": "0.1"}
+    assert call(recipe, {**flags, "output_dir": str(tmp_path / "whole")}) == 0
+
+    class Stopped(OTDistillationTrainer):
+        def _save_checkpoint(self, *args, **options):
+            super()._save_checkpoint(*args, **options)
+            if self.state.global_step == 4:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("hf_optical.runs.vectors_only.OTDistillationTrainer", Stopped)
+        assert call(recipe, flags) == 130
+    assert "goes on from" in capsys.readouterr().err
+    assert call(recipe, flags) == 0
+    assert "checkpoint-4" in capsys.readouterr().out
+    one, other = (
+        load_file(Path(folder) / "model" / "model.safetensors") for folder in (flags["output_dir"], tmp_path / "whole")
+    )
+    assert all(torch.equal(weight, other[name]) for name, weight in one.items())
 
 
 @pytest.mark.parametrize(

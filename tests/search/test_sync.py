@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import tiny_models
 from script_modules import load_recipe
@@ -9,7 +10,7 @@ from test_search_indexes import _indexes
 
 from hf_optical.configuration.parsing import parse
 from hf_optical.errors import InputError
-from hf_optical.search import MemoryIndex, TokenReranker
+from hf_optical.search import FaissIndex, MemoryIndex, TokenReranker
 
 DOCUMENTS = {"a": "the goat sleeps", "b": "a dog runs near the river", "c": "the child eats", "d": "a red house"}
 
@@ -51,6 +52,50 @@ def test_half_of_a_file_does_not_empty_the_index(make, teacher):
     assert index.texts() == DOCUMENTS
     assert index.sync(["a"], ["another text"], remove_most=True) == (0, 1, 3, 0)
     assert index.texts() == {"a": "another text"}
+
+
+@pytest.mark.parametrize("factory", ["Flat", "HNSW8", "IVF4,Flat"])
+def test_vectors_of_documents_that_are_gone_do_not_pile_up_in_faiss(teacher, factory, monkeypatch):
+    pytest.importorskip("faiss")
+    monkeypatch.setattr("hf_optical.search.faiss._FEWEST_DEAD", 20)
+    index, rows = FaissIndex(teacher, factory=factory), np.random.default_rng(0).normal(size=(60, 16)).astype("float32")
+    names = [str(number) for number in range(60)]
+    index.add(names, vectors=rows)
+    index.delete(names[:25])
+    assert index._index.ntotal == 60 and len(index) == 35  # fewer are gone than are there
+    index.delete(names[25:40])
+    assert index._index.ntotal == len(index) == 20
+    found = index.query_vectors(rows[40:], top_k=3)
+    assert [hits[0].id for hits in found] == names[40:] and all(hit.id in names[40:] for hits in found for hit in hits)
+    assert found[0][0].score == pytest.approx(1.0, abs=1e-5)
+    index.add(["7"], vectors=rows[7:8])
+    assert index.query_vectors(rows[7:8], top_k=1)[0][0].id == "7"
+    index.delete([*names[40:], "7"])
+    assert len(index) == 0 and index._index.ntotal in (0, 21)  # few dead ones may stay
+
+
+def test_an_empty_query_is_refused_and_none_only_indexes(teacher, tmp_path, capsys):
+    teacher.save_pretrained(str(tmp_path / "teacher"))
+    (tmp_path / "docs.jsonl").write_text("".join(json.dumps({"id": k, "text": v}) + "\n" for k, v in DOCUMENTS.items()))
+    search = load_recipe("search")
+
+    def call(*more):
+        flags = ["--teacher", str(tmp_path / "teacher"), "--documents", str(tmp_path / "docs.jsonl"), *more]
+        search.main(parse(search.SearchConfig, flags))
+        return capsys.readouterr().out
+
+    for empty in ("", " ", "\u200b", "\u00a0\t"):
+        with pytest.raises(InputError, match=r"'query': .*(empty|invisible).*leave --query out to index only"):
+            call("--query", empty)
+    (tmp_path / "queries.tsv").write_text("id\ttext\n1\tthe goat\n2\t\n")
+    with pytest.raises(InputError, match=r"queries.tsv, row 3.*empty"):
+        call("--queries", str(tmp_path / "queries.tsv"))
+    assert "the index has 4" in call()
+    (tmp_path / "sw.tsv").write_text("en\tsw\n" + "the goat\tmbuzi\n" * 8 + "the dog\t\n")
+    more = ["--query", "the goat", "--rerank", "2", "--scoring", "soft", "--mean_bitext", f"sw={tmp_path / 'sw.tsv'}"]
+    with pytest.raises(InputError, match=r"row 10, field 'sw'.*--on_bad_rows skip"):
+        call(*more)
+    assert "after reranking" in call(*more, "--language", "sw", "--on_bad_rows", "skip")
 
 
 def test_the_command_says_the_counts_and_reranks_after(teacher, tmp_path, capsys):

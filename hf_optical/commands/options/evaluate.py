@@ -32,6 +32,7 @@ class EvaluateConfig:
     on_problem: str = option("error", "Of inconsistent sets: 'error' stops; 'warn' names what is left out.")
     hybrid: bool = option(False, "Also search with BM25, and fuse both by reciprocal ranks: three lines a set.")
     top_k: int = option(1000, "Depth of the rankings.")
+    on_bad_rows: str = option("error", "Of --mean_bitext: 'error' stops at a bad row; 'skip' leaves such rows out.")
     batch_size: int = option(32, "Texts per forward pass.")
     document_cache: str | None = option(None, "Folder that keeps document vectors between runs.", path=True)
     figures: bool = option(True, "Draw the heat map of language pairs (needs matplotlib).")

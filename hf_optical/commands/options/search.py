@@ -33,4 +33,5 @@ class SearchConfig:
     mean_bitext: dict[str, str] = option(
         {}, "Bitext for the mean tokens of encoders saved without: swh_Latn=FILE ...", path=True
     )
+    on_bad_rows: str = option("error", "Of --mean_bitext: 'error' stops at a bad row; 'skip' leaves such rows out.")
     batch_size: int = option(32, "Texts per forward pass.")

@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(r"(?:<!-- not run: ?(?P<reason>.*?) ?-->\n+)?^```(?P<language>\w+)\n(?P<code>.*?)^```", re.M | re.S)
 _FILE = re.compile(r"^(?:recipes|benchmarks|tests|hf_optical|docs)/[\w./-]+$")
-_HARMLESS = {"export", "source", "pytest", "pip-audit"}
+_HARMLESS = {"export", "source", "pytest", "pip-audit", "hf"}
 _LONGEST = 24
 
 
@@ -192,6 +192,8 @@ def test_a_command_is_one_that_its_program_takes(block, words, monkeypatch):
         source = (ROOT / words[1]).read_text(encoding="utf-8")
         for flag in (word for word in words if word.startswith("--")):
             assert re.search(rf"\b{flag[2:].replace('-', '[-_]')}\b", source), f"{words[1]} has no {flag}"
+    elif words[0] == "python" and words[1] == "space/app.py":
+        assert (ROOT / "hf_optical" / "publishing" / "space" / "app.py").is_file()
     else:
         assert words[0] in _HARMLESS or words[:3] == ["python3", "-m", "venv"], f"{block}: {words}"
 

@@ -2,11 +2,13 @@
 
 ``hf-optical publish --run OUT --dry_run FOLDER`` looks at it first; ``--repo_id owner/name`` publishes it,
 private unless told otherwise. The token comes from HF_TOKEN or `hf auth login`. Running it again updates what is there.
-``--teacher_cache FOLDER`` in place of ``--run`` publishes a teacher's vectors as a data set.
+``--teacher_cache FOLDER`` in place of ``--run`` publishes a teacher's vectors as a data set. ``--space FOLDER
+--documents FILE`` builds a Gradio app for the published model, beside a dry run or alone, and sends nothing.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,18 +16,24 @@ from tempfile import TemporaryDirectory
 
 from hf_optical.commands.options.publish import PublishConfig
 from hf_optical.data.languages import normalize
+from hf_optical.data.search_documents import read_search_documents
 from hf_optical.errors import InputError
 from hf_optical.publishing.hub import push
 from hf_optical.publishing.layout import read_results
 from hf_optical.publishing.provenance import find_teacher
 from hf_optical.publishing.publish import Publication, build
 from hf_optical.publishing.samples import read_sample
+from hf_optical.publishing.space import Space, build_space
 
 _OF_A_CACHE = ("teacher_cache", "repo_id", "dry_run", "public", "revision", "license")
 
 
 def main(config: PublishConfig) -> None:
     """Build, and push unless it is a dry run."""
+    if config.space:
+        _space(config)
+        if not config.dry_run:
+            return
     if not config.dry_run and not config.repo_id:
         raise InputError("nothing says where to publish", "add --dry_run FOLDER, or --repo_id owner/name")
     if bool(config.run) == bool(config.teacher_cache):
@@ -63,6 +71,27 @@ def _of_run(config: PublishConfig) -> tuple[Callable[..., Path], Callable[..., s
         limits=[line for path in config.limits for line in read_sample(path)],
     )
     return partial(build, publication, show_progress=True), push
+
+
+def _space(config: PublishConfig) -> None:
+    """Build the folder of a Space and say how it is tried and sent."""
+    if not config.run:
+        raise InputError("is an app for the student of a run", "add --run OUT", field="space")
+    if not config.repo_id:
+        raise InputError("the app does not know the published model", "add --repo_id owner/name, as published")
+    if not config.documents:
+        raise InputError("the app has nothing to search", "add --documents FILE: English, with id and text")
+    space = Space(
+        Path(config.run), config.repo_id, read_search_documents(config.documents),
+        teacher_id=config.teacher_id, teacher_revision=config.teacher_revision, licence=config.license,
+    )  # fmt: skip
+    folder = build_space(space, str(config.space))
+    place, model = shlex.quote(str(folder)), shlex.quote(str(Path(config.run) / "model"))
+    print(
+        f"Built: {folder}, a Gradio app over {len(space.documents):,} documents. Nothing was sent. Try it with\n"
+        f"  pip install gradio -r {place}/requirements.txt\n  MODEL={model} TEACHER=... python {place}/app.py\n"
+        f"and once the model is published, send it:\n  hf upload {config.repo_id}-search {place} . --repo-type space"
+    )
 
 
 def _require_teacher_id(config: PublishConfig) -> None:

@@ -17,6 +17,10 @@ class PublishConfig:
     )
     repo_id: str | None = option(None, "Publish on the Hub as owner/name; with --dry_run, only the name in the card.")
     dry_run: str | None = option(None, "Build the repository in this folder and send nothing.", path=True)
+    space: str | None = option(
+        None, "Build a Gradio app for the published model in this folder; needs --documents, sends nothing.", path=True
+    )
+    documents: str | None = option(None, "English documents that the app searches: id and text.", path=True)
     public: bool = option(False, "Make a new repository public.")
     revision: str | None = option(None, "An existing branch of the repository, in place of main.")
     teacher_id: str | None = option(None, "Hub id of the teacher, where the run was given a folder.")

@@ -1,0 +1,7 @@
+"""A Gradio app for a published student, built in a folder: questions in its language over English documents."""
+
+from __future__ import annotations
+
+from hf_optical.publishing.space.build import Space, build_space
+
+__all__ = ["Space", "build_space"]

@@ -1,0 +1,198 @@
+"""Search English documents in another language: what a student finds, what its teacher alone finds, and why.
+
+The student and its teacher are plain sentence-transformers models, named in space.json beside this file; MODEL and
+TEACHER in the environment name others, such as folders on this machine. The documents are read from documents.jsonl,
+and the teacher encodes them when the app starts. Transport plans are computed with POT.
+"""
+
+import html
+import json
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+TOP = 5  # documents shown
+LONGEST = 40  # words of the English side of a plan; more do not fit into a picture
+FOLDER = Path(__file__).parent
+_LINE = "1px solid rgba(128,128,128,.25) !important"
+STYLE = (
+    ".list,.list tr,.plan table,.plan tr{border:0 !important}"
+    ".plan{overflow-x:auto}.plan table{border-collapse:collapse;width:auto}"
+    ".plan th{font-weight:400;text-align:right;padding:2px 8px;border:0 !important}"
+    ".plan .above{writing-mode:vertical-rl;transform:rotate(180deg);text-align:left;padding:6px 2px}"
+    f".plan td{{width:28px;min-width:28px;height:28px;padding:0;border:{_LINE}}}"
+    ".list{border-collapse:collapse;width:100%}.list th{font-weight:400;opacity:.7;text-align:left}"
+    f".list th,.list td{{padding:6px 8px 6px 0 !important;border:0 !important;border-bottom:{_LINE}}}"
+    ".list td{vertical-align:top}"
+)
+
+
+@dataclass
+class Search:
+    """A student, its teacher, and documents that the teacher has read."""
+
+    student: Any
+    teacher: Any
+    documents: list[str]
+
+    @cached_property
+    def index(self) -> Any:
+        """The documents' vectors, (n, d), by the teacher."""
+        return self.teacher.encode_document(self.documents)
+
+    def ranking(self, model: Any, question: str) -> list[tuple[int, float]]:
+        """All documents with their scores, best first, for the question as this model reads it."""
+        scores = np.asarray(self.teacher.similarity(model.encode_query([question]), self.index))[0]
+        return [(int(place), float(scores[place])) for place in np.argsort(-scores, kind="stable")]
+
+    def answers(self, question: str) -> list[list[Any]]:
+        """What the student finds: rank, score, document, and the rank that the teacher alone gives it."""
+        alone = {place: rank for rank, (place, _) in enumerate(self.ranking(self.teacher, question), start=1)}
+        found = self.ranking(self.student, question)[:TOP]
+        return [
+            [rank, f"{score:.2f}", self.documents[place], alone[place]]
+            for rank, (place, score) in enumerate(found, start=1)
+        ]
+
+    def without_student(self, question: str) -> list[list[Any]]:
+        """What the teacher finds when it reads the question itself: rank, score, document."""
+        found = self.ranking(self.teacher, question)[:TOP]
+        return [[rank, f"{score:.2f}", self.documents[place]] for rank, (place, score) in enumerate(found, start=1)]
+
+    def best_sentence(self, question: str, document: str) -> str:
+        """The sentence of a document that is nearest to the question, for a plan that can be read."""
+        sentences = [text.strip() for text in re.split(r"(?<=[.!?])\s+", document) if text.strip()] or [document]
+        scores = self.teacher.similarity(self.student.encode_query([question]), self.teacher.encode_document(sentences))
+        return " ".join(sentences[int(np.asarray(scores)[0].argmax())].split()[:LONGEST])
+
+    def plan(self, question: str, sentence: str) -> tuple[list[str], list[str], np.ndarray]:
+        """The optimal transport of the question's token vectors into those of an English sentence, by words.
+
+        Returns:
+            Words of the question (n), English words (m), and the mass that goes from each to each, (n, m), sum 1.
+        """
+        import ot
+
+        rows, left = words_of(self.student, question)
+        columns, right = words_of(self.teacher, sentence)
+        cost = ot.dist(np.concatenate(left), np.concatenate(right), metric="cosine")
+        plan = ot.emd(ot.unif(len(cost)), ot.unif(cost.shape[1]), cost)
+        return rows, columns, by_groups(by_groups(plan, left).T, right).T
+
+
+def words_of(model: Any, text: str) -> tuple[list[str], list[np.ndarray]]:
+    """The words of a text read as a query, and the vectors of each word's tokens, (tokens, d) each.
+
+    The prompt and special tokens are left out.
+    """
+    prompt = (getattr(model, "prompts", None) or {}).get("query") or ""
+    vectors = model.encode_query([text], output_value="token_embeddings")[0].float().cpu().numpy()
+    whole = prompt + text
+    encoded = model.tokenizer(whole, return_offsets_mapping=True, truncation=True, max_length=len(vectors))
+    words: dict[Any, list[int]] = {}
+    for token, (word, (start, end)) in enumerate(zip(encoded.word_ids(), encoded["offset_mapping"], strict=True)):
+        if word is not None and end > max(start, len(prompt)) and whole[start:end].strip():
+            words.setdefault(word, []).append(token)
+    offsets = encoded["offset_mapping"]
+    names = [
+        whole[max(offsets[tokens[0]][0], len(prompt)) : offsets[tokens[-1]][1]].strip() for tokens in words.values()
+    ]
+    return names, [vectors[tokens] for tokens in words.values()]
+
+
+def by_groups(plan: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
+    """Sum consecutive rows of a plan: as many for each group as it has vectors."""
+    starts = np.cumsum([0, *[len(group) for group in groups[:-1]]])
+    return np.add.reduceat(plan, starts, axis=0)
+
+
+def table_of(rows: list[str], columns: list[str], plan: np.ndarray) -> str:
+    """A plan as a table of shaded cells; every row is scaled to its own mass."""
+    share = plan / np.maximum(plan.sum(axis=1, keepdims=True), 1e-12)
+    words = [html.escape(word) for word in columns]
+    head = "".join(f'<th class="above">{word}</th>' for word in words)
+    body = ""
+    for row, line in zip(map(html.escape, rows), share, strict=True):
+        cells = "".join(
+            f'<td title="{row} – {word}: {100 * value:.0f} %" style="background:rgba(13,148,136,{value:.2f})"></td>'
+            for word, value in zip(words, line, strict=True)
+        )
+        body += f"<tr><th>{row}</th>{cells}</tr>"
+    return f'<style>{STYLE}</style><div class="plan"><table><tr><th></th>{head}</tr>{body}</table></div>'
+
+
+def load(folder: Path = FOLDER) -> tuple[Search, dict[str, Any]]:
+    """The models and documents that a folder names, and its settings."""
+    from sentence_transformers import SentenceTransformer
+
+    settings = json.loads((folder / "space.json").read_text(encoding="utf-8"))
+    lines = (folder / "documents.jsonl").read_text(encoding="utf-8").splitlines()
+    place = os.environ.get("MODEL", settings["model"])
+    student = SentenceTransformer(place)
+    if settings["adapter"]:
+        student.load_adapter(place, adapter_kwargs={"subfolder": settings["adapter"]})
+    teacher = SentenceTransformer(
+        os.environ.get("TEACHER", settings["teacher"]),
+        revision=None if "TEACHER" in os.environ else settings["teacher_revision"],
+    )
+    return Search(student, teacher, [json.loads(line)["text"] for line in lines]), settings
+
+
+def list_of(found: list[list[Any]], headings: list[str]) -> str:
+    """A list of documents as a table that wraps on a phone."""
+    head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
+    lines = ["".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) for row in found]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f'<style>{STYLE}</style><table class="list"><tr>{head}</tr>{body}</table>'
+
+
+def build(search: Search, settings: dict[str, Any]) -> Any:
+    """The page: a question, two lists, a plan."""
+    import gradio as gr
+
+    def picture(question: str, rank: int = 1) -> str:
+        if not question.strip():
+            return ""
+        document = search.answers(question)[rank - 1][2]
+        return table_of(*search.plan(question, search.best_sentence(question, document)))
+
+    def answer(question: str) -> tuple[str, str, str, int]:
+        if not question.strip():
+            raise gr.Error("Type a question first.")
+        found = list_of(search.answers(question), ["", "score", "document", "teacher's rank"])
+        alone = list_of(search.without_student(question), ["", "score", "document"])
+        return found, alone, picture(question), 1
+
+    language = settings["language"]
+    with gr.Blocks(title=settings["title"]) as page:
+        gr.Markdown(f"# {settings['title']}\nA question in {language}, {len(search.documents):,} documents in English.")
+        question = gr.Textbox(label=f"Question in {language}", elem_id="question")
+        button = gr.Button("Search", variant="primary", elem_id="search")
+        with gr.Row():
+            with gr.Column():
+                gr.Markdown("### The student finds")
+                found = gr.HTML(elem_id="found")
+            with gr.Column():
+                gr.Markdown("### The teacher alone would find")
+                alone = gr.HTML(elem_id="alone")
+        gr.Markdown(
+            "### Which words meet\nThe transport plan between the question and the nearest sentence of a document: a "
+            "row is a word of the question, and the darker a cell, the more of that word goes to the English one."
+        )
+        ranks = [(str(rank), rank) for rank in range(1, min(TOP, len(search.documents)) + 1)]
+        rank = gr.Radio(ranks, value=1, label="Document of the student's list", elem_id="rank")
+        plan = gr.HTML(elem_id="plan")
+        gr.on([button.click, question.submit], answer, question, [found, alone, plan, rank])
+        rank.input(picture, [question, rank], plan)
+    return page
+
+
+if __name__ == "__main__":
+    from gradio.themes import Default
+
+    build(*load()).launch(theme=Default(primary_hue="teal"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,9 +126,28 @@ def read_training_data(config: TrainConfig) -> TrainingData:
         for name, pairs in made.items():
             collected[name].append(pairs)
     data.retrieval = {name: _joined(parts) for name, parts in sorted(collected.items())}
+    _check_retrieval(config, data)
+    return data
+
+
+def _check_retrieval(config: TrainConfig, data: TrainingData) -> None:
+    """Stop where batches of a kind are wanted that there is no set of, or passages are of no use."""
     if data.retrieval:
         HybridPolicy(**config.policy_options()).check_kinds({name.partition("/")[0] for name in data.sets()})
-    return data
+        if config.reads_index_of == "teacher":
+            _check_passages_are_english(data.retrieval)
+
+
+def _check_passages_are_english(names: Iterable[str]) -> None:
+    """Stop at passages that the index cannot hold, for the teacher is to read them."""
+    for name in names:
+        language = name.partition("/")[2].rpartition("-")[2]
+        if language != ENGLISH:
+            raise InputError(
+                f"the passages of {name} are in {language_name(language)}, and the index that stays is English",
+                "leave them out (and context_window), or let the student read both sides: document_encoder: student",
+                field="query_passages",
+            )
 
 
 def bitext_by_language(items: Sequence[str], alone: str | None) -> dict[str, str]:

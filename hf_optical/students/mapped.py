@@ -18,8 +18,8 @@ from hf_optical.students.map_choice import MapReport, choose_map
 from hf_optical.students.readings import Front, student_front, teacher_front
 from hf_optical.students.space_map import LinearMap, Moments
 
-MOST_PAIRS = 2_000
-"""Pairs that a map is fitted on, at most: more of them move held-out retrieval little, and must be read."""
+MOST_PAIRS = 5_000
+"""Pairs that a map is fitted on, at most; reading them is what takes time."""
 
 IndexRows = Iterable[tuple[Sequence[str], np.ndarray]]
 """Blocks of the index's documents: texts, and their vectors ``(n, d)``;

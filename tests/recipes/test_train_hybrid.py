@@ -81,6 +81,29 @@ def test_the_cached_loss_takes_the_same_steps(recipe, workplace, tmp_path):
     assert all((whole[name] - cached[name]).abs().max() < 1e-5 for name in whole)
 
 
+def test_questions_are_trained_toward_the_teachers_index(recipe, workplace, interrupted_after, tmp_path):
+    flags = {name: value for name, value in workplace.items() if name != "context_window"}
+    flags |= {"document_encoder": "teacher", "bitext_share": "0.5", "alpha": "1.0"}
+    assert call(recipe, {**flags, "output_dir": str(tmp_path / "whole")}) == 0
+    results = json.loads((tmp_path / "whole" / "results.json").read_text())
+    assert results["realised"]["batches"]["mono"] > 0 and results["realised"]["batches"]["bitext"] > 0
+    # Measured in the index that was trained toward: the teacher's documents, queries by language.
+    assert [entry["language"] for entry in results["evaluations"]] == ["swh_Latn", "som_Latn"]
+    with interrupted_after(8):
+        assert call(recipe, flags) == 130
+    assert call(recipe, flags) == 0
+    states = [
+        load_encoder(str(folder / "model"), device="cpu").state_dict()
+        for folder in (tmp_path / "whole", Path(workplace["output_dir"]))
+    ]
+    assert all((states[0][name] == value).all() for name, value in states[1].items())
+
+
+def test_passages_that_the_english_index_cannot_hold_are_refused(recipe, workplace, capsys):
+    assert call(recipe, {**workplace, "document_encoder": "teacher"}) == 2
+    assert "the index that stays is English" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -20,6 +20,7 @@ _COUNTS = (
     "eval_steps",
     "max_length",
     "max_pairs",
+    "max_questions",
     "vocab_size",
     "new_pieces",
     "num_layers",

@@ -76,6 +76,9 @@ class TrainConfig:
         path=True,
         former={"pairs": None},
     )
+    max_questions: int | None = option(
+        None, "Use only this many questions of each cross-lingual set, drawn with the seed: what are more worth?"
+    )
     context_window: int = option(
         0,
         "Make retrieval pairs of bitext that has a column of documents: sentences per window, 0 for none.",

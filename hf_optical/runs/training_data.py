@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from datasets import Dataset, concatenate_datasets
 
 from hf_optical.batching.policy import HybridPolicy
@@ -112,7 +113,8 @@ def read_training_data(config: TrainConfig) -> TrainingData:
             raise InputError(
                 f"found {item!r}", "write NAME=FILE, e.g. mono/eng_Latn=questions.jsonl", field="query_passages"
             )
-        collected[_named(name)].append(read_query_passages(path, _named(name), use_titles=config.titles))
+        questions = read_query_passages(path, _named(name), use_titles=config.titles)
+        collected[_named(name)].append(_drawn(questions, config) if name.startswith("cross/") else questions)
         data.fingerprints.append(file_fingerprint(path))
     if config.context_window:
         documents = [read_documents(source, code) for code, source in files.items() if Path(source).exists()]
@@ -223,6 +225,15 @@ def _named(name: str) -> str:
     """``cross/sw-en`` with FLORES codes."""
     kind, _, languages = name.partition("/")
     return f"{kind}/" + "-".join(normalize(code) for code in languages.split("-")) if languages else name
+
+
+def _drawn(questions: QueryPassages, config: TrainConfig) -> QueryPassages:
+    """As many questions as the options want, drawn with the seed; the smaller draws are part of the larger."""
+    most = config.max_questions
+    if most is None or most >= len(questions.ids):
+        return questions
+    places = sorted(np.random.default_rng(config.seed).permutation(len(questions.ids))[:most].tolist())
+    return QueryPassages(questions.rows.select(places), [questions.ids[place] for place in places])
 
 
 def _joined(parts: list[QueryPassages]) -> QueryPassages:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from hf_optical.runs.options import TrainConfig
@@ -31,3 +33,26 @@ def test_both_parallel_files_are_known(tmp_path, named, option):
             [one for one, _ in first].index(name)
         ]
         first = now
+
+
+def test_questions_are_drawn_and_smaller_draws_are_part_of_larger(tmp_path):
+    (tmp_path / "pairs.tsv").write_text("en\tsw\n" + "".join(f"the goat {i}\tmbuzi {i}\n" for i in range(60)))
+    rows = [{"id": str(i), "query": f"nani {i}?", "passage": f"the goat number {i}"} for i in range(30)]
+    (tmp_path / "asked.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+
+    def drawn(most):
+        config = TrainConfig(
+            teacher="T",
+            language="swh_Latn",
+            bitext=[str(tmp_path / "pairs.tsv")],
+            query_passages=[f"cross/sw-en={tmp_path / 'asked.jsonl'}", f"mono/en={tmp_path / 'asked.jsonl'}"],
+            max_questions=most,
+        )
+        found = read_training_data(config).retrieval
+        assert len(found["mono/eng_Latn"].ids) == 30  # English ones are all kept
+        return found["cross/swh_Latn-eng_Latn"]
+
+    few, more = drawn(5), drawn(12)
+    assert (len(few.ids), len(more.ids), len(drawn(None).ids)) == (5, 12, 30)
+    assert set(few.ids) < set(more.ids)
+    assert few.rows["query"][0] == f"nani {few.ids[0]}?"

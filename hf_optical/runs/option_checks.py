@@ -70,6 +70,12 @@ def check_options(config: TrainConfig) -> None:
     HybridPolicy(**config.policy_options())  # it checks its options
     check_offset(config)
     _check_limits(config)
+    if config.freeze_layers and (config.adapter != "none" or config.train_embeddings != "all"):
+        raise InputError(
+            "freezes the embeddings too, and so does an adapter; train_embeddings chooses among trained rows",
+            "leave out adapter and train_embeddings, or freeze_layers",
+            field="freeze_layers",
+        )
     if config.adapter != "none" and config.train_embeddings != "all":
         raise InputError(
             f"is {config.train_embeddings!r}, and with adapters the embeddings are frozen anyway",

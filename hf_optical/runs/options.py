@@ -208,6 +208,9 @@ class TrainConfig:
     train_embeddings: str = option(
         "all", "Embedding rows to train: all; used: those of the training data, same result in less memory; none."
     )
+    freeze_layers: int = option(
+        0, "Lower layers of the student that stay as they are, with the embeddings: shorter steps, less memory."
+    )
     bf16: bool = option(False, "Train in bfloat16 (transport stays in float32).")
     fp16: bool = option(False, "Train in float16 with a loss scale, for GPUs without bfloat16 (T4, V100).")
     group_by_length: bool = option(True, "Put sentences of similar length into a batch, which needs much less padding.")
@@ -348,6 +351,7 @@ class TrainConfig:
             contrastive_mini_batch=self.contrastive_mini_batch,
             document_encoder=self.reads_index_of,
             train_embeddings=self.train_embeddings,
+            freeze_layers=self.freeze_layers,
             max_length=self.max_length,
             max_steps=steps,
             per_device_train_batch_size=self.batch_size,

@@ -42,6 +42,8 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
         train_embeddings: Rows of the student's embedding table to train: ``"all"``, ``"used"`` (those that the training
             data use; the same weights for less memory and time, see
             :func:`~hf_optical.training.trainable_embeddings.trained_rows`), or ``"none"``.
+        freeze_layers: Layers of the student that stay as they are, from the lowest, with the table of embeddings
+            below them: shorter steps in less memory (:func:`~hf_optical.training.frozen_layers.frozen_layers`).
         lexical_objective: The loss on lexicons: ``"triplet"`` (hardest in-batch negative) or ``"nce"`` (InfoNCE).
         lexical_layer: Hidden state at which words are pulled together: 0 is the embedding layer, k the k-th
             transformer layer; ``None``: the output only. The layer probe recommends one.
@@ -76,6 +78,7 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
     )
     document_encoder: str = field(default="student", metadata={"help": "Reads the passages: student or teacher."})
     train_embeddings: str = field(default="all", metadata={"help": "Embedding rows to train: all, used or none."})
+    freeze_layers: int = field(default=0, metadata={"help": "Lower layers that stay as they are, with embeddings."})
     lexical_objective: str = field(default="triplet", metadata={"help": "The loss on lexicons: triplet or nce."})
     lexical_layer: int | None = field(default=2, metadata={"help": "Layer of lexical injection; none: output only."})
     lexical_output_weight: float = field(default=1.0, metadata={"help": "Weight of lexical injection at the output."})
@@ -91,6 +94,8 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
         check_choice("document_encoder", self.document_encoder, ("student", "teacher"))
         check_choice("train_embeddings", self.train_embeddings, TRAINED_ROWS)
         check_choice("lexical_objective", self.lexical_objective, LEXICAL_OBJECTIVES)
+        if self.freeze_layers < 0:
+            raise InputError(f"is {self.freeze_layers}", "give a number of layers, 0 or more", field="freeze_layers")
         if self.temperature is not None:
             check_positive("temperature", self.temperature)
         check_positive("lexical_margin", self.lexical_margin)

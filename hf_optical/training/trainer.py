@@ -33,6 +33,7 @@ from hf_optical.teacher_cache.cached_teacher import CachedTeacher
 from hf_optical.teacher_cache.training import check_checkpoint_cache, fill_for, note_in_checkpoint, open_cache
 from hf_optical.training.arguments import OTDistillationTrainingArguments
 from hf_optical.training.checkpoints import last_whole_checkpoint, load_loss_state, save_loss_state
+from hf_optical.training.frozen_layers import frozen_layers
 from hf_optical.training.losses_by_kind import fill_banks, losses_by_kind, student_reads_english
 from hf_optical.training.out_of_memory import training_remedies
 from hf_optical.training.progress import NamedLossProgress
@@ -126,6 +127,7 @@ class _Distillation(BaseTrainer):
                 lambda: training_remedies(self.args, self.model, adapters=adapters),
             ),
             rows_in_training(self),
+            frozen_layers(self.model, getattr(self.args, "freeze_layers", 0)),
         ):
             if self.is_fsdp_enabled and self.model is not None:
                 hide_normalisation(self.model)

@@ -108,8 +108,9 @@ def trimmed(options: argparse.Namespace) -> Path:
 
 def row(way: str, cost: dict[str, Any]) -> str:
     """One line of the table."""
-    values = f"{cost['cpu_seconds']:.0f} | {cost['seconds_per_step']:.2f} | {cost['peak_memory_mb'] / 1000:.1f} | {cost['published_mb']:.0f}"
-    return f"| {way} | {values} | {cost['before']:.3f} | {cost['after']:.3f} |"
+    times = f"{cost['cpu_seconds']:.0f} | {cost['seconds_per_step']:.2f}"
+    sizes = f"{cost['peak_memory_mb'] / 1000:.1f} | {cost['published_mb']:.0f}"
+    return f"| {way} | {times} | {sizes} | {cost['before']:.3f} | {cost['after']:.3f} |"
 
 
 if __name__ == "__main__":

@@ -83,10 +83,11 @@ def main(config: Config) -> None:
                     patience=0,
                     max_length=64,
                     train_embeddings="used",
+                    save_steps=1000,
                     bf16=config.bf16,
                     measure_start=False,
                     check_data=False,
-                    watch=False,
+                    monitor="off",
                     seed=config.seed,
                 )
             )

@@ -222,7 +222,7 @@ def _recipe_runs(config: TeacherCacheBenchmark, place: Path) -> dict[str, Any]:
             max_length=config.max_length,
             measure_start=False,
             check_data=False,
-            watch=False,
+            monitor="off",
             output_dir=str(place / f"run_{name}"),
             shared=str(place / "shared"),
             teacher_cache=cache,

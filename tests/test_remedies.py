@@ -26,6 +26,7 @@ FLAG = re.compile(r"(?<![\w/-])--([a-z][\w-]*)(?:[ =]([^\s,;:)`'\"]+|'[^']*'))?"
 COMMAND = re.compile(
     r"(?:recipes/(\w+)\.py|hf-optical (\w+))((?: (?:--?\w|[A-Z]+\b)[^\s,;:)`]*(?: (?!--)[A-Za-z0-9_./=]+)?)*)"
 )
+OTHERS = re.compile(r"hf upload [^\n]*")  # commands of other programs
 ARGUMENT = re.compile(r"(?<![\w.-])([a-z_]+)=(?:'[^']*'|\w+|,|\))")
 NAMED_FILE = re.compile(r"\b(?:recipes|benchmarks|docs)/[\w/.-]+\.\w+")
 EXTRA = re.compile(r"hf-optical\[([\w,]+)\]")
@@ -140,7 +141,7 @@ def faults_of_flags() -> list[str]:
     for file, line, text in messages():
         if text.startswith("--") and " " not in text.strip():
             continue  # a word of a command line that is built
-        for match in FLAG.finditer(COMMAND.sub(" ", text)):
+        for match in FLAG.finditer(COMMAND.sub(" ", OTHERS.sub(" ", text))):
             flag, value = match[1], match[2]
             if flag in FOREIGN or HOLE in flag:
                 continue

@@ -137,7 +137,7 @@ def _report(
             for (name, language), of_methods in curves.items()
             for method, curve in of_methods.items()
         ],
-        doubling=report.all_doubling,
+        more_bitext=report.all_more_bitext,
         english=english,
         bias=found.bias,
         cost=mean_costs(found),
@@ -147,7 +147,7 @@ def _report(
     print(f"\n{report.marks}\n")
     for finding in report.findings:
         print(f"{finding['place']}: {' '.join(finding['sentences'])}\n")
-    print("\n".join([*report.doubling, f"Report: {place}"]))
+    print("\n".join([*report.more_bitext, f"Report: {place}"]))
 
 
 def _plans(cell: RunSpec, config: CompareConfig) -> None:

@@ -61,7 +61,7 @@ def forest_figures(entries: Sequence[Mapping[str, Any]], baseline: str) -> list[
 
 
 def curve_figures(curves: Mapping[tuple[str, str], Mapping[str, LearningCurve]], metric: str) -> list[Figure]:
-    """Learning curves by set and language, up to twice the largest bitext."""
+    """Learning curves by set and language; beyond the largest bitext only where a curve has foretold it."""
     figures = []
     for (set_name, language), found in curves.items():
         shown = {display(name): _drawn(curve) for name, curve in list(found.items())[:_MOST_CURVES]}
@@ -109,11 +109,11 @@ def plan_figures(cells: Iterable[RunSpec]) -> list[Figure]:
 
 
 def _drawn(curve: LearningCurve) -> Curve:
+    dots = list(zip(curve.sizes, curve.means, strict=True))
+    if curve.fit is None or not curve.fit.foretold:
+        return Curve(dots=dots, line=dots)
     sizes = np.geomspace(curve.sizes[0], 2 * curve.sizes[-1], 50)
-    return Curve(
-        dots=list(zip(curve.sizes, curve.means, strict=True)),
-        line=list(zip(sizes.tolist(), curve.at(sizes).tolist(), strict=True)),
-    )
+    return Curve(dots=dots, line=list(zip(sizes.tolist(), curve.fit.at(sizes).tolist(), strict=True)))
 
 
 def _file(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hf_optical.comparison.collect import Collected
 from hf_optical.comparison.drawings import Figure, cost_figures, curve_figures, forest_figures, plan_figures
-from hf_optical.comparison.learning_curve import LearningCurve, doubling_sentence
+from hf_optical.comparison.learning_curve import LearningCurve, bitext_sentence
 from hf_optical.comparison.matrix import RunSpec
 from hf_optical.comparison.panels import bias_tables, english_table, mean_costs
 from hf_optical.comparison.tables import (
@@ -42,8 +42,8 @@ class Report:
     planned: int
     budget: str
     findings: list[dict[str, Any]]
-    doubling: list[str]
-    all_doubling: list[str]
+    more_bitext: list[str]
+    all_more_bitext: list[str]
     scores: list[Table]
     tests: list[Table]
     pairs: list[Table]
@@ -93,8 +93,8 @@ def build_report(
     mains = main_entries(entries)
     costs = mean_costs(found)
     best = {(entry["set"], entry["language"]): _best(entry) for entry in entries if entry["arms"]}
-    doubling = {
-        (place, method): doubling_sentence(curve, display(method), f"{place[0]}, {row_name(place[1])}", shown)
+    more_bitext = {
+        (place, method): bitext_sentence(curve, display(method), f"{place[0]}, {row_name(place[1])}", shown)
         for place, of_methods in curves.items()
         for method, curve in of_methods.items()
     }
@@ -110,8 +110,8 @@ def build_report(
         planned=found.planned,
         budget=_budget(cells, found),
         findings=sentences(entries, baseline, metric, found.starts),
-        doubling=[text for (place, method), text in doubling.items() if method in (best.get(place), baseline)],
-        all_doubling=list(doubling.values()),
+        more_bitext=[text for (place, method), text in more_bitext.items() if method in (best.get(place), baseline)],
+        all_more_bitext=list(more_bitext.values()),
         scores=score_tables(entries, baseline, shown, found.starts),
         tests=[table for table in tests if table.rows],
         pairs=[table for table in pairs if len(table.rows) > 1],
@@ -154,7 +154,9 @@ def _to_markdown_report(report: Report) -> str:
     parts += ["## What was found"]
     for finding in report.findings:
         parts.append(f"**{escape_markdown(finding['place'])}.** " + escape_markdown(" ".join(finding["sentences"])))
-    parts += ["\n".join(f"- {escape_markdown(text)}" for text in report.all_doubling)] if report.all_doubling else []
+    parts += (
+        ["\n".join(f"- {escape_markdown(text)}" for text in report.all_more_bitext)] if report.all_more_bitext else []
+    )
     parts += ["## Scores", report.marks + f". The baseline is {report.baseline}."]
     tables = [*report.scores, *report.tests, *report.pairs, *report.bias]
     for table in [*tables, *(table for table in (report.english, report.costs) if table)]:

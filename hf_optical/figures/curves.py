@@ -19,7 +19,7 @@ class Curve:
 
     Attributes:
         dots: What was measured, sizes rising.
-        line: What was fitted to it.
+        line: What was fitted to it, or the dots themselves.
     """
 
     dots: Sequence[tuple[float, float]]
@@ -27,7 +27,7 @@ class Curve:
 
 
 def learning_curves(curves: Mapping[str, Curve], *, title: str, metric: str) -> Svg:
-    """Draw measured scores as dots and fitted curves as lines.
+    """Draw measured scores as dots, and lines through them.
 
     Args:
         curves: By method.

@@ -82,6 +82,7 @@ def main(config: EvaluateConfig) -> None:
         "interaction": config.interaction,
         "scoring": config.scoring,
         "means": _means(config, queries, documents),
+        "epsilon": config.epsilon,
         "top_k": config.top_k,
         "batch_size": config.batch_size,
         "document_cache": DocumentCache(config.document_cache),

@@ -31,7 +31,7 @@ from hf_optical.evaluation.retrieval import (
 )
 from hf_optical.evaluation.scoring import mean_scores, score_run
 from hf_optical.evaluation.search import Similarity
-from hf_optical.evaluation.token_scoring import Scoring, TokenScoring, reads_content
+from hf_optical.evaluation.token_scoring import EPSILON, Scoring, TokenScoring, reads_content
 
 POOLED = "pooled"
 
@@ -86,6 +86,7 @@ def evaluate_multilingual(
     similarity: Similarity | None = None,
     scoring: Scoring = "maxsim",
     means: TokenMeans | None = None,
+    epsilon: float = EPSILON,
     top_k: int = 1000,
     bias_depth: int = 10,
     metric: str = "map",
@@ -105,6 +106,7 @@ def evaluate_multilingual(
         similarity: As there.
         scoring: As there.
         means: As there. Documents of all languages lose the same mean, so that their scores stay comparable.
+        epsilon: As there.
         top_k: Depth of the rankings that are scored; the bias uses the full ones.
         bias_depth: ``k`` of the language shares.
         metric: The measure by which the worst language is found.
@@ -135,7 +137,7 @@ def evaluate_multilingual(
         check_same_space(query_encoder, query_vectors, document_encoder, document_vectors)
         measure = similarity or ("dot" if kind == "maxsim" else own_similarity(document_encoder))
         scores[language] = _all_scores(
-            query_vectors, document_vectors, measure, TokenScoring.centred(scoring, means, language)
+            query_vectors, document_vectors, measure, TokenScoring.centred(scoring, means, language, epsilon=epsilon)
         )
     return score_multilingual(multilingual_set, scores, top_k=top_k, bias_depth=bias_depth, metric=metric)
 

@@ -22,7 +22,7 @@ from hf_optical.errors import InputError, check_choice
 from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.evaluation.scoring import mean_scores, score_run
 from hf_optical.evaluation.search import Similarity, search_dense, search_multi_vector
-from hf_optical.evaluation.token_scoring import Scoring, TokenScoring, reads_content
+from hf_optical.evaluation.token_scoring import EPSILON, Scoring, TokenScoring, reads_content
 
 if TYPE_CHECKING:
     from hf_optical.data.retrieval import RetrievalSet
@@ -60,6 +60,7 @@ def evaluate_retrieval(
     similarity: Similarity | None = None,
     scoring: Scoring = "maxsim",
     means: TokenMeans | None = None,
+    epsilon: float = EPSILON,
     top_k: int | None = 1000,
     batch_size: int = 32,
     document_cache: DocumentCache | None = None,
@@ -78,6 +79,7 @@ def evaluate_retrieval(
         scoring: Of token vectors: ``"maxsim"``, ``"soft"`` or ``"balanced"``; see
             :class:`~hf_optical.evaluation.token_scoring.TokenScoring`.
         means: Mean tokens that ``"soft"`` and ``"balanced"`` take off.
+        epsilon: Weight of the entropy in these two; encoders whose tokens lie close together want less (e5: .03).
         top_k: Depth of the ranking; ``None`` ranks the whole corpus.
         batch_size: Texts per forward pass.
         document_cache: Keeps document vectors between calls.
@@ -131,6 +133,7 @@ def evaluate_retrieval(
         similarity=similarity or ("dot" if kind == "maxsim" else own_similarity(document_encoder)),
         scoring=scoring,
         means=means,
+        epsilon=epsilon,
         top_k=top_k,
         batch_size=batch_size,
         keep_run=keep_run,
@@ -148,6 +151,7 @@ def evaluate_against_vectors(
     similarity: Similarity = "cosine",
     scoring: Scoring = "maxsim",
     means: TokenMeans | None = None,
+    epsilon: float = EPSILON,
     top_k: int | None = 1000,
     batch_size: int = 32,
     keep_run: bool = False,
@@ -170,7 +174,7 @@ def evaluate_against_vectors(
         show_progress=show_progress,
     )
     check_same_space(query_encoder, query_vectors, document_encoder, document_vectors)
-    how = TokenScoring.centred(scoring, means, retrieval_set.query_language)
+    how = TokenScoring.centred(scoring, means, retrieval_set.query_language, epsilon=epsilon)
     scores, indices = search(query_vectors, document_vectors, top_k, similarity, how)
     run = as_run(list(texts), list(retrieval_set.corpus), scores, indices)
     found = scores_of_run(retrieval_set, run)

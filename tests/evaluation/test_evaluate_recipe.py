@@ -92,6 +92,8 @@ def test_tokens_compared_by_transport(recipe, model, tmp_path):
     found = _run(recipe, tmp_path / "out", *given, "--mean_bitext", f"sw={tmp_path / 'pairs.tsv'}")
     assert found["evaluations"][0]["scores"]["recall@1"] == 1.0
     assert found["config"]["scoring"] == "soft"
+    with pytest.raises(InputError, match="epsilon"):  # it reaches the score
+        _run(recipe, tmp_path / "out", *given, "--mean_bitext", f"sw={tmp_path / 'pairs.tsv'}", "--epsilon", "0")
     with pytest.raises(InputError, match="no mean token of swh_Latn"):
         _run(recipe, tmp_path / "out", *given)
     with pytest.raises(InputError, match="compares token vectors"):

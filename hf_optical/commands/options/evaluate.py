@@ -24,6 +24,7 @@ class EvaluateConfig:
     output_dir: str = option("outputs/evaluate", "Where results.json, per_query.json and figures go.", path=True)
     interaction: str | None = option(None, "Score with 'dense' or 'maxsim'; by default as the document model does.")
     scoring: str = option("maxsim", "Of token vectors (--interaction maxsim): maxsim, soft or balanced transport.")
+    epsilon: float = option(0.1, "Entropy of soft and balanced: 0.1 for MiniLM and its students, 0.03 for E5.")
     mean_bitext: dict[str, str] = option(
         {}, "Bitext for the mean tokens of a model saved without: swh_Latn=FILE ...", path=True
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from datasets import Dataset
 
-from hf_optical.encoders.parts import Encoder
+from hf_optical.encoders.parts import Encoder, tokenizer_of, transformer_of
 from hf_optical.errors import InputError
 from hf_optical.students.adapt import StartReport
 from hf_optical.students.bitext_init import TRANSPORT, initialise_from_bitext
@@ -63,7 +64,8 @@ def starting_student(
         new_pieces: ``"extend"``: how many pieces to add, in place of ``vocab_size``.
         num_layers: Layers of a grown student; all of the teacher's where ``None``.
         seed: Of what is drawn.
-        reads_english: The student is to read English too: rows of the teacher's own pieces keep their meaning.
+        reads_english: The student is to read English too: rows of the teacher's own pieces keep their meaning, as they
+            do where the teacher is multilingual.
         on_grown: Called with the student before its rows are aligned, to measure it, say.
         index: The teacher's documents with their vectors, on which another encoder is mapped too.
         on_report: Called with how another encoder came to the teacher's space.
@@ -96,7 +98,13 @@ def starting_student(
             rows["source"],
             rows["translation"],
             alignment=TRANSPORT if row_init == "transport" else None,
-            rows="new" if reads_english else "all",
+            rows="new" if reads_english or _reads_many_languages(teacher) else "all",
             seed=seed,
         )
     return student
+
+
+def _reads_many_languages(teacher: Encoder) -> bool:
+    """Whether a teacher reads the language already, as those with a Unigram vocabulary (XLM-R, e5) do."""
+    spec = json.loads(tokenizer_of(transformer_of(teacher)).backend_tokenizer.to_str())
+    return bool(spec["model"]["type"] == "Unigram")

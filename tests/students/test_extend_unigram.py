@@ -50,6 +50,8 @@ def test_a_run_spares_the_english_of_its_pairs(teacher):
     student = starting_student("extend", teacher, rows, row_init="transport", new_pieces=300)
     assert cut(student, ENGLISH) == cut(teacher, ENGLISH)
     assert cut(student, FOREIGN) != cut(teacher, FOREIGN)
+    # The teacher reads the language: its own pieces keep their meaning, and only new ones take theirs from the pairs.
+    torch.testing.assert_close(table(student)[: len(teacher.tokenizer)], table(teacher), rtol=0, atol=0)
 
 
 def test_pieces_without_support_are_taken_back(teacher):

@@ -69,6 +69,7 @@ def main(config: CompareConfig) -> None:
             config.output_dir,
             config.references,
             translators=config.translators,
+            encoder=config.encoder,
             bm25_tokenisation=config.bm25_tokenisation,
             show_progress=True,
         )

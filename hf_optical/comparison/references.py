@@ -23,10 +23,11 @@ from hf_optical.evaluation.retrieval import RetrievalScores, evaluate_retrieval,
 from hf_optical.places import distinct_names
 from hf_optical.results.files import RESULTS_FILE, plain, write_json, write_results
 from hf_optical.results.records import Evaluation
-from hf_optical.results.table_rows import BM25, CEILING, MEANINGS, RAW, TRANSLATE
+from hf_optical.results.table_rows import BM25, CEILING, MEANINGS, OFF_THE_SHELF, RAW, TRANSLATE
 from hf_optical.runs.shared_folder import SharedFolder
 
-REFERENCES = {row: MEANINGS[row] for row in (RAW, BM25, TRANSLATE, CEILING)}
+REFERENCES = {row: MEANINGS[row] for row in (RAW, BM25, OFF_THE_SHELF, TRANSLATE, CEILING)}
+_WITHOUT_TEACHER = (BM25, OFF_THE_SHELF)
 _MARKER = "reference.json"
 
 
@@ -45,6 +46,7 @@ def compute_references(
     names: Sequence[str] = (RAW, BM25, CEILING),
     *,
     translators: Mapping[str, str] | None = None,
+    encoder: str | None = None,
     bm25_tokenisation: str = "words",
     show_progress: bool = False,
 ) -> dict[str, list[Path]]:
@@ -55,6 +57,7 @@ def compute_references(
         output_dir: Folder of the comparison; each reference writes a folder under ``references``.
         names: Which of `REFERENCES`. ``translate`` is computed for the languages that have a translator.
         translators: Folder or id of a translation model by language code; ``all`` for every language.
+        encoder: Folder or id of the multilingual encoder of ``off_the_shelf``.
         bm25_tokenisation: See :func:`~hf_optical.evaluation.bm25.evaluate_bm25`.
         show_progress: Whether to show progress bars.
 
@@ -75,6 +78,10 @@ def compute_references(
         )
     if TRANSLATE not in names and models:
         names = [*names, TRANSLATE]
+    if OFF_THE_SHELF in names and not encoder:
+        raise InputError("'off_the_shelf' needs a multilingual encoder", "name its folder or id", field="encoder")
+    if OFF_THE_SHELF not in names and encoder:
+        names = [*names, OFF_THE_SHELF]
     # A run of several languages is measured by its own rows; no reference reads all of them.
     cells = [cell for cell in cells if "+" not in cell.language]
     titles = {bool(cell.options.get("titles")) for cell in cells}
@@ -84,6 +91,7 @@ def compute_references(
         Path(output_dir) / "references",
         models,
         bm25_tokenisation,
+        encoder,
         show_progress,
         titles=titles == {True},
         on_problem="warn" if any(cell.options.get("on_problem") == "warn" for cell in cells) else "error",
@@ -95,7 +103,7 @@ def compute_references(
         for space in spaces
         for name in names
         if (name != TRANSLATE or language in models or "all" in models)
-        and (name != BM25 or space is spaces[0])  # it has no teacher
+        and (name not in _WITHOUT_TEACHER or space is spaces[0])
     ]
     sets = {cell.language: list(dict.fromkeys(listed(cell.options.get("eval") or []))) for cell in cells}
     for language, space, name in tqdm(jobs, desc="references", disable=not show_progress):
@@ -120,6 +128,7 @@ class _Work:
         root: Path,
         translators: Mapping[str, str],
         tokenisation: str,
+        encoder: str | None,
         show_progress: bool,
         *,
         titles: bool,
@@ -128,20 +137,23 @@ class _Work:
         self.on_problem = on_problem
         self.titles = titles
         self.root, self.translators, self.tokenisation = root, translators, tokenisation
+        self.encoder = encoder
         self.show_progress = show_progress
         # Where the runs will look: the teacher's vectors of the documents are theirs too.
         self.documents = SharedFolder(str(root.parent / SHARED)).documents()
         self._teacher: tuple[str, Any] | None = None
 
     def folder(self, language: str, space: _Space, name: str, sets: Sequence[str]) -> Path:
-        label = name if name == BM25 else f"{name}{space.label}"
+        alone = name in _WITHOUT_TEACHER
+        label = name if alone else f"{name}{space.label}"
         folder = self.root / language / label
         translator = self.translators.get(language, self.translators.get("all")) if name == TRANSLATE else None
         settings = plain(
             {
                 "reference": label,
-                "teacher": None if name == BM25 else space.teacher,
-                "interaction": None if name == BM25 else space.interaction,
+                "teacher": None if alone else space.teacher,
+                "interaction": None if alone else space.interaction,
+                **({"encoder": self.encoder} if name == OFF_THE_SHELF else {}),
                 "translator": translator,
                 "tokenisation": TOKENISATIONS[self.tokenisation][1] if name == BM25 else None,
                 "data": [file_fingerprint(retrieval_folder(path)) for path in sets],
@@ -178,6 +190,11 @@ class _Work:
     ) -> Callable[[RetrievalSet], RetrievalScores | None]:
         if name == BM25:
             return lambda item: evaluate_bm25(item, tokenisation=self.tokenisation)
+        if name == OFF_THE_SHELF:
+            encoder: Any = load_encoder(str(self.encoder))
+            return lambda item: evaluate_retrieval(
+                encoder, item, document_cache=self.documents, show_progress=self.show_progress
+            )
         if name == RAW:
             return lambda item: self._dense(space, item, None)
         if name == CEILING:

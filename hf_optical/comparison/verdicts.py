@@ -9,7 +9,7 @@ from typing import Any
 from hf_optical.comparison.summary import ALL
 from hf_optical.evaluation.paired_statistics import ALPHA
 from hf_optical.evaluation.tasks import row_name
-from hf_optical.results.table_rows import BM25, CEILING, LABELS, RAW, TRANSLATE, current_name
+from hf_optical.results.table_rows import BM25, CEILING, LABELS, OFF_THE_SHELF, RAW, TRANSLATE, current_name
 
 _METRICS = {"ndcg": "nDCG", "mrr": "MRR", "map": "MAP", "recall": "Recall"}
 
@@ -179,7 +179,7 @@ def _training(entry: Mapping[str, Any], starts: Mapping[str, str]) -> str:
 
 def _today(entry: Mapping[str, Any], best: str, metric: str) -> str:
     references, score = entry["references"], entry["arms"][best]["mean"]
-    free = [name for name in (RAW, BM25, TRANSLATE) if name in references]
+    free = [name for name in (RAW, BM25, TRANSLATE, OFF_THE_SHELF) if name in references]
     known = [f"{display(name)} {number(references[name])}" for name in free]
     if not known:
         return ""

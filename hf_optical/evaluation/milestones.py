@@ -78,6 +78,12 @@ class Milestones:
         self.scores[row][index] = replace(scores, run=None)
         self.best[index][row] = {query: ranked(found)[:_BEST] for query, found in run.items()}
 
+    def measure_off_the_shelf(self, encoder: Encoder) -> None:
+        """Fill the row of a multilingual encoder that reads queries and documents itself, over an index of its own."""
+        for index, item in enumerate(self.sets):
+            found = evaluate_retrieval(encoder, item, document_cache=self._documents, keep_run=True, **self._options)
+            self._keep(table_rows.OFF_THE_SHELF, index, found, found.run or {})
+
     def measure_bm25(self) -> None:
         """Fill the row of BM25; from then on ``after`` is also fused with it, in the row ``fused``."""
         for index, item in enumerate(self.sets):

@@ -101,6 +101,13 @@ class EvaluationPanels:
             for panel in self._panels:
                 panel.measure_ceiling()
 
+    def measure_off_the_shelf(self, encoder: Any) -> None:
+        """Fill the row of a multilingual encoder over an index of its own, in the tables of the teacher's index."""
+        with bars_named(table_rows.OFF_THE_SHELF):
+            for panel in self._panels:
+                if isinstance(panel, Milestones):
+                    panel.measure_off_the_shelf(encoder)
+
     def measure_bm25(self) -> None:
         """Fill the row of BM25; the trained student is then also fused with it."""
         for panel in self._panels:

@@ -126,6 +126,11 @@ class TrainConfig:
     interaction: str | None = option(
         None, "Compare by sentence vectors ('dense') or token by token ('maxsim'); if not given, as the model was made."
     )
+    off_the_shelf: str | None = option(
+        None,
+        "A multilingual encoder, Hub id or folder, that is measured beside the student, over an index of its own.",
+        path=True,
+    )
     hybrid: bool = option(False, "Also search with BM25, and fuse it with the trained student by reciprocal ranks.")
     output_dir: str = option("outputs/train", "Where model, results and figures go.", path=True)
     objective: str | None = option(

@@ -118,7 +118,7 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
     panels.attach(teacher, show_progress=state.is_main_process)
     held_out = HeldOutRun.of(config, data, teacher)
     if state.is_main_process and config.measure_start:
-        _measure_teacher(panels, held_out, teacher)
+        _measure_before(config, panels, held_out, teacher)
     if state.is_main_process and config.hybrid:
         panels.measure_bm25()
     student, checkpoint = student_of_run(config, teacher, data, state, panels)
@@ -154,11 +154,13 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
     )
 
 
-def _measure_teacher(panels: EvaluationPanels, held_out: HeldOutRun | None, teacher: Any) -> None:
+def _measure_before(config: TrainConfig, panels: EvaluationPanels, held_out: HeldOutRun | None, teacher: Any) -> None:
     panels.measure(table_rows.RAW, teacher)
     panels.measure_ceiling()
     if held_out:
         held_out.measure(table_rows.RAW, teacher)
+    if config.off_the_shelf:
+        panels.measure_off_the_shelf(load_encoder(config.off_the_shelf))
 
 
 def _trained(

@@ -40,14 +40,17 @@ def cells(folder, **arms):
 
 def test_references_are_what_their_names_say_and_are_computed_once(ready):
     folder, teacher = ready
-    options = {"translators": {"sw": str(folder / "translator")}}
-    names = ("raw", "bm25", "translate", "ceiling")
+    both = tiny_models.dense(folder / "both", [*tiny_models.ENGLISH, *tiny_models.SWAHILI], seed=5)
+    both.save_pretrained(str(folder / "multilingual"))
+    options = {"translators": {"sw": str(folder / "translator")}, "encoder": str(folder / "multilingual")}
+    names = ("raw", "bm25", "off_the_shelf", "translate", "ceiling")
     found = compute_references(cells(folder), folder / "out", names, **options)
     item = read_retrieval_set(folder / "toy", "sw")
     english = translations(Translator(str(folder / "translator"), "sw"), item.queries)
     expected = {
         "raw": evaluate_retrieval(teacher, item, teacher),
         "bm25": evaluate_bm25(item),
+        "off_the_shelf": evaluate_retrieval(both, item),  # over an index of its own
         "translate": evaluate_retrieval(teacher, item, teacher, queries=english),
         "ceiling": evaluate_retrieval(teacher, item, teacher, queries=item.english_queries),
     }

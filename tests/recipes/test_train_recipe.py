@@ -12,8 +12,10 @@ from script_modules import RECIPES, call
 from tiny_runs import write_run
 
 from hf_optical.configuration.parsing import parse
+from hf_optical.data.retrieval import read_retrieval_set
 from hf_optical.encoders.models import load_encoder
 from hf_optical.encoders.token_means import TokenMeans
+from hf_optical.evaluation.retrieval import evaluate_retrieval
 
 
 @pytest.fixture
@@ -48,6 +50,18 @@ def test_a_run_leaves_results_model_figure_and_a_table(recipe, workplace, capsys
     assert "pairs.tsv: read 'en' as English and 'sw' as its translation" in printed
     assert printed.index("Before training") < printed.index("After 3 steps") < printed.index("encode_query")
     assert str(tmp := out.parent) not in json.dumps(results), f"the results name this machine's {tmp}"
+
+
+def test_a_multilingual_encoder_is_measured_beside_over_its_own_index(recipe, workplace, tmp_path, capsys):
+    other = tiny_models.dense(tmp_path / "other", [*tiny_models.ENGLISH, *tiny_models.SWAHILI], seed=7)
+    other.save_pretrained(str(tmp_path / "multilingual"))
+    assert call(recipe, workplace, "--off_the_shelf", str(tmp_path / "multilingual")) == 0
+    (entry,) = json.loads((Path(workplace["output_dir"]) / "results.json").read_text())["evaluations"]
+    folder = Path(workplace["eval"])
+    expected = evaluate_retrieval(other, read_retrieval_set(folder, "swh_Latn"))
+    assert entry["off_the_shelf"]["ndcg@10"] == pytest.approx(expected.metrics["ndcg@10"])
+    assert "after against off_the_shelf" in entry["tests"]
+    assert "off_the_shelf" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["dense", "late-interaction"])

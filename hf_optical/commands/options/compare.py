@@ -33,7 +33,12 @@ class CompareConfig:
     metric: str = option("ndcg@10", "The measure compared.")
     references: list[str] = option(
         [table_rows.RAW, table_rows.BM25, table_rows.CEILING],
-        "Computed once per language: raw, bm25, translate, ceiling.",
+        "Computed once per language: raw, bm25, off_the_shelf, translate, ceiling.",
+    )
+    encoder: str | None = option(
+        None,
+        "Multilingual encoder, Hub id or folder, for the reference off_the_shelf, over an index of its own.",
+        path=True,
     )
     translators: dict[str, Any] = option(
         {}, "Translation models (folders or ids) by language, or for 'all'.", path=True

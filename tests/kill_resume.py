@@ -64,8 +64,6 @@ def start(flags: list[str], output: Path) -> int:
         return child
     code = 1
     try:
-        # tqdm's lock lies in memory that all forks share: one that was killed while it held it would stop the others.
-        tqdm.set_lock(threading.RLock())
         with open(output.with_suffix(".log"), "a", encoding="utf-8") as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
@@ -105,6 +103,10 @@ def kill_and_resume(folder: Path, kills: int, seed: int = 0, held_out: float = 0
     from safetensors.torch import load_file
 
     torch.set_num_threads(1)
+    # tqdm's lock lies in memory that all forks share: one that was killed while it held it would stop the others. Before
+    # the first bar, for classes derived from tqdm keep the lock that they find then.
+    tqdm.set_lock(threading.RLock())
+    tqdm.monitor_interval = 0
     flags = workplace(folder, held_out)
     begun = time.monotonic()
     if ended(start(flags, folder / "whole"), 600) != 0:

@@ -103,8 +103,8 @@ def kill_and_resume(folder: Path, kills: int, seed: int = 0, held_out: float = 0
     from safetensors.torch import load_file
 
     torch.set_num_threads(1)
-    # tqdm's lock lies in memory that all forks share: one that was killed while it held it would stop the others. Before
-    # the first bar, for classes derived from tqdm keep the lock that they find then.
+    # tqdm's lock lies in memory that all forks share: one that was killed while it held it would stop the others. It is
+    # set before the first bar, for classes derived from tqdm keep the lock that they find then.
     tqdm.set_lock(threading.RLock())
     tqdm.monitor_interval = 0
     flags = workplace(folder, held_out)

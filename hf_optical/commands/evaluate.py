@@ -17,7 +17,8 @@ from hf_optical.commands.options.evaluate import EvaluateConfig
 from hf_optical.data.benchmarks import retrieval_folder
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.languages import ENGLISH
-from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set, reading_notes, retrieval_languages
+from hf_optical.data.reading_notes import reading_notes
+from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set, retrieval_languages
 from hf_optical.encoders.models import load_encoder
 from hf_optical.encoders.token_means import TokenMeans
 from hf_optical.errors import InputError
@@ -166,7 +167,7 @@ def _one_language(
 ) -> None:
     scores = evaluate_retrieval(models[0], item, models[1], keep_run=config.hybrid, **options)
     entry = evaluation_entry(scores, item.document_language, seed=config.seed)
-    entry.others |= reading_notes(item.titled, item.titles_read, item.judged_without_text)
+    entry.others |= item.notes()
     key = f"{item.name}/{item.query_language}/{item.document_language}"
     outcome.per_query[key] = scores.per_query
     if config.hybrid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +23,12 @@ from hf_optical.places import user_path
 
 __all__ = ["QueryPassages", "read_query_passages"]
 
+logger = logging.getLogger(__name__)
+
 _QUERY_FIELDS = ("query", "question", "anchor")
 _PASSAGE_FIELDS = ("passage", "positive", "document", "context", "text", "answer")
 _ID_FIELDS = ("id", "_id", "query_id", "qid")
+_NEGATIVE = re.compile(r"(hard_?)?neg(atives?)?(_\w+)?$", re.IGNORECASE)
 _NAME = re.compile(r"(?:mono|cross)/(?P<query>[^/-]+)(?:-(?P<passage>[^/-]+))?")
 
 
@@ -116,6 +120,11 @@ def _of_one(
             given, (_QUERY_FIELDS, _PASSAGE_FIELDS), languages, ("query_field", "passage_field"), strict=True
         )
     )
+    if left := [field for field in records.columns if _NEGATIVE.match(field)]:
+        logger.warning(
+            "%s: column %s is not read: of a file, the other passages of a batch are the negatives; the trainers take "
+            "a column 'negative' of a data set", path, " and ".join(map(repr, left)),
+        )  # fmt: skip
     identifier = next((field for field in _ID_FIELDS if field in records.columns), None)
     yield from _rows(itertools.chain(head, rows), (query, passage, identifier), path, use_titles)
 

@@ -24,13 +24,14 @@ from typing import Any, Literal
 from hf_optical.data.identifiers import identifier_field, identifier_of
 from hf_optical.data.languages import ENGLISH, language_name, normalize
 from hf_optical.data.qrels import Judgement, read_qrels
+from hf_optical.data.reading_notes import own_documents, reading_notes, unjudged_copies
 from hf_optical.data.retrieval_files import Folder, scan
 from hf_optical.data.tables import Fault, read_json_rows
 from hf_optical.data.texts import is_blank, one_form, text_fault
 from hf_optical.data.titles import title_of, titled
 from hf_optical.errors import InputError
 
-__all__ = ["RetrievalSet", "read_retrieval_set", "reading_notes", "retrieval_languages"]
+__all__ = ["RetrievalSet", "read_retrieval_set", "retrieval_languages"]
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ class RetrievalSet:
         titled: Documents that have a title.
         titles_read: Whether titles were put before the texts.
         judged_without_text: Judged queries that no file of queries has: they are not scored.
+        queries_in_corpus: Queries that are a document themselves, which is found first.
+        unjudged_copies: Judgements of a document of which the corpus has a copy that is not judged.
     """
 
     name: str
@@ -64,6 +67,13 @@ class RetrievalSet:
     titled: int = 0
     titles_read: bool = False
     judged_without_text: int = 0
+    queries_in_corpus: int = 0
+    unjudged_copies: int = 0
+
+    def notes(self) -> dict[str, Any]:
+        """For ``results.json``; see :func:`hf_optical.data.reading_notes.reading_notes`."""
+        counts = (self.judged_without_text, self.queries_in_corpus, self.unjudged_copies)
+        return reading_notes(self.titled, self.titles_read, *counts)
 
 
 @dataclass
@@ -168,34 +178,32 @@ def read_retrieval_set(
         )  # fmt: skip
     qrels = _checked_qrels(judgements_read, queries, corpus, qrels_path, shared, problems)
     queries = _judged(queries, qrels, qrels_path, query_path, problems, partial=pair_path is not None)
+    kept = {identifier: qrels[identifier] for identifier in queries}
+    own, copies = own_documents(queries, corpus, kept), unjudged_copies(corpus, kept)
+    if own:
+        logger.warning(
+            "%s: %d of %d queries are a document themselves, such as %r, which is found first; BEIR and MTEB leave it "
+            "out of its own ranking, these scores do not", query_path, len(own), len(queries), own[0],
+        )  # fmt: skip
+    if copies:
+        logger.warning(
+            "%s: %d judgements are of a document that has an unjudged copy: which one comes first is an accident",
+            corpus_path, copies,
+        )  # fmt: skip
     return RetrievalSet(
         name=name or Path(folder).resolve().name,
         query_language=asked,
         document_language=documents,
         queries=queries,
         corpus=corpus,
-        qrels={identifier: qrels[identifier] for identifier in queries},
+        qrels=kept,
         english_queries=_english(queries, rows, asked, files.queries.get(ENGLISH), problems),
         titled=titled,
         titles_read=use_titles,
         judged_without_text=len(lacking) if len(files.queries) == 1 else 0,
+        queries_in_corpus=len(own),
+        unjudged_copies=copies,
     )
-
-
-def reading_notes(titled: int, read: bool, without_text: int = 0) -> dict[str, Any]:
-    """What ``results.json`` says of how a set was read, so that two scores of one set can be told apart.
-
-    Args:
-        titled: Documents that have a title.
-        read: Whether titles were read.
-        without_text: Judged queries that have no text.
-
-    Example:
-        >>> reading_notes(0, False), reading_notes(8, True, 2)
-        ({}, {'titles': {'documents': 8, 'read': True}, 'judged_without_text': 2})
-    """
-    notes: dict[str, Any] = {"titles": {"documents": titled, "read": read}} if titled else {}
-    return notes | ({"judged_without_text": without_text} if without_text else {})
 
 
 def _resolved(folder: str | Path) -> Path:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from typing import Any
 
-from hf_optical.data.retrieval import RetrievalSet, reading_notes
+from hf_optical.data.retrieval import RetrievalSet
 from hf_optical.encoders.encoding import Encoder, Interaction
 from hf_optical.evaluation.bm25 import bm25_run
 from hf_optical.evaluation.document_cache import DocumentCache
@@ -131,7 +131,7 @@ class Milestones:
                 n=next((scores[index].n for scores in self.scores.values() if index in scores), len(item.qrels)),
                 rows={row: self._measures(row, index) for row in self.scores},
                 tests={name: asdict(test) for (place, name), test in tests.items() if place == index},
-                others=reading_notes(item.titled, item.titles_read, item.judged_without_text),
+                others=item.notes(),
             )
             for index, item in enumerate(self.sets)
         ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hf_optical.data.retrieval import reading_notes
+from hf_optical.data.reading_notes import reading_notes
 from hf_optical.encoders.encoding import Encoder, Interaction
 from hf_optical.evaluation.milestones import Using
 from hf_optical.evaluation.multilingual import MultilingualScores, evaluate_multilingual

@@ -63,7 +63,7 @@ class FaissIndex(DocumentIndex):
         # Replaced and deleted documents are still in FAISS, under numbers that nobody owns: ask for so many more.
         replaced = self._index.ntotal - len(self._numbers)
         scores, numbers = self._index.search(rows, min(top_k + replaced, self._index.ntotal))
-        return [
+        found = [
             [
                 Hit(self._ids[number], float(score))
                 for number, score in zip(found, line, strict=True)
@@ -71,6 +71,13 @@ class FaissIndex(DocumentIndex):
             ][:top_k]
             for found, line in zip(numbers.tolist(), scores, strict=True)
         ]
+        wanted = min(top_k, len(self))
+        if short := sum(len(hits) < wanted for hits in found):
+            logger.warning(
+                "asked for %d documents, and %d of %d queries found fewer: %s looks at a part of the index only",
+                wanted, short, len(found), self.factory,
+            )  # fmt: skip
+        return found
 
     def _rows(self, vectors: np.ndarray) -> np.ndarray:
         return unit_rows(vectors) if self.similarity == "cosine" else np.ascontiguousarray(vectors, dtype=np.float32)

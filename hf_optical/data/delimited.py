@@ -19,6 +19,7 @@ __all__ = ["is_quoted_cell", "positions", "read_delimited", "renamed"]
 logger = logging.getLogger(__name__)
 
 _SEPARATORS = (",", ";", "\t")
+_SAID = re.compile(rb'"?sep=([,;|\t])"?')
 _LOOKED_AT = 20  # rows
 _LONGEST_CELL = 100_000_000  # characters; the csv module stops at 131,072, a book in a cell is longer
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
@@ -97,8 +98,12 @@ def _tsv_cells(path: Path) -> Iterator[tuple[int, list[str] | Fault]]:
 def separator(path: Path) -> str:
     """What separates the cells of a CSV file: the first of ``,``, ``;`` and tab that makes equal rows of its beginning.
 
-    A comma where none does: the rows that have too many or too few cells are then reported one by one.
+    A comma where none does: the rows that have too many or too few cells are then reported one by one. What Excel's
+    own first line says (``sep=;``) is taken.
     """
+    with open_bytes(path) as stream:
+        if said := _SAID.fullmatch(stream.readline().strip()):
+            return said[1].decode("latin-1")
     for delimiter in _SEPARATORS:
         rows = [row for _, row in itertools.islice(_csv_cells(path, delimiter), _LOOKED_AT)]
         counts = {0 if isinstance(row, Fault) else len(row) for row in rows}
@@ -113,17 +118,20 @@ def _csv_cells(path: Path, delimiter: str) -> Iterator[tuple[int, list[str] | Fa
     csv.field_size_limit(_LONGEST_CELL)  # the module has one limit, and no argument for it
     with open_bytes(path) as stream:
         lines = (raw.decode("utf-8", "surrogateescape") for raw in stream)
-        reader = csv.reader(lines, strict=True, delimiter=delimiter)
+        first = next(lines, "")
+        before = 1 if _SAID.fullmatch(first.strip().encode("utf-8", "replace")) else 0  # Excel's line is no row
+        reader = csv.reader(itertools.chain([first][before:], lines), strict=True, delimiter=delimiter)
         blank: list[int] = []
         while True:
-            number = reader.line_num + 1
+            number = before + reader.line_num + 1
             row: list[str] | Fault
             try:
                 row = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                swallowed = f", lines {number} to {reader.line_num}" if reader.line_num > number else ""
+                last = before + reader.line_num
+                swallowed = f", lines {number} to {last}" if last > number else ""
                 row = Fault(f"invalid CSV ({error}{swallowed}); a quote may be missing or stray")
             if not isinstance(row, Fault) and not "".join(row).strip() and len(row) < 2:
                 blank.append(number)

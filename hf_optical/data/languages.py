@@ -42,6 +42,10 @@ class UnknownLanguageError(InputError):
     """A language code that neither FLORES-200 nor ISO 639-3 answers to; names the nearest codes."""
 
 
+# Languages whose dialects BCP 47 also writes behind them.
+_EXTENDED = re.compile(r"(?:ar|kok|lv|ms|sgn|sw|uz|zh)[-_]([a-z]{3}(?:[-_].+)?)", re.IGNORECASE)
+
+
 @dataclass(frozen=True)
 class _Table:
     names: dict[str, str]
@@ -90,6 +94,8 @@ def normalize(code: str) -> str:
     if not isinstance(code, str):
         raise UnknownLanguageError(f"{code!r} is not text", "give a code such as 'sw' or 'swh_Latn', in quotes")
     found = find_language(code) or _beyond_flores(code)
+    if found is None and (extended := _EXTENDED.fullmatch(code.strip())):
+        return normalize(extended[1])  # zh-yue is yue
     if found is None:
         subtags = _folded(code).split("_")
         raise _unknown(code, _table().aliases.get(subtags[0]) if _may_be_tag(subtags) else None)

@@ -122,6 +122,6 @@ def _require_two(columns: Sequence[str], name: str) -> None:
         found = ", ".join(repr(column) for column in columns) or "none"
         raise InputError(
             f"two columns are needed, found {len(columns)} ({found})",
-            "give English and its translation; a .tsv is split at tabs, a .csv at commas",
+            "give English and its translation; a .tsv is split at tabs, a .csv at commas, semicolons or tabs",
             path=name,
         )

@@ -137,7 +137,36 @@ def test_semicolons_in_texts_do_not_make_columns_of_a_csv(tmp_path):
         read_bitext(write(tmp_path, "c.csv", "en,sw\nthe goat,mbuzi\nwater, cold,maji\n"))
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_what_excel_says_of_the_separator_is_no_row(tmp_path):
+    body = "en;sw\n" + "".join(f"{en.replace(chr(34), '')};{sw.replace(chr(34), '')}\n" for en, sw in PAIRS)
+    path = write(tmp_path, "a.csv", "sep=;\n" + body)
+    assert pairs(read_bitext(path))[2] == PAIRS[2]
+    piped = write(tmp_path, "b.csv", ('"sep=|"\n' + body).replace(";", "|"))
+    assert pairs(read_bitext(piped))[2] == PAIRS[2]
+    with pytest.raises(InputError, match="row 6: found 1 column where"):
+        read_bitext(write(tmp_path, "c.csv", "sep=;\n" + body + "alone\n"))
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (b"PK\x03\x04", "zip archive or a spreadsheet"),
+        (b"(\xb5/\xfd\x00", "zstandard"),
+        (b"BZh91AY", "bzip2"),
+        (b"\xfd7zXZ\x00", "unxz"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (b"<!DOCTYPE html><html>404</html>", "web page"),
+        (b"<html>", "web page"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.jsonl", "a.tsv", "a.csv", "a.json"])
+def test_what_is_no_table_is_known_by_its_first_bytes(tmp_path, start, message, name):
+    (tmp_path / name).write_bytes(start)
+    with pytest.raises(InputError, match=message):
+        read_bitext(tmp_path / name)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
 @pytest.mark.parametrize("name", ["a.tsv", "a.csv", "a.jsonl", "a.json", "a.tsv.gz"])
 def test_utf16_with_its_mark_is_read_as_what_it_is(tmp_path, encoding, name):
     rows = [*ROWS, {"en": "a\u2028b", "sw": "\U00010330"}]
@@ -151,17 +180,17 @@ def test_utf16_with_its_mark_is_read_as_what_it_is(tmp_path, encoding, name):
         ]
         content = "".join(delimiter.join(line) + "\r\n" for line in lines)
         rows = [row for row in rows if "," not in row["en"] and '"' not in row["en"]]
-    mark = "" if encoding == "utf-16" else "\ufeff"
+    mark = "" if encoding in ("utf-16", "utf-32") else "\ufeff"
     data = (mark + content).encode(encoding)
     (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
     assert pairs(read_bitext(tmp_path / name)) == [(row["en"], row["sw"]) for row in rows]
     (tmp_path / name).write_bytes(data[:-1])
-    with pytest.raises(InputError, match="begins as UTF-16, and is none further on"):
+    with pytest.raises(InputError, match=r"begins as UTF-(16|32), and is none further on"):
         read_bitext(tmp_path / name)
 
 
 def test_a_file_of_a_mark_alone_is_empty(tmp_path):
-    for number, mark in enumerate((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
+    for number, mark in enumerate((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"\xff\xfe\x00\x00")):
         (tmp_path / f"{number}.tsv").write_bytes(mark)
         with pytest.raises(InputError, match="the file is empty"):
             read_bitext(tmp_path / f"{number}.tsv")

@@ -90,6 +90,7 @@ def test_any_text_is_either_a_code_or_an_error(text):
         ("sr-Latn", "srp_Latn", "Serbian (Latn)"), ("sh", "srp_Latn", "Serbian (Latn)"),
         ("sr_Latn_RS", "srp_Latn", None), ("srp", "srp_Cyrl", "Serbian"), ("sw_Arab", "swh_Arab", "Swahili (Arab)"),
         ("kab-Tfng", "kab_Tfng", "Kabyle (Tfng)"), ("yue-Hans", "yue_Hans", None), ("iw", "heb_Hebr", "Hebrew"),
+        ("zh-yue", "yue_Hant", None), ("ar-arz", "arz_Arab", None), ("zh-yue-Hans", "yue_Hans", None),
     ],
 )  # fmt: skip
 def test_languages_and_scripts_beyond_flores(code, found, name):

@@ -1,4 +1,4 @@
-"""Batches: rows of similar length, the hybrid policy, and the collator."""
+"""Batches: samplers of rows of similar length, the hybrid policy, and the collator."""
 
 from __future__ import annotations
 

@@ -29,9 +29,9 @@ def same_tokenization(student: BaseModel, teacher: Teacher) -> bool:
 
 
 def tokenizer_parts(model: Teacher) -> dict[str, Any]:
-    """Return the parts that decide how a tokenizer reads a text (vocabulary, rules), ready for JSON."""
+    """Return the parts that determine how a tokenizer reads a text (vocabulary, rules), ready for JSON."""
     backend = getattr(model.tokenizer, "backend_tokenizer", None)
-    if backend is None:  # a slow tokenizer: the vocabulary is all that can be compared
+    if backend is None:  # a slow tokenizer: only the vocabulary can be compared
         return {"class": type(model.tokenizer).__name__, "vocab": model.tokenizer.get_vocab()}
     described = json.loads(backend.to_str())
     return {name: described.get(name) for name in _TOKENIZER_PARTS}
@@ -47,11 +47,13 @@ class OTDistillationDataCollator(BaseDataCollator):
     collator, unless the teacher is to read their passages: these are then tokenised for it, as documents. Make it
     with :meth:`for_models`.
 
-    With a teacher cache the English is not tokenised: the batch holds the rows of the cache that stand for it, and the
-    token ids as kept there. A batch with a text that the cache lacks is made for the teacher itself, if there is one.
+    With a teacher cache the English is not tokenised: the batch holds the numbers of its rows in the cache and the
+    token ids stored there. A batch with a text that the cache lacks is tokenised for the teacher itself, if there is
+    one.
 
     Raises:
-        InputError: A text is missing, empty or no string; or not in the cache, with no teacher to read it.
+        InputError: A text is missing, empty or not a string, or it is not in the cache and there is no teacher to
+            encode it.
     """
 
     teacher_preprocess_fn: Callable | None = None
@@ -71,11 +73,11 @@ class OTDistillationDataCollator(BaseDataCollator):
     def for_models(
         cls, student: BaseModel, teacher: Teacher | None, *, mirror: bool = False, **options: Any
     ) -> OTDistillationDataCollator:
-        """Make a collator for a student and its teacher, with the prompts under which they read queries.
+        """Make a collator for a student and its teacher, with their query prompts.
 
         Args:
-            student: Reads the translation.
-            teacher: Reads the English, or a :class:`~hf_optical.teacher_cache.CachedTeacher`; ``None`` where there is
+            student: Encoder of the translation.
+            teacher: Encoder of the English, or a :class:`~hf_optical.teacher_cache.CachedTeacher`; ``None`` if there is
                 no bitext.
             mirror: The student reads the English too (needed by the ``source`` term).
             document_encoder: ``"teacher"`` where the teacher reads the passages of questions, which are an index that
@@ -115,7 +117,7 @@ class OTDistillationDataCollator(BaseDataCollator):
         if not features or not set(BITEXT_COLUMNS) <= set(features[0]):
             return self._query_passages(features)
         name = features[0].get("dataset_name")
-        # Words are compared at inner layers too, which no cache has.
+        # Words are compared at inner layers too, whose vectors are not cached.
         cache = None if str(name).startswith("lexicon/") else self.teacher_cache
         if self.teacher_preprocess_fn is None and cache is None:
             return self._host_collator()(features)
@@ -126,7 +128,8 @@ class OTDistillationDataCollator(BaseDataCollator):
         batch[f"source_{TEACHER_TOKENIZED}"] = True
         batch |= self._tokenize("translation", translation, "student", self._prompt("translation", batch))
         if self.mirror:
-            # The name must not begin with that of another column: the host groups tensors by string prefix.
+            # The name must not begin with the name of another column, because sentence-transformers groups tensors by
+            # string prefix.
             batch |= self._tokenize("mirror", english, "student", self._prompt("translation", batch))
             batch[f"mirror_{MIRROR}"] = True
         return batch
@@ -150,7 +153,7 @@ class OTDistillationDataCollator(BaseDataCollator):
         return batch
 
     def _english(self, texts: list[str], prompt: str | None, cache: Any, name: str | None) -> dict[str, Any]:
-        """The English for the teacher: rows of its cache, or tokens."""
+        """Prepare the English for the teacher: row numbers of its cache, or tokens."""
         if cache is not None:
             cache.check_reading(prompt, self._get_max_length_for_task("query"))
             rows = cache.find(texts)
@@ -162,18 +165,19 @@ class OTDistillationDataCollator(BaseDataCollator):
                 raise InputError(
                     f"{len(missing)} of {len(texts)} texts of a batch are not in the teacher cache {cache.folder}; the "
                     f"first is {texts[missing[0]][:80]!r}, in row {missing[0] + 1} of the batch",
-                    "give the trainer the teacher itself too (teacher=, teacher_cache=), which reads them",
+                    "also pass the teacher itself to the trainer (teacher=, teacher_cache=), so that it can encode "
+                    "them",
                     path=name,
                     field="source",
                 )
         return self._tokenize("source", texts, "teacher", prompt)
 
     def source_prompt(self, name: str | None) -> str | None:
-        """Return the prompt under which the teacher reads the English of a data set."""
+        """Return the teacher's prompt for the English of a data set."""
         return self._prompt("source", {} if name is None else {"dataset_name": name})
 
     def _prompt(self, column: str, batch: dict[str, Any]) -> str | None:
-        """The prompt of the training arguments for this column, else the model's own for queries."""
+        """Return the prompt of the training arguments for this column, or else the model's own query prompt."""
         prompts = self._resolve_prompts(batch)
         given = self._get_prompt_for_column(prompts, column) if prompts else None
         return given if given is not None else self.teacher_prompt if column == "source" else self.student_prompt
@@ -188,7 +192,7 @@ class OTDistillationDataCollator(BaseDataCollator):
         return {f"{column}_{key}": value for key, value in features.items()}
 
     def _reader(self, side: str) -> tuple[Callable, Any]:
-        """The function that tokenises texts for the student or for the teacher, and its tokenizer."""
+        """Return the function that tokenises texts for the student or for the teacher, and its tokenizer."""
         if side == "student":
             return self.preprocess_fn, self.student_tokenizer
         assert self.teacher_preprocess_fn is not None
@@ -213,7 +217,7 @@ class OTDistillationDataCollator(BaseDataCollator):
             return text
         other = row["translation" if column == "source" else "source"]
         raise InputError(
-            f"the text is {text!r}, in the row whose other side is {str(other)[:80]!r}",
+            f"the text is {text!r}in the row whose other side is {str(other)[:80]!r}",
             "remove or repair the row",
             path=name,
             field=column,

@@ -1,4 +1,4 @@
-"""Conflicts between rows of a batch: an equal text or an equal underlying id."""
+"""Conflicts between rows of a batch: rows that share a text or an underlying id."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 class ConflictIndex:
     """Index of shared keys; rows with a key in common are in conflict.
 
-    Only keys held by two rows or more are kept, so that a corpus with few repeats costs four or
-    eight bytes a row, and most rows need no look-up at all.
+    Only keys of two or more rows are kept, so that a corpus with few duplicates costs four or eight bytes per row and
+    most rows need no look-up at all.
 
     Args:
         blocks: One uint64 array of shape ``(n_i, k_i)`` per dataset: the keys of its rows. Rows
@@ -37,16 +37,16 @@ class ConflictIndex:
         return len(self._start) - 1
 
     def keys(self, row: int) -> tuple[int, ...]:
-        """The keys that row ``row`` shares with some other row; empty for a row in no conflict at all."""
+        """Return the keys that row ``row`` shares with any other row; empty for a row without conflicts."""
         return tuple(self._codes[self._start[row] : self._start[row + 1]].tolist())
 
     def involved(self) -> np.ndarray:
-        """Boolean array of shape ``(n,)``: rows in conflict with some other row."""
+        """Return the mask of rows in conflict with another row, a boolean array of shape ``(n,)``."""
         return np.diff(self._start) > 0
 
 
 def _shared_codes(blocks: Sequence[np.ndarray]) -> np.ndarray:
-    """A number for each key of each row in turn, equal for equal keys, -1 for one that a single row holds."""
+    """Number the keys of all rows in order: equal numbers for equal keys, -1 for a key of a single row."""
     flat = np.concatenate([np.empty(0, np.uint64), *(block.ravel() for block in blocks)])
     first = np.concatenate([np.empty(0, bool), *(_first_in_row(block).ravel() for block in blocks)])
     order = np.argsort(flat)
@@ -60,14 +60,14 @@ def _shared_codes(blocks: Sequence[np.ndarray]) -> np.ndarray:
     group = np.zeros(len(order), dtype=np.int32)
     np.cumsum(~same, out=group[1:])
     group[~shared] = -1
-    # In the place of each key; one that repeats within its row is in no conflict of its own.
+    # A key that is repeated within its own row causes no conflict by itself.
     codes = np.full(sum(block.size for block in blocks), -1, dtype=np.int32)
     codes[order] = group
     return codes
 
 
 def _first_in_row(block: np.ndarray) -> np.ndarray:
-    """True where a key is not already in an earlier column of its own row (a row is in no conflict with itself)."""
+    """Mark keys that are not in an earlier column of their own row, since a row does not conflict with itself."""
     mask = np.ones(block.shape, dtype=bool)
     for k in range(1, block.shape[1]):
         mask[:, k] = (block[:, :k] != block[:, k : k + 1]).all(axis=1)

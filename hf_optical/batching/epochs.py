@@ -1,4 +1,4 @@
-"""Epoch and number of processes, as batch samplers need them."""
+"""Epoch and number of processes for batch samplers."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class EpochRelay:
         self._samplers: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def __call__(self, epoch: int) -> None:
-        """Tell every sampler attached the epoch, counted from 0."""
+        """Pass the epoch, counted from 0, to every attached sampler."""
         for sampler in list(self._samplers):
             sampler.set_epoch(epoch)
 
     def __reduce__(self) -> tuple[type[EpochRelay], tuple[()]]:
-        # A copy of the dataset, or one sent to a worker, has no samplers to inform.
+        # A copy of the dataset, or one in a worker process, has no samplers attached.
         return EpochRelay, ()
 
     @staticmethod
     def attach(dataset: Any, sampler: Any) -> None:
-        """Make ``dataset.set_epoch(epoch)`` call ``sampler.set_epoch(epoch)``; other datasets' own is left alone."""
+        """Make ``dataset.set_epoch(epoch)`` call ``sampler.set_epoch(epoch)``; other datasets keep their own."""
         relay = getattr(dataset, "set_epoch", None)
         if relay is None:
             relay = dataset.set_epoch = EpochRelay()

@@ -27,7 +27,7 @@ _ATTEMPTS = 10
 
 @dataclass(frozen=True)
 class _Source:
-    """One dataset: what it holds and which rows of the concatenation are its own."""
+    """One dataset: its kind, language and rows within the concatenation."""
 
     name: str
     kind: str
@@ -36,33 +36,34 @@ class _Source:
 
 
 class HybridBatchSampler(MultiDatasetDefaultBatchSampler):
-    """Sampler that draws the kind of each batch, its language or pair, and its rows, by a `HybridPolicy`.
+    """Sampler that draws the kind of each batch, its language or pair, and its rows according to a `HybridPolicy`.
 
-    Rules that hold for every batch: no two rows share an underlying id (nor, by default, a text); a
-    monolingual batch is of one language and a bitext batch of one pair; a cross-lingual batch mixes the
-    pairs, drawn row by row, and no pair is of equal languages.
+    Every batch obeys these rules: no two rows share an underlying id (nor, by default, a text); a monolingual batch has
+    one language and a bitext batch one language pair; a cross-lingual batch mixes language pairs, drawn row by row, and
+    no pair has equal languages.
 
-    An epoch is as many full batches as there are rows in all datasets, divided by the batch size and
-    rounded down to a multiple of the number of processes. Each dataset is drawn without replacement until
-    exhausted, then reshuffled. Order and content depend on the seed and the epoch alone, and every process
-    draws the same: accelerate gives whole batches to the processes in turn, so the shares hold globally.
+    The number of batches in an epoch is the number of rows in all datasets divided by the batch size, rounded down to a
+    multiple of the number of processes. Each dataset is drawn without replacement until exhausted, then reshuffled.
+    Order and content depend on the seed and the epoch alone, and every process draws the same: accelerate gives whole
+    batches to the processes in turn, so the shares hold globally.
 
-    All datasets of the cross-lingual kind need the same columns, loss and prompts, since a batch of
-    several is handled as one of the first row's dataset.
+    All datasets of the cross-lingual kind need the same columns, loss and prompts, because a batch of several datasets
+    is handled like a batch of the first row's dataset.
 
-    Method: hybrid batch training (arXiv 2408.10536), with the rules against language bias of LAReQA
-    (arXiv 2004.05484).
+    The method is hybrid batch training (arXiv 2408.10536), with the rules against language bias of LAReQA (arXiv
+    2004.05484).
 
     Args:
         dataset: The trainer's datasets, concatenated.
-        batch_samplers: The trainer's samplers of each, of which only the batch size is used.
-        generator: Unused, part of the host's signature: the order comes from the seed and the epoch.
+        batch_samplers: The trainer's sampler of each dataset; only its batch size is used.
+        generator: Unused, but part of the signature that sentence-transformers calls; the order depends on seed and
+            epoch.
         seed: Seed of the order.
         policy: The policy; `HybridPolicy()` by default.
 
     Raises:
-        InputError: Names, ids or columns do not fit the datasets, a kind with a share has no dataset,
-            or a dataset has too few rows that may stand together to fill a batch.
+        InputError: Names, ids or columns do not fit the datasets, a kind with a positive share has no dataset, or a
+            dataset has too few compatible rows to fill a batch.
 
     Example:
         >>> from datasets import Dataset
@@ -143,23 +144,23 @@ class HybridBatchSampler(MultiDatasetDefaultBatchSampler):
                     counts[len(KINDS) :] += self._rows_by_source(batch)
                     yield batch.tolist()
         finally:
-            # Also where training stops in mid-epoch and the host drops the iterator.
+            # Also runs when training stops in mid-epoch and the Trainer drops the iterator.
             if not sys.is_finalizing():
                 logger.info("Epoch %d, realised: %s", epoch, self.realised(epoch))
 
     def realised(self, epoch: int | None = None) -> dict[str, Any]:
         """Count the batches drawn so far, over all processes, by kind and data set.
 
-        The host reads a batch or two ahead, and an epoch that is resumed counts from its start. Epochs
-        before a resumed one are not included.
+        The dataloader reads a batch or two ahead, and a resumed epoch counts from its start. Epochs before the resumed
+        one are not included.
 
         Args:
-            epoch: One epoch, counted from 0, or all that this process has drawn.
+            epoch: One epoch, counted from 0; by default all epochs that this process has drawn.
 
         Returns:
-            ``batches``: their number by kind; ``rows``: their number by dataset; ``alpha``: the share of
-            monolingual batches among those that are not bitext (None if there are none); ``bitext_share``;
-            ``epochs``: those included. Ready for JSON.
+            ``batches``: their number by kind; ``rows``: their number by dataset; ``alpha``: the share of monolingual
+            batches among those that are not bitext (None if there are none); ``bitext_share``; ``epochs``: the epochs
+            included. Ready for JSON.
         """
         epochs = sorted(self._counts) if epoch is None else [epoch]
         counts = sum((self._counts[e] for e in epochs), np.zeros(len(KINDS) + len(self._sources), np.int64)).tolist()
@@ -174,17 +175,17 @@ class HybridBatchSampler(MultiDatasetDefaultBatchSampler):
         }
 
     def _streams(self, rng: np.random.Generator) -> list[RowStream]:
-        # A generator for each dataset: what one of them draws does not move the others.
+        # Each dataset has its own generator, so that draws from one do not change the order of the others.
         return [
             RowStream(s.first, s.rows, child)
             for s, child in zip(self._sources, rng.spawn(len(self._sources)), strict=True)
         ]
 
     def _fill(self, kind: str, size: int, streams: list[RowStream], rng: np.random.Generator) -> list[int]:
-        """``size`` rows of one kind that may stand together."""
+        """Draw ``size`` compatible rows of one kind."""
         members, weights = self._of_kind[kind], self._weights[kind]
         drawn = rng.choice(len(members), p=weights)
-        # Rows with several keys can block each other in one order and not in another.
+        # Rows with several keys may block each other in one order but not in another, so several orders are tried.
         for _ in range(_ATTEMPTS):
             batch = Batch(self._conflicts)
             picks = rng.choice(len(members), size=size, p=weights) if kind == "cross" else np.full(size, drawn)
@@ -194,13 +195,13 @@ class HybridBatchSampler(MultiDatasetDefaultBatchSampler):
                 streams[member].reset()
         name = self._sources[members[drawn]].name if kind != "cross" else "cross/*"
         raise InputError(
-            f"no {size} rows of {name} may stand together in a batch: too many share an id or a text",
+            f"no {size} rows of {name} can be put into one batch: too many share an id or a text",
             "use a smaller batch_size, remove repeated rows, or set no_duplicates=False to compare ids only",
             field="batch_size",
         )
 
     def _draw_row(self, kind: str, pick: int, batch: Batch, streams: list[RowStream], rng: np.random.Generator) -> bool:
-        """Add a row of the picked dataset, or of another pair of a cross-lingual batch if that has none to give."""
+        """Add a row of the chosen dataset, or of another pair of a cross-lingual batch if it has no suitable row."""
         members = self._of_kind[kind]
         row = streams[members[pick]].take(batch)
         if row is None and kind == "cross":
@@ -219,7 +220,7 @@ class HybridBatchSampler(MultiDatasetDefaultBatchSampler):
         self.policy.check_kinds([kind for kind, members in self._of_kind.items() if members])
         for share, kind in zip(self._shares, KINDS, strict=True):
             if self._of_kind[kind] and not share:
-                logger.warning("The policy draws no %s batches: those datasets are not trained on.", kind)
+                logger.warning("The policy draws no %s batches, so these datasets are not used in training.", kind)
         columns = {tuple(datasets[i].column_names) for i in self._of_kind["cross"]}
         if len(columns) > 1:
             raise InputError(
@@ -245,12 +246,12 @@ class HybridBatchSampler(MultiDatasetDefaultBatchSampler):
 
 
 def _names(datasets: Sequence[Any], given: Sequence[str] | None) -> list[str]:
-    """Names of the datasets: those given, and those that the host marked the datasets with, which must agree."""
+    """Return the names of the datasets: those given and those set by sentence-transformers, which must agree."""
     marks = [getattr(dataset.format["format_kwargs"].get("transform"), "keywords", {}) for dataset in datasets]
     marked = [mark.get("dataset_name") for mark in marks]
     names = list(given) if given is not None else [mark for mark in marked if mark is not None]
     if given is None and not names:
-        raise InputError("the datasets carry no names", "give the policy names=list(train_dataset)", field="names")
+        raise InputError("the datasets have no names", "give the policy names=list(train_dataset)", field="names")
     if len(names) != len(datasets):
         raise InputError(
             f"{len(names)} names for {len(datasets)} datasets", "give names=list(train_dataset)", field="names"
@@ -264,7 +265,7 @@ def _names(datasets: Sequence[Any], given: Sequence[str] | None) -> list[str]:
 
 
 def _keys(datasets: Sequence[Any], sources: Sequence[_Source], policy: HybridPolicy) -> list[np.ndarray]:
-    """For each dataset the keys of its rows, shape ``(rows, keys)``: hashes of the id and of the texts."""
+    """Compute the keys of each dataset's rows, shape ``(rows, keys)``: hashes of the ids and of the texts."""
     ids = policy.ids or {}
     unknown = set(ids) - {source.name for source in sources}
     if unknown:
@@ -283,7 +284,7 @@ def _keys(datasets: Sequence[Any], sources: Sequence[_Source], policy: HybridPol
             parts.append(id_hashes(ids[source.name]))
         elif source.kind in with_ids:
             raise InputError(
-                f"ids are given for some {source.kind} datasets and not for {source.name}", "give all", field="ids"
+                f"ids are given for some {source.kind} datasets but not for {source.name}", "give all", field="ids"
             )
         if policy.no_duplicates or source.kind not in with_ids:
             parts.append(text_hashes(dataset, text_columns(dataset)))

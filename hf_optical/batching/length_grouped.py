@@ -1,4 +1,4 @@
-"""Batch sampler of texts of similar length, which need little padding."""
+"""Batch sampler that groups texts of similar length, so that little padding is needed."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ logger = logging.getLogger(__name__)
 
 
 class LengthGroupedBatchSampler(DefaultBatchSampler):
-    """Sampler that draws every row once per epoch, by similar length, without two equal texts in a batch.
+    """Sampler that draws every row once per epoch, in batches of similar length without duplicate texts.
 
     The rows are shuffled and cut into stretches of ``mega_batches`` batches; each stretch is sorted
     by length and cut into batches; the batches are shuffled. The order depends on the seed and the
     epoch alone. An incomplete batch comes last, where accelerate expects it.
 
-    With several processes the number of batches is a multiple of theirs: with ``drop_last`` the
-    batches in excess are left out, otherwise the first ones are repeated, as
-    `torch.utils.data.DistributedSampler` does with rows.
+    With several processes the number of batches is a multiple of theirs: with ``drop_last`` surplus batches are left
+    out; otherwise the first batches are repeated, as `torch.utils.data.DistributedSampler` does with rows.
 
     Give it to the trainer as ``batch_sampler=LengthGroupedBatchSampler``, or with other options as
     ``batch_sampler=LengthGroupedBatchSampler.with_options(mega_batches=20)``.
@@ -38,16 +37,17 @@ class LengthGroupedBatchSampler(DefaultBatchSampler):
         dataset: The `datasets.Dataset`, with or without a format, a transform or a selection of rows.
         batch_size: Rows per batch.
         drop_last: Leave an incomplete batch out.
-        valid_label_columns: Names of label columns: neither measured nor compared.
-        generator: Unused, part of the host's signature: the order comes from the seed and the epoch.
+        valid_label_columns: Names of label columns, whose content is ignored.
+        generator: Unused, but part of the signature that sentence-transformers calls; the order depends on seed and
+            epoch.
         seed: Seed of the order.
-        length_column: Column whose length counts; the longest text of the row by default.
-        length_of: Lengths of a list of texts; by default Unicode characters, which are read quickly and say little of
-            the number of tokens: `TokenLengths` of the student pads 1.05 tokens for a real one where characters pad
-            1.34 (41,000 Swahili pairs, batches of 32).
+        length_column: Column whose length is used; by default the longest text of the row.
+        length_of: Function that returns the lengths of a list of texts. By default it counts Unicode characters, which
+            is fast but predicts the number of tokens poorly: batches hold 1.34 tokens for each real one, against 1.05
+            with `TokenLengths` of the student (41,000 Swahili pairs, batches of 32).
         mega_batches: Batches sorted together. More gives less padding and less randomness.
-        no_duplicates: Keep rows with an equal text, in any columns, out of one batch. A text with more
-            copies than there are batches loses the copies in excess; other rows take their places.
+        no_duplicates: Keep rows with an equal text, in any columns, out of one batch. If a text has more copies than
+            there are batches, the surplus copies are replaced by other rows.
 
     Raises:
         InputError: A text is missing, there is no text column, an option is out of range, or there
@@ -114,8 +114,8 @@ class LengthGroupedBatchSampler(DefaultBatchSampler):
             replaced = resolve_conflicts(order, self.batch_size, self._conflicts, rng)
             if replaced:
                 logger.warning(
-                    "Epoch %d: %d rows are left out, since their texts have more copies than there are batches; "
-                    "other rows are drawn twice in their places.",
+                    "Epoch %d: %d rows are left out because their texts have more copies than there are batches; "
+                    "other rows are drawn twice in their place.",
                     self.epoch,
                     replaced,
                 )
@@ -124,19 +124,19 @@ class LengthGroupedBatchSampler(DefaultBatchSampler):
             yield rows[rows >= 0].tolist()
 
     def _grouped(self, rng: np.random.Generator) -> np.ndarray:
-        """All rows that are used, batch after batch: similar lengths side by side."""
+        """Return all rows to use, batch after batch, with similar lengths side by side."""
         order = shuffled(rng, len(self._lengths))
         if self.drop_last:
             order = order[: len(order) // self.batch_size * self.batch_size]
         stretch = self.batch_size * self.mega_batches
         for start in range(0, len(order), stretch):
             part = order[start : start + stretch]
-            # Longest first, so that an incomplete batch at the end holds short texts.
+            # Sorted longest first, so that an incomplete batch at the end holds short texts.
             part[:] = part[np.argsort(-self._lengths[part], kind="stable")]
         return order
 
     def _batch_order(self, rows: int, rng: np.random.Generator) -> np.ndarray:
-        """Numbers of the batches, shuffled, an incomplete one last, as many as `__len__` says."""
+        """Return the shuffled batch numbers, an incomplete batch last; as many as `__len__` gives."""
         full, rest = divmod(rows, self.batch_size)
         if not full:
             return np.zeros(self._count, dtype=np.int64)
@@ -151,7 +151,8 @@ class LengthGroupedBatchSampler(DefaultBatchSampler):
         count = full // world * world
         if rows and not count:
             raise InputError(
-                f"{rows} rows give {full} batches of {self.batch_size} for {world} processes; drop_last leaves none",
+                f"{rows} rows give {full} batches of {self.batch_size} for {world} processes; drop_last leaves no "
+                f"batch",
                 "use a smaller batch_size or set dataloader_drop_last to False",
                 field="batch_size",
             )

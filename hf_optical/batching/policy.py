@@ -33,17 +33,17 @@ class HybridPolicy:
         language_weights: How the language of a monolingual batch, the pair of a bitext batch and the
             pair of each row of a cross-lingual batch are drawn: ``"uniform"``, ``"size"`` (in
             proportion to the rows), or a power ``p`` of the rows (0 is uniform, 1 is by size).
-        names: Names of the datasets in order, ``list(train_dataset)``. May be left out if the loss is
-            a dict, since the host then marks each dataset with its name.
-        ids: For each dataset, by name, the underlying id of each of its rows (integers or strings):
-            equal wherever the rows are copies of one question, in whatever language. They cannot be a
-            column, which the host would embed as text. Without them, two rows count as copies if
-            they share a text. Give them for every dataset of a kind or for none of it. They are not
-            pickled with the policy (the host saves its arguments in every checkpoint).
-        no_duplicates: Keep rows that share a text, in any columns, out of one batch, besides those that
-            share an id: one row's passage would be another row's false negative.
-        gathered: Make the batches that the processes train on in one step, taken together, obey every
-            rule of a batch. Needed where the loss gathers them (``gather_across_devices=True``).
+        names: Names of the datasets in order, ``list(train_dataset)``. They may be left out if the loss is a dict,
+            because sentence-transformers then marks each dataset with its name.
+        ids: For each dataset, by name, the underlying id of each of its rows (integers or strings): equal for rows that
+            are copies of one question, in any language. They cannot be a column, because sentence-transformers would
+            embed it as text. Without them, two rows count as copies if they share a text. Give ids for every dataset of
+            a kind or for none. They are not pickled with the policy, because the Trainer saves its arguments in every
+            checkpoint.
+        no_duplicates: Keep rows that share a text in any column out of one batch, in addition to rows that share an id,
+            because the passage of one row would be a false negative of another.
+        gathered: Apply the rules of a batch to all batches that the processes train on in one step. Needed if the loss
+            gathers them (``gather_across_devices=True``).
 
     Raises:
         InputError: An option is out of range.
@@ -87,7 +87,7 @@ class HybridPolicy:
         generator: torch.Generator | None = None,
         seed: int = 0,
     ) -> HybridBatchSampler:
-        """The sampler of this policy for the trainer's datasets, with the signature that the host calls."""
+        """Make the sampler of this policy for the trainer's datasets; sentence-transformers calls this."""
         from hf_optical.batching.hybrid import HybridBatchSampler
 
         return HybridBatchSampler(dataset, batch_samplers, generator, seed, policy=self)
@@ -98,13 +98,13 @@ class HybridPolicy:
         return np.array([rest * self.alpha, rest * (1 - self.alpha), self.bitext_share])
 
     def check_kinds(self, kinds: Collection[str]) -> None:
-        """Stop where batches of some kind would be drawn and there is nothing of it.
+        """Raise an error if batches of a kind would be drawn for which there is no dataset.
 
         Args:
-            kinds: The kinds that there are.
+            kinds: The kinds of the datasets.
 
         Raises:
-            InputError: A kind with a share is missing.
+            InputError: A kind with a positive share is missing.
 
         Example:
             >>> HybridPolicy(alpha=1.0).check_kinds(["mono"])
@@ -112,7 +112,7 @@ class HybridPolicy:
         for share, kind in zip(self.shares(), KINDS, strict=True):
             if share and kind not in kinds:
                 raise InputError(
-                    f"the policy gives {kind} batches a share of {share:.3g}, and no dataset is named {kind}/...",
+                    f"the policy gives {kind} batches a share of {share:.3g}, but no dataset is named {kind}/...",
                     "add one, or change alpha or bitext_share",
                 )
 
@@ -134,7 +134,7 @@ class HybridPolicy:
             power = 0.0 if self.language_weights == "uniform" else 1.0
         else:
             power = self.language_weights
-        base = max(rows) if power >= 0 else min(rows)  # no power of a ratio then overflows
+        base = max(rows) if power >= 0 else min(rows)  # dividing first, so that no power overflows
         scaled = np.power(np.asarray(rows, dtype=float) / base, power)
         return scaled / scaled.sum()
 
@@ -149,7 +149,7 @@ def split_name(name: str) -> tuple[str, str]:
         The kind, and the language or the pair.
 
     Raises:
-        InputError: The name is of another form, or a pair is of one language.
+        InputError: The name has another form, or the two languages of a pair are equal.
 
     Example:
         >>> split_name("cross/eng_Latn-swh_Latn")
@@ -159,10 +159,10 @@ def split_name(name: str) -> tuple[str, str]:
     if match is None or (match["kind"] == "mono") != (match["second"] is None):
         raise InputError(
             f"the dataset is named {name!r}",
-            "name it mono/swh_Latn, cross/eng_Latn-swh_Latn or bitext/eng_Latn-swh_Latn, after what it holds",
+            "name it mono/swh_Latn, cross/eng_Latn-swh_Latn or bitext/eng_Latn-swh_Latn, according to its content",
         )
     if match["first"] == match["second"]:
         raise InputError(
-            f"the dataset {name!r} pairs a language with itself", f"name it mono/{match['first']} if that is meant"
+            f"the dataset {name!r} pairs a language with itself", f"name it mono/{match['first']} if it is monolingual"
         )
     return match["kind"], name.partition("/")[2]

@@ -1,4 +1,4 @@
-"""Move rows between batches until no two of a batch are in conflict."""
+"""Move rows between batches until no two rows of a batch are in conflict."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _DRAWS = 100
 def resolve_conflicts(order: np.ndarray, batch_size: int, conflicts: ConflictIndex, rng: np.random.Generator) -> int:
     """Change ``order`` in place so that no two rows of a batch share a key.
 
-    A row in conflict changes places with one of a batch near by, so that lengths stay similar and every
-    row is still drawn once. Where no place is found for it, another row takes its place, drawn a second
-    time; in an incomplete last batch its place is left empty (-1).
+    A row in conflict is exchanged with a row of a nearby batch, so that lengths stay similar and every row is still
+    drawn once. If no exchange is possible, another row is drawn a second time in its place; in an incomplete last batch
+    the place is left empty (-1).
 
     Args:
         order: Integer array of shape ``(n,)``: the rows, batch after batch.
         batch_size: Rows per batch; the last batch may be incomplete.
-        conflicts: The keys of the rows.
-        rng: Source of the replacements.
+        conflicts: Index of the rows' keys.
+        rng: Random generator of the replacements.
 
     Returns:
-        Number of rows left out for lack of a place.
+        Number of rows left out because no place was found for them.
 
     Raises:
-        InputError: No row can fill a place: there are too few distinct texts.
+        InputError: No row can fill a place because there are too few distinct texts.
 
     Example:
         >>> index = ConflictIndex([np.array([[7], [7], [1], [2]], dtype=np.uint64)])
@@ -48,17 +48,17 @@ def resolve_conflicts(order: np.ndarray, batch_size: int, conflicts: ConflictInd
 
 
 class _Batches:
-    """Rows by place, and the keys in use in each batch."""
+    """Rows by place, and the keys used in each batch."""
 
     def __init__(self, order: np.ndarray, size: int, conflicts: ConflictIndex) -> None:
         self.order, self.size, self.conflicts = order, size, conflicts
         self.count = -(-len(order) // size)
         self.used: dict[int, set[int]] = {}
         self.open: set[int] = set()
-        self.twice: set[int] = set()  # rows drawn a second time, which no key tells from themselves
+        self.twice: set[int] = set()  # rows drawn a second time, which share all keys with themselves
 
     def conflicting_places(self) -> list[int]:
-        """List places whose row repeats a key of its batch; the first row with a key keeps it."""
+        """List the places whose row repeats a key of its batch; the first row with a key stays."""
         for place in np.flatnonzero(self.conflicts.involved()[self.order]).tolist():
             used = self.used.setdefault(place // self.size, set())
             keys = self.keys(place)
@@ -72,12 +72,12 @@ class _Batches:
         return self.conflicts.keys(int(self.order[place]))
 
     def swap(self, place: int) -> bool:
-        """Exchange the row at ``place`` with one of a batch near by; False if none fits."""
+        """Exchange the row at ``place`` with a row of a nearby batch; return False if none fits."""
         batch, keys = place // self.size, self.keys(place)
         here = self.used[batch]
         for other in self._near(batch):
             there = self.used.setdefault(other, set())
-            # A row that was drawn a second time has left its keys with that batch: it cannot go there again.
+            # The batch already holds the keys of a row that was drawn a second time, so it cannot move there again.
             if not there.isdisjoint(keys):
                 continue
             for candidate in range(other * self.size, min((other + 1) * self.size, len(self.order))):
@@ -95,7 +95,7 @@ class _Batches:
         return False
 
     def replace(self, place: int, rng: np.random.Generator) -> None:
-        """Put another row, drawn a second time, at ``place``, or leave it empty in an incomplete batch."""
+        """Draw another row a second time for ``place``, or leave the place empty in an incomplete batch."""
         batch = place // self.size
         start, stop = batch * self.size, (batch + 1) * self.size
         self.open.discard(place)
@@ -121,6 +121,6 @@ class _Batches:
         return [other for other in around if 0 <= other < self.count]
 
     def _draws(self, rng: np.random.Generator) -> Iterator[int]:
-        """Some rows at random first, then all of them, so that a row that fits is found if there is one."""
+        """Yield some rows at random, then all of them, so that a row that fits is found if there is one."""
         yield from self.order[rng.integers(len(self.order), size=_DRAWS)].tolist()
         yield from self.order[rng.permutation(len(self.order))].tolist()

@@ -1,4 +1,4 @@
-"""Stream of the rows of one data set, without replacement, reshuffled when exhausted."""
+"""Endless stream of the rows of one data set: without replacement, reshuffled when exhausted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LOOK_BACK = 256
 
 
 class Batch:
-    """Batch under construction: its rows, and the keys that they hold."""
+    """Batch under construction: its rows and their keys."""
 
     def __init__(self, conflicts: ConflictIndex) -> None:
         self.rows: list[int] = []
@@ -20,11 +20,11 @@ class Batch:
         self._conflicts = conflicts
 
     def admits(self, row: int) -> bool:
-        """Return whether ``row`` is in no conflict with the rows of the batch."""
+        """Return whether ``row`` conflicts with no row of the batch."""
         return row not in self._present and self._keys.isdisjoint(self._conflicts.keys(row))
 
     def add(self, row: int) -> None:
-        """Put ``row`` into the batch."""
+        """Add ``row`` to the batch."""
         self.rows.append(row)
         self._present.add(row)
         self._keys.update(self._conflicts.keys(row))
@@ -33,13 +33,13 @@ class Batch:
 class RowStream:
     """Endless stream of the rows of one data set.
 
-    A row that a batch does not admit is put off and offered again to the next ones, first, until the
-    rows are next reshuffled.
+    A row that a batch does not admit is postponed and offered first to the following batches, until the rows are
+    reshuffled.
 
     Args:
         first: Number of the dataset's first row.
         rows: Number of its rows.
-        rng: Source of the order.
+        rng: Random generator of the order.
 
     Example:
         >>> index = ConflictIndex([np.array([[1], [1], [2]], dtype=np.uint64)])
@@ -72,15 +72,15 @@ class RowStream:
         return int(self._order[found]) + self._first
 
     def reset(self) -> None:
-        """Start a new order, whatever is left of the present one."""
+        """Start a new order and discard the rest of the current one."""
         self._order, self._next, self._put_off = shuffled(self._rng, self._rows), 0, []
 
     def _reshuffle(self, batch: Batch) -> int | None:
-        """Place of an admitted row in a new order; the old order stays if there is none."""
+        """Reshuffle and return the place of an admitted row; keep the old order if there is none."""
         order = shuffled(self._rng, self._rows)
         found = self._find(order, 0, batch)
         if found is not None:
-            # What was put off before this pass has had a whole pass to be drawn: it is now in the new order.
+            # Rows postponed before this pass had a whole pass to be drawn; they are part of the new order now.
             self._put_off = self._numbers(self._order[self._next :])
             self._order, self._next = order, 0
         return found

@@ -1,4 +1,4 @@
-"""Text columns read once, in row order, into one number per row: a length or a hash."""
+"""Read text columns once, in row order, into one number per row: a length or a hash."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hf_optical.errors import InputError
 
 _ROWS_PER_READ = 100_000
 _DATASET_NAME = "dataset_name"
-# Any fixed odd constant will do: it moves the hashes of ids away from those of the same strings as texts.
+# Any fixed odd constant works: it separates the hashes of ids from the hashes of equal texts.
 _ID_MARK = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -23,7 +23,7 @@ def text_columns(dataset: Any, labels: Sequence[str] | None = None) -> list[str]
 
     Args:
         dataset: A `datasets.Dataset`, whatever its format or transform.
-        labels: Names of label columns, left out.
+        labels: Names of label columns, which are left out.
 
     Returns:
         Names in the dataset's own order.
@@ -58,7 +58,7 @@ def text_lengths(
     Args:
         dataset: A `datasets.Dataset` of ``n`` rows, whatever its format or transform.
         columns: The columns to measure.
-        length_of: Lengths of a list of texts; Unicode characters where ``None``.
+        length_of: Function that returns the lengths of a list of texts; ``None`` counts Unicode characters.
 
     Returns:
         int32 array of shape ``(n,)``.
@@ -85,7 +85,7 @@ def text_lengths(
 
 
 def text_hashes(dataset: Any, columns: Sequence[str]) -> np.ndarray:
-    """Hash every text to 64 bits, the same for equal texts in any column, data set or process.
+    """Hash every text to 64 bits; equal texts have equal hashes in any column, data set or process.
 
     Args:
         dataset: A `datasets.Dataset` of ``n`` rows, whatever its format or transform.
@@ -112,7 +112,7 @@ def text_hashes(dataset: Any, columns: Sequence[str]) -> np.ndarray:
 
 
 def _tables(dataset: Any, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
-    """First row and table of each slice; the arrow format skips any transform and follows a selection of rows."""
+    """Yield first row and table of each slice; the arrow format skips transforms and respects selections of rows."""
     missing = [column for column in columns if column not in dataset.column_names]
     if missing:
         raise InputError(f"no column {missing[0]!r} among {dataset.column_names}", "name a column of the dataset")
@@ -127,7 +127,7 @@ def _tables(dataset: Any, columns: Sequence[str]) -> Iterator[tuple[int, pa.Tabl
 
 
 def id_hashes(ids: Sequence[Any] | np.ndarray) -> np.ndarray:
-    """Hash every id to 64 bits, equal for equal ids in any data set and never equal to the hash of a text.
+    """Hash every id to 64 bits; equal ids have equal hashes in any data set, never those of a text.
 
     Args:
         ids: ``n`` ids, all integers or all strings. The integer 7 and the string "7" differ.
@@ -150,7 +150,7 @@ def id_hashes(ids: Sequence[Any] | np.ndarray) -> np.ndarray:
 
 
 def _of_one_type(values: np.ndarray) -> np.ndarray:
-    """The ids as int64, or as objects that are all strings."""
+    """Return the ids as int64, or as an object array of strings."""
     is_string = np.fromiter((isinstance(value, str) for value in values), dtype=bool, count=len(values))
     is_integer = np.fromiter(
         (isinstance(value, (int, np.integer)) and not isinstance(value, bool) for value in values),
@@ -161,7 +161,7 @@ def _of_one_type(values: np.ndarray) -> np.ndarray:
     if not right.all():
         row = int(np.argmin(right))
         raise InputError(
-            f"the id {values[row]!r} is not of the type of the others",
+            f"the id {values[row]!r} has another type than the others",
             "give ids that are all integers or all strings",
             row=row + 1,
             field="ids",

@@ -1,18 +1,18 @@
-"""Token counts of texts, by which batches of similar length are made."""
+"""Token counts of texts, used to make batches of similar length."""
 
 from __future__ import annotations
 
 from typing import Any
 
-_BATCH = 1_000  # texts per call of the tokenizer
+_BATCH = 1_000  # number of texts per call of the tokenizer
 
 
 class TokenLengths:
-    """Counter of a text's tokens, special tokens included.
+    """Function that counts the tokens of texts, special tokens included.
 
     Args:
-        model: The encoder whose tokenizer counts.
-        max_length: Longer texts are cut there in training, and count as so long.
+        model: The encoder whose tokenizer is used.
+        max_length: Length at which longer texts are truncated in training; they count as this long.
 
     Example:
         ::
@@ -25,10 +25,10 @@ class TokenLengths:
         self._tokenizer = model.tokenizer
         limits = [limit for limit in (max_length, getattr(model, "max_seq_length", None)) if limit]
         self._limit = min(limits, default=None)
-        self._known: dict[int, list[int]] = {}  # a training builds its sampler more than once
+        self._known: dict[int, list[int]] = {}  # kept, because a training builds its sampler more than once
 
     def __call__(self, texts: list[str]) -> list[int]:
-        """One number for each text."""
+        """Return the number of tokens of each text."""
         key = hash(tuple(texts))
         if key not in self._known:
             self._known[key] = self._measured(texts)
@@ -42,5 +42,5 @@ class TokenLengths:
         return [min(length, self._limit) for length in found] if self._limit else found
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing of the tokenizer: training arguments are written into every checkpoint, which has one already."""
+        """Leave the tokenizer out: training arguments are written into every checkpoint, which already holds one."""
         return {"_tokenizer": None, "_limit": self._limit, "_known": {}}

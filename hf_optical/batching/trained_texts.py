@@ -1,4 +1,4 @@
-"""The texts that a student reads in training, from the training sets."""
+"""Collect the texts that a student reads in training from the training sets."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def trained_texts(data: Any, *, english: bool) -> Iterator[str]:
     """Return every text that the student reads in training, in no particular order.
 
     Args:
-        data: A `datasets.Dataset` of bitext, or a dict of data sets whose keys say their kinds.
+        data: A `datasets.Dataset` of bitext, or a dict of data sets whose keys name their kinds.
         english: Whether the student also reads the English of bitext (the terms ``source`` and ``self_nce``).
 
     Raises:
-        InputError: There are no data, or a stream, whose texts are not known before it has been read.
+        InputError: There is no data, or it is a stream, whose texts are unknown before it is read.
 
     Example:
         >>> rows = Dataset.from_dict({"source": ["the goat"], "translation": ["mbuzi"]})
@@ -32,7 +32,7 @@ def trained_texts(data: Any, *, english: bool) -> Iterator[str]:
     for name, rows in data.items() if isinstance(data, dict) else [("bitext", data)]:
         if not isinstance(rows, Dataset):
             raise InputError(
-                "which rows are used must be known before training, and the data set is missing or a stream",
+                "the rows that are used must be known before training, but the data set is missing or a stream",
                 "use a Dataset, or train_embeddings='all'",
                 path=str(name),
                 field="train_embeddings",

@@ -1,4 +1,4 @@
-"""Losses: one per file. They know models; not files, not languages."""
+"""Losses, one per file. They work on models and tensors and know nothing of files or languages."""
 
 from hf_optical.losses.index_contrast import IndexContrastLoss
 from hf_optical.losses.lexical_injection import LexicalInjectionLoss

@@ -1,4 +1,4 @@
-"""The transport term: how far the student's tokens are from the teacher's, under their optimal alignment."""
+"""Transport term: the distance of the student's tokens from the teacher's under their optimal alignment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hf_optical.transport.fused import fused_fits, fused_transport
 from hf_optical.transport.special_token_match import SpecialTokenMatch
 
 Side = tuple[Tensor, Tensor, Tensor]
-"""Token vectors (B, n, d), which are real (B, n), which are special (B, n)."""
+"""Token vectors (B, n, d), mask of real tokens (B, n), mask of special tokens (B, n)."""
 
 
 def transport_loss(
@@ -22,14 +22,14 @@ def transport_loss(
     special_tokens: SpecialTokens = "match",
     weights: tuple[Tensor | None, Tensor | None] = (None, None),
 ) -> tuple[Tensor, Tensor]:
-    """``<T*, C>`` per pair, with the plan detached (OPTICAL, arXiv 2301.12566, the distillation loss).
+    """Compute ``<T*, C>`` per pair, with the plan detached (the distillation loss of OPTICAL, arXiv 2301.12566).
 
     Args:
         student: Token vectors (B, n, d), mask (B, n), special (B, n).
         teacher: Token vectors (B, m, d), mask (B, m), special (B, m).
-        solver: Finds the plan.
-        special_tokens: ``"match"``: special tokens are matched to each other, with the share of the loss that they
-            have of the tokens; ``"exclude"``: left out; ``"transport"``: transported like any other token.
+        solver: Computes the transport plan.
+        special_tokens: ``"match"`` matches special tokens to each other and gives them the share of the loss that they
+            have of the tokens; ``"exclude"`` leaves them out; ``"transport"`` transports them like any other token.
         weights: Importance of each token, (B, n) and (B, m); uniform where ``None``.
 
     Returns:
@@ -52,10 +52,10 @@ def transport_term(
     special_tokens: SpecialTokens = "match",
     weights: tuple[Tensor | None, Tensor | None] = (None, None),
 ) -> Tensor:
-    """The loss of :func:`transport_loss`, (B,), by the fused kernel where it fits.
+    """Compute the loss of :func:`transport_loss`, (B,), with the fused kernel where it fits.
 
-    On CUDA, for sentences of up to 128 tokens and the solvers ``IPOT`` and ``Sinkhorn``, one kernel makes cost, plan,
-    loss and gradient without leaving the chip; elsewhere the PyTorch form does. ``HF_OPTICAL_FUSED=0`` in the
+    On CUDA, for sentences of up to 128 tokens and the solvers ``IPOT`` and ``Sinkhorn``, one kernel computes cost,
+    plan, loss and gradient in the chip's own memory; elsewhere the PyTorch form is used. ``HF_OPTICAL_FUSED=0`` in the
     environment switches the kernel off.
     """
     (student_tokens, *_), (teacher_tokens, *_) = student, teacher
@@ -80,7 +80,7 @@ def _problem(
     special_tokens: SpecialTokens,
     weights: tuple[Tensor | None, Tensor | None],
 ) -> tuple[Tensor, Tensor, SpecialTokenMatch | None]:
-    """Marginals of both sides, (B, n) and (B, m), and the special tokens that are matched outside the transport."""
+    """Compute the marginals of both sides, (B, n) and (B, m), and the special tokens matched outside the transport."""
     a, b = (
         _marginals(content_mask(mask, special, special_tokens), weight)
         for (_, mask, special), weight in zip((student, teacher), weights, strict=True)
@@ -93,12 +93,12 @@ def _marginals(mask: Tensor, weights: Tensor | None) -> Tensor:
 
 
 def first_special(special: Tensor) -> Tensor:
-    """Place of each row's first special token, (B,)."""
+    """Return the position of each row's first special token, (B,)."""
     return special.int().argmax(dim=1)
 
 
 def last_special(special: Tensor) -> Tensor:
-    """Place of each row's last special token, (B,)."""
+    """Return the position of each row's last special token, (B,)."""
     return special.shape[1] - 1 - special.flip(1).int().argmax(dim=1)
 
 

@@ -12,13 +12,14 @@ from hf_optical.encoders.token_view import TokenView, content_mask
 
 @dataclass(frozen=True)
 class CentredTokens:
-    """One side of a batch.
+    """Centred content tokens of one side of a batch.
 
     Attributes:
-        units: Unit token vectors less their mean over the batch, unit again, (B, n, d), float32; zero elsewhere.
-        mask: Content tokens: real, not special, not of a prompt, (B, n), bool.
-        mass: Each token's share of its sentence, by the norm of its vector, (B, n) (Word Rotator's Distance, Yokoi et
-            al., EMNLP 2020): what a mean-pooled sentence vector weighs its tokens by.
+        units: Unit token vectors minus their mean over the batch, normalised again, (B, n, d), float32; zero at other
+            tokens.
+        mask: Content tokens: neither padding nor special tokens nor part of a prompt, (B, n), bool.
+        mass: Each token's share of its sentence's mass, in proportion to the norm of its vector, (B, n), which is how
+            mean pooling weighs tokens (Word Rotator's Distance, Yokoi et al., EMNLP 2020).
     """
 
     units: Tensor
@@ -27,9 +28,9 @@ class CentredTokens:
 
 
 def centred_tokens(view: TokenView) -> CentredTokens:
-    """The content tokens of a view, centred on the mean of the batch; differentiable, through the mean too."""
+    """Return the content tokens of a view, centred on the mean of the batch; gradients flow through the mean too."""
     mask = content_mask(view.text, view.special & view.text, "exclude")
-    tokens = view.tokens.float().masked_fill(~mask.unsqueeze(-1), 0)  # padding may hold anything
+    tokens = view.tokens.float().masked_fill(~mask.unsqueeze(-1), 0)  # padding may hold any value, NaN included
     norms = tokens.norm(dim=-1)
     units = functional.normalize(tokens, dim=-1)
     mean = units.sum(dim=(0, 1)) / mask.sum()

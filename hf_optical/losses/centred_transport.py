@@ -1,4 +1,4 @@
-"""Transport between centred tokens with mass by norm, of which some may stay: what only alignment can lower.
+"""Unbalanced transport of centred tokens with mass by norm: the part of the cost that only alignment lowers.
 
 For any plan between unit tokens, its cost is half the squared distance of the two weighted means plus half the cost of
 the centred tokens under the same plan. The first part is sentence MSE whatever the plan is; this term is the second.
@@ -18,13 +18,13 @@ from hf_optical.transport.unbalanced import unbalanced_plan
 def centred_transport_loss(student: TokenView, teacher: TokenView, epsilon: float = 0.1, reach: float = 0.5) -> Tensor:
     """Mean over the pairs of ``<P, C> / |P|``, P the detached unbalanced plan, C the cosine distance of centred tokens.
 
-    Divided by the mass that is carried, so that a longer translation costs nothing by being longer.
+    The cost is divided by the transported mass, so that a translation does not cost more because it is longer.
 
     Args:
-        student: Of the translations.
-        teacher: Of their English, row by row.
-        epsilon: See :func:`~hf_optical.transport.unbalanced.unbalanced_plan`.
-        reach: See there.
+        student: Token view of the translations.
+        teacher: Token view of their English, row by row.
+        epsilon: Strength of the entropy; see :func:`~hf_optical.transport.unbalanced.unbalanced_plan`.
+        reach: Cost at which mass rather stays untransported; see the same function.
 
     Returns:
         A scalar, 0 to 2.

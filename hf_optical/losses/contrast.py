@@ -15,12 +15,12 @@ from hf_optical.encoders.token_view import TokenView
 class InBatchContrast(nn.Module):
     """Cross-entropy of finding a translation's own English among that of the batch (van den Oord et al., 2018).
 
-    Dense models are compared by cosine (sentence-transformers' own loss), multi-vector models by mean MaxSim.
-    Whose reading of the English it is, is the caller's choice: the frozen teacher's (distillation) or the student's own
-    (standard fine-tuning); gradients flow into both sides as far as these have any.
+    Dense models are compared by cosine (sentence-transformers' own loss), multi-vector models by mean MaxSim. The
+    caller chooses which model encoded the English: the frozen teacher (distillation) or the student itself (standard
+    fine-tuning). Gradients flow into every side that requires them.
 
     Args:
-        temperature: Scores are divided by it.
+        temperature: Number by which scores are divided.
         late_interaction: Whether the models score token by token.
         gather_across_devices: Contrast with the English of all processes.
     """
@@ -29,7 +29,7 @@ class InBatchContrast(nn.Module):
         super().__init__()
         self.late_interaction = late_interaction
         self.gather_across_devices = gather_across_devices
-        # Sentence-transformers' own InfoNCE; it only needs a model for its own forward, which is not called.
+        # Sentence-transformers' own InfoNCE. It needs a model only in its forward pass, which is not called here.
         self._info_nce = MultipleNegativesRankingLoss(
             None,  # type: ignore[arg-type]
             scale=1 / temperature,
@@ -46,11 +46,11 @@ class InBatchContrast(nn.Module):
         self._info_nce.scale = 1 / value
 
     def forward(self, translation: TokenView, english: TokenView) -> Tensor:
-        """The loss of a batch, a scalar.
+        """Compute the loss of a batch, a scalar.
 
         Args:
             translation: The student's view of the translations.
-            english: Somebody's view of the English, row by row the same sentences.
+            english: The teacher's or the student's view of the English, with the same sentences row by row.
         """
         if not self.late_interaction:
             embeddings = [translation.sentence.float(), english.sentence.float()]
@@ -71,5 +71,6 @@ class InBatchContrast(nn.Module):
 
 
 def _blank(view: TokenView) -> Tensor:
-    # The host multiplies by the mask, which keeps a NaN of the padding in the scores and in every gradient.
+    # Sentence-transformers multiplies by the mask, so that a NaN in the padding would reach the scores and every
+    # gradient.
     return view.tokens.float().masked_fill(~view.mask.unsqueeze(-1), 0)

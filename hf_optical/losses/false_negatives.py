@@ -12,7 +12,7 @@ Sets = Mapping[Hashable, Set[Hashable]]
 
 
 def translation_sets(pairs: Iterable[tuple[Hashable, Hashable]]) -> tuple[Sets, Sets]:
-    """All translations of each word, and all words of each translation.
+    """Collect all translations of each word, and all words of each translation.
 
     Example:
         >>> forth, back = translation_sets([("car", "gari"), ("car", "motokaa"), ("vehicle", "gari")])
@@ -30,15 +30,16 @@ def translation_sets(pairs: Iterable[tuple[Hashable, Hashable]]) -> tuple[Sets, 
 def false_negatives(
     sources: Sequence[Hashable], translations: Sequence[Hashable], known: tuple[Sets, Sets] = ({}, {})
 ) -> Tensor:
-    """Pairs that must not be pushed apart, (N, N), bool, symmetric, true on the diagonal.
+    """Find the pairs that must not be pushed apart: (N, N), bool, symmetric, true on the diagonal.
 
-    Pairs i and j are no negatives of each other if they share a word on either side, if one's word has the other's as
-    a translation, or if their words share any translation, or their translations any word, in the lexicon.
+    Pairs i and j are not negatives of each other if they share a word on either side, if the word of one has the word
+    of the other as a translation, or if the lexicon gives their words a common translation or their translations a
+    common word.
 
     Args:
         sources: Identity of the English word of each pair; N.
         translations: Identity of its translation; N.
-        known: :func:`translation_sets` of the whole lexicon; pairs of the batch are known anyway.
+        known: :func:`translation_sets` of the whole lexicon; the pairs of the batch are always included.
 
     Example:
         >>> false_negatives(["car", "vehicle", "goat"], ["motokaa", "gari", "mbuzi"]).int().tolist()

@@ -1,4 +1,4 @@
-"""Checks of a batch: pairs, each side tokenised for the model that reads it."""
+"""Checks that a batch holds pairs and that each side is tokenised for the model that reads it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from hf_optical.losses.terms import reads_english
 
 
 def needs_own_tokens(student: BaseModel, teacher: Teacher) -> bool:
-    """Whether the teacher cannot read what was tokenised for the student.
+    """Return whether the teacher needs its own tokenisation and cannot read what was tokenised for the student.
 
-    A prompt is the model's own, which the hosts' collators do not add in training.
+    The same holds for a prompt of the teacher's own, which the collators of sentence-transformers do not add in
+    training.
     """
     return not same_tokenization(student, teacher) or query_prompt(teacher) is not None
 
@@ -26,7 +27,7 @@ def check_teacher_tokens(english: Mapping[str, Any]) -> None:
     """Stop unless the English was tokenised for the teacher.
 
     Raises:
-        InputError: It was tokenised for the student.
+        InputError: The English was tokenised for the student.
     """
     if not english.get(TEACHER_TOKENIZED):
         raise InputError(
@@ -40,9 +41,9 @@ def check_pairs(features: Sequence[Mapping[str, Any]], weights: Mapping[str, flo
     """Stop unless a batch holds what the terms of an objective read.
 
     Args:
-        features: Of the English, of its translation, and perhaps of the English for the student.
-        weights: The terms, by their full names.
-        teachers_own: Whether the teacher needs tokens of its own (`needs_own_tokens`).
+        features: Features of the English, of its translation, and optionally of the English for the student.
+        weights: Weights of the terms, by name.
+        teachers_own: Whether the teacher needs its own tokenisation (`needs_own_tokens`).
 
     Raises:
         InputError: Too few or too many columns of text, or a side that was tokenised for another model.

@@ -1,4 +1,4 @@
-"""A NaN or infinity in a model's vectors, found before it reaches a solver or the optimizer, with the rows named."""
+"""Check for NaN and infinity in a model's vectors before they reach a solver or the optimizer; names the rows."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from hf_optical.errors import NonFiniteError
 
 
 def check_finite(views: Mapping[str, TokenView], tokenizers: Mapping[str, Any]) -> None:
-    """Stop at vectors that are not finite; a device is waited for once, whatever the number of views.
+    """Raise an error where vectors are not finite; synchronises with the device once, whatever the number of views.
 
     Args:
-        views: Readings of one batch, by whose they are; what padding holds does not count.
-        tokenizers: Of each reading, to name its texts by.
+        views: Token views of one batch, keyed by the model that made them; padding is not checked.
+        tokenizers: Tokenizer of each view, to decode the texts for the message.
 
     Raises:
-        NonFiniteError: Names the reader, the rows of the batch and their texts.
+        NonFiniteError: Vectors are not finite; names the model, the rows of the batch and their texts.
     """
     sums = torch.stack([_real(view).sum() * 0 + view.sentence.detach().sum() * 0 for view in views.values()])
     if torch.isfinite(sums.sum()):

@@ -10,8 +10,8 @@ from torch import Tensor
 def greedy_alignment(similarity: Tensor, student_mask: Tensor, teacher_mask: Tensor) -> Tensor:
     """Match the tokens of a pair one to one, the most similar first (Li et al., DR.DECR, NAACL 2022).
 
-    The greedy order takes the largest similarity that is left, matches its two tokens and strikes both out, until one
-    side has none. A pair that is the largest of its row *and* of its column will be taken whatever comes before it, so
+    The greedy algorithm repeatedly takes the largest remaining similarity, matches its two tokens and removes both,
+    until one side has no token left. A pair that is the largest of its row *and* of its column is always matched, so
     all such pairs are taken at once: the same matching in a few rounds (about the logarithm of the length) for the
     whole batch, in place of one token at a time. Equal similarities go to the first student token, then to the first
     teacher token.
@@ -22,7 +22,7 @@ def greedy_alignment(similarity: Tensor, student_mask: Tensor, teacher_mask: Ten
         teacher_mask: (B, m), bool.
 
     Returns:
-        The place of each student token's partner, (B, n), long; -1 for tokens without one.
+        The index of each student token's partner, (B, n), long; -1 for tokens without a partner.
 
     Example:
         >>> similarity = torch.tensor([[[0.9, 0.8], [0.95, 0.1], [0.5, 0.4]]])
@@ -35,7 +35,7 @@ def greedy_alignment(similarity: Tensor, student_mask: Tensor, teacher_mask: Ten
     places = torch.arange(similarity.shape[1], device=similarity.device)
     closed = torch.finfo(similarity.dtype).min
     left = similarity.masked_fill(~(student_mask.unsqueeze(2) & teacher_mask.unsqueeze(1)), closed)
-    for _ in range(min(similarity.shape[1:])):  # as many rounds in the worst case; each takes at least one pair
+    for _ in range(min(similarity.shape[1:])):  # at most this many rounds, since each matches at least one pair
         best = left.argmax(dim=2)
         mutual = left.argmax(dim=1).gather(1, best) == places
         mutual &= left.gather(2, best.unsqueeze(2)).squeeze(2) > closed

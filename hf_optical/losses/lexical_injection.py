@@ -1,4 +1,4 @@
-"""Lexical injection: a small lexicon pulls words towards their translations at an early layer, and at the output."""
+"""Lexical injection: move words towards their translations at an early layer and the output, with a small lexicon."""
 
 from __future__ import annotations
 
@@ -32,31 +32,32 @@ _CHUNK = 1000
 
 
 class LexicalInjectionLoss(nn.Module):
-    """Words and their translations get near vectors, at one layer and at the output; other words stay away.
+    """Loss that moves words near their translations and away from other words, at one layer and at the output.
 
-    A word's vector at a layer is the mean of its own tokens' hidden states: special tokens are left out, for their
-    vectors hardly depend on the word. Both directions are trained. Pairs of the batch that are no negatives of each
+    A word's vector at a layer is the mean of its own tokens' hidden states: special tokens are left out, because their
+    vectors hardly depend on the word. Both directions are trained. Pairs of the batch that are not negatives of each
     other (same word, same translation, a shared meaning in the lexicon) are masked.
 
     Args:
-        model: The student; reads the translation, and without a teacher the English too.
+        model: The student; it reads the translation and, without a teacher, the English too.
         teacher: A frozen English encoder of the student's body (a grown student's teacher). It reads the English, so
-            that words are pulled to where the document index has them. ``None``: as in the paper, the student reads
-            both sides.
+            that words are pulled to where the document index has them. With ``None`` the student reads both sides, as
+            in the paper.
         objective: ``"triplet"`` (hardest in-batch negative) or ``"nce"`` (InfoNCE).
-        layer: Hidden state to train: 0 is the embedding layer, k the k-th transformer layer; ``None``: none.
+        layer: Hidden state to train: 0 is the embedding layer, k the k-th transformer layer; ``None`` for no layer.
             :func:`hf_optical.evaluation.layer_probe.probe_layers` recommends one.
-        output_weight: Weight of the same objective on the encoder's output (mean of the output token vectors for
-            late interaction); 0: none. Without it nothing forces what was gained at the layer through.
-        margin: Of the triplet, in units of cosine.
-        temperature: Of InfoNCE.
-        lexicon: All (English, translation) pairs, whose translation sets tell false negatives; without it only the
-            pairs of the batch are known.
-        gather_across_devices: Contrast with the words of all processes (then two processes equal one).
+        output_weight: Weight of the same objective on the encoder's output (mean of the output token vectors for late
+            interaction); 0 for none. Without it nothing forces the gain at the layer to reach the output.
+        margin: Margin of the triplet loss, in units of cosine.
+        temperature: Temperature of InfoNCE.
+        lexicon: All (English, translation) pairs, by which false negatives are found; without it only the pairs of the
+            batch are used.
+        gather_across_devices: Contrast with the words of all processes, so that two processes give the same loss as
+            one.
 
     Raises:
-        InputError: No such layer or objective, nothing to train on, or a teacher of another body.
-        NonFiniteError: In training: vectors that are not finite, before the optimizer step.
+        InputError: There is no such layer or objective, nothing to train, or the teacher has another architecture.
+        NonFiniteError: A vector is not finite; raised before the optimizer step.
 
     References:
         - Ngugi: Targeted Lexical Injection, https://arxiv.org/abs/2506.15415 (triplet loss, margin 0.4, early-layer
@@ -108,7 +109,7 @@ class LexicalInjectionLoss(nn.Module):
             check_layer(model, layer)
         if not output_weight >= 0 or (layer is None and output_weight == 0):
             raise InputError(
-                f"is {output_weight}", "give 0 or more, and above 0 without a layer", field="output_weight"
+                f"is {output_weight}", "give 0 or more, and a number above 0 if layer is None", field="output_weight"
             )
         check_positive("margin", margin)
         check_positive("temperature", temperature)
@@ -116,7 +117,7 @@ class LexicalInjectionLoss(nn.Module):
             check_same_space(model, teacher)
             if layer is not None and not comparable_layers(model, teacher):
                 raise InputError(
-                    "the teacher has other layers than the student, so that theirs cannot be compared",
+                    "the teacher's layers differ from the student's, so that their hidden states cannot be compared",
                     "leave the teacher out (the student then reads both sides), or set layer=None",
                     field="layer",
                 )
@@ -135,7 +136,7 @@ class LexicalInjectionLoss(nn.Module):
             self._learn_names(list(lexicon), reader, model)
 
     def train(self, mode: bool = True) -> LexicalInjectionLoss:
-        """Training mode for everything but the teacher."""
+        """Set training mode for everything except the teacher."""
         super().train(mode)
         if self.teacher is not None:
             self.teacher.eval()
@@ -144,11 +145,11 @@ class LexicalInjectionLoss(nn.Module):
     def forward(
         self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Weighted terms of one batch by name: ``word_layer<k>`` and ``word_output``.
+        """Compute the weighted terms of one batch, by name: ``word_layer<k>`` and ``word_output``.
 
         Args:
-            sentence_features: Features of the English words and of their translations; of the English as the student
-                tokenises it too, where a collator made them and the student is to read both.
+            sentence_features: Features of the English words, of their translations, and, where a collator made them, of
+                the English as the student tokenises it.
             labels: Unused.
         """
         features = list(sentence_features)
@@ -172,7 +173,7 @@ class LexicalInjectionLoss(nn.Module):
         return self.compute_terms(source, translation)
 
     def compute_terms(self, source: WordVectors, translation: WordVectors) -> dict[str, Tensor]:
-        """The weighted terms from word vectors alone (no model): a dict of scalars."""
+        """Compute the weighted terms from word vectors alone, without a model; returns a dict of scalars."""
         negative = ~self._false_negatives(source.keys, translation.keys).to(source.output.device)
         terms: dict[str, Tensor] = {}
         with torch.autocast(source.output.device.type, enabled=False):
@@ -181,7 +182,7 @@ class LexicalInjectionLoss(nn.Module):
             if self.output_weight > 0:
                 terms["word_output"] = self.output_weight * self._both_ways(source.output, translation.output, negative)
             elif get_world_size() > 1:
-                # Distributed training waits for a gradient of everything that the forward pass put out.
+                # Distributed training waits for a gradient of every output of the forward pass.
                 unused = translation.output.sum() + (source.output.sum() if self.teacher is None else 0)
                 terms[f"word_layer{self.layer}"] = terms[f"word_layer{self.layer}"] + 0 * unused
         return terms
@@ -206,7 +207,7 @@ class LexicalInjectionLoss(nn.Module):
 
     def _false_negatives(self, source: Tensor, translation: Tensor) -> Tensor:
         keys = torch.stack([source, translation], dim=1)
-        if self.gather_across_devices:  # the names of the words go where their vectors go
+        if self.gather_across_devices:  # gathered in the same order as the vectors
             device = next(self.model.parameters()).device
             keys = all_gather(keys.to(device)).cpu()
         words = [
@@ -216,7 +217,7 @@ class LexicalInjectionLoss(nn.Module):
         return false_negatives(words[0], words[1], self._known)
 
     def _learn_names(self, pairs: Sequence[tuple[str, str]], reader: BaseModel, student: BaseModel) -> None:
-        """Find out how every word is tokenised, since a batch holds tokens and no words."""
+        """Tokenise every word of the lexicon, because a batch holds tokens and not words."""
         numbers: dict[str, int] = {}
         for place, (side, model) in enumerate((("source", reader), ("translation", student))):
             words = list(dict.fromkeys(pair[place] for pair in pairs))
@@ -224,7 +225,7 @@ class LexicalInjectionLoss(nn.Module):
                 some = words[start : start + _CHUNK]
                 keys = keys_of_words(model, some, self._outside[side])
                 for word, key in zip(some, keys, strict=True):
-                    # Small and capital letters are one word, whatever the tokenizer makes of them.
+                    # Lower and upper case are the same word, however the tokenizer treats them.
                     self._names[side].setdefault(key, numbers.setdefault(f"{place}{_folded(word)}", len(numbers)))
         self._known = translation_sets(
             (numbers[f"0{_folded(source)}"], numbers[f"1{_folded(translation)}"]) for source, translation in pairs
@@ -236,7 +237,7 @@ class LexicalInjectionLoss(nn.Module):
             return mirrored
         if features[0].get(TEACHER_TOKENIZED):
             raise InputError(
-                "the student is to read the English words, which were tokenised for a teacher",
+                "the student has to read the English words, but they were tokenised for a teacher",
                 "pass teacher= to LexicalInjectionLoss, or use "
                 "OTDistillationDataCollator.for_models(student, teacher, mirror=True)",
             )

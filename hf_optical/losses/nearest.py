@@ -1,4 +1,4 @@
-"""Nearest-token alignment: every student token to its most similar teacher token, several to one allowed."""
+"""Nearest-token alignment: every student token goes to its most similar teacher token; several may share one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch import Tensor
 
 @torch.no_grad()
 def nearest_alignment(similarity: Tensor, student_mask: Tensor, teacher_mask: Tensor) -> Tensor:
-    """The most similar teacher token of each student token; of equal ones the first.
+    """Find the most similar teacher token of each student token; of equally similar ones the first.
 
-    It is what optimal transport becomes when the teacher tokens' marginal is dropped (the relaxation of Kusner et
-    al., From Word Embeddings To Document Distances, ICML 2015, section 4).
+    Optimal transport becomes this alignment when the marginal of the teacher's tokens is dropped (the relaxation of
+    Kusner et al., From Word Embeddings To Document Distances, ICML 2015, section 4).
 
     Args:
         similarity: (B, n, m), finite on real tokens.
@@ -19,7 +19,7 @@ def nearest_alignment(similarity: Tensor, student_mask: Tensor, teacher_mask: Te
         teacher_mask: (B, m), bool.
 
     Returns:
-        The place of each student token's partner, (B, n), long; -1 for tokens without one.
+        The index of each student token's partner, (B, n), long; -1 for tokens without a partner.
 
     Example:
         >>> similarity = torch.tensor([[[0.9, 0.8], [0.95, 0.1], [0.5, 0.4]]])

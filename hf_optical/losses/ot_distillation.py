@@ -42,7 +42,7 @@ from hf_optical.transport import IPOT, TransportSolver
 
 logger = logging.getLogger(__name__)
 
-# They train the special tokens only where those take part.
+# These terms train the special tokens only where special_tokens is not "exclude".
 _OF_TOKENS = {"ot", "source", *TOKEN_TERMS}
 _ENGLISH_READING = "student on the English"
 
@@ -56,19 +56,19 @@ class OTDistillationLoss(nn.Module):
     Args:
         model: The student: a ``SentenceTransformer`` or ``MultiVectorEncoder`` whose token vectors have the teacher's
             width (:func:`hf_optical.students.adapt_student` sees to that).
-        teacher: The English retriever. It is frozen here: never in the optimizer, never in training mode. Or a
-            :class:`~hf_optical.teacher_cache.CachedTeacher`.
+        teacher: The English retriever. It is frozen here: it is never in the optimizer and never in training mode. May
+            be a :class:`~hf_optical.teacher_cache.CachedTeacher`.
         solver: ``IPOT()`` (default), ``Sinkhorn()`` or ``Exact()``.
         objective: Terms and weights: ``"ot"``, ``"ot+nce"``, ``{"ot": 1.0, "nce": 0.5}``... See
-            :data:`hf_optical.losses.terms.TERMS`. By default ``"ot+rank"``; of late interaction ``"ot+nce"``.
+            :data:`hf_optical.losses.terms.TERMS`. The default is ``"ot+rank"``, and ``"ot+nce"`` for late interaction.
         special_tokens: ``"match"``, ``"exclude"`` or ``"transport"``; see
             :func:`hf_optical.losses.alignment.transport_loss`.
-        temperature: Cosine scores (mean MaxSim for multi-vector models) of the terms ``nce``, ``rank`` and
-            ``self_nce`` are divided by it. ``None``: chosen from the teacher's own scores
+        temperature: Number by which the scores of the terms ``nce``, ``rank`` and ``self_nce`` are divided (cosines;
+            mean MaxSim for multi-vector models). With ``None`` it is chosen from the teacher's own scores
             (:func:`~hf_optical.training.teacher_temperature.teacher_temperature`) by the trainers before the first
-            step, here at the first step from the bank; .05 where there is none.
-        token_weights: Importance of every token id, for the student's and for the teacher's vocabulary (IDF, say,
-            from :func:`hf_optical.transport.idf_weights`); uniform marginals where ``None``.
+            step, or by this loss at its first step from the bank; it is .05 where there is no bank.
+        token_weights: Importance of every token id in the student's and in the teacher's vocabulary, for example IDF
+            from :func:`hf_optical.transport.idf_weights`; uniform marginals if ``None``.
         bank: The teacher's unit sentence vectors of the English side of the bitext, (N, d), for the term ``rank``:
             :func:`~hf_optical.training.teacher_bank.teacher_bank`. Can be set later; the trainers make it. Without one
             the English of the batch is ranked, which is far less to learn from, and a warning says so.
@@ -79,7 +79,7 @@ class OTDistillationLoss(nn.Module):
             the optimizer. Costs one device synchronisation per step.
 
     Raises:
-        InputError: Student and teacher live in different spaces, or are the same object.
+        InputError: Student and teacher have vectors of different widths, or are the same object.
 
     References:
         - Huang, Yu, Allan: Improving Cross-lingual Information Retrieval on Low-Resource Languages via Optimal
@@ -136,7 +136,7 @@ class OTDistillationLoss(nn.Module):
         if temperature is not None:
             check_positive("temperature", temperature)
         if teacher is model:
-            raise InputError("teacher and student are the same object", "give the student a copy of its own")
+            raise InputError("teacher and student are the same object", "pass a copy of the model as the student")
         self.model = model
         self.teacher = freeze(teacher)
         self.solver = solver if solver is not None else IPOT()
@@ -154,7 +154,8 @@ class OTDistillationLoss(nn.Module):
         check_same_space(model, teacher)
         if special_tokens == "exclude" and not set(self.weights) - _OF_TOKENS and pools_one_token(model):
             raise InputError(
-                "the student's sentence vector is that of a special token, which 'exclude' leaves untrained",
+                "the student's sentence vector is the vector of a special token, which special_tokens='exclude' "
+                "leaves untrained",
                 "use special_tokens='match', or add a term on sentence vectors, e.g. 'ot+nce'",
                 field="special_tokens",
             )
@@ -191,7 +192,7 @@ class OTDistillationLoss(nn.Module):
             self.contrast.temperature = value
 
     def train(self, mode: bool = True) -> OTDistillationLoss:
-        """Training mode for everything but the teacher, whose dropout stays off."""
+        """Set training mode for everything except the teacher, whose dropout stays off."""
         super().train(mode)
         self.teacher.eval()
         return self
@@ -199,7 +200,7 @@ class OTDistillationLoss(nn.Module):
     def forward(
         self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Weighted terms of one batch by name; the trainer adds them up and logs each.
+        """Compute the weighted terms of one batch, by name; the trainer adds them up and logs each.
 
         Args:
             sentence_features: Features of the English (for the teacher), of the translation (for the student), and,
@@ -213,7 +214,7 @@ class OTDistillationLoss(nn.Module):
         views = {"student": self._read(features[1])}
         if reads_english(self.weights):
             views[_ENGLISH_READING] = self._read(features[-1] if features[-1].get(MIRROR) else features[0])
-        if self.check_finite:  # before the solver, which stops at a NaN too but cannot say whose it is
+        if self.check_finite:  # checked before the solver, which also stops at a NaN but cannot name the model
             check_finite({"teacher": teacher, **views}, self._tokenizers)
         if self.temperature is None and has_temperature(self.weights):
             self.temperature = FALLBACK if self.bank is None else bank_temperature(self.bank)
@@ -228,9 +229,9 @@ class OTDistillationLoss(nn.Module):
         return terms
 
     def compute_terms(self, student: TokenView, teacher: TokenView) -> dict[str, Tensor]:
-        """The weighted terms from token views alone (no model): a dict of scalars."""
+        """Compute the weighted terms from token views alone, without a model; returns a dict of scalars."""
         terms: dict[str, Tensor] = {}
-        # float32 whatever the autocast: in half precision the plan never meets its marginals.
+        # Computed in float32 under any autocast: in half precision the plan does not reach its marginals.
         with torch.autocast(student.tokens.device.type, enabled=False):
             for name, weight in self.weights.items():
                 if name == "ot":
@@ -264,7 +265,7 @@ class OTDistillationLoss(nn.Module):
     def _rank(self, student: TokenView, teacher: TokenView) -> Tensor:
         if self.bank is None:
             if not self._said_no_bank:
-                logger.warning("No bank is given: the term 'rank' ranks the English of each batch")
+                logger.warning("No bank is given, so the term 'rank' ranks only the English of each batch")
                 self._said_no_bank = True
             bank = all_gather(teacher.sentence) if self.gather_across_devices else teacher.sentence
         else:

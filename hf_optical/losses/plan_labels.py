@@ -1,7 +1,7 @@
-"""An alignment as labels: each student token picks its teacher token among all those of the batch.
+"""An alignment used as labels: each student token is classified among all teacher tokens of the batch.
 
-A transport cost only pulls. As labels of a contrast over all tokens of the batch, the same plan also pushes away from
-every token that it does not point to.
+A transport cost only attracts. Used as the labels of a contrast over all tokens of the batch, the same plan also repels
+each student token from every teacher token that it does not point to.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ Plan = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def transport_plan(similarity: Tensor, student_mask: Tensor, teacher_mask: Tensor) -> Tensor:
-    """Sinkhorn's plan between uniform marginals, epsilon 0.05."""
+    """Compute Sinkhorn's plan between uniform marginals with epsilon 0.05."""
     a, b = uniform_marginals(student_mask), uniform_marginals(teacher_mask)
     return Sinkhorn(epsilon=0.05, iterations=50)(1 - similarity, a, b)
 
 
 def uniform_plan(similarity: Tensor, student_mask: Tensor, teacher_mask: Tensor) -> Tensor:
-    """Every token to every token of its pair: the control that aligns nothing."""
+    """Spread each token over all teacher tokens of its pair: the control, which aligns nothing."""
     return independent_plan(uniform_marginals(student_mask), uniform_marginals(teacher_mask))
 
 
 def greedy_plan(similarity: Tensor, student_mask: Tensor, teacher_mask: Tensor) -> Tensor:
-    """One to one, the most similar first; tokens without a partner carry nothing."""
+    """Align tokens one to one, the most similar first; tokens without a partner carry no mass."""
     return _of_partners(similarity, greedy_alignment(similarity, student_mask, teacher_mask))
 
 
 def nearest_plan(similarity: Tensor, student_mask: Tensor, teacher_mask: Tensor) -> Tensor:
-    """Each student token to its most similar teacher token of the pair."""
+    """Align each student token to the most similar teacher token of its pair."""
     return _of_partners(similarity, nearest_alignment(similarity, student_mask, teacher_mask))
 
 
@@ -50,19 +50,20 @@ PLANS: dict[str, Plan] = {
     "nearest_labels": nearest_plan,
     "uniform_labels": uniform_plan,
 }
-"""By the name of the term."""
+"""The function that computes the plan, by the name of its term."""
 
 
 def plan_label_loss(student: TokenView, teacher: TokenView, plan: Plan, temperature: float = 0.05) -> Tensor:
-    """``-sum_ij P_ij log softmax_j(s_i . t_j / temperature)``, j over all content tokens of the batch, mean over pairs.
+    """Compute ``-sum_ij P_ij log softmax_j(s_i . t_j / temperature)``, j over all content tokens of the batch.
 
-    ``s`` and ``t`` are centred unit tokens, as the soft token scores read them; P is detached and has mass 1 per pair.
+    The result is the mean over pairs. ``s`` and ``t`` are centred unit tokens, as in the soft token scores; P is
+    detached and has mass 1 per pair.
 
     Args:
-        student: Of the translations.
-        teacher: Of their English, row by row.
+        student: Token view of the translations.
+        teacher: Token view of their English, row by row.
         plan: One of `PLANS`.
-        temperature: Of the softmax.
+        temperature: Temperature of the softmax.
 
     Returns:
         A scalar.
@@ -76,7 +77,7 @@ def plan_label_loss(student: TokenView, teacher: TokenView, plan: Plan, temperat
 
 
 def label_cross_entropy(mine: CentredTokens, theirs: CentredTokens, mass: Tensor, temperature: float) -> Tensor:
-    """The cross-entropy alone, for mass (B, n, m) that is given."""
+    """Compute the cross-entropy for given mass, (B, n, m)."""
     pairs, m = theirs.mask.shape
     logits = mine.units.flatten(0, 1) @ theirs.units.flatten(0, 1).T / temperature  # (B n, B m)
     log_p = functional.log_softmax(logits.masked_fill(~theirs.mask.flatten(), -torch.inf), dim=1)

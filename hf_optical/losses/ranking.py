@@ -7,21 +7,21 @@ from torch.nn import functional
 
 
 def ranking_loss(student: Tensor, teacher: Tensor, bank: Tensor, temperature: float = 0.05) -> Tensor:
-    """Divergence of the student's distribution over a bank of English sentences from the teacher's, mean of the batch.
+    """Compute the divergence of the student's distribution over a bank of English sentences from the teacher's.
 
     With unit vectors ``s`` (student, of the translation), ``t`` (teacher, of the English) and ``k_j`` (teacher, of the
-    bank's sentences), ``KL(softmax_j(t . k_j / T) || softmax_j(s . k_j / T))``. The bank is the English side of the
-    bitext, thousands of negatives that cost one matrix product, where a batch has tens. Sentences that mean the same,
-    which a contrast with one right answer would push apart, share the teacher's mass.
+    bank's sentences), ``KL(softmax_j(t . k_j / T) || softmax_j(s . k_j / T))``. The result is the mean over the batch.
+    The bank is the English side of the bitext: thousands of negatives for one matrix product, where a batch has tens.
+    Sentences that mean the same, which a contrast with one right answer would push apart, share the teacher's mass.
 
     Args:
         student: Sentence vectors of the translations, (B, d).
         teacher: The teacher's sentence vectors of their English, (B, d).
         bank: The teacher's sentence vectors of the bank, (N, d).
-        temperature: Cosines are divided by it.
+        temperature: Number by which cosines are divided.
 
     Returns:
-        A scalar, at least 0; float32 whatever the inputs are.
+        A scalar, at least 0, in float32 whatever the type of the inputs.
 
     References:
         - Fang et al.: SEED: Self-supervised Distillation for Visual Representation, ICLR 2021,

@@ -1,4 +1,4 @@
-"""Temperatures that suit a teacher: chosen so that its distribution over sentences has a given perplexity."""
+"""Choose the temperature at which a teacher's distribution over sentences has a given perplexity."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from torch import Tensor
 from hf_optical.errors import InputError, NonFiniteError
 
 SHARE = 0.25
-"""Of the bank over which the teacher spreads where no temperature is given: perplexity over number of sentences."""
+"""Default perplexity of the teacher's distribution, as a share of the number of sentences in the bank."""
 FALLBACK = 0.05
-"""Where no score of the teacher is at hand; it suits teachers whose cosines fill the range from 0 to 1."""
-_LOWEST, _HIGHEST = 1e-5, 1e3  # in units of the scores' range
+"""Temperature where the teacher's scores are unknown; it suits teachers whose cosines fill the range from 0 to 1."""
+_LOWEST, _HIGHEST = 1e-5, 1e3  # search range, in units of the range of the scores
 _ROWS = 512
 FEWEST = 8
-"""Sentences of a bank below which a perplexity says nothing."""
+"""Smallest number of sentences from which a perplexity is measured."""
 
 
 def perplexity_temperature(scores: Tensor, own: Tensor, share: float = SHARE) -> float:
-    """Temperature at which a teacher's distributions over a bank have a perplexity, as t-SNE chooses its bandwidths.
+    """Find the temperature at which a teacher's distributions over a bank have a given mean perplexity, as in t-SNE.
 
     A teacher whose cosines lie between .7 and 1 needs another temperature than one whose cosines lie between 0 and 1:
-    at one fixed value the first one's distribution is nearly flat and says little, or the second one's has all its mass
-    on one sentence. The perplexity ``exp(H)`` of ``softmax(scores / T)`` says over how many sentences a distribution
-    spreads, whatever the range of the scores. As in t-SNE a sentence does not count as its own neighbour. Unlike
-    there, one temperature serves all rows, the one at which the mean entropy is the logarithm of the perplexity wanted,
-    found by bisection, for the entropy rises with the temperature; and the perplexity is a share of the bank, not a
-    number of neighbours: a ranking is distilled, of which the far sentences are part. So the temperature hardly depends
-    on the size of the bank.
+    at one fixed value either the distribution of the first is nearly flat and carries little information, or that of
+    the second puts all its mass on one sentence. The perplexity ``exp(H)`` of ``softmax(scores / T)`` says over how
+    many sentences a distribution spreads, whatever the range of the scores. As in t-SNE a sentence does not count as
+    its own neighbour. Unlike there, one temperature serves all rows, the one at which the mean entropy is the logarithm
+    of the perplexity wanted, found by bisection, because the entropy rises with the temperature. The perplexity is a
+    share of the bank and not a number of neighbours, because the whole ranking is distilled, distant sentences
+    included; the temperature therefore hardly depends on the size of the bank.
 
     Args:
         scores: The teacher's scores of some sentences against a bank of N sentences, (n, N), any float type.
-        own: For every row, which column is the sentence itself, (n,); -1 where it is not in the bank.
-        share: The perplexity wanted, as a share of the other sentences, between 0 and 1.
+        own: Column of each row's own sentence, (n,); -1 where it is not in the bank.
+        share: Target perplexity as a share of the other sentences, between 0 and 1.
 
     Returns:
         The temperature, rounded to three significant digits.
 
     Raises:
-        InputError: Fewer than eight sentences in the bank, or scores that do not differ: there is nothing to measure.
+        InputError: The bank has fewer than eight sentences, or all scores are equal.
         NonFiniteError: A score is NaN or infinite.
 
     References:
@@ -87,7 +87,7 @@ def perplexity_temperature(scores: Tensor, own: Tensor, share: float = SHARE) ->
 
 
 def bank_temperature(bank: Tensor, share: float = SHARE) -> float:
-    """Temperature of a dense teacher by the cosines within its bank.
+    """Choose the temperature of a dense teacher from the cosines within its bank.
 
     Args:
         bank: The teacher's unit sentence vectors, (N, d). Up to 512 of them, evenly spaced, are compared with all.
@@ -103,7 +103,7 @@ def bank_temperature(bank: Tensor, share: float = SHARE) -> float:
 
 
 def mean_entropy(scores: Tensor, temperature: float) -> float:
-    """Mean entropy of ``softmax(scores / temperature)`` over rows, in nats; a score of ``-inf`` has no mass.
+    """Compute the mean entropy of the rows of ``softmax(scores / temperature)``, in nats; ``-inf`` has no mass.
 
     Example:
         >>> round(mean_entropy(torch.tensor([[0.5, 0.5, -torch.inf]]), 0.05) / math.log(2), 6)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from hf_optical.errors import InputError
 
 DENSE_OBJECTIVE, LATE_OBJECTIVE = "ot+rank", "ot+nce"
-"""The default everywhere: of dense students, and of late interaction, which has no sentence vectors to rank by."""
+"""Default objectives of dense and of late-interaction students; the latter have no sentence vectors to rank."""
 
 TERMS: dict[str, str] = {
     "ot": "transport cost between the tokens of student and teacher",
@@ -19,13 +19,14 @@ TERMS: dict[str, str] = {
     "nearest": "squared distance of each student token to its most similar teacher token",
     "centred_ot": "unbalanced transport cost between centred tokens, their mass by their norms",
     "ot_labels": "contrast of centred tokens over the batch, labels by transport within each pair",
-    "greedy_labels": "the same, labels one to one, the most similar first",
-    "nearest_labels": "the same, each student token's label its most similar teacher token",
-    "uniform_labels": "the same, all teacher tokens of the pair alike: the control that aligns nothing",
+    "greedy_labels": "contrast of centred tokens over the batch, labels one to one, the most similar first",
+    "nearest_labels": "contrast of centred tokens over the batch, each token's label is its most similar teacher token",
+    "uniform_labels": "contrast of centred tokens over the batch, labels uniform over the pair: the control, which "
+    "aligns nothing",
     "nce": "InfoNCE of the student's vector against the frozen teacher's in-batch English vectors",
     "rank": "the student ranks the bitext's English sentences as the teacher does; needs sentence vectors",
     "self_nce": "InfoNCE of the student's vector against its own in-batch English vectors: standard fine-tuning",
-    "source": "the student reads the English too; the other terms apply to that reading with this weight",
+    "source": "the student also encodes the English; the other terms are applied to these vectors with this weight",
 }
 _OF_SENTENCES = ("mse", "cos", "nce", "rank", "self_nce", "source")
 _FORMER_NAMES = {"pooled_mse": "mse", "pooled_cosine": "cos", "pooled": "cos", "contrastive": "nce", "ranking": "rank"}
@@ -33,7 +34,7 @@ _SCALED = {"nce", "rank", "self_nce"}
 
 
 def default_objective(*, late_interaction: bool) -> str:
-    """The objective where none is given: of the loss, of the trainers and of the recipe alike.
+    """Return the default objective, which the loss, the trainers and the train command share.
 
     Example:
         >>> default_objective(late_interaction=False), default_objective(late_interaction=True)
@@ -43,7 +44,7 @@ def default_objective(*, late_interaction: bool) -> str:
 
 
 def has_temperature(objective: str | Mapping[str, float]) -> bool:
-    """Whether a term of the objective divides scores by a temperature.
+    """Return whether a term of the objective divides scores by a temperature.
 
     Example:
         >>> has_temperature("ot+rank"), has_temperature("ot+mse")
@@ -53,7 +54,7 @@ def has_temperature(objective: str | Mapping[str, float]) -> bool:
 
 
 def parse_objective(objective: str | Mapping[str, float]) -> dict[str, float]:
-    """Names and weights of the terms of an objective.
+    """Parse an objective into the names and weights of its terms.
 
     Args:
         objective: ``"ot"``, ``"ot+nce"``, ``"ot+0.5*nce"``, or a mapping of names to weights. The names are the keys of
@@ -64,7 +65,7 @@ def parse_objective(objective: str | Mapping[str, float]) -> dict[str, float]:
         Weights by name.
 
     Raises:
-        InputError: An unknown term, a weight that is no positive number, or nothing to train on.
+        InputError: A term is unknown, a weight is not a positive number, or there is no term to train.
 
     Example:
         >>> parse_objective("ot + 0.5*nce")
@@ -82,16 +83,16 @@ def parse_objective(objective: str | Mapping[str, float]) -> dict[str, float]:
             near = difflib.get_close_matches(name, TERMS, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise InputError(
-                f"{name!r} is no term of an objective", f"{hint}known terms: {', '.join(TERMS)}", field="objective"
+                f"{name!r} is not a term of an objective", f"{hint}known terms: {', '.join(TERMS)}", field="objective"
             )
         if current in weights:
-            raise InputError(f"the term {name!r} stands twice in {objective!r}", "name it once", field="objective")
+            raise InputError(f"the term {name!r} occurs twice in {objective!r}", "name it once", field="objective")
         weights[current] = _weight(name, weight)
     if not set(weights) - {"source"}:
         raise InputError("the objective has no term to train on", "add one, e.g. 'ot'", field="objective")
     if "source" in weights and not set(weights) - {"source", "self_nce"}:
         raise InputError(
-            "'source' has no term against the teacher to repeat on the English",
+            "the term 'source' repeats terms that compare with the teacher, and the objective has none",
             "add one, e.g. 'ot', or leave 'source' out",
             field="objective",
         )
@@ -99,7 +100,7 @@ def parse_objective(objective: str | Mapping[str, float]) -> dict[str, float]:
 
 
 def reads_english(objective: str | Mapping[str, float]) -> bool:
-    """Whether the student reads the English too, so that the collator must tokenise it for the student.
+    """Return whether the student reads the English too, so that the collator must tokenise it for the student.
 
     Example:
         >>> reads_english("ot+source"), reads_english("self_nce"), reads_english("ot+nce")
@@ -133,21 +134,20 @@ def refuse_rank(weights: Mapping[str, float]) -> None:
 
 
 def refuse_token_terms(weights: Mapping[str, float]) -> None:
-    """Stop at terms that compare token vectors, for a teacher of which there are sentence vectors only.
+    """Raise an error for terms that compare token vectors, where the teacher has sentence vectors only.
 
     Args:
-        weights: By name, from `parse_objective`.
+        weights: Weights by name, from `parse_objective`.
 
     Raises:
-        InputError: Names the terms, why, and what to use.
+        InputError: A term compares token vectors; the message names terms to use instead.
 
     Example:
         >>> refuse_token_terms(parse_objective("rank+mse"))
     """
     if found := [name for name in weights if name not in _OF_SENTENCES]:
         raise InputError(
-            f"{' and '.join(found)} compare the teacher's token vectors, and of this teacher there is one vector per "
-            "text only",
+            f"{' and '.join(found)} compare the teacher's token vectors, but this teacher has only one vector per text",
             "use rank, nce, mse or cos",
             field="objective",
         )

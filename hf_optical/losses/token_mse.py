@@ -1,4 +1,4 @@
-"""Squared distance of aligned tokens: what greedy and nearest-token distillation minimise."""
+"""Squared distance of aligned tokens, the loss of greedy and nearest-token distillation."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ def token_mse(
     align: Alignment,
     special_tokens: SpecialTokens = "match",
 ) -> tuple[Tensor, Tensor]:
-    """Mean squared distance of each student token to the teacher token that it is aligned with, per pair.
+    """Compute the mean squared distance of each student token to the teacher token aligned with it, per pair.
 
-    Tokens are aligned by cosine; the distance is of the vectors as the models give them, mean over their components
-    (as ``pooled_mse``, and as the token term of DR.DECR, Li et al., NAACL 2022). The alignment has no gradient.
+    Tokens are aligned by cosine; the distance is between the models' vectors as they are, averaged over components
+    (like the term ``mse`` and the token term of DR.DECR, Li et al., NAACL 2022). No gradient flows through the
+    alignment.
 
     Args:
         student: Token vectors (B, n, d), mask (B, n), special (B, n).
         teacher: Token vectors (B, m, d), mask (B, m), special (B, m).
         align: `greedy_alignment` or `nearest_alignment`.
-        special_tokens: ``"match"``: the first special token goes to the first, the last to the last, and the others
-            are aligned among themselves; ``"exclude"``: special tokens are left out; ``"transport"``: they are aligned
-            like any other token.
+        special_tokens: ``"match"`` aligns the first special token with the first, the last with the last, and the
+            others among themselves; ``"exclude"`` leaves special tokens out; ``"transport"`` aligns them like any other
+            token.
 
     Returns:
-        The loss per pair, (B,), and each student token's partner, (B, n), -1 where it has none.
+        The loss per pair, (B,), and the index of each student token's partner, (B, n), -1 for tokens without a partner.
     """
     (student_tokens, student_mask, student_special), (teacher_tokens, teacher_mask, teacher_special) = student, teacher
     with torch.no_grad():
@@ -49,17 +50,17 @@ def token_mse(
     aligned = partner >= 0
     width = student_tokens.shape[-1]
     partners = teacher_tokens.gather(1, partner.clamp_min(0).unsqueeze(2).expand(-1, -1, width))
-    # Padding is blanked on both sides before it is subtracted: what stands there may not be finite.
+    # Padding is set to zero on both sides before the subtraction, because it may not be finite.
     blank = ~aligned.unsqueeze(2)
     difference = student_tokens.float().masked_fill(blank, 0) - partners.float().masked_fill(blank, 0)
     return difference.square().sum(dim=(1, 2)) / (aligned.sum(dim=1).clamp_min(1) * width), partner
 
 
 def _match_boundaries(partner: Tensor, student_special: Tensor, teacher_special: Tensor) -> Tensor:
-    """First special token to first, last to last, where both sides have some."""
+    """Align the first special token with the first and the last with the last, where both sides have any."""
     both = (student_special.any(1) & teacher_special.any(1)).unsqueeze(1)
     places = torch.arange(student_special.shape[1], device=partner.device)
-    # The last, then the first, which has the last word where there is only one.
+    # The last is written before the first, so that a single special token is aligned with the first.
     for ours, theirs in (
         (last_special(student_special), last_special(teacher_special)),
         (first_special(student_special), first_special(teacher_special)),

@@ -1,4 +1,4 @@
-"""The terms that align tokens in another way than the transport term, by name."""
+"""Terms that align tokens in other ways than the transport term, by name."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from hf_optical.losses.token_mse import Alignment, token_mse
 _ALIGNMENTS: dict[str, Alignment] = {"greedy": greedy_alignment, "nearest": nearest_alignment}
 
 TOKEN_TERMS = frozenset({"centred_ot", *PLANS, *_ALIGNMENTS})
-"""Their names."""
+"""Names of these terms."""
 
 
 def token_term(name: str, student: TokenView, teacher: TokenView, special_tokens: SpecialTokens) -> Tensor:
-    """One of `TOKEN_TERMS`, a scalar.
+    """Compute one of `TOKEN_TERMS`, a scalar.
 
     Args:
-        name: Which.
-        student: Of the translations.
-        teacher: Of their English, row by row.
-        special_tokens: What ``greedy`` and ``nearest`` do with special tokens; the centred terms leave them out.
+        name: Name of the term.
+        student: Token view of the translations.
+        teacher: Token view of their English, row by row.
+        special_tokens: How ``greedy`` and ``nearest`` treat special tokens; the centred terms leave them out.
     """
     if name == "centred_ot":
         return centred_transport_loss(student, teacher)

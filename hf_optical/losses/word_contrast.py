@@ -1,4 +1,4 @@
-"""Two ways to make a word nearer to its translation than to others: triplets and InfoNCE. No model in here."""
+"""Triplet loss and InfoNCE that move a word nearer to its translation than to other words; no model is involved."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from torch.nn import functional
 
 
 def hardest_triplet(similarity: Tensor, target: Tensor, negative: Tensor, margin: float) -> Tensor:
-    """Triplet loss with the hardest negative: ``max(0, margin - s[i, target] + max_j s[i, j])``.
+    """Compute the triplet loss with the hardest negative: ``max(0, margin - s[i, target] + max_j s[i, j])``.
 
     Args:
         similarity: Cosine similarities of N words and M candidates, (N, M).
         target: Column of each word's translation, (N,).
-        negative: Which candidates are negatives of each word, (N, M), bool.
+        negative: Mask of the candidates that are negatives of each word, (N, M), bool.
         margin: By how much the translation must be nearer, in units of cosine.
 
     Returns:
-        The mean over the words that have a negative at all; zero if none has.
+        The mean over the words that have a negative; zero if no word has one.
 
     Example:
         >>> similarity = torch.tensor([[0.5, 0.3, 0.4]])
@@ -32,13 +32,13 @@ def hardest_triplet(similarity: Tensor, target: Tensor, negative: Tensor, margin
 
 
 def info_nce(similarity: Tensor, target: Tensor, negative: Tensor, temperature: float) -> Tensor:
-    """InfoNCE over the translation and the negatives, mean over the words.
+    """Compute InfoNCE over the translation and the negatives, mean over the words.
 
     Args:
         similarity: As in :func:`hardest_triplet`.
-        target: Likewise.
-        negative: Likewise; other candidates are left out.
-        temperature: Similarities are divided by it.
+        target: As in :func:`hardest_triplet`.
+        negative: As in :func:`hardest_triplet`; other candidates are left out.
+        temperature: Number by which similarities are divided.
 
     Example:
         >>> similarity = torch.zeros(1, 3)

@@ -1,4 +1,4 @@
-"""Training: trainers, their arguments, the losses of each kind of data set, checkpoints, monitor, memory advice."""
+"""Training: trainers, their arguments, the losses of each kind of data set, checkpoints, monitor and memory advice."""
 
 __all__ = [
     "arguments",

@@ -1,4 +1,4 @@
-"""Training arguments: those of sentence-transformers, and what the distillation adds."""
+"""Training arguments: those of sentence-transformers plus the ones that the distillation adds."""
 
 from __future__ import annotations
 
@@ -24,33 +24,34 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
     """Arguments of :class:`~hf_optical.training.trainer.OTDistillationTrainer`, for dense and multi-vector students.
 
     Args:
-        objective: Terms of the loss on bitext, e.g. ``"ot"``, ``"ot+nce"``, ``"ot+0.5*nce+cos"``; if not given
-            ``"ot+rank"``, of late interaction ``"ot+nce"``.
-        solver: Finds the transport plan: ``"ipot"``, ``"sinkhorn"`` or ``"exact"``.
-        special_tokens: ``"match"``, ``"exclude"`` or ``"transport"``.
-        marginals: ``"uniform"``, or ``"idf"``: tokens weigh by their inverse document frequency in the bitext.
-        temperature: Scores are divided by it. If not given, that of the terms on bitext is chosen from the teacher's
-            own scores (:func:`~hf_optical.training.teacher_temperature.teacher_temperature`), and that of questions,
-            passages and lexicons, where no teacher scores, is .05.
+        objective: Terms of the loss on bitext, e.g. ``"ot"``, ``"ot+nce"``, ``"ot+0.5*nce+cos"``; the default is
+            ``"ot+rank"``, and ``"ot+nce"`` for late interaction.
+        solver: Solver of the transport plan: ``"ipot"``, ``"sinkhorn"`` or ``"exact"``.
+        special_tokens: How the transport treats special tokens: ``"match"``, ``"exclude"`` or ``"transport"``.
+        marginals: Mass of each token: ``"uniform"``, or ``"idf"``, its inverse document frequency in the bitext.
+        temperature: Number by which scores are divided. If not given, the terms on bitext choose it from the teacher's
+            own scores (:func:`~hf_optical.training.teacher_temperature.teacher_temperature`), and it is .05 for
+            questions, passages and lexicons, which have no teacher.
         bank_size: English sentences of the bitext that the term ``rank`` ranks, at most.
-        gather_across_devices: Contrast across all processes, so that two processes equal one.
+        gather_across_devices: Contrast across all processes, so that two processes give the same loss as one.
         contrastive_mini_batch: Texts per forward pass of the contrastive loss on questions and passages (gradient
             caching: the same gradients in less memory and more time); ``None`` for one pass.
         document_encoder: Who reads the passages of questions that are trained on: ``"student"``, which then needs an
             index of its own, or ``"teacher"``, whose index stays
             (:class:`~hf_optical.losses.IndexContrastLoss`).
         train_embeddings: Rows of the student's embedding table to train: ``"all"``, ``"used"`` (those that the training
-            data use; the same weights for less memory and time, see
+            data use; the same weights in less memory and time; see
             :func:`~hf_optical.training.trainable_embeddings.trained_rows`), or ``"none"``.
         freeze_layers: Layers of the student that stay as they are, from the lowest, with the table of embeddings
             below them: shorter steps in less memory (:func:`~hf_optical.training.frozen_layers.frozen_layers`).
         lexical_objective: The loss on lexicons: ``"triplet"`` (hardest in-batch negative) or ``"nce"`` (InfoNCE).
-        lexical_layer: Hidden state at which words are pulled together: 0 is the embedding layer, k the k-th
-            transformer layer; ``None``: the output only. The layer probe recommends one.
-        lexical_output_weight: Weight of the same loss on the student's output; 0: the layer only.
-        lexical_margin: Margin of the triplet, in units of cosine.
+        lexical_layer: Hidden state at which words are pulled together: 0 is the embedding layer, k the k-th transformer
+            layer; ``None`` for the output only. The layer probe recommends a layer.
+        lexical_output_weight: Weight of the same loss on the student's output; 0 for the layer only.
+        lexical_margin: Margin of the triplet loss, in units of cosine.
 
-    All others as in sentence-transformers and transformers, ``max_length`` (tokens per text in training) included.
+    All other arguments are those of sentence-transformers and transformers, including ``max_length`` (tokens per text
+    in training).
 
     Example:
         >>> args = OTDistillationTrainingArguments(output_dir="out", objective="ot+nce", use_cpu=True)
@@ -62,17 +63,22 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
         default=None,
         metadata={
             "help": "Terms of the loss on bitext: ot, mse, cos, nce, rank, greedy, nearest, self_nce, source; "
-            "ot+rank if not given, ot+nce of late interaction."
+            "the default is ot+rank, and ot+nce for late interaction."
         },
     )
-    solver: str = field(default="ipot", metadata={"help": f"Finds the plan: {', '.join(SOLVERS)}."})
-    special_tokens: str = field(default="match", metadata={"help": "match, exclude or transport."})
-    marginals: str = field(default="uniform", metadata={"help": "uniform or idf."})
-    temperature: float | None = field(
-        default=None, metadata={"help": "Scores are divided by it; from the teacher's own scores if not given."}
+    solver: str = field(default="ipot", metadata={"help": f"Solver of the transport plan: {', '.join(SOLVERS)}."})
+    special_tokens: str = field(
+        default="match", metadata={"help": "How the transport treats special tokens: match, exclude or transport."}
     )
-    bank_size: int = field(default=BANK_SIZE, metadata={"help": "English sentences that the ranking term ranks."})
-    gather_across_devices: bool = field(default=True, metadata={"help": "Contrast across all processes."})
+    marginals: str = field(default="uniform", metadata={"help": "Mass of each token in the transport: uniform or idf."})
+    temperature: float | None = field(
+        default=None,
+        metadata={"help": "Number by which scores are divided; chosen from the teacher's own scores if not given."},
+    )
+    bank_size: int = field(
+        default=BANK_SIZE, metadata={"help": "Number of English sentences that the ranking term ranks, at most."}
+    )
+    gather_across_devices: bool = field(default=True, metadata={"help": "Contrast with the texts of all processes."})
     contrastive_mini_batch: int | None = field(
         default=None, metadata={"help": "Texts per forward pass of the contrastive loss; one pass if not given."}
     )
@@ -82,10 +88,10 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
     lexical_objective: str = field(default="triplet", metadata={"help": "The loss on lexicons: triplet or nce."})
     lexical_layer: int | None = field(default=2, metadata={"help": "Layer of lexical injection; none: output only."})
     lexical_output_weight: float = field(default=1.0, metadata={"help": "Weight of lexical injection at the output."})
-    lexical_margin: float = field(default=0.4, metadata={"help": "Margin of the triplet on words."})
+    lexical_margin: float = field(default=0.4, metadata={"help": "Margin of the triplet loss on words."})
 
     def __post_init__(self) -> None:
-        """Check what the distillation adds, then what the hosts have."""
+        """Check the arguments of the distillation, then those of sentence-transformers."""
         if self.objective is not None:
             parse_objective(self.objective)
         check_choice("solver", self.solver, SOLVERS)

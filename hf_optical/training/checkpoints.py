@@ -1,4 +1,4 @@
-"""The part of a checkpoint that the host trainers leave out: parameters and buffers of the losses."""
+"""Parameters and buffers of the losses in a checkpoint, which the trainers of sentence-transformers do not save."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from hf_optical.errors import InputError
 
 LOSS_STATE = "loss_state.safetensors"
 _STATE = "trainer_state.json"
-# The student is saved as a model of its own, the teacher is frozen and belongs to whoever made it.
+# Left out: the student is saved as a model, and the teacher is frozen and kept by whoever made it.
 _MODELS = {"model", "teacher"}
 
 
 def last_whole_checkpoint(folder: str | Path) -> str | None:
-    """The newest checkpoint that was written to its end, or ``None``.
+    """Find the newest checkpoint that was written completely, or return ``None``.
 
-    The host writes ``trainer_state.json`` last: a checkpoint without it, or with half of it, was cut short, and is
-    passed over.
+    The Trainer writes ``trainer_state.json`` last. A checkpoint in which this file is missing or incomplete was
+    interrupted while it was written, and is skipped.
     """
     whole = [path.parent for path in Path(folder).glob(f"checkpoint-*/{_STATE}") if _is_json(path)]
     numbered = [path for path in whole if path.name.rpartition("-")[2].isdigit()]
@@ -35,13 +35,15 @@ def last_whole_checkpoint(folder: str | Path) -> str | None:
 
 @contextmanager
 def naming_the_last(folder: str | Path) -> Iterator[None]:
-    """Say, when a training is interrupted (Ctrl-C), from where its next start goes on; the interrupt passes."""
+    """Print, when training is interrupted (Ctrl-C), where the next start resumes; the interrupt is raised again."""
     try:
         yield
     except KeyboardInterrupt:
-        if int(os.environ.get("RANK", "0")) == 0:  # once, however many processes were launched
+        if int(os.environ.get("RANK", "0")) == 0:  # on one process only
             last = last_whole_checkpoint(folder)
-            where = f"goes on from {last}" if last else "starts anew: no checkpoint was written yet"
+            where = (
+                f"resumes from {last}" if last else ("starts from the beginning, because no checkpoint was written yet")
+            )
             sys.stderr.write(f"\nTraining stopped; the same command {where}\n")
         raise
 
@@ -55,16 +57,17 @@ def _is_json(path: Path) -> bool:
 
 
 def check_checkpoint(folder: str | Path) -> None:
-    """Stop if a checkpoint lacks something, or holds damaged files: the hosts would go on without them, silently.
+    """Raise an error if files of a checkpoint are missing or damaged; the Trainer would silently go on without them.
 
     Args:
-        folder: The checkpoint that training is to go on from.
+        folder: The checkpoint from which training resumes.
 
     Raises:
-        InputError: No or damaged weights, optimizer, scheduler or random state; a state of another step.
+        InputError: Weights, optimizer, scheduler or random state are missing or damaged, or the state is that of
+            another step.
     """
     folder = Path(folder)
-    remedy = f"remove {folder} to go on from an earlier checkpoint, or from the start"
+    remedy = f"remove {folder} to resume from an earlier checkpoint, or from the start"
     state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
     step = state.get("global_step") if isinstance(state, dict) else None
     if not isinstance(step, int) or str(step) != folder.name.rpartition("-")[2]:
@@ -77,7 +80,7 @@ def check_checkpoint(folder: str | Path) -> None:
         found = [*folder.glob(pattern)]
         if not found:
             raise InputError(f"{pattern} is missing", remedy, path=folder)
-        # torch.save writes zip files, whose directory is at the end: one that was cut short has none.
+        # torch.save writes zip files, whose directory is at the end: a truncated file has no directory.
         for path in found:
             if not zipfile.is_zipfile(path):
                 raise InputError("the file is damaged", remedy, path=path)
@@ -90,7 +93,7 @@ def check_checkpoint(folder: str | Path) -> None:
 
 
 def _own_state(loss: nn.Module | dict[str, nn.Module]) -> dict[str, Tensor]:
-    """Parameters and buffers that belong to the losses alone, without student and teacher.
+    """Collect the parameters and buffers of the losses, without student and teacher.
 
     Example:
         >>> import torch
@@ -108,18 +111,18 @@ def _own_state(loss: nn.Module | dict[str, nn.Module]) -> dict[str, Tensor]:
 
 
 def save_loss_state(loss: nn.Module | dict[str, nn.Module], folder: str | Path) -> None:
-    """Write the losses' own state into a checkpoint folder; nothing is written where there is none."""
+    """Write the losses' own state into a checkpoint folder, if they have any."""
     state = _own_state(loss)
     if state:
-        # Clones: one loss may serve several data sets, and safetensors refuses shared memory.
+        # Cloned, because one loss may serve several data sets and safetensors refuses shared memory.
         save_file({key: value.detach().clone().contiguous() for key, value in state.items()}, Path(folder) / LOSS_STATE)
 
 
 def load_loss_state(loss: nn.Module | dict[str, nn.Module], folder: str | Path) -> None:
-    """Read it back.
+    """Read the losses' own state back from a checkpoint.
 
     Raises:
-        InputError: The checkpoint has no such state, or that of another loss.
+        InputError: The checkpoint has no such state, or the state of another loss.
     """
     state = _own_state(loss)
     if not state:
@@ -128,9 +131,9 @@ def load_loss_state(loss: nn.Module | dict[str, nn.Module], folder: str | Path) 
     saved = load_file(file) if file.is_file() else {}
     if {key: value.shape for key, value in saved.items()} != {key: value.shape for key, value in state.items()}:
         raise InputError(
-            f"the checkpoint holds the loss parameters {sorted(saved)}, this run has {sorted(state)}",
+            f"the checkpoint holds the loss parameters {sorted(saved)}but this run has {sorted(state)}",
             "resume with the losses that the checkpoint was written with",
             path=file,
         )
-    for key, value in state.items():  # state_dict's tensors share memory with the parameters
+    for key, value in state.items():  # copied in place: the tensors of state_dict share memory with the parameters
         value.copy_(saved[key])

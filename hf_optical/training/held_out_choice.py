@@ -1,4 +1,4 @@
-"""Keep the step of a training that held-out pairs prefer, and stop when they prefer nothing later."""
+"""Keep the step at which held-out pairs score best, and stop training when later steps are not better."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = ["PATIENCE", "HeldOutChoice", "Reading", "validation_interval"]
 logger = logging.getLogger(__name__)
 
 PATIENCE = 6
-"""Validations without a better one, after which a training stops."""
+"""Number of validations without improvement after which training stops."""
 _CURVE, _WEIGHTS = "curve.json", "best.safetensors"
 _VALIDATIONS, _CLOSEST = 25, 5
 
 
 def validation_interval(steps: int) -> int:
-    """Steps between validations: about 25 of them in a training, and never closer than five steps.
+    """Return the steps between validations: about 25 validations in a training, at least five steps apart.
 
     Example:
         >>> [validation_interval(steps) for steps in (40, 500, 2000)]
@@ -42,12 +42,12 @@ def validation_interval(steps: int) -> int:
 
 @dataclass(frozen=True)
 class Reading:
-    """One validation.
+    """Result of one validation.
 
     Attributes:
-        step: Optimizer steps taken before.
-        value: The measure, higher is better.
-        parts: What it is the mean of.
+        step: Optimizer steps taken before the validation.
+        value: The measure; higher is better.
+        parts: The measures whose mean it is, by name.
     """
 
     step: int
@@ -56,22 +56,22 @@ class Reading:
 
 
 class HeldOutChoice(TrainerCallback):
-    """Validates a training, keeps the best step's weights, and puts them back at its end.
+    """Callback that validates during training, keeps the best step's weights, and restores them at the end.
 
-    The untrained student is validated first: where no later step is better, the training ends with the student that it
-    began with. A tie goes to the earlier step. Only weights that are trained are kept, in ``folder``, with the curve,
-    so that an interrupted training that goes on from a checkpoint ends like one that was not interrupted. Of several
-    processes the first validates, and tells the others.
+    The untrained student is validated first: if no later step is better, training ends with the student with which it
+    began. A tie goes to the earlier step. Only trained weights are kept, in ``folder`` together with the curve, so that
+    an interrupted training that resumes from a checkpoint ends like an uninterrupted one. Of several processes the
+    first validates and sends the result to the others.
 
     Args:
-        score: Scores the student, which it may leave in evaluation mode.
-        folder: Of this training alone; made if absent.
+        score: Function that scores the student; it may leave it in evaluation mode.
+        folder: Folder used by this training only; created if it does not exist.
         every: Steps between validations; the last step is validated too.
-        patience: Validations without a better one after which the training stops; 0 for never.
-        say: Takes a line for every validation; the log by default.
+        patience: Number of validations without improvement after which training stops; 0 to never stop.
+        say: Function that gets a line of text for every validation; by default it is logged.
 
     Raises:
-        InputError: ``every`` below 1; on resuming, when the kept weights are missing.
+        InputError: ``every`` is below 1, or the kept weights are missing on resuming.
 
     Example:
         ::
@@ -99,18 +99,18 @@ class HeldOutChoice(TrainerCallback):
         self._names: set[str] = set()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **options: Any) -> None:
-        """Validate the untrained student; on resuming, read what was found before."""
+        """Validate the untrained student; on resuming, read the earlier validations."""
         self._names = {name for name, weight in model.named_parameters() if weight.requires_grad}
         if not state.global_step:
             self.readings, self.best = [], None
             self._validate(model, 0)
             return
         self._read_back(state.global_step)
-        if self._exhausted() and state.global_step < state.max_steps:  # interrupted after it had stopped
+        if self._exhausted() and state.global_step < state.max_steps:  # interrupted after early stopping
             self.stopped_early = control.should_training_stop = True
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **options: Any) -> None:
-        """Validate where it is time, and stop where nothing has been better for long."""
+        """Validate if the interval has passed, and stop after ``patience`` validations without improvement."""
         last = state.global_step >= state.max_steps
         if state.global_step % self.every and not last:
             return
@@ -120,7 +120,7 @@ class HeldOutChoice(TrainerCallback):
             self.stopped_early = control.should_training_stop = True
 
     def on_train_end(self, args: Any, state: Any, control: Any, model: Any = None, **options: Any) -> None:
-        """Put the best weights back."""
+        """Restore the best weights."""
         if self.best is None:
             return
         PartialState().wait_for_everyone()
@@ -130,11 +130,11 @@ class HeldOutChoice(TrainerCallback):
 
     @property
     def untrained(self) -> Reading | None:
-        """The validation before the first step."""
+        """Return the validation before the first step."""
         return next((reading for reading in self.readings if reading.step == 0), None)
 
     def verdict(self) -> str:
-        """In words, which step was kept and why."""
+        """Describe in words which step was kept and why."""
         if self.best is None or self.untrained is None:
             return "Nothing was validated."
         last = max(reading.step for reading in self.readings)
@@ -150,7 +150,7 @@ class HeldOutChoice(TrainerCallback):
         )
 
     def summary(self) -> dict[str, Any]:
-        """For ``results.json``: the curve, the step that was kept, whether the training stopped early."""
+        """Return the entry of ``results.json``: the curve, the kept step, and whether training stopped early."""
         return {
             "curve": [asdict(reading) for reading in self.readings],
             "best_step": self.best.step if self.best else None,
@@ -189,7 +189,7 @@ class HeldOutChoice(TrainerCallback):
         return bool(self.patience) and sum(reading.step > best for reading in self.readings) >= self.patience
 
     def _write(self, model: Any) -> None:
-        """The weights first: a curve that names a best step must have its weights beside it."""
+        """Write the weights first, then the curve, so that the curve never names a step whose weights are missing."""
         self._folder.mkdir(parents=True, exist_ok=True)
         assert self.best is not None
         if model is not None:
@@ -200,12 +200,12 @@ class HeldOutChoice(TrainerCallback):
         write_json(self._folder / _CURVE, content)
 
     def _read_back(self, step: int) -> None:
-        """What was found up to a checkpoint's step; the best may be later: the training will come by there again."""
+        """Read the validations up to a checkpoint's step; later ones are dropped, as training repeats those steps."""
         place = self._folder / _CURVE
         if not place.is_file() or not (self._folder / _WEIGHTS).is_file():
             raise InputError(
-                "the checkpoint has no validations beside it",
-                "go on with the folder that the training was begun in, or start anew with --overwrite",
+                "the held-out validations of the checkpoint are missing",
+                "resume in the folder in which training began, or start again with --overwrite",
                 path=place,
             )
         content = json.loads(place.read_text(encoding="utf-8"))
@@ -219,8 +219,8 @@ class HeldOutChoice(TrainerCallback):
         kept, trained = load_file(self._folder / _WEIGHTS), dict(self._trained(model))
         if kept.keys() != trained.keys():
             raise InputError(
-                f"the kept weights are of {len(kept)} parameters, and {len(trained)} are trained",
-                "go on with the options that the training was begun with, or start anew with --overwrite",
+                f"the kept weights have {len(kept)} parameters, but {len(trained)} are trained",
+                "resume with the options with which training began, or start again with --overwrite",
                 path=self._folder / _WEIGHTS,
             )
         for name, weight in trained.items():

@@ -1,4 +1,4 @@
-"""Lexical injection as a stage of its own: train on a lexicon, merge the adapter, go on with a plain model."""
+"""Lexical injection as a stage before training: train on a lexicon, merge the adapter, continue with a plain model."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _TRIES = 100
 
 @dataclass(frozen=True)
 class LexicalStage:
-    """What the stage did.
+    """Report of a lexical injection stage.
 
     Attributes:
-        pairs: Pairs of the lexicon.
-        steps: Optimizer steps.
-        trainable: Parameters that were trained.
+        pairs: Number of pairs in the lexicon.
+        steps: Number of optimizer steps.
+        trainable: Number of parameters that were trained.
         english_read_by: ``"teacher"`` or ``"student"``.
-        history: What the trainer logged: losses by name.
+        history: The trainer's log: losses by name.
     """
 
     pairs: int
@@ -73,39 +73,39 @@ def inject_lexicon(
     show_progress: bool = True,
     **arguments: Any,
 ) -> LexicalStage:
-    """Train a student on a lexicon, in place, through sentence-transformers' trainer.
+    """Train a student on a lexicon, in place, with the trainer of sentence-transformers.
 
     Args:
-        student: A dense or multi-vector encoder; afterwards the same plain model with other weights.
+        student: A dense or multi-vector encoder; afterwards it is the same plain model with changed weights.
         rows: (``source``, ``translation``) pairs: :func:`hf_optical.data.lexicon.read_lexicon`.
-        teacher: The English encoder that the student was grown from; it reads the English words. Without one, or with
-            one of another body, the student reads both sides.
+        teacher: The English encoder that the student was grown from; it encodes the English words. Without a teacher,
+            or with one of another architecture, the student encodes both sides.
         layer: Hidden state to train, 1 to the number of layers; the layers below it are trained. The layer probe
-            recommends one.
+            recommends a layer.
         steps: Optimizer steps.
-        method: ``"lora"``: LoRA on the attention's query and value projections of the layers below ``layer``, merged
-            at the end; ``"full"``: the embeddings and these layers themselves.
-        objective: ``"triplet"`` or ``"nce"``.
+        method: ``"lora"`` trains LoRA adapters on the attention's query and value projections of the layers below
+            ``layer`` and merges them at the end; ``"full"`` trains the embeddings and these layers themselves.
+        objective: Loss: ``"triplet"`` or ``"nce"``.
         output_weight: Weight of the output term.
-        margin: Of the triplet.
-        temperature: Of InfoNCE.
-        learning_rate: Peak; linear warm-up over a tenth of the steps, then linear decay.
+        margin: Margin of the triplet loss.
+        temperature: Temperature of InfoNCE.
+        learning_rate: Peak learning rate; linear warm-up over a tenth of the steps, then linear decay.
         batch_size: Pairs per device and step.
-        lora_r: Rank; this and the next two as in the paper.
-        lora_alpha: Scale.
-        lora_dropout: Dropout in front of the adapters; the student's own is off.
-        target_modules: Modules under LoRA; by default peft's choice for the architecture.
-        shuffled: The control: every word gets another word's translation, all else alike. What the control gains too
-            is not meaning.
-        seed: Of everything drawn.
+        lora_r: Rank of the adapters; the defaults of LoRA are the paper's.
+        lora_alpha: LoRA alpha; the update is scaled by alpha / rank.
+        lora_dropout: Dropout of the adapters' input; the student's own dropout is off.
+        target_modules: Modules that get LoRA adapters; by default peft's choice for the architecture.
+        shuffled: Run the control: every word gets another word's translation and everything else stays the same. A gain
+            that the control shows too does not come from the meaning of the words.
+        seed: Random seed of data order and initial adapter weights.
         show_progress: Show the trainer's progress bar.
-        arguments: Further training arguments (``bf16``, ``use_cpu``, ``report_to``...).
+        arguments: Other training arguments (``bf16``, ``use_cpu``, ``report_to``...).
 
     Returns:
-        What was done.
+        The report of the stage.
 
     Raises:
-        InputError: No such layer or method, no modules for LoRA, or pairs that cannot be shuffled.
+        InputError: There is no such layer or method, there are no modules for LoRA, or the pairs cannot be shuffled.
 
     References:
         - Ngugi: Targeted Lexical Injection, https://arxiv.org/abs/2506.15415
@@ -128,7 +128,8 @@ def inject_lexicon(
                 output_weight=output_weight,
                 margin=margin,
                 temperature=temperature,
-                lexicon=pairs,  # the true one for the control too: there, true translations are not pushed apart either
+                # the true lexicon for the control too, so that it does not push true translations apart either
+                lexicon=pairs,
                 gather_across_devices=get_world_size() > 1,
             )
             history = _train(student, teacher, loss, trained, args)
@@ -136,17 +137,17 @@ def inject_lexicon(
 
 
 def shuffled_pairs(rows: Dataset, seed: int = 0) -> Dataset:
-    """Every word with the translation of another one, at random: the control of lexical injection.
+    """Pair every word with the translation of another word at random: the control of lexical injection.
 
     Args:
         rows: (``source``, ``translation``) pairs.
-        seed: Of the permutation.
+        seed: Random seed of the permutation.
 
     Returns:
-        The same words in the same order, the same translations in another; no pair is one of the lexicon's.
+        The words in the same order with permuted translations; no pair is in the lexicon.
 
     Raises:
-        InputError: The lexicon is so small that no such order was found.
+        InputError: The lexicon is too small: no such permutation was found.
 
     Example:
         >>> rows = Dataset.from_dict({"source": ["water", "goat"], "translation": ["maji", "mbuzi"]})
@@ -171,14 +172,14 @@ def shuffled_pairs(rows: Dataset, seed: int = 0) -> Dataset:
                     break
         if all(wrong(place, word) for place, word in enumerate(translations)):
             return Dataset.from_dict({"source": words, "translation": translations})
-    raise InputError(f"{len(words)} pairs could not be shuffled without a true one", "give a larger lexicon")
+    raise InputError(f"{len(words)} pairs could not be shuffled so that no true pair remains", "give a larger lexicon")
 
 
 def _check(student: BaseModel, layer: int, method: str, steps: int) -> None:
     check_layer(student, layer)
     if layer == 0:
         raise InputError(
-            "is 0, the embedding layer, below which there is no layer to train",
+            "is 0, which is the embedding layer; there is no layer below it to train",
             f"give a layer from 1 to {number_of_layers(student)}",
             field="layer",
         )
@@ -192,7 +193,7 @@ def _check(student: BaseModel, layer: int, method: str, steps: int) -> None:
 def _only_lower_layers(
     student: BaseModel, layer: int, method: str, lora: tuple[int, int, float], target_modules: Sequence[str] | None
 ) -> Iterator[int]:
-    """Leave only what is to be trained open, without the student's own dropout; then put all back as it was."""
+    """Make only the chosen parameters trainable and switch the student's dropout off; restore both on exit."""
     module: Any = transformer_of(student)  # type: ignore[arg-type]
     open_before = {name: value.requires_grad for name, value in student.named_parameters()}
     dropouts = {one: one.p for one in student.modules() if isinstance(one, nn.Dropout)}
@@ -208,7 +209,7 @@ def _only_lower_layers(
         if adapted is not None:
             module.model, adapted = adapted.merge_and_unload(), None
     finally:
-        if adapted is not None:  # something failed: leave the student as it came
+        if adapted is not None:  # on failure, restore the student
             module.model = adapted.unload()
         for one, probability in dropouts.items():
             one.p = probability
@@ -235,13 +236,13 @@ def _with_lora(
         kinds = {name.rpartition(".")[2] for name, one in model.named_modules() if isinstance(one, nn.Linear)}
         raise InputError(
             f"LoRA found nothing to adapt in {type(model).__name__} ({error})",
-            f"name some of its linear modules: {', '.join(sorted(kinds))}",
+            f"name some of its linear modules in target_modules: {', '.join(sorted(kinds))}",
             field="target_modules",
         ) from error
 
 
 def _open_lower_layers(model: Any, layer: int) -> None:
-    """The embeddings, and the layers whose outputs are the hidden states 1 to ``layer``."""
+    """Return the embeddings and the layers whose outputs are the hidden states 1 to ``layer``."""
     table, total = model.get_input_embeddings(), model.config.num_hidden_layers
     stack = next((one for one in model.modules() if isinstance(one, nn.ModuleList) and len(one) == total), None)
     if stack is None:
@@ -276,7 +277,7 @@ def _train(
     from hf_optical.training.trainer import MultiVectorOTDistillationTrainer, OTDistillationTrainer
 
     late = isinstance(student, MultiVectorEncoder)
-    # Both sides are read as queries, under the models' query prompts, as the student reads them in use.
+    # Both sides are encoded as queries, under the models' query prompts, as the student encodes them in use.
     collator = OTDistillationDataCollator.for_models(
         student, teacher if teacher is not None else student, mirror=teacher is None
     )

@@ -1,4 +1,4 @@
-"""Losses by kind of training set, and what they learn from the data before training."""
+"""Losses by kind of training set, and what is computed for them from the data before training."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ def losses_by_kind(
     eval_dataset: Any,
     contrast: Callable[[], nn.Module],
 ) -> Losses:
-    """The loss of each data set, by the kind that its name says.
+    """Make the loss of each data set, by the kind in its name.
 
     Args:
         model: The student.
         teacher: The teacher, or its stand-in; ``None`` where there is no bitext.
-        args: Of the training.
-        train_dataset: One data set, which is bitext, or data sets by name.
-        eval_dataset: Likewise; its names get losses too.
-        contrast: Makes the loss on questions and passages.
+        args: The training arguments.
+        train_dataset: One data set, which must be bitext, or data sets by name.
+        eval_dataset: In the same form; its data sets get losses too.
+        contrast: Function that makes the loss on questions and passages.
 
     Returns:
-        One loss for all, or a dict by the names of the data sets; those of a kind share theirs.
+        One loss for all data sets, or a dict of losses by data set; data sets of one kind share a loss.
 
     Raises:
-        InputError: Bitext and no teacher, an unknown kind, or IDF marginals of a stream.
+        InputError: There is bitext but no teacher, a kind is unknown, or IDF marginals are asked for with a stream.
     """
-    if not isinstance(train_dataset, dict):  # one loss for all, as the host has it
+    if not isinstance(train_dataset, dict):  # one loss for all data sets, as in sentence-transformers
         return _distillation(model, teacher, args, train_dataset)
     names = [*train_dataset, *(eval_dataset if isinstance(eval_dataset, dict) else ())]
     # In an index that stays, the passages are the teacher's.
@@ -73,7 +73,7 @@ def losses_by_kind(
 
 
 def student_reads_english(objective: str | None, losses: Losses) -> bool:
-    """Whether the collator must tokenise the English for the student too."""
+    """Return whether the collator must tokenise the English for the student too."""
     return (objective is not None and reads_english(objective)) or any(
         (isinstance(loss, OTDistillationLoss) and reads_english(loss.weights))
         or (isinstance(loss, LexicalInjectionLoss) and loss.teacher is None)
@@ -82,12 +82,13 @@ def student_reads_english(objective: str | None, losses: Losses) -> bool:
 
 
 def fill_banks(losses: Losses, train_dataset: Any, args: Any, cache: Any = None) -> None:
-    """Have the teacher read the sentences that a ranking term ranks, and choose temperatures, where losses lack them.
+    """Compute the bank of each ranking term that has none, and choose the temperatures that are not set.
 
     Args:
-        losses: Of the training; changed.
-        train_dataset: Where the sentences are.
-        args: Of the training: ``bank_size``, seeds, progress bars.
+        losses: The losses of the training; changed in place.
+        train_dataset: The data set or data sets with the sentences.
+        args: The training arguments: ``bank_size``, seeds,
+            progress bars.
         cache: As in :func:`~hf_optical.training.teacher_bank.teacher_bank`.
     """
     seed = args.seed if args.data_seed is None else args.data_seed
@@ -106,11 +107,11 @@ def fill_banks(losses: Losses, train_dataset: Any, args: Any, cache: Any = None)
             )
         if no_temperature:
             loss.temperature = teacher_temperature(loss.teacher, texts, bank=loss.bank, seed=seed, cache=cache)
-            logger.info("Temperature %g, from the teacher's scores", loss.temperature)
+            logger.info("Temperature %g, chosen from the teacher's scores", loss.temperature)
 
 
 def chosen_temperature(losses: Losses) -> float | None:
-    """The temperature of the distillation, given or chosen; ``None`` where no term has one."""
+    """Return the temperature of the distillation, given or chosen; ``None`` if no term uses one."""
     found = [
         loss.temperature
         for loss in _each(losses)
@@ -127,7 +128,7 @@ def _distillation(
     model: BaseModel, teacher: Teacher | None, args: OTDistillationTrainingArguments, train_dataset: Any
 ) -> OTDistillationLoss:
     if teacher is None:
-        raise InputError("there is bitext to train on and no teacher", "pass teacher= (or a loss of yours)")
+        raise InputError("there is bitext to train on, but no teacher", "pass teacher= (or your own loss=)")
     return OTDistillationLoss(
         model,
         teacher,
@@ -166,12 +167,12 @@ def _index_contrast(
 def _lexical_injection(
     model: BaseModel, teacher: Teacher | None, args: OTDistillationTrainingArguments, train_dataset: Any
 ) -> LexicalInjectionLoss:
-    # Words are compared at inner layers, which no stand-in has.
+    # Words are compared at inner layers, which a stand-in for the teacher does not have.
     online = teacher.online if isinstance(teacher, TeacherStandIn) else teacher
     lexicons = [rows for name, rows in train_dataset.items() if kind_of(name) == "lexicon"]
     return LexicalInjectionLoss(
         model,
-        # A student of another body has no layer that could be compared with the teacher's; it reads both sides.
+        # A student of another architecture has no layer comparable with the teacher's; it encodes both sides itself.
         online if online is not None and comparable_layers(model, online) else None,
         objective=args.lexical_objective,  # type: ignore[arg-type]
         layer=args.lexical_layer,
@@ -184,12 +185,12 @@ def _lexical_injection(
 
 
 def _idf(student: BaseModel, teacher: Teacher, data: Any) -> tuple[Tensor, Tensor]:
-    """Weights of the student's and of the teacher's tokens, by the sentences of the bitext."""
+    """Compute IDF weights of the student's and of the teacher's tokens from the sentences of the bitext."""
     sets = data.items() if isinstance(data, dict) else [("bitext", data)]
     bitext = [rows for name, rows in sets if kind_of(name) == "bitext"]
     if not all(isinstance(rows, Dataset) for rows in bitext):
         raise InputError(
-            "idf marginals count words in the training data, which is missing or a stream",
+            "idf marginals count words in the training data, but there is none or it is a stream",
             "use a Dataset, or --marginals uniform (marginals='uniform')",
             field="marginals",
         )

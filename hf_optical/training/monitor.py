@@ -1,4 +1,4 @@
-"""A watch over a training: alarms for what its loss does not show, each with a threshold and a remedy."""
+"""Monitor of a training: alarms for problems that the loss does not show, each with a threshold and a remedy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PLANS = 8
 
 
 class TrainingAlarm(HFOpticalError):
-    """Training was stopped by an alarm (``on_alarm="stop"``)."""
+    """Error raised when an alarm stops training (``on_alarm="stop"``)."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,16 @@ class MonitorLimits:
     """Thresholds of the alarms.
 
     Attributes:
-        cosine: Mean cosine between the student's vectors of different texts, above which they have collapsed...
-        over_teacher: ...if it is also this much above the teacher's own, for some encoders are narrow by nature.
-        rank_share: Effective rank of the student's vectors, as a share of the teacher's, below which they have.
-        uniform_plan: Mean information of the plans (0 to 1) below which they say no more than the marginals.
-        misplaced: Share of the mass that the plans may misplace, on the mean.
-        sharp_plan: Information above which a Sinkhorn plan, which is meant to be soft, is a hard alignment.
-        retrieval_drop: Fall of the retrieval of watched pairs from its best, while the loss goes down.
+        cosine: Mean cosine between the student's vectors of different texts above which they count as collapsed...
+        over_teacher: ...if it also exceeds the teacher's own mean cosine by this much, because some encoders have
+            narrow spaces.
+        rank_share: Effective rank of the student's vectors, as a share of the teacher's, below which they count as
+            collapsed.
+        uniform_plan: Mean information of the plans (0 to 1) below which they carry no more information than the
+            marginals.
+        misplaced: Largest mean share of the mass that the plans may misplace.
+        sharp_plan: Information above which a Sinkhorn plan, which is meant to be soft, counts as a hard alignment.
+        retrieval_drop: Drop in retrieval of the monitored pairs from its best value, while the loss decreases.
     """
 
     cosine: float = 0.9
@@ -56,7 +59,7 @@ class MonitorLimits:
 
 @dataclass(frozen=True)
 class Alarm:
-    """One alarm: the step, what it is about, what was found, what to do."""
+    """One alarm: step, kind, finding and remedy."""
 
     step: int
     kind: str
@@ -77,19 +80,19 @@ class _Reading:
 
 @dataclass
 class TrainingMonitor(TrainerCallback):
-    """Check a few pairs whenever the trainer logs, and report alarms.
+    """Callback that checks a few pairs whenever the trainer logs, and reports alarms.
 
     Args:
-        teacher: Reads the English of the watched pairs, once.
-        source: Their English, a few dozen sentences.
+        teacher: Encoder of the English of the monitored pairs; it is read once.
+        source: English sentences of the monitored pairs, a few dozen.
         translation: Their translations.
-        solver: Of the transport, where the objective has one; no plans are watched without.
-        limits: Where the alarms go off.
-        using: Makes the student that of the watched language while it is read (``LanguageAdapters.use``).
-        on_alarm: ``"warn"``: say it once of each kind; ``"stop"``: raise `TrainingAlarm` before the next step.
+        solver: Transport solver, if the objective has one; without it no plans are monitored.
+        limits: Thresholds of the alarms.
+        using: Context manager that selects the adapter of the monitored language (``LanguageAdapters.use``).
+        on_alarm: ``"warn"`` reports each kind of alarm once; ``"stop"`` raises `TrainingAlarm` before the next step.
 
     Raises:
-        InputError: Fewer than 16 pairs, of which nothing could be said, or unequal numbers.
+        InputError: There are fewer than 16 pairs, or unequal numbers of sentences and translations.
 
     Example:
         ::
@@ -111,15 +114,15 @@ class TrainingMonitor(TrainerCallback):
     def __post_init__(self) -> None:
         if len(self.source) != len(self.translation) or len(self.source) < 16:
             raise InputError(
-                f"{len(self.source)} and {len(self.translation)} texts are to be watched",
-                "give at least 16 pairs, or leave the watch out",
+                f"{len(self.source)} and {len(self.translation)} texts are given to monitor",
+                "give at least 16 pairs, or leave the monitor out",
                 field="source",
             )
         if self.on_alarm not in ("warn", "stop"):
             raise InputError(f"is {self.on_alarm!r}", "use 'warn' or 'stop'", field="on_alarm")
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **options: Any) -> None:
-        """Read where the student starts."""
+        """Take a reading before the first step."""
         if state.is_world_process_zero:
             self._english = _vectors(self.teacher, self.source)
             self._read(model, state.global_step, None)
@@ -127,12 +130,12 @@ class TrainingMonitor(TrainerCallback):
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, model: Any = None, **options: Any
     ) -> None:
-        """Read where it is now."""
+        """Take a reading at this step."""
         if state.is_world_process_zero and logs and "loss" in logs and self._english is not None:
             self._read(model, state.global_step, float(logs["loss"]))
 
     def summary(self) -> dict[str, Any]:
-        """Readings and alarms, for ``results.json``."""
+        """Return readings and alarms for ``results.json``."""
         return {
             "readings": [asdict(reading) for reading in self.readings],
             "alarms": [asdict(alarm) for alarm in self.alarms],
@@ -146,7 +149,7 @@ class TrainingMonitor(TrainerCallback):
             with self.using():
                 vectors = _vectors(model, self.translation)
                 if not torch.isfinite(vectors).all():
-                    raise NonFiniteError(f"step {step}: the student's vectors of watched texts are not finite")
+                    raise NonFiniteError(f"step {step}: the student's vectors of the monitored texts are not finite")
                 with misplaced_shares() as shares:
                     information = self._plan_information(model) if self.solver is not None else None
         finally:
@@ -180,9 +183,12 @@ class TrainingMonitor(TrainerCallback):
         assert self._english is not None
         cosine, rank = mean_off_diagonal_cosine(self._english), effective_rank(self._english)
         if now.cosine > self.limits.cosine and now.cosine > cosine + self.limits.over_teacher:
-            what = f"the vectors of different texts have a mean cosine of {now.cosine:.2f}, the teacher's {cosine:.2f}"
+            what = (
+                f"the vectors of different texts have a mean cosine of {now.cosine:.2f}, those of the teacher "
+                f"{cosine:.2f}"
+            )
         elif now.rank < self.limits.rank_share * rank:
-            what = f"the vectors spread over {now.rank:.1f} directions, the teacher's over {rank:.1f}"
+            what = f"the vectors spread over {now.rank:.1f} directions, those of the teacher over {rank:.1f}"
         else:
             return None
         return Alarm(now.step, "collapse", what, "lower the learning rate, or add a contrastive term (ot+nce)")
@@ -190,12 +196,12 @@ class TrainingMonitor(TrainerCallback):
     def _plan_alarm(self, now: _Reading) -> Alarm | None:
         if now.plan is None:
             return None
-        found = f"the transport plans have {now.plan:.1%} of the information they could have"
+        found = f"the transport plans carry {now.plan:.1%} of the information that they could carry"
         if now.plan < self.limits.uniform_plan:
             remedy = "use a smaller epsilon or beta, more iterations, or a student with a better start"
-            return Alarm(now.step, "uniform plan", f"{found}: every token goes everywhere", remedy)
+            return Alarm(now.step, "uniform plan", f"{found}: every token is spread over all tokens", remedy)
         if isinstance(self.solver, Sinkhorn) and now.plan > self.limits.sharp_plan:
-            remedy = "use a larger epsilon, or the exact solver if that is wanted"
+            remedy = "use a larger epsilon, or the exact solver if hard alignments are wanted"
             return Alarm(now.step, "hard plan", f"{found}: they are hard alignments", remedy)
         return None
 
@@ -203,16 +209,16 @@ class TrainingMonitor(TrainerCallback):
         if now.misplaced is None or now.misplaced <= self.limits.misplaced:
             return None
         found = f"the transport plans misplace {now.misplaced:.1%} of the mass"
-        remedy = "more iterations of the solver, or a larger epsilon or beta: it stops too early for these costs"
+        remedy = "use more iterations, or a larger epsilon or beta: the solver stops too early for these costs"
         return Alarm(now.step, "misplaced mass", found, remedy)
 
     def _falling(self, now: _Reading) -> Alarm | None:
-        """The loss falls while the retrieval of the watched pairs falls, at two readings in a row."""
-        if np.isnan(now.retrieval):  # of another width than the teacher's vectors
+        """Make an alarm if loss and retrieval of the monitored pairs both fell at two readings in a row."""
+        if np.isnan(now.retrieval):  # the student's vectors have another width than the teacher's
             return None
         best = max(self.readings, key=lambda reading: reading.retrieval)
         recent = self.readings[-2:]
-        if best.loss is None:  # the start has no loss: the first one logged stands for it
+        if best.loss is None:  # the start has no loss, so the first logged loss is used
             best_loss = next((reading.loss for reading in self.readings if reading.loss is not None), None)
         else:
             best_loss = best.loss
@@ -229,9 +235,9 @@ class TrainingMonitor(TrainerCallback):
         return Alarm(
             now.step,
             "retrieval falls",
-            f"the loss is down to {now.loss:.3g} while {now.retrieval:.0%} of the watched translations find their "
-            f"English, {best.retrieval:.0%} at step {best.step}",
-            "the objective does not serve retrieval here: add nce, lower the learning rate, or stop at that step",
+            f"the loss is down to {now.loss:.3g} while {now.retrieval:.0%} of the monitored translations find their "
+            f"English, against {best.retrieval:.0%} at step {best.step}",
+            "the objective does not help retrieval here: add nce, lower the learning rate, or stop at that step",
         )
 
     def _raise_alarm(self, alarm: Alarm) -> None:
@@ -245,7 +251,7 @@ class TrainingMonitor(TrainerCallback):
 
 @torch.no_grad()
 def _vectors(model: Any, texts: Sequence[str]) -> torch.Tensor:
-    """One vector a text, (n, d), float32 on the CPU; of late interaction the mean of the token vectors."""
+    """Encode one vector per text, (n, d), float32 on the CPU; for late interaction the mean of the token vectors."""
     options: dict[str, Any] = {"show_progress_bar": False, "batch_size": 64}
     if is_late_interaction(model):
         found = model.encode_query(list(texts), **options)

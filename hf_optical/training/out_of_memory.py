@@ -7,25 +7,25 @@ from typing import Any
 
 from hf_optical.units import shown_bytes
 
-# Adam keeps two numbers of 4 bytes for every trained weight, beside its gradient.
+# Adam keeps two numbers of 4 bytes for every trained weight, in addition to its gradient.
 _BYTES_PER_TRAINED = 12
 _CONTRASTIVE = {"nce", "self_nce"}
 
 
 def compares_batch(objective: str | Mapping[str, float]) -> bool:
-    """Whether an objective compares the pairs of a batch, so that a smaller batch has fewer negatives.
+    """Return whether an objective compares the pairs of a batch, so that a smaller batch has fewer negatives.
 
     Example:
         >>> compares_batch("ot+0.5*nce"), compares_batch("ot+rank")
         (True, False)
     """
-    from hf_optical.losses.terms import parse_objective  # PyTorch, which --help can do without
+    from hf_optical.losses.terms import parse_objective  # imports PyTorch, which --help does not need
 
     return not _CONTRASTIVE.isdisjoint(parse_objective(objective))
 
 
 def training_remedies(args: Any, model: Any, *, adapters: bool) -> list[str]:
-    """List what a training that ran out of memory can change, with its own numbers.
+    """List what to change in a training that ran out of memory, with its own numbers.
 
     Args:
         args: The training arguments.
@@ -33,7 +33,7 @@ def training_remedies(args: Any, model: Any, *, adapters: bool) -> list[str]:
         adapters: Whether language adapters are trained.
 
     Returns:
-        Remedies in words, best first.
+        The remedies in words, best first.
     """
     found = []
     batch, accumulation = int(args.per_device_train_batch_size), int(args.gradient_accumulation_steps)
@@ -42,7 +42,7 @@ def training_remedies(args: Any, model: Any, *, adapters: bool) -> list[str]:
         note = " (fewer negatives for nce)" if compares_batch(args.objective) else ""
         found.append(f"{half} in place of {batch} with {accumulation}{note}")
     length = args.max_length
-    if isinstance(length, Mapping):  # by task: the longest counts
+    if isinstance(length, Mapping):  # lengths by task: the longest is taken
         length = max(length.values(), default=None)
     if length is None or length > 32:
         found.append(f"max_length {length // 2 if length else 64} in place of {length or 'no limit'}")

@@ -1,4 +1,4 @@
-"""A table of embeddings of which only some rows are parameters."""
+"""Embedding table of which only some rows are parameters."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from hf_optical.errors import InputError
 
 
 class UsedRows(nn.Embedding):
-    """An embedding table of which only some rows are parameters; to files and checkpoints it is the whole table.
+    """Embedding table of which only some rows are parameters; files and checkpoints hold the whole table.
 
-    Ids go in as ever. A row that is not trained is read from the whole table, in evaluation only: in training it would
-    be left out of the gradient unsaid.
+    Ids are looked up as in ``nn.Embedding``. An untrained row is read from the whole table in evaluation only; in
+    training it is an error, because it would silently get no gradient.
 
     Args:
         table: The whole table, (V, d).
-        used: Ids of the rows to train, rising.
-        folder: Where to lay the whole table meanwhile, memory-mapped, so that it takes no memory; in memory if
-            ``None``. The file has no name there and is gone with the process.
+        used: Ids of the rows to train, in rising order.
+        folder: Folder for a memory-mapped file that holds the whole table meanwhile, so that it takes no memory; with
+            ``None`` it stays in memory. The file has no name in the folder and disappears with the process.
 
     Raises:
-        InputError: The table normalises its rows or counts frequencies, or is frozen; an id is outside of it.
+        InputError: The table normalises its rows, counts frequencies or is frozen, or an id is outside of the table.
 
     Example:
         >>> table = nn.Embedding(5, 2)
@@ -42,7 +42,8 @@ class UsedRows(nn.Embedding):
         rows = torch.as_tensor(sorted({int(number) for number in used}))
         if not len(rows) or rows[0] < 0 or rows[-1] >= len(table.weight):
             raise InputError(
-                f"the rows to train are {len(rows)} of a table of {len(table.weight)}, with an id outside or none",
+                f"the ids of the rows to train ({len(rows)}) are empty or outside the table of {len(table.weight)} "
+                f"rows",
                 "give ids of the model's own tokenizer",
             )
         whole = table.weight.detach()
@@ -56,19 +57,19 @@ class UsedRows(nn.Embedding):
         if table.padding_idx is not None and int(place[table.padding_idx]) >= 0:
             self.padding_idx = int(place[table.padding_idx])
         self.whole_padding_idx = table.padding_idx
-        # No buffer: it stays on the CPU whatever the device of the model, and no one but `state_dict` shall see it.
-        mapped = folder is not None and os.name == "posix"  # elsewhere a mapped file cannot be unnamed
+        # Not a buffer: it stays on the CPU whatever the device of the model, and only `state_dict` reads it.
+        mapped = folder is not None and os.name == "posix"  # on other systems a mapped file cannot be deleted
         self._whole = (_mapped(whole, Path(str(folder))) if mapped else whole.cpu(),)
 
     @property
     def whole(self) -> Tensor:
-        """The whole table with the rows as they are now, (V, d), on the CPU."""
+        """Return the whole table with the current rows, (V, d), on the CPU."""
         table = self._whole[0]
         table[self.used.cpu()] = self.weight.detach().to(table.device, table.dtype)
         return table
 
     def forward(self, input: Tensor) -> Tensor:
-        """Vectors of ids, any shape -> the same shape and d."""
+        """Look up the vectors of ids, any shape; returns the same shape plus d."""
         places = self.place[input]
         absent = places < 0
         found = functional.embedding(places.clamp_min(0), self.weight, self.padding_idx)
@@ -77,20 +78,21 @@ class UsedRows(nn.Embedding):
         missing = input[absent]
         if self.training:
             raise InputError(
-                f"a batch has pieces (ids {missing.unique()[:5].tolist()}) that no text of the training data has",
+                f"a batch contains pieces (ids {missing.unique()[:5].tolist()}) that no text of the training data "
+                f"contains",
                 "train with all rows (train_embeddings: all), or name all texts that are trained on",
                 field="train_embeddings",
             )
         return found.masked_scatter(absent.unsqueeze(-1), self._whole[0][missing.cpu()].to(found.device, found.dtype))
 
     def whole_embedding(self) -> nn.Embedding:
-        """An ordinary embedding with the whole table, in memory."""
+        """Return an ordinary embedding with the whole table, in memory."""
         whole = self.whole.clone().to(self.weight.device)
         rows, width = whole.shape
         return nn.Embedding(rows, width, padding_idx=self.whole_padding_idx, _weight=whole)
 
     def extra_repr(self) -> str:
-        """Rows trained and rows that there are."""
+        """Describe the number of trained rows and of all rows."""
         return f"{len(self.weight)} of {len(self.place)} rows trained, {self.weight.shape[1]}"
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
@@ -111,13 +113,13 @@ class UsedRows(nn.Embedding):
             missing_keys.append(name)
         elif state_dict[name].shape != table.shape:
             found = tuple(state_dict[name].shape)
-            error_msgs.append(f"size mismatch for {name}: {found} in the file, {tuple(table.shape)} in the model")
+            error_msgs.append(f"size mismatch for {name}: {found} in the file, but {tuple(table.shape)} in the model")
         else:
             given = state_dict[name].detach()
             with torch.no_grad():
                 self.weight.copy_(given[self.used.to(given.device)])
-            # The other rows too: the file may be of another model than the one that was cut. Row by row, because a
-            # whole copy is what this class is there to avoid.
+            # The other rows are loaded too, because the file may come from another model. They are copied row by row,
+            # because this class exists to avoid a second copy of the whole table.
             for start in range(0, len(table), 4096):
                 part = given[start : start + 4096].to(table.device, table.dtype)
                 if not torch.equal(part, table[start : start + 4096]):
@@ -127,20 +129,20 @@ class UsedRows(nn.Embedding):
 def _check(table: nn.Embedding) -> None:
     if type(table) is not nn.Embedding or table.max_norm is not None or table.scale_grad_by_freq or table.sparse:
         raise InputError(
-            f"the model's table of embeddings does more than look up rows ({table})",
-            "train all its rows, or none",
+            f"the model's embedding table does more than look up rows ({table})",
+            "train all of its rows, or none",
             field="train_embeddings",
         )
     if not table.weight.requires_grad:
         raise InputError(
-            "the model's embeddings are frozen already (by adapters, say), and some of them are to be trained",
-            "leave train_embeddings at 'all', which trains what the model lets be trained",
+            "the model's embeddings are already frozen (for example by adapters), but some of them are to be trained",
+            "leave train_embeddings at 'all', which trains what is not frozen",
             field="train_embeddings",
         )
 
 
 def _mapped(table: Tensor, folder: Path) -> Tensor:
-    """The same numbers in an unnamed file, mapped privately: what is not looked at takes no memory."""
+    """Copy a tensor into an unnamed file and map it privately, so that rows that are not read take no memory."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".embeddings-") as file:
         try:
@@ -149,6 +151,6 @@ def _mapped(table: Tensor, folder: Path) -> Tensor:
             file.flush()
         except OSError as error:
             raise InputError(
-                f"the embedding table could not be laid on disk ({error})", "make room", path=folder
+                f"the embedding table could not be written to disk ({error})", "make room", path=folder
             ) from error
         return torch.from_file(file.name, shared=False, size=table.numel(), dtype=table.dtype).view(table.shape)

@@ -1,4 +1,4 @@
-"""A progress bar that shows the losses by name."""
+"""Progress bar that shows the losses by name."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _HIDDEN = {"total_flos", "epoch", "grad_norm"}
 
 
 class NamedLossProgress(ProgressCallback):
-    """Transformers' progress bar, with the latest value of every loss beside it instead of lines above it."""
+    """Progress bar of transformers with the latest value of every loss beside it, instead of lines above it."""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **options: Any) -> None:
-        """Show the numbers of a log in the bar; anything else (evaluations, strings) as a line."""
+        """Show the numbers of a log in the bar, and everything else (evaluations, strings) as a line."""
         if not state.is_world_process_zero or self.training_bar is None or not logs:
             return
         if "loss" not in logs:

@@ -1,4 +1,4 @@
-"""Weights that FSDP2 spreads over processes: prepared for it, saved whole, loaded again."""
+"""Support for weights that FSDP2 shards over processes: preparing, saving whole tensors, loading."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HOOKS = (
 
 
 def is_sharded(model: nn.Module) -> bool:
-    """Whether parameters of a model are spread over processes.
+    """Return whether parameters of a model are sharded over processes.
 
     Example:
         >>> is_sharded(nn.Linear(2, 1))
@@ -34,20 +34,20 @@ def is_sharded(model: nn.Module) -> bool:
 
 
 def hide_normalisation(model: nn.Module) -> None:
-    """Keep accelerate from sharding the last module whose name says Norm as if it were a layer with weights.
+    """Keep accelerate from sharding ``Normalize``, the last module whose name contains Norm, which has no weights.
 
-    It looks for one among the parts of a model's base model; of an encoder of sentence-transformers, which names no
-    base model, it would take ``Normalize``, which has no weights and cannot be wrapped.
+    accelerate looks for the last normalisation layer in a model's base model. An encoder of sentence-transformers names
+    no base model, so that accelerate would take ``Normalize``, which cannot be wrapped.
     """
     model.base_model_prefix = _NO_PART  # type: ignore[assignment]
 
 
 @contextmanager
 def whole(model: nn.Module) -> Iterator[None]:
-    """Show a sharded model as the plain one that it was, with whole tensors; all processes must enter.
+    """Temporarily turn a sharded model into the plain model with whole tensors; all processes must enter.
 
-    What is done inside, each process does alone: saving, or a forward pass (the host's model cards make one). The
-    whole weights must fit on each device. A model that is not sharded stays as it is.
+    Inside, each process works alone: it can save, or run a forward pass (the model cards of sentence-transformers run
+    one). The whole weights must fit on each device. A model that is not sharded is not changed.
     """
     if not is_sharded(model):
         yield
@@ -64,13 +64,14 @@ def whole(model: nn.Module) -> Iterator[None]:
         for name, parameter in module._parameters.items()
         if isinstance(parameter, DTensor)
     ]
-    # One tensor that two modules share stays one.
+    # A tensor that two modules share stays shared.
     gathered: dict[int, nn.Parameter] = {}
     for _, _, parameter in shards:
         if id(parameter) not in gathered:
             values = parameter.full_tensor().detach()
             gathered[id(parameter)] = nn.Parameter(values, requires_grad=parameter.requires_grad)
-    hooks = [(module, name, getattr(module, name)) for module, _ in classes for name in _HOOKS]  # they would gather
+    # these hooks would gather the weights
+    hooks = [(module, name, getattr(module, name)) for module, _ in classes for name in _HOOKS]
     try:
         for module, name, registered in hooks:
             setattr(module, name, type(registered)())
@@ -90,7 +91,7 @@ def whole(model: nn.Module) -> Iterator[None]:
 
 
 def whole_weights(model: nn.Module) -> dict[str, Tensor]:
-    """The state of a model with whole tensors; all processes must call it.
+    """Return the state of a model with whole tensors; all processes must call it.
 
     Example:
         >>> list(whole_weights(nn.Linear(2, 1)))
@@ -102,11 +103,11 @@ def whole_weights(model: nn.Module) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def load_whole(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load whole tensors into a model, sharded or not; of a sharded one all processes must call it.
+    """Load whole tensors into a model, sharded or not; for a sharded model all processes must call it.
 
     Args:
         model: The model.
-        state: As `whole_weights` returns it.
+        state: State dict as returned by `whole_weights`.
 
     Example:
         >>> model = nn.Linear(2, 1)

@@ -1,4 +1,4 @@
-"""The teacher's vectors of many English sentences, against which rankings are distilled."""
+"""Bank of the teacher's vectors of many English sentences, over which rankings are distilled."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hf_optical.encoders.teachers import Teacher, TeacherStandIn, is_late_intera
 from hf_optical.errors import InputError
 
 BANK_SIZE = 16_384
-"""Sentences of a bank by default: 25 MB at width 384, and some seconds for the teacher to read."""
-_CHUNK = 64  # texts whose token vectors a cache gives at once
+"""Default number of sentences in a bank: 25 MB at width 384, and a few seconds of encoding."""
+_CHUNK = 64  # texts whose token vectors are read from a cache at once
 
 
 def teacher_bank(
@@ -27,16 +27,16 @@ def teacher_bank(
     show_progress: bool = False,
     cache: Any = None,
 ) -> Tensor:
-    """Unit sentence vectors of the teacher for :func:`~hf_optical.losses.ranking.ranking_loss`.
+    """Compute the teacher's unit sentence vectors for :func:`~hf_optical.losses.ranking.ranking_loss`.
 
     Args:
-        teacher: A ``SentenceTransformer``, which reads the texts as queries, or a
-            :class:`~hf_optical.teacher_cache.CachedTeacher`: a cache that has all texts is read; else the teacher
-            itself reads them, and where that is not at hand, the bank is of the texts that the cache has.
-        texts: The English side of the bitext; equal texts are taken once.
-        size: At most so many, drawn with ``seed``.
-        seed: Of the draw.
-        show_progress: A bar.
+        teacher: A ``SentenceTransformer``, which encodes the texts as queries, or a
+            :class:`~hf_optical.teacher_cache.CachedTeacher`. A cache that holds all texts is read; otherwise the
+            teacher encodes them, and if there is no teacher, the bank consists of the texts that the cache holds.
+        texts: The English side of the bitext; duplicates are removed.
+        size: Largest number of sentences; more are sampled with ``seed``.
+        seed: Random seed of the sample.
+        show_progress: Show a progress bar.
         cache: A :class:`~hf_optical.evaluation.document_cache.DocumentCache` that keeps the vectors for other runs.
 
     Returns:
@@ -50,8 +50,8 @@ def teacher_bank(
     distinct = list(dict.fromkeys(texts))
     if not distinct:
         raise InputError(
-            "there is no English text for the bank of the ranking term",
-            "give bitext, as a Dataset: a stream is not read beforehand",
+            "there is no English text for the bank of the term 'rank'",
+            "give bitext as a Dataset; a stream is not read before training",
             field="objective",
         )
     if len(distinct) > size:
@@ -59,8 +59,8 @@ def teacher_bank(
         distinct = [distinct[place] for place in drawn]
     if is_late_interaction(teacher):
         raise InputError(
-            "the term 'rank' compares sentence vectors, which a late-interaction teacher has not",
-            "use 'nce', which compares by MaxSim",
+            "the term 'rank' compares sentence vectors, which a late-interaction teacher does not have",
+            "use 'nce', which compares texts by MaxSim",
             field="objective",
         )
     if isinstance(teacher, TeacherStandIn):
@@ -68,7 +68,7 @@ def teacher_bank(
             return own
         rows = teacher.reader.find(distinct)
         if teacher.online is None or bool((rows >= 0).all()):
-            # In parts: with its sentence vector a text brings those of all its tokens.
+            # Read in parts, because the cache also returns the vectors of all tokens of a text.
             parts = rows[rows >= 0].split(_CHUNK)
             return functional.normalize(torch.cat([teacher.token_view(part).sentence for part in parts]), dim=-1)
         teacher = teacher.online

@@ -1,4 +1,4 @@
-"""The temperature of a training, from the scores that the teacher itself gives to the English of the bitext."""
+"""Choose the temperature of a training from the teacher's own scores of the English of the bitext."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hf_optical.training.teacher_bank import teacher_bank
 
 _LATE = 192
 SAMPLE = 2048
-"""Sentences whose scores are looked at, where there is no bank: some seconds of the teacher."""
+"""Number of sentences that are scored where there is no bank; encoding them takes a few seconds."""
 
 
 def teacher_temperature(
@@ -30,22 +30,24 @@ def teacher_temperature(
     seed: int = 0,
     cache: Any = None,
 ) -> float:
-    """Temperature at which the teacher's perplexity over the other sentences is a share of them.
+    """Find the temperature at which the teacher's perplexity is a given share of the other sentences.
 
-    Dense teachers are measured by their cosines, up to 512 sentences of the bank against all of it; late interaction by
-    mean MaxSim among up to 192 sentences, read as queries on both sides as the contrastive term reads them.
+    For dense teachers up to 512 sentences of the bank are compared with the whole bank by cosine. For late interaction
+    up to 192 sentences are compared with each other by mean MaxSim, encoded as queries on both sides like in the
+    contrastive term.
 
     Args:
         teacher: A teacher, or a :class:`~hf_optical.teacher_cache.CachedTeacher`.
         texts: The English side of the bitext.
-        bank: The teacher's unit vectors, (N, d), where they are at hand; else up to `SAMPLE` texts are read.
+        bank: The teacher's unit vectors, (N, d), if they were computed already; otherwise up to `SAMPLE` texts are
+            encoded.
         share: See :func:`~hf_optical.losses.temperature.perplexity_temperature`.
-        seed: Of the sample.
+        seed: Random seed of the sample.
         cache: As in :func:`~hf_optical.training.teacher_bank.teacher_bank`.
 
     Returns:
-        The temperature; :data:`~hf_optical.losses.temperature.FALLBACK` where fewer than eight distinct sentences are
-        at hand.
+        The temperature; :data:`~hf_optical.losses.temperature.FALLBACK` if there are fewer than eight distinct
+        sentences.
     """
     if is_late_interaction(teacher):
         scores = _late_scores(teacher, texts, seed)

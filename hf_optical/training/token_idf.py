@@ -16,15 +16,15 @@ MOST_TEXTS = 50_000
 
 
 def token_idf(model: Teacher, texts: Sequence[str]) -> Tensor:
-    """Weights of every token id, for marginals that give function words and punctuation less mass.
+    """Compute a weight for every token id, so that the marginals give function words and punctuation less mass.
 
     Args:
-        model: Its tokenizer is used.
-        texts: Sentences that this model reads in training; the first 50,000 are counted.
+        model: The encoder whose tokenizer is used.
+        texts: Sentences that this model encodes in training; the first 50,000 are counted.
 
     Returns:
         (vocabulary,), float32: the inverse document frequency of :func:`hf_optical.transport.idf_weights`; tokens that
-        do not occur get the largest.
+        do not occur get the largest weight.
 
     Example:
         >>> token_idf(teacher, rows["source"]).shape  # doctest: +SKIP

@@ -1,7 +1,8 @@
-"""Trained rows of the embedding table: all, only those that the training texts use, or none.
+"""Choose the rows of the embedding table to train: all, only those of the training texts, or none.
 
-A batch touches a few hundred rows of a table of 40,000 (or 250,002). A dense gradient, two moments of the optimizer and
-its step are paid for all of them. A table of the rows that occur in this training gives the same weights for less.
+A batch touches a few hundred rows of a table of 40,000 (or 250,002). The dense gradient, the two moments of the
+optimizer and its step cost memory and time for all rows. A table of the rows that occur in the training texts gives the
+same weights at a lower cost.
 """
 
 from __future__ import annotations
@@ -22,19 +23,20 @@ from hf_optical.training.partial_embedding import UsedRows
 
 TRAINED_ROWS = ("all", "used", "none")
 
-_BATCH = 1_000  # texts per call of the tokenizer
+_BATCH = 1_000  # number of texts per call of the tokenizer
 
 
 def used_rows(model: BaseModel, texts: Iterable[str], prompts: Iterable[str] = ()) -> list[int]:
-    """Ids of all pieces of some texts, in rising order.
+    """Collect the ids of all pieces of some texts, in rising order.
 
     Args:
-        model: Its tokenizer reads the texts, without any cut.
-        texts: All that will be trained on.
-        prompts: Put before the texts in training; the model's own are counted in any case.
+        model: The encoder whose tokenizer reads the texts, without truncation.
+        texts: All texts of the training.
+        prompts: Prompts put before the texts in training; the model's own prompts are
+            always included.
 
     Returns:
-        The ids, those of special tokens (mask and padding too) among them.
+        The ids, including those of special tokens (mask and padding too).
     """
     module = transformer_of(model)  # type: ignore[arg-type]
     tokenizer = tokenizer_of(module)
@@ -63,21 +65,22 @@ def trained_rows(
     prompts: Iterable[str] = (),
     folder: str | Path | None = None,
 ) -> Iterator[None]:
-    """Train all rows of a model's embedding table, those of some texts, or none; afterwards it is as it was before.
+    """Context in which all rows of a model's embedding table are trained, those of some texts, or none.
 
-    ``used`` and ``all`` give the same weights if the weight decay is 0 (the hosts' default): Adam leaves a row without
-    any gradient where it is. With weight decay, ``all`` also shrinks the rows that no text has, by
-    ``1 - learning_rate * weight_decay`` a step; ``used`` leaves them. Gradient clipping sees the same norm.
+    On exit the table is an ordinary one again. ``used`` and ``all`` give the same weights if the weight decay is 0 (the
+    Trainer's default), because Adam does not change a row without a gradient. With weight decay, ``all`` also shrinks
+    the rows that occur in no text, by ``1 - learning_rate * weight_decay`` per step; ``used`` does not. Gradient
+    clipping sees the same norm.
 
     Args:
-        model: The student; its table is replaced in place, and put back whole.
+        model: The student; its table is replaced in place, and restored as a whole table on exit.
         rows: ``"all"``, ``"used"`` or ``"none"``.
-        texts: All that will be trained on (only for ``used``).
+        texts: All texts of the training (needed for ``used`` only).
         prompts: As in `used_rows`.
         folder: As in `UsedRows`.
 
     Raises:
-        InputError: Another word; a table that is frozen already, or does more than look up rows.
+        InputError: ``rows`` is another word, or the table is already frozen or does more than look up rows.
 
     Example:
         ::
@@ -101,7 +104,7 @@ def trained_rows(
         return
     small = UsedRows(table, used_rows(model, texts, prompts), folder).train(table.training)
     body.set_input_embeddings(small)
-    del table  # its memory is needed: the optimizer comes now
+    del table  # free the memory before the optimizer is made
     try:
         yield
     finally:
@@ -110,12 +113,12 @@ def trained_rows(
 
 @contextmanager
 def rows_in_training(trainer: Any) -> Iterator[None]:
-    """`trained_rows` around a trainer's training, by its ``args.train_embeddings`` and all that it will read.
+    """Apply `trained_rows` to a trainer's training, with its ``args.train_embeddings`` and all of its texts.
 
-    The whole table lies in the trainer's ``output_dir`` meanwhile.
+    Meanwhile the whole table is kept in a file in the trainer's ``output_dir``.
 
     Raises:
-        InputError: As `trained_rows`; rows are to be chosen, and the optimizer was made before.
+        InputError: As in `trained_rows`; also if rows are to be chosen after the optimizer was made.
     """
     rows = trainer.args.train_embeddings
     if rows != "used":
@@ -124,22 +127,22 @@ def rows_in_training(trainer: Any) -> Iterator[None]:
         return
     if trainer.optimizer is not None:
         raise InputError(
-            "the trainer was given an optimizer, which holds the whole table of embeddings",
+            "the trainer was given an optimizer, which already holds the whole embedding table",
             "leave optimizers= out, or train_embeddings at 'all'",
             field="train_embeddings",
         )
-    # A collator of the user's may read the English too.
+    # A collator of the user may tokenise the English for the student too.
     texts = trained_texts(trainer.train_dataset, english=getattr(trainer.data_collator, "mirror", True))
     prompts = _strings(trainer.args.prompts)
     with trained_rows(trainer.model, rows, texts, prompts=prompts, folder=trainer.args.output_dir):
         try:
             yield
-        finally:  # they hold the small table, which is gone now
+        finally:  # they refer to the small table, which no longer exists
             trainer.optimizer = trainer.lr_scheduler = None
 
 
 def _strings(prompts: Any) -> list[str]:
-    """All strings in a string, or in a dict of these, as the hosts take prompts."""
+    """Collect all strings of a string or of a nested dict, the forms in which prompts may be given."""
     if isinstance(prompts, dict):
         return [text for value in prompts.values() for text in _strings(value)]
     return [prompts] if isinstance(prompts, str) else []

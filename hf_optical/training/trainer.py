@@ -1,4 +1,4 @@
-"""Trainers that distil a retriever into another language: sentence-transformers' own, with a teacher."""
+"""Trainers that distil a retriever into another language: those of sentence-transformers plus a teacher."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ from hf_optical.training.progress import NamedLossProgress
 from hf_optical.training.sharding import hide_normalisation, is_sharded, load_whole, whole
 from hf_optical.training.trainable_embeddings import rows_in_training
 
-# Full disks are reported in too many ways to list; what comes from the device or from another process has few.
+# Full disks are reported in too many ways to list; errors of the device or of another process in only a few.
 _NOT_OF_THE_DISK = re.compile(r"\b(cuda|hip|xpu|cudnn|cublas|nccl) error|closed by peer", re.IGNORECASE)
 
 
 class _Distillation(BaseTrainer):
-    """What both trainers add to their host: the teacher, data by kind, guards, the loss's own state."""
+    """Mixin of both trainers, which adds teacher, data by kind, checks and loss state to sentence-transformers."""
 
     training_args_class = OTDistillationTrainingArguments
-    bank_cache: Any = None  # a DocumentCache where several trainings share the vectors of a bank
+    bank_cache: Any = None  # a DocumentCache if several trainings share the vectors of a bank
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class _Distillation(BaseTrainer):
             if one is not None:
                 check_length(limits_of(one), args.max_length, who)
                 limits_of(one).check_vocabulary(who)
-        # A cache that came with its teacher is filled when training begins; one that was made before is read.
+        # A cache that is given with its teacher is filled when training begins; without a teacher it is only read.
         self.seconds_to_fill: float | None = None
         self._cache_to_fill: CachedTeacher | None = None
         if teacher_cache is not None and isinstance(teacher, CachedTeacher) and teacher.online is not None:
@@ -85,7 +85,7 @@ class _Distillation(BaseTrainer):
         if loss is None:
             if model is None:
                 raise InputError(
-                    "a trainer with model_init chooses no loss by itself", "pass loss=, a callable of the model"
+                    "a trainer with model_init does not choose a loss", "pass loss=, a function of the model"
                 )
             loss = losses_by_kind(
                 model, teacher, args, train_dataset, eval_dataset, lambda: self.contrastive_loss(model, args)
@@ -110,13 +110,13 @@ class _Distillation(BaseTrainer):
             data_collator=data_collator,
             **options,
         )
-        # A trainer whose progress bar names the losses; where the user turned bars off, none is added.
+        # Replace the progress bar by one that names the losses, unless the user turned progress bars off.
         if any(type(callback) is ProgressCallback for callback in self.callback_handler.callbacks):
             self.remove_callback(ProgressCallback)
             self.add_callback(NamedLossProgress())
 
     def train(self, *args: Any, **options: Any) -> Any:
-        """The host's training; memory that runs out is told with what to change."""
+        """Train as the Trainer does; if memory runs out, raise an error that lists what to change."""
         if self._cache_to_fill is not None:
             self.seconds_to_fill = fill_for(self, self._cache_to_fill)
         fill_banks(self.loss, self.train_dataset, self.args, self.bank_cache)
@@ -152,24 +152,24 @@ class _Distillation(BaseTrainer):
         return languages
 
     def should_dataset_name_column_be_added(self, dataset: Any, *args: Any, **options: Any) -> bool:
-        """Return the host's answer; for language adapters always true, because the name says the language."""
+        """Return sentence-transformers' answer; with language adapters always true, as the name gives the language."""
         named = self.language_adapters is not None and isinstance(dataset, dict)
         return named or super().should_dataset_name_column_be_added(dataset, *args, **options)
 
     def contrastive_loss(self, model: Any, args: OTDistillationTrainingArguments) -> nn.Module:
-        """The host's InfoNCE, for query-passage sets (kinds ``mono`` and ``cross``)."""
+        """Make sentence-transformers' InfoNCE loss for query-passage sets (kinds ``mono`` and ``cross``)."""
         raise NotImplementedError
 
     def _build_dataloader(self, *args: Any, **options: Any) -> Any:
         loader = super()._build_dataloader(*args, **options)
         if isinstance(loader.dataset, ConcatDataset) and hasattr(loader.batch_sampler, "set_epoch"):
-            # When several processes resume, the host cannot reach the sampler below accelerate's wrappers, and a second
-            # epoch would repeat the order of the first. It does call set_epoch on the data set.
+            # When several processes resume, the Trainer cannot reach the sampler below accelerate's wrappers, and a
+            # second epoch would repeat the order of the first. But it calls set_epoch on the data set.
             EpochRelay.attach(loader.dataset, loader.batch_sampler)
         return loader
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **options: Any) -> Any:
-        """The host's loss; a NaN or infinity stops here, before backward and optimizer, naming the data set."""
+        """Compute the loss; raise an error naming the data set at NaN or infinity, before backward and optimizer."""
         name = inputs.get("dataset_name")
         try:
             result = super().compute_loss(model, inputs, *args, **options)
@@ -187,7 +187,7 @@ class _Distillation(BaseTrainer):
         return self._finite(super()._get_grad_norm(model, grad_norm))
 
     def _finite(self, norm: Any) -> Any:
-        # A gradient scaler (fp16) meets infinities on purpose and skips those steps itself.
+        # A gradient scaler (fp16) produces infinities on purpose and skips those steps itself.
         scaled = self.accelerator.scaler is not None
         if norm is not None and not scaled and not torch.isfinite(torch.as_tensor(norm)).all():
             raise NonFiniteError(
@@ -200,7 +200,7 @@ class _Distillation(BaseTrainer):
         return f"step {self.state.global_step + 1}" + (f", data set {name!r}" if name else "")
 
     def _save_checkpoint(self, *args: Any, **options: Any) -> None:
-        """The host's checkpoint; one that cannot be written is removed, and the last whole one named."""
+        """Save a checkpoint; if it cannot be written, remove it and name the last complete one."""
         folder = Path(str(self.args.output_dir))
         try:
             super()._save_checkpoint(*args, **options)
@@ -209,16 +209,16 @@ class _Distillation(BaseTrainer):
             if last_whole_checkpoint(folder) != str(partial):
                 shutil.rmtree(partial, ignore_errors=True)
             if isinstance(error, RuntimeError) and (_NOT_OF_THE_DISK.search(str(error)) or is_out_of_memory(error)):
-                raise  # room on the disk would not help
+                raise  # free disk space would not help
             whole = last_whole_checkpoint(folder)
             raise HFOpticalError(
                 f"the checkpoint of step {self.state.global_step} could not be written ({error}). "
-                + (f"The last whole one is {whole}; " if whole else "There is no earlier one; ")
-                + "make room, then start the same command again"
+                + (f"The last complete checkpoint is {whole}; " if whole else "There is no earlier checkpoint; ")
+                + "free some disk space, then start the same command again"
             ) from error
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """The host's, also for weights that FSDP2 has spread over processes: they are saved whole, and load plainly."""
+        """Save the model; weights that FSDP2 shards over processes are saved as whole tensors that load as usual."""
         if self.model is None or not is_sharded(self.model):
             return super().save_model(output_dir, _internal_call)
         with whole(self.model):
@@ -228,7 +228,7 @@ class _Distillation(BaseTrainer):
         folder = Path(output_dir or str(self.args.output_dir))
         if self.language_adapters is None:
             super()._save(output_dir, state_dict)
-        else:  # the host would write one of the adapters, renamed
+        else:  # the Trainer would write one of the adapters under another name
             folder.mkdir(parents=True, exist_ok=True)
             save_checkpoint(self.language_adapters, folder)
             torch.save(self.args, folder / TRAINING_ARGS_NAME)
@@ -236,7 +236,7 @@ class _Distillation(BaseTrainer):
         note_in_checkpoint(self.teacher, folder)
 
     def _load_from_checkpoint(self, checkpoint_path: str, model: nn.Module | None = None) -> None:
-        # The host's trainer calls it with the path alone, transformers' FSDP road with the model too.
+        # sentence-transformers calls it with the path alone, the FSDP code of transformers with the model too.
         check_checkpoint_cache(self.teacher, checkpoint_path)
         if self.model is not None and is_sharded(self.model):
             load_whole(self.model, load_encoder(checkpoint_path, device="cpu").state_dict())
@@ -250,39 +250,39 @@ class _Distillation(BaseTrainer):
         best = self.state.best_model_checkpoint
         if self.language_adapters is None or best is None:
             super()._load_best_model()
-        else:  # the host would log a failure and go on with the last weights
+        else:  # the Trainer would log a failure and go on with the last weights
             self._load_from_checkpoint(best)
 
 
 class OTDistillationTrainer(_Distillation, SentenceTransformerTrainer):
     """Distil an English ``SentenceTransformer`` into a student that reads another language.
 
-    Everything that ``SentenceTransformerTrainer`` does works as there: evaluators, callbacks, logging, resume,
-    ``push_to_hub``. Added: a teacher, data sets by kind, a stop before any non-finite step, and checkpoints that
-    hold the loss's own parameters.
+    All features of ``SentenceTransformerTrainer`` work as usual: evaluators, callbacks, logging, resuming,
+    ``push_to_hub``. This class adds a teacher, data sets by kind, an error before any non-finite step, and checkpoints
+    that hold the loss's own parameters.
 
     Args:
         model: The student.
         args: :class:`~hf_optical.training.arguments.OTDistillationTrainingArguments`.
         train_dataset: A data set with the columns ``source`` and ``translation``, or a dict of data sets whose keys
-            say what they are: ``bitext/eng_Latn-swh_Latn`` (``source``, ``translation``), ``mono/swh_Latn`` and
-            ``cross/eng_Latn-swh_Latn`` (``query``, ``passage``, optional ``negative``),
-            ``lexicon/eng_Latn-swh_Latn`` (``source``, ``translation``). The kind before the slash chooses the loss:
-            :class:`~hf_optical.losses.OTDistillationLoss` for bitext,
-            :class:`~hf_optical.losses.LexicalInjectionLoss` for lexicons, InfoNCE for the others.
-        eval_dataset: The same shapes.
-        loss: A loss of yours in place of these.
+            name their kind: ``bitext/eng_Latn-swh_Latn`` (``source``, ``translation``), ``mono/swh_Latn`` and
+            ``cross/eng_Latn-swh_Latn`` (``query``, ``passage``, optional ``negative``), ``lexicon/eng_Latn-swh_Latn``
+            (``source``, ``translation``). The kind before the slash chooses the loss:
+            :class:`~hf_optical.losses.OTDistillationLoss` for bitext, :class:`~hf_optical.losses.LexicalInjectionLoss`
+            for lexicons, InfoNCE for the others.
+        eval_dataset: Data sets in the same form.
+        loss: Your own loss in place of these.
         teacher: The English retriever, frozen here; or a :class:`~hf_optical.teacher_cache.CachedTeacher`.
-        teacher_cache: A folder: the teacher's vectors of the English that will be read are computed once, kept there,
-            and read in every step. A folder that was filled before needs no ``teacher``.
+        teacher_cache: Folder in which the teacher's vectors of the English are computed once and from which they are
+            read in every step. A folder that is already filled needs no ``teacher``.
         teacher_cache_dtype: ``"float16"``, or ``"int8"`` for half the size.
-        data_collator: A collator of yours; by default the one that tokenises for both models.
-        options: Of the host trainer: ``evaluator``, ``callbacks``, ``optimizers``...
+        data_collator: Your own collator; by default the one that tokenises for both models.
+        options: Options of ``SentenceTransformerTrainer``: ``evaluator``, ``callbacks``, ``optimizers``...
 
     Raises:
-        InputError: Missing columns, empty texts (with row numbers), a kind without a loss, bitext without teacher, a
-            ``max_length`` beyond the positions of a model, a tokenizer with tokens that its model has no vectors for.
-        NonFiniteError: In training: a vector, loss or gradient that is not finite, before the step is taken.
+        InputError: Columns are missing, texts are empty (with row numbers), a kind has no loss, bitext has no teacher,
+            ``max_length`` exceeds the positions of a model, or a tokenizer has tokens without vectors.
+        NonFiniteError: A vector, loss or gradient is not finite; raised before the step is taken.
 
     Example:
         ::
@@ -294,7 +294,7 @@ class OTDistillationTrainer(_Distillation, SentenceTransformerTrainer):
     """
 
     def contrastive_loss(self, model: Any, args: OTDistillationTrainingArguments) -> nn.Module:
-        """Sentence-transformers' InfoNCE at ``args.temperature`` or .05; with gradient caching on request."""
+        """Make sentence-transformers' InfoNCE at ``args.temperature`` or .05, with gradient caching on request."""
         from sentence_transformers.sentence_transformer import losses
 
         options: dict[str, Any] = {
@@ -309,10 +309,10 @@ class OTDistillationTrainer(_Distillation, SentenceTransformerTrainer):
 
 
 class MultiVectorOTDistillationTrainer(_Distillation, MultiVectorEncoderTrainer):
-    """The twin of :class:`OTDistillationTrainer` for late interaction (``MultiVectorEncoder``) students."""
+    """Variant of :class:`OTDistillationTrainer` for late-interaction students (``MultiVectorEncoder``)."""
 
     def contrastive_loss(self, model: Any, args: OTDistillationTrainingArguments) -> nn.Module:
-        """Sentence-transformers' InfoNCE over MaxSim scores, which sum over tokens and need no temperature."""
+        """Make sentence-transformers' InfoNCE over MaxSim scores, which sum over tokens and need no temperature."""
         from sentence_transformers.multi_vector_encoder import losses
 
         if args.contrastive_mini_batch:

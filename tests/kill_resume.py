@@ -131,7 +131,7 @@ def kill_and_resume(folder: Path, kills: int, seed: int = 0, held_out: float = 0
     if ended(start(flags, output), 600) not in (0,):
         raise SystemExit(f"the last start failed: {output.with_suffix('.log')}")
     log = output.with_suffix(".log").read_text(encoding="utf-8")
-    steps = [int(line.rpartition("-")[2]) for line in log.splitlines() if line.startswith("Going on from")]
+    steps = [int(line.rpartition("-")[2]) for line in log.splitlines() if line.startswith("Resuming from")]
     return {
         "kills": len(moments),
         "equal": _same(output, folder / "whole", load_file),

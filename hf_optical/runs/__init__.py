@@ -1,4 +1,4 @@
-"""Training runs from start to end: what ``hf-optical train`` does, in parts that can be called alone."""
+"""Training runs from start to end: the parts of ``hf-optical train``, which can also be called one by one."""
 
 __all__ = [
     "adapter_report",

@@ -14,11 +14,11 @@ _MOST_ROUTED = 2_000
 
 
 def adapter_report(adapters: LanguageAdapters, queries: Mapping[str, Sequence[str]]) -> tuple[dict[str, Any], str]:
-    """Sizes and routing, for ``results.json`` and for people.
+    """Report sizes and routing of the adapters, as an entry of ``results.json`` and as text.
 
     Args:
         adapters: A base with its adapters.
-        queries: Texts by the language that they are known to be in; of each at most the first 2,000 are routed.
+        queries: Texts by their known language; at most the first 2,000 of each language are routed.
 
     Returns:
         ``sizes``, ``peak_memory_mb`` and ``routing`` by language (``None`` without the extra ``routing``), and a text.
@@ -26,7 +26,9 @@ def adapter_report(adapters: LanguageAdapters, queries: Mapping[str, Sequence[st
     content: dict[str, Any] = {"sizes": size_rows(adapters), "peak_memory_mb": peak_memory_mb(), "routing": None}
     lines = [size_table(adapters), f"Peak memory of this run: {content['peak_memory_mb']:,.0f} MB"]
     if not find_spec("py3langid"):
-        return content, "\n".join([*lines, "No routing: pip install 'hf-optical[routing]' identifies languages"])
+        return content, "\n".join(
+            [*lines, "Routing is not reported: pip install 'hf-optical[routing]' adds language identification"]
+        )
     content["routing"] = {}
     for language, texts in queries.items():
         routing = adapters.route(list(texts)[:_MOST_ROUTED])

@@ -1,4 +1,4 @@
-"""What a finished run says at its end: tables, what the rows mean, what to do next; and the page beside its model."""
+"""Output at the end of a run: tables, the meaning of the rows, next steps; and the model card beside its model."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def tell(
     use: str,
     language: str,
 ) -> None:
-    """Print the end of a run, and replace the host's stock card beside the model by one that says what the model is.
+    """Print the end of a run, and replace sentence-transformers' default model card by one that describes this model.
 
     Args:
         config: The run's options.
-        panels: Its tables.
-        results: The content of its ``results.json``.
-        steps: Steps that were taken.
-        held_out: The table of the held-out pairs.
-        adapters: What is said of its adapters.
-        page: Its ``report.html``.
-        use: Lines of Python that use the model.
-        language: The first language taught.
+        panels: The run's evaluation tables.
+        results: The content of the run's ``results.json``.
+        steps: Number of optimizer steps taken.
+        held_out: The table of the held-out pairs, as text.
+        adapters: The report on the adapters, as text.
+        page: Path of the run's ``report.html``.
+        use: Lines of Python code that use the model.
+        language: The first language of the run.
     """
     output = Path(config.output_dir)
     shared = use.replace(str(output / "model"), portable(str(output / "model")))
@@ -53,9 +53,9 @@ def tell(
         print(f"Plan against the gold word alignments (error rates): {shown}\n")
     if adapters:
         print(f"{adapters}\n")
-    print(f"As a page, with queries, plans and curves: {page}")
+    print(f"Report with queries, plans and curves: {page}")
     if (plan := output / "figures" / "plan.png").is_file():
-        print(f"A plan between tokens: {plan}")
+        print(f"Picture of a transport plan between tokens: {plan}")
     query = next((query for queries in panels.queries().values() for query in queries), None)
     print(f"\nNext: {advice(results.get('evaluations') or [], results.get('held_out'))}")
     print("\n".join(f"  {line}" for line in commands(config, output, language, query)))

@@ -1,4 +1,4 @@
-"""Objective, steps, rate and size of vocabulary of a run that names none, by its models and the size of its bitext."""
+"""Defaults of objective, steps, learning rate and vocabulary size, which depend on the models and the bitext's size."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ if TYPE_CHECKING:
     from hf_optical.runs.options import TrainConfig
 
 PASSES = 4
-"""Passes over the bitext after which a training ends at the latest; held-out pairs mostly end it before."""
+"""Largest number of passes over the bitext; held-out pairs mostly stop training earlier."""
 FEWEST_STEPS, MOST_STEPS = 100, 1000
 RATE, LARGE_RATE, ADAPTER_RATE = 1e-4, 5e-5, 1e-3
 LARGE_WIDTH = 768
-"""Width of the hidden states (that of XLM-R base) from which on the smaller rate is taken."""
+"""Hidden width (that of XLM-R base) from which the smaller learning rate is used."""
 
 
 def with_defaults(config: TrainConfig, teacher: Any, pairs: int) -> TrainConfig:
-    """The options with objective, steps, learning rate and a grown student's vocabulary where they are not given.
+    """Fill in objective, steps, learning rate and a grown student's vocabulary size if they are not given.
 
     Args:
         config: The options.
-        teacher: Says which kind of model is trained, and how many pieces there are.
-        pairs: Trained on; the steps depend on them.
+        teacher: The teacher, whose class and vocabulary determine objective and vocabulary size.
+        pairs: Number of training pairs, on which the number of steps depends.
 
     Raises:
-        InputError: A vocabulary that leaves no room for new pieces.
+        InputError: The vocabulary size leaves no room for new pieces.
     """
     from accelerate import PartialState
     from sentence_transformers import MultiVectorEncoder
@@ -49,11 +49,11 @@ def with_defaults(config: TrainConfig, teacher: Any, pairs: int) -> TrainConfig:
 
 
 def default_steps(pairs: int, batch: int) -> int:
-    """Optimizer steps at most: four passes over the bitext, at least 100 and at most 1,000 steps.
+    """Return the largest number of optimizer steps: four passes over the bitext, between 100 and 1,000 steps.
 
     Args:
-        pairs: Trained on.
-        batch: Pairs of an optimizer step, over all processes.
+        pairs: Number of training pairs.
+        batch: Pairs per optimizer step, over all processes.
 
     Example:
         >>> [default_steps(pairs, 32) for pairs in (500, 3596, 41_000)]
@@ -63,9 +63,9 @@ def default_steps(pairs: int, batch: int) -> int:
 
 
 def default_rate(config: TrainConfig) -> float:
-    """Peak learning rate: 1e-3 for adapters, which begin at nothing; 5e-5 for models of width 768 or more; else 1e-4.
+    """Return the peak learning rate: 1e-3 for adapters, 5e-5 for models of width 768 or more, otherwise 1e-4.
 
-    A grown student is as wide as its teacher, a copy is the teacher; of any other student its own width counts.
+    Adapters start as the zero update and need larger steps. A grown or copied student has its teacher's width.
 
     Args:
         config: The options, with ``student``, ``teacher`` and ``adapter``.
@@ -79,11 +79,11 @@ def default_rate(config: TrainConfig) -> float:
 
 
 def hidden_width(name_or_path: str) -> int | None:
-    """Width of a model's hidden states, by its configuration alone; ``None`` where that does not say it."""
+    """Read the width of a model's hidden states from its configuration; ``None`` if it is not stated there."""
     from transformers import AutoConfig
 
     try:
         found = AutoConfig.from_pretrained(name_or_path)
-    except (OSError, ValueError):  # loading the model will say what is wrong with it
+    except (OSError, ValueError):  # loading the model reports what is wrong
         return None
     return getattr(found, "hidden_size", None)

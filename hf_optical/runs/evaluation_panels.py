@@ -1,4 +1,4 @@
-"""Evaluation of a run: sets in the teacher's index, or sets whose documents the student encodes."""
+"""Evaluation of a run: sets searched in the teacher's index, or sets whose documents the student encodes."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from hf_optical.runs.shared_folder import SharedFolder
 
 
 class EvaluationPanels:
-    """The tables of a run, filled together.
+    """The evaluation tables of a run, which are filled together.
 
-    Sets are read when this is made, so that a bad one stops the run before anything is trained.
+    The constructor reads the sets, so that a faulty one stops the run before training.
 
     Args:
-        config: The run's options; ``reads_index_of`` decides which kind of table a folder goes to.
-        languages: The languages taught, FLORES codes.
+        config: The run's options; ``reads_index_of`` determines the kind of table for each folder.
+        languages: FLORES codes of the languages of the run.
 
     Raises:
         InputError: A folder has none of the languages, or is inconsistent.
@@ -64,21 +64,22 @@ class EvaluationPanels:
 
     @property
     def sets(self) -> list[RetrievalSet]:
-        """The sets in the teacher's index."""
+        """Return the sets that are searched in the teacher's index."""
         return list(self._sets)
 
     @property
     def multilingual(self) -> list[MultilingualSet]:
-        """The sets whose documents the student reads itself."""
+        """Return the sets whose documents the student encodes itself."""
         return list(self._multilingual)
 
     def attach(self, teacher: Any, *, show_progress: bool = False, documents: Any = None) -> None:
-        """Name the encoder of the index, once it is loaded.
+        """Set the encoder of the index once it is loaded.
 
         Args:
-            teacher: The encoder, or what stands in for it.
-            show_progress: Whether to show bars.
-            documents: Has the documents' vectors; by default they are encoded, and kept where runs share them.
+            teacher: The encoder, or an object that stands in for it.
+            show_progress: Whether to show progress bars.
+            documents: Source of the documents' vectors; by default they are encoded, and kept in the shared folder if
+                there is one.
         """
         options: dict[str, Any] = {"interaction": self._config.interaction, "show_progress": show_progress}
         if self._sets:
@@ -88,7 +89,7 @@ class EvaluationPanels:
             self._panels.append(MultilingualMilestones(self._multilingual, **options))
 
     def measure(self, row: str, model: Any, using: Using | None = None) -> None:
-        """Fill one row of every table; ``using`` as `Milestones.measure` has it."""
+        """Fill one row of every table; for ``using`` see `Milestones.measure`."""
         with bars_named(row):
             for panel in self._panels:
                 panel.measure(row, model, using)
@@ -96,7 +97,7 @@ class EvaluationPanels:
                     panel.measure_english(row, model)
 
     def measure_ceiling(self) -> None:
-        """Fill the row of the teacher on English queries, where that exists."""
+        """Fill the row of the teacher on English queries, if there are any."""
         with bars_named(table_rows.CEILING):
             for panel in self._panels:
                 panel.measure_ceiling()
@@ -109,19 +110,19 @@ class EvaluationPanels:
                     panel.measure_off_the_shelf(encoder)
 
     def measure_bm25(self) -> None:
-        """Fill the row of BM25; the trained student is then also fused with it."""
+        """Fill the row of BM25; the trained student is then also fused with BM25."""
         for panel in self._panels:
             panel.measure_bm25()
 
     def queries(self) -> dict[str, list[str]]:
-        """The queries by language, of the sets in the teacher's index."""
+        """Return the queries of the sets in the teacher's index, by language."""
         found: dict[str, list[str]] = {}
         for item in self._sets:
             found.setdefault(item.query_language, []).extend(item.queries.values())
         return found
 
     def evaluations(self) -> list[Evaluation]:
-        """The records of all tables, for ``results.json``."""
+        """Return the records of all tables, for ``results.json``."""
         return [entry for panel in self._panels for entry in panel.evaluations()]
 
     def per_query(self) -> dict[str, Any]:
@@ -129,7 +130,7 @@ class EvaluationPanels:
         return {name: rows for panel in self._panels for name, rows in panel.per_query().items()}
 
     def rankings(self) -> list[tuple[RetrievalSet, dict[str, RetrievalScores], dict[str, dict[str, list[str]]]]]:
-        """Of each set in the teacher's index: its scores by row, and the first documents found by row and query."""
+        """Return the scores by row and the first documents by row and query of each set in the teacher's index."""
         return [
             (item, {row: of[index] for row, of in panel.scores.items() if index in of}, panel.best[index])
             for panel in self._panels
@@ -138,7 +139,7 @@ class EvaluationPanels:
         ]
 
     def rows(self) -> list[str]:
-        """The rows that were measured, in the order of the tables."""
+        """Return the rows that were measured, in the order of the tables."""
         measured = {row for panel in self._panels for row, of in panel.scores.items() if of}
         return [row for row in table_rows.MEANINGS if row in measured]
 
@@ -147,21 +148,21 @@ class EvaluationPanels:
         return "\n\n".join(panel.table() for panel in self._panels)
 
     def sentences(self) -> str:
-        """The verdict of every test."""
+        """Return a sentence for every test."""
         return "\n".join(panel.sentences() for panel in self._panels)
 
 
 def _names(config: TrainConfig) -> dict[str, str]:
-    """A name for each set, as it was given; an English set may be the very folder of another, of the same name."""
+    """Give each set a unique name; an English set may be the same folder as another set."""
     folders = {item: retrieval_folder(item).resolve() for item in (*config.eval, *config.english_eval)}
-    distinct_names([folders[item] for item in config.eval], "eval")  # none twice
+    distinct_names([folders[item] for item in config.eval], "eval")  # without duplicates
     places = list(dict.fromkeys(folders.values()))
     by_place = dict(zip(places, distinct_names(places), strict=True))
     return {item: by_place[folder] for item, folder in folders.items()}
 
 
 def _taught(folder: str, languages: Sequence[str]) -> list[str]:
-    """The languages of which a folder has queries; of one language alone, the reader says what is missing."""
+    """Return the languages for which a folder has queries; for a single language the reader reports what is missing."""
     if len(languages) == 1:
         return list(languages)
     return _present(folder, "queries", languages)
@@ -172,9 +173,9 @@ def _present(folder: str, side: str, languages: Sequence[str]) -> list[str]:
     present = [language for language in languages if language in found]
     if not present:
         raise InputError(
-            f"the folder has {side} in {', '.join(found) or 'no language that its file names say'}, none of them in "
+            f"the folder has {side} in {', '.join(found) or 'no language that its file names say'}, but in none of "
             f"{', '.join(languages)}",
-            "give a folder that has one of these languages",
+            "give a folder with one of these languages",
             path=folder,
         )
     return present

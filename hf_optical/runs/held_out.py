@@ -1,4 +1,4 @@
-"""The held-out pairs of a run: validated while it trains, reported at its end."""
+"""Held-out pairs of a run: validation during training and the report at the end."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ from hf_optical.training.held_out_choice import HeldOutChoice, validation_interv
 
 FOLDER = "held_out"
 PER_QUERY = "held_out_per_query.json"
-"""nDCG@10 of every held-out query by set, row and query. Apart from those of the evaluation: steps are chosen by it."""
+"""File with nDCG@10 of every held-out query by set, row and query. Separate from the evaluation's file, because these
+scores choose the step."""
 _COLUMNS = ("ndcg@10", "mrr@10", "recall@1", "recall@10", "map")
 
 
 class HeldOutRun:
-    """The held-out pairs of one run, in the teacher's index.
+    """Held-out pairs of one run, searched in the teacher's index.
 
     Args:
-        config: Its options, with defaults.
-        data: With pairs held out.
-        teacher: Reads the index.
-        documents: Has the vectors of the index; by default the teacher reads it, and they are kept where runs share.
+        config: The run's options, with defaults filled in.
+        data: The training data, with held-out pairs.
+        teacher: Encoder of the index.
+        documents: Source of the index's vectors; by default the teacher encodes them, and they are kept in the shared
+            folder.
     """
 
     def __init__(self, config: TrainConfig, data: TrainingData, teacher: Any, documents: Any = None) -> None:
@@ -51,11 +53,11 @@ class HeldOutRun:
 
     @classmethod
     def of(cls, config: TrainConfig, data: TrainingData, teacher: Any, documents: Any = None) -> HeldOutRun | None:
-        """None where no pairs are held out."""
+        """Make the held-out pairs of a run, or return None if no pairs are held out."""
         return cls(config, data, teacher, documents) if data.held_out else None
 
     def callback(self, using: Using | None) -> HeldOutChoice:
-        """What validates the training; ``using`` as in `HeldOutRetrieval.scores`."""
+        """Make the callback that validates training; for ``using`` see `HeldOutRetrieval.scores`."""
         steps = self._config.max_steps or 1
         self.choice = HeldOutChoice(
             lambda model: self._score(model, using),
@@ -67,7 +69,7 @@ class HeldOutRun:
         return self.choice
 
     def measure(self, row: str, model: Any, using: Using | None = None) -> None:
-        """Fill a row of the table: ``raw``, ``before``, ``after``; the ceiling comes with ``raw``."""
+        """Fill a row of the table, ``raw``, ``before`` or ``after``; ``raw`` also fills the ceiling."""
         self._rows[row] = self.index.scores(model, using)
         if row == "raw":
             self._rows["ceiling"] = self.index.scores(self._teacher, queries="english")
@@ -78,9 +80,9 @@ class HeldOutRun:
         return self.index.summed_up(found)
 
     def report(self) -> dict[str, Any]:
-        """For ``results.json``: pairs, scores by row with paired tests of ``after``, the curve and the step kept.
+        """Return the entry of ``results.json``: pairs, scores with paired tests of ``after``, curve and kept step.
 
-        The scores of single queries are written beside it, into `PER_QUERY`.
+        The scores of single queries are written into the file `PER_QUERY`.
         """
         write_json(Path(self._config.output_dir) / PER_QUERY, self._per_query())
         entries = []
@@ -96,7 +98,7 @@ class HeldOutRun:
         return {"pairs": self.pairs, "evaluations": entries, "choice": choice}
 
     def draw(self, history: list[dict[str, Any]]) -> Path | None:
-        """The curve as a picture in ``figures/``; None where nothing was trained."""
+        """Draw the curve into ``figures/``; return None if nothing was trained."""
         if self.choice is None or not self.choice.readings or self.choice.best is None:
             return None
         readings = self.choice.readings
@@ -110,7 +112,7 @@ class HeldOutRun:
         return picture.save(Path(self._config.output_dir) / "figures" / "training.svg")
 
     def text(self) -> str:
-        """The table and the verdict, for people."""
+        """Format the table and the verdict as text."""
         names = [f"{item.name} {item.query_language}" for item in self.index.sets]
         width = max(len(name) for name in names)
         order = [row for row in ("raw", "before", "after", "ceiling") if row in self._rows]
@@ -132,7 +134,7 @@ class HeldOutRun:
         }
 
     def _tests(self) -> dict[tuple[int, str], Any]:
-        """``after`` against ``raw`` and ``before``; chosen on these queries, the step looks a little too good."""
+        """Test ``after`` against ``raw`` and ``before``; optimistic, as the step was chosen on these queries."""
         names = [
             (place, row)
             for row in ("raw", "before")

@@ -1,4 +1,4 @@
-"""What to do after a run: one sentence from its own numbers, and commands that run as they are printed."""
+"""Next steps after a run: advice from its own numbers, and commands that run as printed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _WON, _LOST = "win", "loss"
 
 
 def advice(entries: Sequence[Mapping[str, Any]], held_out: Mapping[str, Any] | None = None) -> str:
-    """What the numbers of a run say to do next.
+    """Derive advice from the numbers of a run.
 
     Args:
-        entries: Its evaluations, with ``tests``; those of held-out pairs where there is no retrieval set.
-        held_out: What the run says of its held-out pairs.
+        entries: The run's evaluations, with ``tests``; those of held-out pairs if there is no retrieval set.
+        held_out: The run's report on its held-out pairs.
 
     Returns:
         One or two sentences.
@@ -33,35 +33,35 @@ def advice(entries: Sequence[Mapping[str, Any]], held_out: Mapping[str, Any] | N
     outcomes = [_outcome(entry, f"{table_rows.AFTER} against {table_rows.RAW}") for entry in entries]
     outcomes = [outcome for outcome in outcomes if outcome]
     if not outcomes:
-        return "Nothing was measured: give a retrieval set with --eval, or let pairs be held out."
+        return "Nothing was measured: give a retrieval set with --eval, or hold pairs out with --held_out."
     if kept == 0:
         return (
-            "No step was better than the untrained student, so that is what was saved: it needs no more training on "
-            "these pairs; have the doctor look at them, or bring others."
+            "No step was better than the untrained student, so the untrained student was saved. More training on "
+            "these pairs does not help: check them with hf-optical doctor, or use other pairs."
         )
     if _LOST in outcomes:
         return (
-            "On some set the teacher on the raw query is ahead of the student: keep the teacher there, and have the "
-            "doctor look at the pairs."
+            "On at least one set the teacher on the raw query scores higher than the student: keep the teacher for "
+            "it, and check the pairs with hf-optical doctor."
         )
     if _WON not in outcomes:
         return (
-            "Whether the student finds more than your teacher cannot be told from chance: bring more queries to "
-            "measure with, or more pairs to learn from."
+            "The difference between the student and your teacher may be chance: measure with more queries, or train "
+            "on more pairs."
         )
     said = "The student finds more than your teacher on the raw query: search with it, or publish it."
     fused = [_outcome(entry, f"{table_rows.FUSED} against {table_rows.AFTER}") for entry in entries]
-    return f"{said} With BM25 beside it, it finds still more: search with --hybrid." if _WON in fused else said
+    return f"{said} Fused with BM25 it finds even more: search with --hybrid." if _WON in fused else said
 
 
 def commands(config: Any, output: Path, language: str, query: str | None = None) -> list[str]:
-    """Commands that use the run as it is: search, where documents are at hand, evaluate, publish.
+    """List commands that use the run: search (if there are documents), evaluate, publish.
 
     Args:
         config: The run's options.
-        output: Its folder.
-        language: The language taught.
-        query: A query to search with.
+        output: The run's folder.
+        language: The language of the queries.
+        query: An example query.
     """
     model, teacher = str(output / "model"), str(config.teacher)
     found = []
@@ -79,26 +79,26 @@ def _outcome(entry: Mapping[str, Any], name: str) -> str | None:
 
 
 def legend(rows: Sequence[str]) -> str:
-    """What the rows of a table mean, a line each."""
+    """Explain the rows of a table, one line each."""
     width = max((len(row) for row in rows), default=0)
     return "\n".join(f"  {row:{width}}  {table_rows.MEANINGS[row]}" for row in rows)
 
 
 def model_readme(results: Mapping[str, Any], language_name: str, use: str) -> str:
-    """The page beside a saved model, in place of the host's stock card, which would say that nobody trained it.
+    """Write the card of a saved model, in place of sentence-transformers' default card, which omits the training.
 
     Args:
         results: The content of the run's ``results.json``.
-        language_name: Of the language taught.
-        use: Lines of Python that use the model.
+        language_name: Name of the language of the queries.
+        use: Lines of Python code that use the model.
     """
     teacher = (results.get("config") or {}).get("teacher")
     lines = ["---", "library_name: sentence-transformers", "tags: [sentence-transformers, hf-optical]", "---", ""]
     lines += [f"# A query encoder for {language_name}", ""]
     lines += [
-        f"It reads {language_name} and answers in the vector space of `{teacher}`, whose index stays as it is. "
-        f"Trained with hf-optical on {results.get('pairs') or 0:,} sentence pairs. This page is what the run left; "
-        "`hf-optical publish` writes the card with data, licences and tests.",
+        f"It encodes queries in {language_name} into the vector space of `{teacher}`, whose index stays unchanged. "
+        f"Trained with hf-optical on {results.get('pairs') or 0:,} sentence pairs. The run wrote this page; "
+        f"`hf-optical publish` writes the model card with data, licences and tests.",
         "",
         "```python",
         *(line.removeprefix("  ") for line in use.splitlines()),
@@ -111,6 +111,6 @@ def model_readme(results: Mapping[str, Any], language_name: str, use: str) -> st
         if entry.get(row)
     ]
     if scores:
-        lines += ["", "| set, who reads the query | nDCG@10 |", "| --- | ---: |"]
+        lines += ["", "| set, encoder of the query | nDCG@10 |", "| --- | ---: |"]
         lines += [f"| {name} | {value:.3f} |" for name, value in scores]
     return "\n".join(lines) + "\n"

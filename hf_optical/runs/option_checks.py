@@ -46,7 +46,7 @@ def check_options(config: TrainConfig) -> None:
 
     for name in ("teacher", "bitext"):
         if name == "teacher" and config.index_rows and not config.plan:
-            continue  # an index of which the model is out of reach
+            continue  # an index whose model is not available
         if not getattr(config, name):
             raise InputError("is not given", f"add --{name}, or a --config that has it", field=name)
     if not config.language and not all("=" in item for item in config.bitext):
@@ -67,7 +67,7 @@ def check_options(config: TrainConfig) -> None:
     _check_numbers(config)
     _check_validation(config)
     _check_names(config)
-    HybridPolicy(**config.policy_options())  # it checks its options
+    HybridPolicy(**config.policy_options())  # the constructor checks these options
     check_offset(config)
     _check_limits(config)
     if config.freeze_layers and (config.adapter != "none" or config.train_embeddings != "all"):
@@ -78,14 +78,14 @@ def check_options(config: TrainConfig) -> None:
         )
     if config.adapter != "none" and config.train_embeddings != "all":
         raise InputError(
-            f"is {config.train_embeddings!r}, and with adapters the embeddings are frozen anyway",
+            f"is {config.train_embeddings!r}but adapters freeze the embeddings anyway",
             "leave it out",
             field="train_embeddings",
         )
     if config.adapter != "none" and config.reads_index_of == "student":
         raise InputError(
-            "language adapters read queries, and the documents here are read by the student too",
-            "train without adapters, or set document_encoder to teacher, without query_passages and context_window",
+            "language adapters encode queries only, but here the student encodes the documents too",
+            "train without adapters, or set document_encoder to teacher and remove query_passages and context_window",
             field="adapter",
         )
 
@@ -98,11 +98,11 @@ def _check_names(config: TrainConfig) -> None:
     for name in ("output_dir", "teacher_cache"):
         if not getattr(config, name).strip():
             raise InputError("is empty", "name a folder", field=name)
-    if config.push_to_hub is not None:  # before the training: the Hub would refuse it after
+    if config.push_to_hub is not None:  # checked before training, because the Hub would refuse it afterwards
         try:
             validate_repo_id(config.push_to_hub)
         except HFValidationError as error:
-            problem = f"{config.push_to_hub!r} is no Hub id ({str(error).splitlines()[0][:200]})"
+            problem = f"{config.push_to_hub!r} is not a Hub id ({str(error).splitlines()[0][:200]})"
             raise InputError(problem, "write owner/name", field="push_to_hub") from None
 
     installed = ("none", "all", *get_available_reporting_integrations())
@@ -137,7 +137,7 @@ def _check_numbers(config: TrainConfig) -> None:
     if config.lexicon and PartialState().num_processes > 1:
         raise InputError(
             "lexical injection runs on one process",
-            "run it alone with --max_steps 0, then give its model as --student",
+            "run it alone with --max_steps 0, then pass its model as --student",
             field="lexicon",
         )
     if config.context_window == 1 or config.context_window < 0:
@@ -147,7 +147,7 @@ def _check_numbers(config: TrainConfig) -> None:
 
 
 def _check_limits(config: TrainConfig) -> None:
-    """What the models of the run can take, by their configurations: neither weights nor data are read for it."""
+    """Check the limits of the run's models by their configurations, without reading weights or data."""
     from hf_optical.encoders.limits import check_length, named_limits
     from hf_optical.students.grow import VOCABULARIES
 
@@ -156,16 +156,16 @@ def _check_limits(config: TrainConfig) -> None:
     for who, name in ((who, name) for who, name in models.items() if name):
         limits = named_limits(name)
         if limits.positions is not None and limits.positions < config.max_length == type(config).max_length:
-            # Nobody asked for this length: it is the default.
-            logger.warning("max_length is %d: %s %s has no more positions", limits.positions, who, name)
+            # The user did not ask for this length: it is the default.
+            logger.warning("max_length is set to %d, because %s %s has no more positions", limits.positions, who, name)
             config.max_length = limits.positions
         check_length(limits, config.max_length, f"{who} {name}")
         limits.check_vocabulary(name)
-        body = who == "the student" or grown  # whose layers the student has
+        body = who == "the student" or grown  # the student has the layers of this model
         for option in ("num_layers", "lexical_layer"):
             asked = getattr(config, option)
             if asked == getattr(type(config), option) or (option == "lexical_layer" and not config.lexicon):
-                continue  # nobody asked for it, or nothing uses it
+                continue  # a default, or an option that is not used
             if body and limits.layers is not None and asked > limits.layers:
                 raise InputError(
                     f"is {asked}, and {who} has {limits.layers} layers", f"give {limits.layers} or fewer", field=option
@@ -176,6 +176,8 @@ def _check_validation(config: TrainConfig) -> None:
     if not 0 <= config.held_out <= 0.5:
         raise InputError(f"is {config.held_out}", "give a share from 0 to 0.5", field="held_out")
     if config.patience < 0:
-        raise InputError(f"is {config.patience}", "give a number of validations, or 0 for no stop", field="patience")
+        raise InputError(
+            f"is {config.patience}", "give a number of validations, or 0 to never stop early", field="patience"
+        )
     if config.max_steps is not None and config.max_steps < 0:
         raise InputError(f"is {config.max_steps}", "give a number of steps, 0 or more", field="max_steps")

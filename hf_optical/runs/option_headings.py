@@ -1,4 +1,4 @@
-"""Under which headings the help lists the options of a training run: the first option of each group."""
+"""Headings of the help of a training run, by the first option of each group."""
 
 from __future__ import annotations
 

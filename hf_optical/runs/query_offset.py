@@ -1,4 +1,4 @@
-"""The offset of a run's student: which one, chosen on held-out pairs, as its last layer."""
+"""Offset layer of a run's student, optionally chosen on held-out pairs."""
 
 from __future__ import annotations
 
@@ -15,41 +15,49 @@ from hf_optical.students.offset import OFFSETS, Offset, offset_of, with_offset
 
 AUTO = "auto"
 CHOICES = (*OFFSETS, AUTO)
-_PAIRS = 1_000  # of all languages together, from which an offset is estimated
+_PAIRS = 1_000  # pairs of all languages from which an offset is estimated
 
 
 def check_offset(config: TrainConfig) -> None:
-    """Find out before anything is read whether an offset can be taken off.
+    """Check, before anything is read, whether an offset can be subtracted.
 
     Raises:
-        InputError: An unknown choice, ``auto`` without held-out pairs, language adapters, or documents that the student
-            reads too.
+        InputError: The choice is unknown, ``auto`` has no held-out pairs, there are language adapters, or the student
+            encodes documents too.
     """
     if config.offset not in CHOICES:
         raise InputError(f"is {config.offset!r}", f"use one of {', '.join(CHOICES)}", field="offset")
     if config.offset == "none":
         return
     if config.adapter != "none" or config.reads_index_of == "student":
-        problem = "language adapters share one last layer" if config.adapter != "none" else "documents would move too"
-        raise InputError(f"is {config.offset!r}, and {problem}", "set it to none", field="offset")
+        problem = (
+            "language adapters share one last layer"
+            if config.adapter != "none"
+            else ("the offset would move the documents too")
+        )
+        raise InputError(f"is {config.offset!r}, but {problem}", "set it to none", field="offset")
     if config.offset == AUTO and not config.share_held_out:
-        raise InputError("is 'auto', and no pairs are held out", "set held_out above 0, or name a kind", field="offset")
+        raise InputError(
+            "is 'auto', but no pairs are held out",
+            "set held_out above 0, or set offset to query, residual or none",
+            field="offset",
+        )
 
 
 def student_with_offset(
     config: TrainConfig, student: Any, teacher: Any, data: TrainingData, held_out: HeldOutRun | None
 ) -> tuple[Any, dict[str, Any] | None]:
-    """The student with the offset that the options name, and what was found.
+    """Add the offset layer that the options ask for, and report what was chosen.
 
     Args:
         config: The options of the run.
-        student: As trained.
-        teacher: Reads the English.
+        student: The trained student.
+        teacher: Encoder of the English.
         data: The offset is estimated on up to 1,000 of its pairs.
-        held_out: Whose score ``auto`` goes by: the highest, the student as it is where there is none higher.
+        held_out: Held-out pairs by whose score ``auto`` chooses; without a higher score the student stays unchanged.
 
     Returns:
-        The student, as it was for ``none``; for results, the kind taken and the held-out scores of ``auto``.
+        The student, unchanged for ``none``; and for the results the chosen kind and the held-out scores of ``auto``.
     """
     if config.offset == "none":
         return student, None
@@ -68,7 +76,7 @@ def student_with_offset(
     if config.offset != AUTO:
         kind: Any = config.offset
     else:
-        assert held_out is not None  # the options are checked
+        assert held_out is not None  # the options were checked before
         scores = {name: held_out.index.score(moved(name)).value for name in OFFSETS}
         kind = max(OFFSETS, key=lambda name: scores[name])
         found["held_out"] = {name: round(value, 4) for name, value in scores.items()}

@@ -1,4 +1,4 @@
-"""Which road to take, in plain words, from what was measured; knows no model."""
+"""Advice on the road to take, from measurements; knows no model."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _STUDENT = {COPY: "copy", GRAFT: "extend", NEW: "copy"}
 
 @dataclass(frozen=True)
 class Advice:
-    """What to do.
+    """Advice: the road, reasons and a command.
 
     Attributes:
-        road: One of the four.
-        sentences: Why, and what else.
-        command: That takes the road.
+        road: One of the four roads.
+        sentences: Reasons and further advice.
+        command: The command for this road.
     """
 
     road: str
@@ -28,33 +28,34 @@ class Advice:
     command: str
 
     def text(self) -> str:
-        """For people."""
+        """Format the advice as text."""
         return "\n".join([*self.sentences, f"  {self.command}"])
 
     def as_dict(self) -> dict[str, Any]:
-        """For ``results.json``."""
+        """Return the entry of ``results.json``."""
         return vars(self)
 
 
 def advise(roads: Roads, *, teacher: str | None, encoder: str, bitext: str) -> Advice:
-    """Choose the road.
+    """Choose a road from measurements.
 
-    With an index, the best start that leaves it untouched, and whether a new index by the multilingual encoder would be
-    ahead of it beyond chance. A start further along is not taken for better where the difference may be chance: then
-    the one that changes least goes first (the index's own model, then a student grown from it, then another encoder).
+    If there is an index, choose the best start that leaves it untouched, and tell whether a new index by the
+    multilingual encoder scores significantly higher. A start counts as better only if the difference is significant;
+    otherwise the one that changes least is preferred (the index's own model, then a student grown from it, then another
+    encoder).
 
     Args:
-        roads: What was measured.
+        roads: The measurements.
         teacher: The index's model.
         encoder: The multilingual encoder.
-        bitext: The pairs, for the command.
+        bitext: Path of the pairs, for the command.
 
     Returns:
         The advice.
     """
     if teacher is None:
         said = [
-            f"There is no index yet: make it with {encoder}, and distil that into itself on your pairs.",
+            f"There is no index yet: make one with {encoder}, and distil that encoder into itself on your pairs.",
             _against_words(roads, REINDEXED),
         ]
         return Advice(NEW, said, _command(encoder, "copy", roads.language, bitext))
@@ -70,7 +71,7 @@ def advise(roads: Roads, *, teacher: str | None, encoder: str, bitext: str) -> A
 
 
 def _first_not_beaten(roads: Roads, rows: list[str]) -> str:
-    """The first of the rows that no other is ahead of beyond chance."""
+    """Return the first row that no other row beats significantly."""
     best = max(rows, key=roads.mean)
     pairs = [(roads.joined(best), roads.joined(row)) for row in rows if row != best]
     outcomes = dict(zip([row for row in rows if row != best], compare_all(pairs), strict=True)) if pairs else {}
@@ -79,35 +80,32 @@ def _first_not_beaten(roads: Roads, rows: list[str]) -> str:
 
 def _keep(road: str, encoder: str, roads: Roads, row: str) -> str:
     what = {
-        COPY: "Keep your index and distil its model into itself: no other start is ahead of it beyond chance.",
-        GRAFT: "Keep your index and graft: grow the student from the index's own model.",
-        MAP: f"Keep your index and map {encoder} onto it, then train that.",
+        COPY: "Keep your index and distil its model into itself: no other start scores significantly higher.",
+        GRAFT: "Keep your index and grow the student from the index's own model.",
+        MAP: f"Keep your index and map {encoder} onto it, then train the mapped encoder.",
     }[road]
-    return f"{what} Before any training nDCG@10 is {roads.mean(row):.3f}, mean of held-out sentences and passages."
+    return f"{what} Before training its nDCG@10 is {roads.mean(row):.3f}, the mean of held-out sentences and passages."
 
 
 def _beside(roads: Roads, chosen: str, row: str) -> str:
     found = _test(roads, chosen, row)
     names = {RAW: "the index's model on the raw query", GRAFTED: "a grown student", MAPPED: "the mapped encoder"}
-    return f"Beside it {names[row]}: {roads.mean(row):.3f} ({_said(found)})."
+    return f"For comparison, {names[row]}: {roads.mean(row):.3f} ({_said(found)})."
 
 
 def _against_words(roads: Roads, chosen: str) -> str:
     found = _test(roads, chosen, BM25)
     if found.outcome == "loss":
-        return (
-            f"Words alone (BM25) find more: {found.mean_b:.3f} ({_said(found)}). Search both ways (search --hybrid), "
-            "and train."
-        )
-    return f"Words alone (BM25): {found.mean_b:.3f} ({_said(found)})."
+        return f"BM25 finds more: {found.mean_b:.3f} ({_said(found)}). Train, and search with both (search --hybrid)."
+    return f"BM25: {found.mean_b:.3f} ({_said(found)})."
 
 
 def _reindex(roads: Roads, chosen: str, encoder: str, bitext: str) -> str:
     found = _test(roads, REINDEXED, chosen)
     if found.outcome != "win":
-        return f"A new index by {encoder} brings nothing beyond chance: {found.mean_a:.3f} ({_said(found)})."
+        return f"A new index by {encoder} is not significantly better: {found.mean_a:.3f} ({_said(found)})."
     return (
-        f"If you may make a new index, {encoder} is ahead before any training: {found.mean_a:.3f} ({_said(found)}). "
+        f"If you can make a new index, {encoder} scores higher before training: {found.mean_a:.3f} ({_said(found)}). "
         f"Then distil it into itself: {_command(encoder, 'copy', roads.language, bitext)}"
     )
 

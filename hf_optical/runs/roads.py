@@ -1,4 +1,4 @@
-"""What each road would start from, measured on the user's own held-out pairs in minutes, before anything is trained."""
+"""Measure the starting point of each road on the user's own held-out pairs in minutes, before training."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from hf_optical.evaluation.significance import compare
 from hf_optical.students import adapt_student, starting_student
 
 QUERIES, OTHERS, FITTED, GROWN = 120, 400, 400, 4_000
-"""Pairs that ask; pairs beside them in the index; pairs that a map is fitted on; pairs that a grown student sees."""
+"""Number of pairs used as queries, as further documents, to fit a map, and to grow a student."""
 RAW, BM25, GRAFTED, MAPPED, REINDEXED = "raw", "bm25", "grafted", "mapped", "reindexed"
 MEANINGS = {
-    RAW: "your index as it is, its own model reads the query",
-    BM25: "words alone (BM25), no model",
-    GRAFTED: "your index, a student grown from its model, its new rows aligned in your pairs",
+    RAW: "your index, queries encoded by its own model",
+    BM25: "BM25, without a model",
+    GRAFTED: "your index, a student grown from its model with new rows aligned in your pairs",
     MAPPED: "your index, the multilingual encoder mapped onto it in closed form",
     REINDEXED: "a new index by the multilingual encoder, off the shelf",
 }
@@ -36,14 +36,14 @@ MEASURE = "ndcg@10"
 
 @dataclass
 class Roads:
-    """What was measured: scores on held-out sentences and passages by row of `MEANINGS`, nothing trained.
+    """Scores on held-out sentences and passages by row of `MEANINGS`, before training.
 
     Attributes:
         language: FLORES code.
-        scores: By row, of sentences and of passages.
-        seconds: By row.
-        pairs: In the bitext.
-        skipped: Rows that were left out, and why.
+        scores: Scores of sentences and of passages, by row.
+        seconds: Seconds by row.
+        pairs: Number of pairs in the bitext.
+        skipped: Rows that were left out, with the reason.
     """
 
     language: str
@@ -53,11 +53,11 @@ class Roads:
     skipped: dict[str, str] = field(default_factory=dict)
 
     def mean(self, row: str) -> float:
-        """nDCG@10, mean of sentences and passages."""
+        """Return nDCG@10, the mean of sentences and passages."""
         return float(np.mean([scores.metrics[MEASURE] for scores in self.scores[row]]))
 
     def joined(self, row: str) -> RetrievalScores:
-        """One score per query, the mean of sentences and passages, for paired tests."""
+        """Return one score per query, the mean of sentences and passages, for paired tests."""
         parts = self.scores[row]
         per_query = {
             query: {MEASURE: float(np.mean([part.per_query[query][MEASURE] for part in parts]))}
@@ -67,7 +67,7 @@ class Roads:
         return RetrievalScores("held-out pairs", self.language, len(per_query), metrics, per_query)
 
     def table(self) -> str:
-        """For people."""
+        """Format the scores as a table."""
         parts = next(iter(self.scores.values()))
         head = f"{'nDCG@10':10} {'sentences':>9} {'passages':>9} {'seconds':>8}"
         lines = [head]
@@ -75,7 +75,7 @@ class Roads:
             values = " ".join(f"{part.metrics[MEASURE]:9.3f}" for part in scores)
             lines.append(f"{row:10} {values} {self.seconds[row]:8.0f}  {MEANINGS[row]}")
         lines += [f"{row:10} not measured: {why}" for row, why in self.skipped.items()]
-        return "\n".join([*lines, f"({parts[0].n} held-out pairs ask; nothing is trained)"])
+        return "\n".join([*lines, f"({parts[0].n} held-out pairs are the queries; nothing is trained)"])
 
 
 def measure_roads(
@@ -87,24 +87,24 @@ def measure_roads(
     documents: Sequence[str | None] | None = None,
     seed: int = 0,
 ) -> Roads:
-    """Measure what the user has, and what every road would start from.
+    """Measure the user's present retrieval and the starting point of every road.
 
-    Pairs are held out of the bitext, whole documents where rows name one. Their translations search for their English
-    sentence, and for the passage that has it, among others of the bitext.
+    Pairs are held out of the bitext, as whole documents if rows name one. Their translations search for their English
+    sentence, and for the passage that contains it, among others of the bitext.
 
     Args:
         rows: The bitext, columns ``source`` and ``translation``.
         language: FLORES code of the translations.
-        teacher: The index's model; ``None`` where there is no index.
+        teacher: The index's model; ``None`` if there is no index.
         encoder: A multilingual encoder that could be used.
-        documents: The document of every row.
-        seed: Of what is drawn.
+        documents: The document name of every row.
+        seed: Random seed of the samples.
 
     Returns:
         Scores by row.
 
     Raises:
-        InputError: The bitext is too small to hold pairs out, or a model gives a vector per token.
+        InputError: The bitext is too small to hold pairs out, or a model has one vector per token.
     """
     split = split_bitext(rows, documents, seed=seed)
     if not len(split.held_out):
@@ -123,7 +123,7 @@ def measure_roads(
     index: Any = load_encoder(teacher) if teacher else None
     for model, name in ((reads, encoder), (index, teacher)):
         if model is not None and not hasattr(model, "encode"):
-            raise InputError("gives no vectors", "give a sentence-transformers model", path=name)
+            raise InputError("does not return sentence vectors", "give a sentence-transformers model", path=name)
 
     def score(row: str, queries: Any, documents: Any) -> None:
         started = time.monotonic()
@@ -146,7 +146,7 @@ def measure_roads(
         score(REINDEXED, reads, None)
         return roads
     if compare(roads.joined(RAW), roads.joined(BM25)).outcome == "win":
-        roads.skipped[GRAFTED] = "the index's model reads the language itself, better than words alone"
+        roads.skipped[GRAFTED] = "the index's model already reads the language better than BM25"
     else:
         grown = split.train.select(np.sort(order[:GROWN]))
         score(GRAFTED, made(GRAFTED, lambda: starting_student("extend", index, grown, seed=seed)), index)

@@ -1,4 +1,4 @@
-"""The output folder of a run: known by its options, resumed only with the same ones, emptied only where it is ours."""
+"""Output folder of a run: identified by its options, resumed only with the same, emptied only if a run wrote it."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ _WRITTEN = (
 def prepare_output_dir(
     folder: str | Path, options: Mapping[str, Any], *, overwrite: bool = False, resume_anyway: bool = False
 ) -> None:
-    """Make the folder this run's: empty, or holding an interrupted run of the same options.
+    """Prepare the folder for this run: it is then empty or holds an interrupted run of the same options.
 
     Args:
-        folder: The output folder, made if missing.
-        options: What decides the outcome: settings, seed, hashes of data and teacher, versions of the code. Written
-            into ``run.json``.
-        resume_anyway: Go on with an interrupted run of other options, and log what differs.
-        overwrite: Remove what an earlier run wrote. Nothing is removed from a folder without ``run.json``.
+        folder: The output folder; it is created if missing.
+        options: Everything that determines the outcome: settings, seed, hashes of data and teacher, versions of the
+            code. Written into ``run.json``.
+        resume_anyway: Resume an interrupted run with other options, and log the differences.
+        overwrite: Remove the files of an earlier run. Nothing is removed from a folder without ``run.json``.
 
     Raises:
-        InputError: A finished run, a run of other options, or somebody else's model is there.
+        InputError: The folder holds a finished run, a run with other options, or a model that no run wrote.
 
     Example:
         >>> import tempfile
@@ -64,20 +64,22 @@ def prepare_output_dir(
         remove(folder, *_WRITTEN)
     if (folder / RESULTS_FILE).exists():
         raise InputError("holds a finished run", "choose another --output_dir, or --overwrite", path=folder)
-    wanted = json.loads(json.dumps(plain(dict(options))))  # as it will be read again: lists, portable paths
+    wanted = json.loads(json.dumps(plain(dict(options))))  # in the form in which it is read back: lists, portable paths
     if marker.is_file():
         begun = _read(marker)
         if changed := _differences(begun, wanted):
             if not resume_anyway:
                 raise InputError(
                     f"holds an interrupted run with other options: {'; '.join(changed)}",
-                    "start it with the same ones, choose another --output_dir, --overwrite, or go on with "
+                    "start it with the same options, choose another --output_dir, --overwrite it, or resume with "
                     "--resume_anyway",
                     path=folder,
                 )
-            logger.warning("%s: going on with other options than it was begun with: %s", folder, "; ".join(changed))
+            logger.warning("%s: resuming with other options than the run began with: %s", folder, "; ".join(changed))
     elif (folder / "model").exists():
-        raise InputError("holds a model that no run of this recipe wrote", "choose another --output_dir", path=folder)
+        raise InputError(
+            "holds a model that no run of hf-optical train wrote", "choose another --output_dir", path=folder
+        )
     folder.mkdir(parents=True, exist_ok=True)
     write_json(marker, wanted)
 
@@ -93,7 +95,7 @@ def _read(marker: Path) -> dict[str, Any]:
 
 
 def _differences(begun: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """What is not the same, in words; of mappings their entries."""
+    """Describe the differences in words; mappings are compared by entry."""
     found = []
     for name in sorted({*begun, *wanted}):
         old, new = begun.get(name), wanted.get(name)
@@ -106,7 +108,7 @@ def _differences(begun: Mapping[str, Any], wanted: Mapping[str, Any], prefix: st
 
 
 def remove(folder: Path, *patterns: str) -> None:
-    """Remove files and folders that match."""
+    """Remove the files and folders that match."""
     for path in [path for pattern in patterns for path in folder.glob(pattern)]:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

@@ -1,4 +1,4 @@
-"""What a finished run says besides its tables: seconds, batches drawn, a picture of a plan, how to use the model."""
+"""Further parts of a run's report: seconds, batches drawn, picture of a plan, code that uses the model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hf_optical.runs.training_data import TrainingData
 
 
 def realised_counts(trainer: Any) -> dict[str, Any] | None:
-    """What the hybrid sampler of a trainer drew, by kind and data set; ``None`` where it has another sampler."""
+    """Return the batches that a trainer's hybrid sampler drew, by kind and data set; ``None`` for another sampler."""
     loader = trainer.callback_handler.train_dataloader
     while loader is not None and not isinstance(getattr(loader, "batch_sampler", None), HybridBatchSampler):
         inner = getattr(loader, "batch_sampler", None)
@@ -22,15 +22,15 @@ def realised_counts(trainer: Any) -> dict[str, Any] | None:
 
 
 def seconds_per_step(trainer: Any) -> float | None:
-    """Wall time of a step, with what the trainer does between steps."""
+    """Return the wall time of a step, including the work between steps."""
     ends = [log for log in trainer.state.log_history if "train_runtime" in log]
     return ends[0]["train_runtime"] / trainer.state.global_step if ends else None
 
 
 def draw_example(student: Any, teacher: Any, data: TrainingData, output: Path, sample: Any) -> None:
-    """The plan between the tokens of one pair, in ``figures/``; of the sample a held-out one."""
+    """Draw the plan between the tokens of one pair into ``figures/``; for the sample a held-out pair."""
     if not find_spec("matplotlib"):
-        print("No picture of a transport plan: pip install 'hf-optical[report]' draws one")
+        print("The transport plan is not drawn: pip install 'hf-optical[report]' installs what is needed")
         return
     language, rows = next(iter(data.bitext.items()))
     pair = sample.example(language) if sample else (rows[0]["source"], rows[0]["translation"])
@@ -38,7 +38,7 @@ def draw_example(student: Any, teacher: Any, data: TrainingData, output: Path, s
 
 
 def usage(student: Any, folder: Path, config: TrainConfig, language: str) -> str:
-    """How the saved model is used, as lines of Python that need sentence-transformers only."""
+    """Return Python code that uses the saved model with sentence-transformers only."""
     kind, place = type(student).__name__, repr(str(folder))
     lines = [f"from sentence_transformers import {kind}", 'queries, documents = ["your query"], ["your document"]']
     lines.append(f"student = {kind}({place})")

@@ -15,13 +15,14 @@ from hf_optical.results.files import plain
 
 
 class SharedFolder:
-    """A folder in which runs keep, and find, what does not depend on how they train.
+    """Folder in which runs keep and find everything that does not depend on their training.
 
-    Both are named by a digest of everything that decides them, so that a run with other data or options makes its own,
-    and written beside and moved into place, so that a killed run leaves nothing half.
+    Entries are named by a digest of everything that determines them, so that a run with other data or options makes its
+    own. They are written to a temporary place and then moved, so that a killed run leaves no partial files.
 
     Args:
-        folder: Where; made if missing. ``None``: nothing is kept, and documents are encoded once per run.
+        folder: The folder; it is created if missing. With ``None`` nothing is kept, and documents are encoded once per
+            run.
 
     Raises:
         InputError: The folder cannot be made.
@@ -34,28 +35,28 @@ class SharedFolder:
                 self._folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise InputError(
-                    f"the folder cannot be made ({error.strerror})", "name another one", path=folder, field="shared"
+                    f"the folder cannot be made ({error.strerror})", "name another folder", path=folder, field="shared"
                 ) from error
 
     def documents(self) -> DocumentCache:
-        """The vectors of documents by content; in memory where there is no folder."""
+        """Return the cache of document vectors by content; in memory if there is no folder."""
         return DocumentCache(self._folder / "documents" if self._folder is not None else None)
 
     def student(self, decisive: Mapping[str, Any]) -> Path | None:
-        """The student of a run that started from the same, if one is kept.
+        """Return the kept student with the same starting conditions, if there is one.
 
         Args:
-            decisive: Everything that decides the student: options, seed, hashes of the data and the teacher.
+            decisive: Everything that determines the student: options, seed, hashes of data and teacher.
         """
         place = self._place(decisive)
         return place if place is not None and place.is_dir() else None
 
     def keep_student(self, student: Any, decisive: Mapping[str, Any]) -> None:
-        """Save a student for others; without a folder, or where one is kept already, do nothing."""
+        """Save a student for other runs; do nothing without a folder or if it is kept already."""
         place = self._place(decisive)
         if place is None or place.is_dir():
             return
-        with whole_folder(place, keep_first=True) as scratch:  # another run may be first with the same student
+        with whole_folder(place, keep_first=True) as scratch:  # another run may have saved the same student meanwhile
             student.save_pretrained(str(scratch))
 
     def _place(self, decisive: Mapping[str, Any]) -> Path | None:

@@ -1,4 +1,4 @@
-"""The student of a run: grown or loaded, with its language adapters; saved and loaded again."""
+"""Student of a run: growing or loading it, with its language adapters; saving and reloading."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _OF_THE_STUDENT = (
 def student_of_run(
     config: TrainConfig, teacher: Any, data: TrainingData, state: PartialState, panels: EvaluationPanels
 ) -> tuple[Any, str | None]:
-    """The student, and the checkpoint to go on from: the last whole one, if the run was interrupted."""
+    """Return the student and, if the run was interrupted, the last complete checkpoint to resume from."""
     output = Path(config.output_dir)
     checkpoint = last_whole_checkpoint(output)
     untrained = output / "untrained"
@@ -59,11 +59,11 @@ def student_of_run(
         grown = _grown(config, teacher, data, panels)
         if not untrained.is_dir():
             save_whole(grown, untrained)
-    state.wait_for_everyone()  # one process grows it, all read it: their vocabularies must be the same
+    state.wait_for_everyone()  # one process grows it and all read it, because their vocabularies must be equal
     if checkpoint:
         check_checkpoint(checkpoint)
     if checkpoint and state.is_main_process:
-        print(f"Going on from {checkpoint}")
+        print(f"Resuming from {checkpoint}")
     student = load_encoder(str(untrained))
     set_dropout(student, config.dropout)
     for name, prompt in (("query", config.query_prompt), ("document", config.passage_prompt)):
@@ -78,13 +78,13 @@ def student_of_run(
 
 
 def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: EvaluationPanels) -> Any:
-    """Grown or loaded, its rows aligned in the bitext, its words injected; measured after each of these."""
+    """Grow or load the student, align its rows in the bitext, inject words; measure after each step."""
     reads_english = config.reads_index_of == "student" or reads_english_term(str(config.objective))
-    # A model named by id or folder has no content here to know it by; it is loaded, which is as quick.
+    # The content of a model named by id or folder is not hashed; it is loaded instead, which is as fast.
     shared = SharedFolder(config.shared if config.student in VOCABULARIES else None)
     decisive = _decisive(config, teacher, data, reads_english)
     kept = shared.student(decisive)
-    if kept is not None and not config.measure_start:  # the steps in between are measured on the way
+    if kept is not None and not config.measure_start:  # intermediate steps have to be measured
         return load_encoder(str(kept))
     student = starting_student(
         config.student,
@@ -118,27 +118,27 @@ def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: Evalua
 
 
 def index_of_run(config: TrainConfig) -> VectorRows | None:
-    """The index's own rows, if they are given."""
+    """Return the index's own rows, if they are given."""
     if config.index_rows is None:
         return None
     return VectorRows(config.index_rows, text_field=config.index_text_field, vector_field=config.index_vector_field)
 
 
 def keep_start(report: StartReport, output: Path) -> None:
-    """Say how the student came to the teacher's space, and keep it for results.json, also of a run that is resumed."""
+    """Print how the student was brought into the teacher's space, and keep it for results.json, also when resuming."""
     print(f"Student: {report.sentence()}")
     output.mkdir(parents=True, exist_ok=True)
     write_json(output / START_FILE, report.as_dict())
 
 
 def start_report(output: Path) -> dict[str, Any] | None:
-    """What was kept of the student's start; ``None`` for one grown from the teacher."""
+    """Read the kept report on the student's start; ``None`` for a student grown from the teacher."""
     file = output / START_FILE
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
 def _decisive(config: TrainConfig, teacher: Any, data: TrainingData, reads_english: bool) -> dict[str, Any]:
-    """Everything on which the student depends that training starts from."""
+    """Collect everything on which the student at the start of training depends."""
     options = {name: getattr(config, name) for name in _OF_THE_STUDENT}
     return {
         **options,
@@ -150,7 +150,7 @@ def _decisive(config: TrainConfig, teacher: Any, data: TrainingData, reads_engli
 
 
 def save(model: Any, folder: Path) -> None:
-    """A model, or a base with its language adapters, whole or not at all."""
+    """Save a model, or a base with its language adapters; an interrupted save leaves nothing."""
     adapters = LanguageAdapters.of(model)
     if adapters is not None:
         adapters.save(folder)
@@ -159,7 +159,7 @@ def save(model: Any, folder: Path) -> None:
 
 
 def load(folder: Path, *, adapters: bool) -> tuple[Any, LanguageAdapters | None]:
-    """Load a model that `save` wrote, with its language adapters if it has some."""
+    """Load a model that `save` wrote, with its language adapters if it has any."""
     if not adapters:
         return load_encoder(str(folder)), None
     found = load_all(folder)

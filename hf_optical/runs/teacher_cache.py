@@ -1,4 +1,4 @@
-"""Whether a run keeps the teacher's vectors, and where."""
+"""Decide whether a run caches the teacher's vectors, and where."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from hf_optical.teacher_cache.cached_teacher import CachedTeacher
 from hf_optical.teacher_cache.identity import identity_of, text_key
 
 WORTH_IT = 2.0
-"""Times that a sentence must be read, on average: the first time costs what it costs without a cache, and a file."""
+"""Average number of readings per sentence from which a cache pays off; the first reading fills it and costs more."""
 FOLDER = "teacher_cache"
 
 
 def cache_folder(config: TrainConfig, data: TrainingData, teacher: Any) -> tuple[Path | None, str | None]:
-    """Return the folder of a run's cache and the digest of its identity; ``None`` where it has no cache.
+    """Return the folder of a run's cache and the digest of its identity; ``None`` without a cache.
 
-    ``auto`` keeps the vectors where every English sentence is read twice or more, so that a short run pays for nothing:
-    in the folder that runs share, by identity, or in the run's own, until it is finished.
+    ``auto`` caches the vectors if every English sentence is read at least twice, so that a short run has no extra cost.
+    The cache is in the shared folder, by identity, or else in the run's own folder until the run is finished.
 
     Args:
         config: The options.
-        data: What is trained on.
-        teacher: With its weights.
+        data: The training data.
+        teacher: The teacher, loaded with its weights.
     """
     if config.teacher_cache == "none" or not config.max_steps:
         return None, None
@@ -40,8 +40,8 @@ def cache_folder(config: TrainConfig, data: TrainingData, teacher: Any) -> tuple
     if config.teacher_cache != "auto":
         return Path(config.teacher_cache), identity.digest
     if config.shared:
-        # By the sentences too: what lies beside a sentence in a batch moves its vectors by a rounding error, and which
-        # of several runs comes first must not show in the results of the others.
+        # The identity includes the sentences, because the other sentences of a batch change a sentence's vectors by a
+        # rounding error, and the order of several runs must not influence their results.
         return Path(config.shared) / FOLDER / f"{identity.digest}-{_digest(_english(data))}", identity.digest
     return Path(config.output_dir) / FOLDER, identity.digest
 

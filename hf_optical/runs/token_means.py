@@ -1,4 +1,4 @@
-"""The mean tokens of a run's student and of its index, saved with the model for scores that are centred on them."""
+"""Mean token vectors of a run's student and of its index, saved with the model for centred scores."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hf_optical.encoders.token_means import TokenMeans, token_mean
 
 
 def save_token_means(folder: Path, student: Any, documents: Any, bitext: dict[str, Any], adapters: Any = None) -> None:
-    """Take the means of the training pairs and write ``token_means.json`` into a model's folder.
+    """Compute the mean tokens of the training pairs and write ``token_means.json`` into a model's folder.
 
     Args:
-        folder: The saved model's.
-        student: Reads the translations, as queries.
-        documents: Reads the English, as documents: the teacher, or the student where the index is its own.
-        bitext: Rows with ``source`` and ``translation``, by FLORES code.
-        adapters: The student's, if it has some: each language is read through its own.
+        folder: Folder of the saved model.
+        student: Encoder of the translations, as queries.
+        documents: Encoder of the English, as documents: the teacher, or the student if it encodes the index.
+        bitext: Rows with columns ``source`` and ``translation``, by FLORES code.
+        adapters: The student's language adapters, if any; each language is encoded with its own.
     """
     queries = {}
     for code, rows in bitext.items():

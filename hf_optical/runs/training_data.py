@@ -30,14 +30,14 @@ class TrainingData:
     """The training sets of a run.
 
     Args:
-        bitext: By FLORES code of the translations, the columns ``source`` and ``translation``.
-        held_out: Pairs of the same files that nothing is trained on, by language; empty where none are held out.
-        retrieval: By name (``mono/...``, ``cross/...``), questions and passages.
-        lexicon: Word pairs to inject before, or None.
+        bitext: Rows with columns ``source`` and ``translation``, by FLORES code of the translations.
+        held_out: Pairs of the same files that are not used for training, by language; empty if none are held out.
+        retrieval: Questions and passages by name (``mono/...``, ``cross/...``).
+        lexicon: Word pairs to inject before training, or None.
         start_lexicon: Word pairs that help to grow the student, or None.
-        fingerprints: Path, rows and hash of what was read.
-        notes: Which columns were taken, and how many rows: to be said, for a guess may be wrong.
-        report: What the readers found, rows that were left out among it.
+        fingerprints: Path, rows and hash of each file that was read.
+        notes: The columns and numbers of rows that were read; they are printed, because a guess may be wrong.
+        report: Findings of the readers, including the rows that were left out.
     """
 
     bitext: dict[str, Dataset]
@@ -51,16 +51,16 @@ class TrainingData:
 
     @property
     def languages(self) -> list[str]:
-        """FLORES codes of the languages that are taught."""
+        """Return the FLORES codes of the languages of the run."""
         return list(self.bitext)
 
     @property
     def pairs(self) -> int:
-        """Sentence pairs to train on, in all."""
+        """Return the total number of training pairs."""
         return sum(len(rows) for rows in self.bitext.values())
 
     def all_bitext(self) -> Dataset:
-        """The pairs of all languages in one, for the vocabulary and the first rows of a grown student."""
+        """Concatenate the pairs of all languages, for the vocabulary and the first rows of a grown student."""
         return (
             concatenate_datasets(list(self.bitext.values()))
             if len(self.bitext) > 1
@@ -68,19 +68,19 @@ class TrainingData:
         )
 
     def for_growing(self) -> Dataset:
-        """Return the texts from which a student is grown: all bitext, and the words of a lexicon."""
+        """Return the texts from which a student is grown: all bitext and the words of a lexicon."""
         if self.start_lexicon is None:
             return self.all_bitext()
         columns = ["source", "translation"]
         return concatenate_datasets([rows.select_columns(columns) for rows in (self.all_bitext(), self.start_lexicon)])
 
     def sets(self, *, bitext: bool = True) -> dict[str, Dataset]:
-        """The training sets by name, in the order in which the sampler knows them."""
+        """Return the training sets by name, in the order that the sampler uses."""
         found = {f"bitext/{ENGLISH}-{language}": rows for language, rows in self.bitext.items()} if bitext else {}
         return found | {name: pairs.rows for name, pairs in self.retrieval.items()}
 
     def ids(self) -> dict[str, list[str]]:
-        """The underlying ids of questions and passages."""
+        """Return the underlying ids of questions and passages."""
         return {name: pairs.ids for name, pairs in self.retrieval.items()}
 
 
@@ -88,8 +88,8 @@ def read_training_data(config: TrainConfig) -> TrainingData:
     """Read bitext, and questions and passages.
 
     Raises:
-        InputError: As the readers do; a language given twice, a set of no known form, or none of a kind that the
-            options want batches of.
+        InputError: As in the readers; also if a language is given twice, a set has no known form, or there is no set
+            for a kind of batches that the options ask for.
     """
     files = bitext_by_language(config.bitext, config.language)
     report = PairReport()
@@ -121,7 +121,7 @@ def read_training_data(config: TrainConfig) -> TrainingData:
         made = context_pairs(documents, config.context_window)
         if not made:
             raise InputError(
-                "no bitext comes in documents",
+                "no bitext has a column of documents",
                 "add a column 'doc' to it, or set context_window to 0",
                 field="context_window",
             )
@@ -153,14 +153,14 @@ def _check_passages_are_english(names: Iterable[str]) -> None:
 
 
 def bitext_by_language(items: Sequence[str], alone: str | None) -> dict[str, str]:
-    """The bitext of each language.
+    """Return the bitext file of each language.
 
     Args:
         items: ``CODE=FILE``, or ``FILE``.
-        alone: Whose a ``FILE`` without a code is.
+        alone: Language of a ``FILE`` without a code.
 
     Raises:
-        InputError: A language is unknown, English, or has two files.
+        InputError: A language is unknown, is English, or has two files.
     """
     files: dict[str, str] = {}
     for item in items:
@@ -169,7 +169,7 @@ def bitext_by_language(items: Sequence[str], alone: str | None) -> dict[str, str
             code, path = alone or "", item
         language = normalize(code)
         if language == ENGLISH:
-            raise InputError("is English", "name the other language of the pairs", field="language")
+            raise InputError("is English", "name the language of the translations", field="language")
         if language in files:
             raise InputError(
                 f"{language} has two files, {files[language]} and {path}",
@@ -205,11 +205,11 @@ def _bitext(config: TrainConfig, code: str, source: str, report: PairReport) -> 
 def _of_split(code: str, split: Split) -> str:
     held, documents = len(split.held_out), split.documents
     if not held:
-        return f"{language_name(code)}: no pairs are held out: there are too few ({len(split.train)})"
+        return f"{language_name(code)}: no pairs are held out, because there are too few ({len(split.train)})"
     text = f"{language_name(code)}: {held} pairs are held out to choose the best step by"
-    text += f", whole documents where rows name one ({documents})" if documents else ""
-    text += f"; {split.echoes} more are left out because a side of theirs is held out" if split.echoes else ""
-    return f"{text}; {len(split.train)} are trained on"
+    text += f"as whole documents where rows name one ({documents})" if documents else ""
+    text += f"; {split.echoes} more are left out because one of their sides is held out" if split.echoes else ""
+    return f"{text}; {len(split.train)} are used for training"
 
 
 def _fingerprints(source: str, rows: Dataset, language: str) -> list[dict[str, Any]]:
@@ -222,7 +222,7 @@ def _fingerprints(source: str, rows: Dataset, language: str) -> list[dict[str, A
 
 
 def _named(name: str) -> str:
-    """``cross/sw-en`` with FLORES codes."""
+    """Replace language codes by FLORES codes in a name such as ``cross/sw-en``."""
     kind, _, languages = name.partition("/")
     return f"{kind}/" + "-".join(normalize(code) for code in languages.split("-")) if languages else name
 

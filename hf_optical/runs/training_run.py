@@ -1,4 +1,4 @@
-"""A training run: read, measure, train, measure, write."""
+"""Training run: read, measure, train, measure, write."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ SKIPPED_FILE = "left_out_rows.tsv"
 
 
 def start() -> PartialState:
-    """This process among those of the run."""
-    # One process measures and grows the student while the others wait, perhaps longer than their default patience.
+    """Set up this process as one of the processes of the run."""
+    # One process measures and grows the student while the others wait, perhaps longer than the default timeout.
     state = PartialState(cpu=on_cpu(), timeout=timedelta(days=1))
-    disable_progress_bar()  # of every weight file that is read; ours and the trainer's stay
+    disable_progress_bar()  # bars of weight files; our own and the trainer's bars stay
     return state
 
 
@@ -73,23 +73,23 @@ def run_training(config: TrainConfig, sample: Any = None) -> None:
 
     Args:
         config: The options.
-        sample: The embedded default, if that is what is trained on: says its gold alignments and an example.
+        sample: The embedded sample, if the run trains on it; it has gold alignments and an example.
 
     Raises:
-        InputError: Bad options or data, before anything is trained.
-        NonFiniteError: In training, before the step is taken.
+        InputError: Options or data are invalid; raised before training.
+        NonFiniteError: A value is not finite; raised before the step is taken.
     """
     state = start()
     config.check()
     if config.teacher:
         _run(config, state, sample)
-    else:  # an index of which the model is out of reach
+    else:  # an index whose model is not available
         run_vectors_only(config)
 
 
 def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
     started, output = time.time(), Path(config.output_dir)
-    config.arguments()  # what is wrong with them is said before anything is read
+    config.arguments()  # invalid arguments are reported before anything is read
     data = read_training_data(config)
     if state.is_main_process:
         print(*data.notes, sep="\n")
@@ -113,7 +113,7 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
         prepare_output_dir(output, decisive, overwrite=config.overwrite, resume_anyway=config.resume_anyway)
         if data.report.bad_rows:
             data.report.write(output / SKIPPED_FILE)
-            print(f"{data.report.skipped} bad rows are left out, listed in {output / SKIPPED_FILE}")
+            print(f"{data.report.skipped} bad rows are left out and listed in {output / SKIPPED_FILE}")
     state.wait_for_everyone()
     panels.attach(teacher, show_progress=state.is_main_process)
     held_out = HeldOutRun.of(config, data, teacher)
@@ -127,12 +127,12 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
         print(f"\nBefore training ({languages}, {data.pairs} pairs, student: {config.student}):\n{panels.table()}\n")
     state.wait_for_everyone()
     trainer, watch = _trained(config, student, teacher, data, cache, held_out, checkpoint)
-    with whole(student):  # where FSDP has spread its weights; what is in here each process does alone
+    with whole(student):  # for weights sharded by FSDP; inside, each process works alone
         agreeing = check_same_on_all_processes(student)
         if not state.is_main_process:
             return
         if agreeing > 1:
-            print(f"{agreeing} processes agree on the weights")
+            print(f"{agreeing} processes have equal weights")
         student, offset = student_with_offset(config, student.eval(), teacher, data, held_out)
         save(student, output / "model")
         reader = teacher if config.reads_index_of == "teacher" else student
@@ -172,7 +172,7 @@ def _trained(
     held_out: HeldOutRun | None,
     checkpoint: str | None,
 ) -> tuple[OTDistillationTrainer | MultiVectorOTDistillationTrainer, TrainingMonitor | None]:
-    """The trainer after its training, and what watched it."""
+    """Train, and return the trainer and its monitor."""
     trainer = trainer_for(config, config.arguments(), student, teacher, data, cache)
     adapters = LanguageAdapters.of(student)
     using = adapters.use if adapters else None
@@ -181,7 +181,7 @@ def _trained(
     if held_out and config.max_steps:
         trainer.add_callback(held_out.callback(using))
     if held_out and PartialState().is_main_process and (checkpoint or not config.max_steps):
-        held_out.measure(table_rows.BEFORE, student, using)  # else the first validation does
+        held_out.measure(table_rows.BEFORE, student, using)  # otherwise the first validation measures it
     if config.max_steps:
         with naming_the_last(config.output_dir):
             trainer.train(resume_from_checkpoint=checkpoint)
@@ -189,7 +189,7 @@ def _trained(
 
 
 def _examine(config: TrainConfig, data: TrainingData) -> dict[str, Any]:
-    """The doctor's quick look at every bitext, said and returned; it stops nothing."""
+    """Run the doctor's quick check on every bitext, print and return its verdicts; it never stops the run."""
     found, files = {}, bitext_by_language(config.bitext, config.language)
     for language, rows in data.bitext.items():
         index = evaluation_index([str(retrieval_folder(folder)) for folder in config.eval], language)
@@ -216,11 +216,11 @@ def _finish(
     held_out: HeldOutRun | None,
     offset: dict[str, Any] | None,
 ) -> None:
-    """Measure what was saved, write it down and say it."""
+    """Measure the saved model, write the results and print them."""
     output, args = Path(config.output_dir), trainer.args
-    # What was saved is what is measured; the trained object may still run under the trainer's autocast.
+    # The saved model is measured, because the trained object may still run under the trainer's autocast.
     saved, adapters = load(output / "model", adapters=config.adapter != "none")
-    # English, which has no adapter, is read by the base.
+    # English has no adapter and is encoded by the base.
     using = (lambda code: adapters.use(code if code in adapters else None)) if adapters else None
     panels.measure(table_rows.AFTER, saved, using)
     if held_out:
@@ -269,7 +269,7 @@ def _finish(
         held_out_curve=Drawn.of(output / "figures" / "training.svg") if held_out else None,
     )
     if not config.keep_checkpoints:
-        own = [FOLDER] if config.teacher_cache == "auto" else []  # one that is named stays
+        own = [FOLDER] if config.teacher_cache == "auto" else []  # a cache whose folder was named is kept
         remove(output, "checkpoint-*", HELD_OUT, *own)
     tell(
         config,
@@ -296,7 +296,7 @@ def trainer_for(
     data: TrainingData,
     cache: Path | None = None,
 ) -> OTDistillationTrainer | MultiVectorOTDistillationTrainer:
-    """The trainer of a run; ``cache`` is the folder of the teacher's cache."""
+    """Make the trainer of a run; ``cache`` is the folder of the teacher's cache."""
     sets = data.sets(bitext=not data.retrieval or config.bitext_share > 0)
     if data.retrieval:
         args.multi_dataset_batch_sampler = HybridBatchSampler.with_policy(
@@ -307,7 +307,8 @@ def trainer_for(
         )
     elif config.group_by_length:
         args.batch_sampler = LengthGroupedBatchSampler.with_options(
-            # What the student reads is what costs: it goes forward and back, the teacher forward at most.
+            # The student's side is the expensive one: it has a forward and a backward pass, the teacher at most a
+            # forward pass.
             length_column="translation",
             length_of=TokenLengths(student, config.max_length),
         )
@@ -327,9 +328,9 @@ def trainer_for(
 def watch_for(
     config: TrainConfig, teacher: Any, data: TrainingData, adapters: LanguageAdapters | None
 ) -> TrainingMonitor | None:
-    """A watch over some pairs; none where there are too few to say anything."""
+    """Make a monitor of some pairs, or None if there are too few pairs."""
     language = data.languages[0]
-    # One language at a time goes through an adapter; without adapters all are watched together.
+    # Only one language goes through an adapter at a time; without adapters all languages are monitored together.
     rows = data.bitext[language] if adapters else data.all_bitext()
     if config.monitor == "off" or not config.max_steps or len(rows) < _FEWEST_WATCHED:
         return None

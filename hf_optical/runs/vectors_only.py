@@ -1,4 +1,4 @@
-"""A training run for an index whose model is out of reach: its own text and vectors are all there is of a teacher."""
+"""Training run for an index whose model is not available: its texts and vectors stand in for the teacher."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from hf_optical.training.losses_by_kind import chosen_temperature
 from hf_optical.training.trainer import OTDistillationTrainer
 
 OBJECTIVE = "rank"
-"""Of such runs: terms on tokens need the model."""
+"""Default objective of such runs; terms on tokens would need the model."""
 
 
 class _IndexDocuments:
-    """Stands in for the encoder of the documents: their vectors are the index's, found by their text."""
+    """Stand-in for the encoder of the documents: looks their vectors up in the index by text."""
 
     def __init__(self, index: Any, more: Any) -> None:
         self._vectors = dict(more)
@@ -48,7 +48,7 @@ class _IndexDocuments:
             self._vectors |= zip(texts, vectors, strict=True)
 
     def vectors(self, model: Any, texts: Any, role: str = "document", **options: Any) -> Any:
-        """As `DocumentCache.vectors`."""
+        """Return the vectors of documents, like `DocumentCache.vectors`."""
         if role == "query":
             return encode_texts(model, texts, "query", **options)
         missing = [text for text in texts if text not in self._vectors]
@@ -56,20 +56,21 @@ class _IndexDocuments:
             raise InputError(
                 f"{len(missing)} of {len(texts)} documents of a retrieval set are not in the index; the first is "
                 f"{missing[0][:80]!r}",
-                "give sets whose documents are those of the index, with the same text",
+                "give sets whose documents are in the index with the same text",
                 field="eval",
             )
         return np.stack([self._vectors[text] for text in texts])
 
 
 def run_vectors_only(config: TrainConfig) -> None:
-    """Carry out one run in which the teacher is its index alone (``--index_rows`` and no ``--teacher``).
+    """Carry out one run whose teacher is known only by its index (``--index_rows`` without ``--teacher``).
 
     Args:
         config: The options.
 
     Raises:
-        InputError: A student grown from the teacher, adapters, an objective on tokens, several processes; bad data.
+        InputError: The options ask for a student grown from the teacher, adapters, an objective on tokens or several
+            processes, or the data is invalid.
     """
     started, output = time.time(), Path(config.output_dir)
     _check(config)
@@ -91,7 +92,10 @@ def run_vectors_only(config: TrainConfig) -> None:
     pairs = rows["source"][:], rows["translation"][:]
     start = start_on_vectors(config.student, index, *pairs, also=also, seed=config.seed)
     keep_start(StartReport(None, start.report), output)
-    print(f"Of {len(start.texts):,} English sentences {start.known:,} are in the index; the map foretells the others.")
+    print(
+        f"Of {len(start.texts):,} English sentences {start.known:,} are in the index; the map predicts the vectors "
+        f"of the others."
+    )
     student = start.student
     set_dropout(student, config.dropout)
     source = str(config.index_rows)
@@ -140,21 +144,23 @@ def run_vectors_only(config: TrainConfig) -> None:
     print(f"\nAfter {trainer.state.global_step} steps:\n{panels.table()}\n\n{panels.sentences()}\n")
     if held_out:
         print(f"{held_out.text()}\n")
-    print(f"Use it: SentenceTransformer({str(output / 'model')!r}).encode_query(...), against the index as it is.")
+    print(f"Use it: SentenceTransformer({str(output / 'model')!r}).encode_query(...), with your unchanged index.")
 
 
 def _check(config: TrainConfig) -> None:
     if config.student in VOCABULARIES:
         raise InputError(
-            f"is {config.student!r}: a student is grown from the teacher's weights, and only its vectors are given",
+            f"is {config.student!r}: a student is grown from the teacher's weights, but only its vectors are given",
             "name a multilingual encoder (Hub id or folder), or give --teacher",
             field="student",
         )
     if config.adapter != "none":
         raise InputError("needs the teacher's model", "leave it out, or give --teacher", field="adapter")
     if config.offset != "none":
-        raise InputError(f"is {config.offset!r}, and the teacher's model is needed", "leave it out", field="offset")
+        raise InputError(f"is {config.offset!r}, which needs the teacher's model", "leave it out", field="offset")
     if config.trains_retrieval or config.reads_index_of == "student":
-        raise InputError("pairs and contexts need the teacher's model", "leave them out, or give --teacher")
+        raise InputError(
+            "query_passages and context_window need the teacher's model", "leave them out, or give --teacher"
+        )
     if PartialState().num_processes > 1:
-        raise InputError("such a run is made by one process", "start it without accelerate launch")
+        raise InputError("a run on vectors only uses one process", "start it without accelerate launch")

@@ -242,7 +242,7 @@ def _finished(place: Place) -> Flags:
 
 OUTPUTS = [
     Bad("output_finished_run", ("out", "finished run", "--overwrite"), _finished),
-    Bad("output_of_someone_else", ("out", "no run of this recipe wrote"), _elses_model),
+    Bad("output_of_someone_else", ("out", "no run of hf-optical train wrote"), _elses_model),
     Bad("output_a_file", ("out",), lambda place: {"output_dir": place.file("out", "x")}),
     Bad("output_below_a_file", ("out",), lambda place: {"output_dir": f"{place.file('out', 'x')}/below"}),
     Bad("output_unwritable", ("/sys",), lambda place: {"output_dir": "/sys/kernel/hf_optical"}),

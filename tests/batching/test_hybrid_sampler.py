@@ -286,7 +286,7 @@ def test_bad_input_is_named(options, message):
 
 def test_unnamed_datasets_and_unequal_columns_are_named():
     plain = rows_of("mono/eng_Latn", 10)
-    with pytest.raises(InputError, match="carry no names"):
+    with pytest.raises(InputError, match="have no names"):
         HybridPolicy()(ConcatDataset([plain]), [BatchSampler(plain, 2, False)])
     with pytest.raises(InputError, match="1 names for 2 datasets"):
         HybridPolicy(names=["mono/eng_Latn"])(ConcatDataset([plain, plain]), [BatchSampler(plain, 2, False)] * 2)

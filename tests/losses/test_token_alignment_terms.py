@@ -186,7 +186,7 @@ def test_objectives_with_the_new_terms_are_parsed_and_refused():
     assert [reads_english(text) for text in ("nearest", "self_nce", "ot+source")] == [False, True, True]
     with pytest.raises(InputError, match="did you mean 'greedy'"):
         parse_objective("gredy")
-    with pytest.raises(InputError, match="'source' has no term"):
+    with pytest.raises(InputError, match="'source' repeats terms"):
         parse_objective("self_nce+source")
 
 

@@ -54,7 +54,7 @@ def test_none_changes_nothing(recipe, workplace):
         ({"offset": "all"}, "none, query, residual, auto"),
         ({"offset": "auto", "held_out": "0"}, "set held_out above 0"),
         ({"offset": "query", "adapter": "lora"}, "share one last layer"),
-        ({"offset": "query", "index": "student"}, "documents would move too"),
+        ({"offset": "query", "index": "student"}, "would move the documents too"),
     ],
 )
 def test_what_cannot_be_is_refused(recipe, workplace, flags, words, capsys):

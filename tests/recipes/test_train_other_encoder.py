@@ -70,7 +70,7 @@ def test_an_index_without_its_model_is_trained_published_and_searched(recipe, fl
     assert entry["before"]["ndcg@10"] is not None and entry["after"]["ndcg@10"] is not None
     assert entry["raw"] is None and entry["ceiling"] is None  # nobody can read a query as the teacher would
     assert results["start"]["map"]["chosen"]["kind"].endswith(", pairs")
-    assert "the map foretells the others" in capsys.readouterr().out
+    assert "the map predicts the vectors of the others" in capsys.readouterr().out
 
     from hf_optical.commands.options.publish import PublishConfig
     from hf_optical.commands.publish import main as publish

@@ -29,7 +29,7 @@ def test_overwriting_removes_what_a_run_wrote_and_nothing_else(tmp_path):
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path, overwrite):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "theirs.txt").write_text("x")
-    with pytest.raises(InputError, match="no run of this recipe"):
+    with pytest.raises(InputError, match="no run of hf-optical train"):
         prepare_output_dir(tmp_path, {"seed": 0}, overwrite=overwrite)
     assert (tmp_path / "model" / "theirs.txt").exists()
 

@@ -132,7 +132,7 @@ def test_a_checkpoint_without_its_validations_stops(tmp_path):
     _, _, _, trainer = train(tmp_path, [0.1, 0.2], steps=2, save_strategy="steps", save_steps=1)
     assert json.loads((tmp_path / "out" / "held_out" / "curve.json").read_text())["best"]["step"] == 2
     (tmp_path / "out" / "held_out" / "best.safetensors").unlink()
-    with pytest.raises(InputError, match="no validations beside it"):
+    with pytest.raises(InputError, match="validations of the checkpoint are missing"):
         trainer.train(resume_from_checkpoint=str(tmp_path / "out" / "checkpoint-1"))
 
 

@@ -130,7 +130,7 @@ def test_shuffled_pairs_are_never_true_ones():
         ({"layer": 9}, "to 3"),
         ({"method": "dora"}, "lora, full"),
         ({"steps": 0}, "steps"),
-        ({"target_modules": ["q_proj"]}, "name some of its linear modules: .*query"),
+        ({"target_modules": ["q_proj"]}, "name some of its linear modules in target_modules: .*query"),
     ],
 )
 def test_bad_options_are_refused(student, options, message):

@@ -111,7 +111,7 @@ def test_a_piece_that_no_text_has_stops_training(tmp_path):
     model = tiny_models.dense(tmp_path, WORDS, seed=1)
     with trained_rows(model, "used", ["mbuzi"]):
         model.train()
-        with pytest.raises(InputError, match=r"pieces .* that no text of the training data has"):
+        with pytest.raises(InputError, match=r"pieces .* that no text of the training data contains"):
             model(model.preprocess(["mbuzi word3"]))
 
 
@@ -134,9 +134,9 @@ def test_the_table_is_back_after_an_error(tmp_path):
     ("table", "used", "message"),
     [
         (nn.Embedding(4, 2, max_norm=1.0), [0], "does more than look up rows"),
-        (nn.Embedding(4, 2).requires_grad_(False), [0], "frozen already"),
-        (nn.Embedding(4, 2), [4], "an id outside"),
-        (nn.Embedding(4, 2), [], "an id outside or none"),
+        (nn.Embedding(4, 2).requires_grad_(False), [0], "already frozen"),
+        (nn.Embedding(4, 2), [4], "outside the table"),
+        (nn.Embedding(4, 2), [], "are empty or outside"),
     ],
 )
 def test_a_table_that_cannot_be_cut_is_refused(table, used, message):

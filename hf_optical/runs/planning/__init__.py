@@ -1,4 +1,4 @@
-"""Estimates of a run's time, memory and disk before it starts, with advice where it does not fit."""
+"""Estimates of a run's time, memory and disk before it starts, with advice if it does not fit."""
 
 __all__ = [
     "advice",

@@ -12,17 +12,17 @@ Change = tuple[str, Callable[[Training], Training]]
 
 
 def memory_advice(training: Training, memory: float, *, half: str | None, contrastive: bool, grown: bool) -> list[str]:
-    """Changes of the options that lower the memory, each alone, then the first that fit together.
+    """List option changes that lower the memory, each alone, then the first combination that fits.
 
     Args:
-        training: As configured.
-        memory: Bytes that the machine has.
-        half: ``"bf16"`` or ``"fp16"``, if the machine computes in it.
+        training: The training as configured.
+        memory: Memory of the machine, in bytes.
+        half: ``"bf16"`` or ``"fp16"``, if the machine supports it.
         contrastive: Whether the objective compares the pairs of a batch.
         grown: Whether the student is grown, so that it can have fewer layers.
 
     Returns:
-        Lines of text; empty where it fits.
+        Lines of text; empty if it fits.
 
     Example:
         >>> training = Training(32, 1, 128, 30, 10, 30, 20, 1000.0)
@@ -34,7 +34,7 @@ def memory_advice(training: Training, memory: float, *, half: str | None, contra
     changes = list(_changes(training, memory, half, grown))
     lines = [_line(name, training, change(training), memory) for name, change in changes]
     if contrastive and any(name.startswith("--batch_size") for name, _ in changes):
-        lines.append("(accumulated batches are compared only within themselves: fewer negatives for nce)")
+        lines.append("(rows are compared only within each accumulated batch, so nce has fewer negatives)")
     if not any(change(training).total() <= memory for _, change in changes):
         lines.append(_together(training, changes, memory))
     return lines
@@ -70,27 +70,29 @@ def _line(name: str, before: Training, after: Training, memory: float) -> str:
 
 
 def _together(training: Training, changes: Sequence[Change], memory: float) -> str:
-    """The first changes that fit together; what they cost in quality rises in their order."""
+    """Find the first combination of changes that fits; changes are ordered by their cost in quality."""
     names, now = [], training
     for name, change in changes:
         names.append(name)
         now = change(now)
         if now.total() <= memory:
             return f"together {' '.join(names)}: {shown_bytes(now.total())}, fits"
-    return f"all of these together: {shown_bytes(now.total())}, still too much; take a smaller student or machine"
+    return (
+        f"all of these together: {shown_bytes(now.total())}, still too much; use a smaller student or a larger machine"
+    )
 
 
 def disk_advice(parts: dict[str, float], free: float, *, one_checkpoint: float, cached: str | None) -> list[str]:
-    """Changes that lower the disk needed.
+    """List option changes that lower the disk space needed.
 
     Args:
         parts: Bytes by part: ``checkpoints``, ``teacher cache``, models.
-        free: Bytes that the disk has.
-        one_checkpoint: Bytes of one checkpoint.
+        free: Free bytes on the disk.
+        one_checkpoint: Size of one checkpoint, in bytes.
         cached: The number format of the teacher cache, or None without one.
 
     Returns:
-        Lines of text; empty where it fits.
+        Lines of text; empty if it fits.
 
     Example:
         >>> disk_advice({"checkpoints": 3e9, "models": 1e9}, 2e9, one_checkpoint=1e9, cached=None)

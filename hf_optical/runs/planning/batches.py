@@ -1,4 +1,4 @@
-"""The batches of a dry run: the longest of each data set, for the memory, and typical ones, for the time."""
+"""Batches of a dry run: the longest of each data set, to measure memory, and typical ones, to measure time."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from hf_optical.batching.texts import text_columns, text_lengths
 from hf_optical.data.query_passages import QueryPassages
 from hf_optical.runs.training_data import TrainingData
 
-_BATCHES = 20  # of which typical ones are taken
+_BATCHES = 20  # sample from which typical batches are taken
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """Rows of one data set that a dry run reads, in batches; the longest first.
+    """Rows of one data set that a dry run reads, in batches, the longest batch first.
 
     Attributes:
-        rows: Numbers of the rows in the whole data set, batch after batch.
-        sizes: Rows of each batch.
+        rows: Row numbers in the whole data set, batch after batch.
+        sizes: Number of rows in each batch.
     """
 
     rows: list[int]
     sizes: list[int]
 
     def batches(self, first: int = 0) -> list[list[int]]:
-        """Their numbers among the chosen rows, from ``first`` on."""
+        """Return the batches as row numbers that start at ``first``."""
         starts = first + np.concatenate([[0], np.cumsum(self.sizes)])
         return [list(range(start, start + size)) for start, size in zip(starts, self.sizes, strict=False)]
 
 
 def choose(dataset: Dataset, batch_size: int, *, grouped: bool, seed: int) -> Chosen:
-    """The longest batch, then twenty drawn at random, sorted by length as the sampler would.
+    """Choose the longest batch, then twenty random batches, sorted by length like the sampler sorts them.
 
     Args:
         dataset: A training set.
         batch_size: Rows per batch.
-        grouped: Whether batches are of similar length; then by the student's side of a bitext, as in training.
-        seed: Of the draw.
+        grouped: Whether batches have similar lengths, measured on the student's side of a bitext as in training.
+        seed: Random seed of the choice.
 
     Example:
         >>> rows = Dataset.from_dict({"source": ["b"] * 8, "translation": ["a" * n for n in range(1, 9)]})
@@ -62,7 +62,7 @@ def choose(dataset: Dataset, batch_size: int, *, grouped: bool, seed: int) -> Ch
 
 
 def reduced(data: TrainingData, chosen: dict[str, Chosen]) -> TrainingData:
-    """The data with the chosen rows alone; data sets by the names of `TrainingData.sets`."""
+    """Return the data with only the chosen rows; data sets are keyed by the names of `TrainingData.sets`."""
     bitext = {code: rows for code, rows in data.bitext.items()}
     for name, picked in chosen.items():
         kind, _, languages = name.partition("/")
@@ -81,14 +81,14 @@ class FixedBatches:
     """Sampler that returns given batches in their order, in place of the trainer's.
 
     Args:
-        batches: Row numbers in the data sets put together.
+        batches: Row numbers in the concatenated data sets.
     """
 
     def __init__(self, batches: list[list[int]]) -> None:
         self.batches = batches
 
     def __call__(self, dataset: Any, batch_samplers: Any, generator: Any = None, seed: int = 0) -> _Fixed:
-        """The sampler, with the signature that the host calls."""
+        """Return the sampler; sentence-transformers calls this."""
         return _Fixed(dataset, batch_samplers, generator, seed, self.batches)
 
 

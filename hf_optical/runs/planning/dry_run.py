@@ -1,4 +1,4 @@
-"""A run in small: the real data and models, a few steps, and how long each part took."""
+"""Dry run: the real data and models, a few steps, and the time that each part took."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ class DryRun:
     """Measurements of a dry run, extrapolated to the whole run.
 
     Attributes:
-        pairs: Sentence pairs.
-        seconds: By part of the run.
-        steps: What the dry steps took; None where the run trains nothing.
-        grown_peak: Bytes at most while the student grew.
-        weights: Numbers in the student, its embedding table, the teacher and the teacher's table.
-        used_rows: Rows of the student's table that the training's texts use.
-        layers: Of the student.
-        width: Of its token vectors.
-        saved: Bytes of the student on disk.
-        evaluation: What the evaluation takes.
-        objective: That is trained; which one by default depends on the teacher.
-        max_steps: Of the run; how many by default depends on the bitext.
+        pairs: Number of sentence pairs.
+        seconds: Seconds by part of the run.
+        steps: Cost of the dry steps; None if the run trains nothing.
+        grown_peak: Peak memory while the student was grown, in bytes.
+        weights: Number of weights in the student, its embedding table, the teacher and the teacher's table.
+        used_rows: Rows of the student's table that occur in the training texts.
+        layers: Layers of the student.
+        width: Width of its token vectors.
+        saved: Size of the student on disk, in bytes.
+        evaluation: Cost of the evaluation.
+        objective: The training objective, whose default depends on the teacher.
+        max_steps: Optimizer steps of the run, whose default depends on the bitext.
     """
 
     pairs: int = 0
@@ -63,15 +63,15 @@ class DryRun:
 
 
 def dry_run(config: TrainConfig, scratch: Path, clock: Clock) -> DryRun:
-    """Carry a run out in small.
+    """Run a few steps of a run and measure them.
 
     Args:
-        config: Its options, checked.
-        scratch: An empty folder, the only one that is written into.
-        clock: Seconds.
+        config: The run's options, already checked.
+        scratch: An empty folder; nothing is written anywhere else.
+        clock: Function that returns the time in seconds.
 
     Raises:
-        InputError: As the run itself.
+        InputError: The same errors as in the run itself.
     """
     found, state, asked = DryRun(), start(), config
     config = _quiet(config, scratch)
@@ -105,7 +105,7 @@ def dry_run(config: TrainConfig, scratch: Path, clock: Clock) -> DryRun:
 
 
 def _quiet(config: TrainConfig, scratch: Path) -> TrainConfig:
-    """The options of a run that says and keeps nothing."""
+    """Return the options of a run that prints and keeps nothing."""
     given: dict[str, Any] = {"output_dir": str(scratch / "run"), "measure_start": False, "report_to": "none"}
     given |= {"push_to_hub": None, "shared": None, "logging_steps": 1_000_000, "save_steps": 1_000_000, "plan": False}
     return replace(config, gradient_accumulation_steps=1, **given)
@@ -139,7 +139,7 @@ def _evaluation(
 
 
 def _used_rows(student: Any, data: TrainingData) -> int:
-    """Rows of the table that occur in the bitext, from two samples."""
+    """Estimate the rows of the table that occur in the bitext, from two samples."""
     texts = data.all_bitext()["translation"]
     sizes = [min(size, len(texts)) for size in _READ]
     counts = [len(used_rows(student, texts[:size])) for size in sizes]

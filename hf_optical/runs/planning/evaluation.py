@@ -19,7 +19,7 @@ from hf_optical.evaluation.significance import compare_all
 from hf_optical.runs.planning.profiling import Clock
 
 _SAMPLE, _QUERIES, _DEPTH = 96, 32, 1000
-# Texts are cut at the model's maximal length; a token is about four characters.
+# Texts are truncated at the model's maximal length; a token is about four characters.
 _CHARACTERS_PER_TOKEN = 4
 
 
@@ -28,9 +28,9 @@ class EvaluationCost:
     """Estimated cost of the evaluation.
 
     Attributes:
-        start: Seconds before the training.
-        end: Seconds after it.
-        vectors: Bytes of the document vectors, which stay in memory.
+        start: Seconds before training.
+        end: Seconds after training.
+        vectors: Size of the document vectors, which stay in memory, in bytes.
     """
 
     start: float = 0.0
@@ -39,12 +39,12 @@ class EvaluationCost:
 
 
 class EvaluationTimer:
-    """Measures on samples, and adds up.
+    """Measures on samples and adds up the estimates.
 
     Args:
-        clock: Seconds.
-        interaction: As the run's option.
-        seed: Of the samples.
+        clock: Function that returns the time in seconds.
+        interaction: The run's option of this name.
+        seed: Random seed of the samples.
     """
 
     def __init__(self, clock: Clock, interaction: Any = None, seed: int = 0) -> None:
@@ -53,7 +53,7 @@ class EvaluationTimer:
         self.cost = EvaluationCost()
 
     def seconds(self, model: Any, texts: Sequence[str], role: str) -> float:
-        """Time to encode all texts, from a sample of them."""
+        """Estimate the seconds to encode all texts from a sample of them."""
         key = (id(model), role)
         if key not in self._rates:
             sample = self._random.sample(list(texts), min(_SAMPLE, len(texts)))
@@ -64,15 +64,15 @@ class EvaluationTimer:
         return self._rates[key] * _characters(model, texts)
 
     def add_set(self, item: RetrievalSet, teacher: Any, student: Any, *, before: int, start: bool, new: bool) -> None:
-        """One set in the teacher's index.
+        """Add the cost of one set that is searched in the teacher's index.
 
         Args:
             item: The set.
-            teacher: Reads the documents, and the queries of ``raw`` and ``ceiling``.
-            student: Reads the queries of the other rows.
-            before: Rows that the student fills before the training.
-            start: Whether anything is measured before the training.
-            new: Whether no earlier set had these documents.
+            teacher: Encoder of the documents and of the queries of ``raw`` and ``ceiling``.
+            student: Encoder of the queries of the other rows.
+            before: Number of rows that the student fills before training.
+            start: Whether anything is measured before training.
+            new: Whether these documents were in no earlier set.
         """
         documents, queries = list(item.corpus.values()), list(item.queries.values())
         english = list((item.english_queries or {}).values())
@@ -84,14 +84,14 @@ class EvaluationTimer:
             self.cost.start += self.seconds(teacher, queries, "query") + searching + before * (encoding + searching)
             if english:
                 self.cost.start += self.seconds(teacher, english, "query") + searching
-            end += 2 * self._testing(len(queries), 1 + before)  # for the file and for the sentences
+            end += 2 * self._testing(len(queries), 1 + before)  # once for the file and once for the sentences
         self.cost.start += reading if start else 0.0
         self.cost.end += end + (0.0 if start else reading)
         if new:
             self.cost.vectors += 4.0 * len(documents) * _width(teacher)
 
     def add_multilingual(self, item: MultilingualSet, teacher: Any, student: Any, *, before: int, start: bool) -> None:
-        """One set whose documents the model itself reads, in every language and for every row."""
+        """Add the cost of one set whose documents the model itself encodes, in every language and for every row."""
         documents = [text for corpus in item.corpus.values() for text in corpus.values()]
         queries = [text for texts in item.queries.values() for text in texts.values()]
 
@@ -105,7 +105,7 @@ class EvaluationTimer:
             self.cost.start += row(teacher) + before * own
 
     def _searching(self, model: Any, queries: int, documents: int, texts: Sequence[str]) -> float:
-        """Search and measures of so many queries among so many documents."""
+        """Estimate the seconds of search and measures for a number of queries and documents."""
         few = min(_QUERIES, queries, documents)
         generator = np.random.default_rng(0)
         names, ids = [f"q{i}" for i in range(few)], [f"d{i}" for i in range(documents)]
@@ -124,7 +124,7 @@ class EvaluationTimer:
         return (self._clock() - start) * queries / few
 
     def _testing(self, queries: int, rows: int) -> float:
-        """Paired tests of one row against others."""
+        """Estimate the seconds of the paired tests of one row against others."""
         generator = np.random.default_rng(0)
 
         def drawn() -> RetrievalScores:
@@ -137,7 +137,7 @@ class EvaluationTimer:
 
 
 def _width(model: Any) -> int:
-    """Of a sentence vector; of late interaction that of a token vector, of which a document has many."""
+    """Return the width of a sentence vector, or of a token vector for late interaction."""
     return int(getattr(model, "get_embedding_dimension", int)() or 128)
 
 

@@ -22,13 +22,13 @@ _INJECTED = (1, 3)  # steps
 
 @dataclass
 class Growth:
-    """A student grown on samples, and what growing it on all pairs will take.
+    """A student grown on samples, and the estimated cost of growing it on all pairs.
 
     Attributes:
-        student: With as many rows in its table as it would have; the new ones mean nothing.
-        seconds: To grow and save it.
+        student: The student with as many table rows as it would have; the content of the new rows is meaningless.
+        seconds: Seconds to grow and save it.
         injecting: Seconds of the lexical injection.
-        peak: Bytes at most meanwhile.
+        peak: Peak memory meanwhile, in bytes.
     """
 
     student: Any
@@ -47,15 +47,15 @@ def grown(
     *,
     lexical_steps: int,
 ) -> Growth:
-    """Grow the student on samples of the pairs; read off a line through two of them what all will take.
+    """Grow the student on two samples of the pairs and extrapolate the cost linearly to all pairs.
 
     Args:
-        config: Of a run that measures nothing at its start.
+        config: Options of a run that measures nothing at its start.
         teacher: The teacher.
-        data: All of it.
-        panels: Not used by such a run.
+        data: The whole training data.
+        panels: Evaluation tables, which such a run does not use.
         state: This process.
-        clock: Seconds.
+        clock: Function that returns the time in seconds.
         lexical_steps: Steps of the lexical injection.
     """
     sizes = [data.pairs]
@@ -103,12 +103,12 @@ def _few(rows: Any, share: float, seed: int) -> Any:
 
 
 def rows_of(model: Any) -> int:
-    """Rows of a model's embedding table."""
+    """Return the number of rows of a model's embedding table."""
     return int(embeddings_of(transformer_of(model).model).num_embeddings)
 
 
 def expected_rows(base: int, few: tuple[int, int], many: tuple[int, int], pairs: int, most: int) -> int:
-    """Pieces of a vocabulary learnt from all pairs: Heaps' law through two samples, up to the size asked for.
+    """Estimate the vocabulary learnt from all pairs by Heaps' law through two samples, up to the size asked for.
 
     Example:
         >>> expected_rows(0, (100, 1000), (400, 2000), 1600, 10_000)
@@ -120,7 +120,7 @@ def expected_rows(base: int, few: tuple[int, int], many: tuple[int, int], pairs:
 
 
 def _lengthen(student: Any, rows: int) -> None:
-    """Give the table as many rows as the whole data would: what the optimizer does depends on them, not the texts."""
+    """Extend the table to the number of rows of the whole data, on which the optimizer's cost depends."""
     model = transformer_of(student).model
     table = embeddings_of(model)
     if rows <= table.num_embeddings:

@@ -1,4 +1,4 @@
-"""The machine that a run is planned for: this one, or one that its user is not sitting at."""
+"""Machine that a run is planned for: this one or another one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hf_optical.errors import InputError
 
-# What PyTorch, the CUDA context and its libraries take on a GPU before the first tensor.
+# Memory that PyTorch, the CUDA context and its libraries take on a GPU before the first tensor.
 CUDA_CONTEXT = 0.6e9
 
 
@@ -18,14 +18,14 @@ class Machine:
     """Memory, cores and accelerator of a machine.
 
     Attributes:
-        name: For messages.
-        gpu: Whether it computes on a CUDA GPU.
-        memory: Bytes that a run may take there: free memory of the GPU, or free RAM.
-        disk: Free bytes where the output goes; None if not known.
-        here: Whether it is the machine that plans, so that its speed can be measured.
-        bfloat16: Whether it computes in bfloat16.
-        teraflops: Peak rates in float32 and in half precision, 10^12 a second, where ``here`` is false.
-        busy: Other processes that want its processors, on average of the last minute.
+        name: Name for messages.
+        gpu: Whether it has a CUDA GPU.
+        memory: Bytes available to a run: free memory of the GPU, or free RAM.
+        disk: Free bytes on the disk of the output folder; None if unknown.
+        here: Whether it is this machine, whose speed can be measured.
+        bfloat16: Whether it supports bfloat16.
+        teraflops: Peak rates in float32 and in half precision, in 10^12 operations per second, if ``here`` is false.
+        busy: Average number of other running processes in the last minute.
 
     Example:
         >>> PRESETS["t4"].bfloat16, PRESETS["t4"].memory
@@ -42,7 +42,8 @@ class Machine:
     busy: float = 0.0
 
 
-# Memory as PyTorch reports it, in bytes; peak rates of the makers' data sheets (dense, float32 and half precision).
+# Memory as PyTorch reports it, in bytes; peak rates are from the vendors' data sheets (dense, float32 and half
+# precision).
 PRESETS = {
     "t4": Machine("T4", True, 15.6e9, bfloat16=False, teraflops=(8.1, 65)),
     "v100": Machine("V100 (16 GB)", True, 16.9e9, bfloat16=False, teraflops=(15.7, 125)),
@@ -53,15 +54,15 @@ PRESETS = {
 
 
 def machine_for(on: str | None, memory_gb: float | None, folder: str | Path) -> Machine:
-    """The machine to plan for.
+    """Return the machine to plan for.
 
     Args:
         on: A name in `PRESETS`, or None for this machine.
-        memory_gb: Its memory in GB of 10^9 bytes, if not what the name says or what is free here.
-        folder: Where the output will go, for the disk.
+        memory_gb: Its memory in GB of 10^9 bytes; by default the memory of the named machine, or the free memory here.
+        folder: The output folder, whose disk is checked.
 
     Raises:
-        InputError: An unknown name, or a memory that is not positive.
+        InputError: The name is unknown, or the memory is not positive.
     """
     if memory_gb is not None and not 0 < memory_gb < float("inf"):
         raise InputError(f"is {memory_gb}", "give a positive number of GB", field="memory_gb")
@@ -83,7 +84,7 @@ def _this(folder: str | Path) -> Machine:
         free, _ = torch.cuda.mem_get_info()
         name = torch.cuda.get_device_name()
         return Machine(name, True, free, disk, here=True, bfloat16=torch.cuda.is_bf16_supported(), busy=busy)
-    # What this process holds already is its own to use.
+    # The memory that this process already holds is available to it.
     free = psutil.virtual_memory().available + psutil.Process().memory_info().rss
     threads = torch.get_num_threads()
     name = f"this machine (CPU, {threads} thread{'s' * (threads > 1)})"
@@ -91,7 +92,7 @@ def _this(folder: str | Path) -> Machine:
 
 
 def peak_gpu_memory_mb() -> float | None:
-    """What PyTorch held of a GPU at most, in MB of 1,000,000 bytes, and the CUDA context; None without a GPU."""
+    """Return the peak GPU memory of PyTorch and the CUDA context, in MB of 1,000,000 bytes; None without a GPU."""
     import torch
 
     if not torch.cuda.is_available():

@@ -1,33 +1,33 @@
-"""Memory of a training by part, and how each part changes with the options."""
+"""Memory of a training by part, and its changes with the options."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-# Autocast keeps some tensors for the backward pass in float32 (norms, softmax, the loss), the others in 2 bytes.
+# Autocast keeps some tensors of the backward pass in float32 (norms, softmax, loss) and the others in 2 bytes.
 _HALF_ACTIVATIONS = 0.65
-# Tensors that live only within an operator, and what the allocator cannot use.
+# Tensors that exist only within an operator, and memory lost to fragmentation.
 _SLACK = 1.1
 
 
 @dataclass(frozen=True)
 class Training:
-    """A training, in numbers.
+    """Numbers of a training that determine its memory.
 
     Attributes:
         batch: Pairs per forward pass.
         accumulation: Forward passes per step.
         tokens: Length of the longest text in training, in tokens.
-        weights: Weights of the student.
-        table: Those of them in the embedding table.
-        trained: Those that are trained.
-        teacher: Weights of the teacher, which stay at hand beside a cache of its vectors.
+        weights: Number of the student's weights.
+        table: Number of weights in the embedding table.
+        trained: Number of trained weights.
+        teacher: Number of the teacher's weights, which stay in memory even if its vectors are cached.
         activations: Bytes kept for the backward pass of the longest batch, in float32.
-        half: Whether it runs in float16 or bfloat16.
-        rest: Bytes of everything else: libraries, data, vectors of documents.
+        half: Whether training runs in float16 or bfloat16.
+        rest: Bytes of everything else: libraries, data, document vectors.
         adapter: Weights of a LoRA adapter of this student, trained in place of the others.
         layers: Layers of the student.
-        used: Numbers in the rows of the table that the training's texts use.
+        used: Number of weights in the table rows that occur in the training texts.
     """
 
     batch: int
@@ -55,18 +55,19 @@ class Training:
         body = self.weights - self.table
         return {
             "libraries and data": self.rest,
-            "student": 4.0 * self.weights + (2.0 * body if self.half else 0.0),  # autocast keeps copies in 2 bytes
-            "gradients and optimizer": 12.0 * self.trained,  # a gradient and Adam's two moments, 4 bytes each
+            # autocast keeps copies of the weights in 2 bytes
+            "student": 4.0 * self.weights + (2.0 * body if self.half else 0.0),
+            "gradients and optimizer": 12.0 * self.trained,  # gradient and Adam's two moments, 4 bytes each
             "teacher": (6.0 if self.half else 4.0) * self.teacher,
             "activations of the longest batch": self.activations * (_HALF_ACTIVATIONS if self.half else 1.0) * _SLACK,
         }
 
     def total(self) -> float:
-        """Return bytes in all."""
+        """Return the total bytes."""
         return sum(self.parts().values())
 
     def with_batch(self, batch: int) -> Training:
-        """A smaller batch with as many pairs a step."""
+        """Return the estimate for a smaller batch with the same number of pairs per step."""
         accumulation = max(1, round(self.batch * self.accumulation / batch))
         return replace(self, batch=batch, accumulation=accumulation, activations=self.activations * batch / self.batch)
 
@@ -75,11 +76,11 @@ class Training:
         return replace(self, tokens=tokens, activations=self.activations * tokens / self.tokens)
 
     def with_half(self) -> Training:
-        """Half precision."""
+        """Return the estimate for half precision."""
         return replace(self, half=True)
 
     def with_adapter(self) -> Training:
-        """A LoRA adapter; the student's own weights keep no gradients."""
+        """Return the estimate for a LoRA adapter, without gradients of the student's own weights."""
         return replace(self, trained=self.adapter, weights=self.weights + self.adapter)
 
     def with_used_rows(self) -> Training:
@@ -87,11 +88,11 @@ class Training:
         return replace(self, trained=self.trained - min(self.trained, self.table - self.used))
 
     def with_frozen_table(self) -> Training:
-        """The embedding table is not trained."""
+        """Return the estimate for a frozen embedding table."""
         return replace(self, trained=self.trained - min(self.table, self.trained))
 
     def with_layers(self, layers: int) -> Training:
-        """Fewer layers of a grown student."""
+        """Return the estimate for a grown student with fewer layers."""
         share = layers / self.layers
         lost = round((self.weights - self.table) * (1 - share))
         trained = self.trained - lost if self.trained >= self.weights else round(self.trained * share)

@@ -1,4 +1,4 @@
-"""The plan of a run: time, memory, disk, and what to change where it does not fit."""
+"""Plan of a run: time, memory, disk, and what to change if it does not fit."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from hf_optical.students.grow import VOCABULARIES
 from hf_optical.training.out_of_memory import compares_batch
 from hf_optical.units import shown_bytes, shown_seconds
 
-# Of a GPU's peak rate that training of small encoders reaches; and what a step costs beside the arithmetic.
+# Share of a GPU's peak rate that training of small encoders reaches, and seconds per step besides the arithmetic.
 _EFFICIENCY, _OVERHEAD = 0.25, 0.05
-_TRAINERS_FILES = 5e4  # of a checkpoint: arguments, states, model card
-_CHECKPOINTS = 3  # two are kept, and the third is written before the oldest goes
+_TRAINERS_FILES = 5e4  # other files of a checkpoint: arguments, states, model card
+_CHECKPOINTS = 3  # two are kept, and the third is written before the oldest is removed
 
 
 @dataclass
@@ -31,15 +31,15 @@ class Plan:
     """Estimated cost of a run.
 
     Attributes:
-        machine: Where.
-        pairs: Sentence pairs.
+        machine: The machine.
+        pairs: Number of sentence pairs.
         steps: Optimizer steps.
-        seconds: By part.
-        step: Seconds of a step of mean length, and of the longest.
+        seconds: Seconds by part of the run.
+        step: Seconds of a step of mean length and of the longest step.
         memory: Bytes by part.
         disk: Bytes by part.
-        advice: What to change; empty where all fits.
-        notes: What to know about these numbers.
+        advice: Changes to make; empty if the run fits.
+        notes: Remarks on these numbers.
     """
 
     machine: Machine
@@ -54,7 +54,7 @@ class Plan:
 
     @property
     def fits(self) -> bool:
-        """Whether the machine has the memory, and the disk as far as it is known."""
+        """Return whether memory, and disk space if it is known, suffice."""
         enough_disk = self.machine.disk is None or sum(self.disk.values()) <= self.machine.disk
         return sum(self.memory.values()) <= self.machine.memory and enough_disk
 
@@ -85,17 +85,17 @@ class Plan:
 
 
 def plan_run(config: TrainConfig, *, clock: Clock = time.perf_counter) -> Plan:
-    """Estimate what a run will take, from a few of its steps; nothing is written into its output folder.
+    """Estimate the cost of a run from a few of its steps; nothing is written into its output folder.
 
     Args:
-        config: Its options. ``on`` and ``memory_gb`` name a machine that is not this one.
-        clock: Seconds; `time.process_time` where others keep the machine busy.
+        config: The run's options. ``gpu`` and ``memory_gb`` describe another machine.
+        clock: Function that returns the time in seconds; `time.process_time` on a busy machine.
 
     Returns:
-        The plan; ``print(plan.text())`` says it.
+        The plan; print it with ``print(plan.text())``.
 
     Raises:
-        InputError: As the run itself would, for its options and data.
+        InputError: The same errors for options and data as in the run itself.
 
     Example:
         ::
@@ -104,9 +104,9 @@ def plan_run(config: TrainConfig, *, clock: Clock = time.perf_counter) -> Plan:
     """
     config.check()
     if PartialState().num_processes > 1:
-        raise InputError("a plan is made on one process", "start it with python, without accelerate", field="plan")
+        raise InputError("a plan is made on one process", "start it without accelerate launch", field="plan")
     machine = machine_for(config.gpu, config.memory_gb, config.output_dir)
-    # Half precision that this machine has not, or has but slowly, is that of the machine planned for.
+    # Half precision that this machine does not support, or supports slowly, is taken from the machine planned for.
     tried = replace(config, fp16=False, bf16=False) if on_cpu() and not machine.here else config
     with tempfile.TemporaryDirectory(prefix="hf_optical-plan-") as scratch:
         measured = dry_run(tried, Path(scratch), clock)
@@ -114,12 +114,12 @@ def plan_run(config: TrainConfig, *, clock: Clock = time.perf_counter) -> Plan:
 
 
 def estimate(config: TrainConfig, measured: DryRun, machine: Machine) -> Plan:
-    """The plan that follows from what was measured; pure arithmetic.
+    """Compute the plan from the measurements; pure arithmetic.
 
     Args:
         config: The options.
-        measured: By `dry_run`.
-        machine: To plan for.
+        measured: The measurements of `dry_run`.
+        machine: The machine to plan for.
     """
     if config.max_steps is not None:
         measured = replace(measured, max_steps=config.max_steps)
@@ -150,7 +150,7 @@ def _cached(measured: DryRun) -> bool:
 
 
 def _trained(config: TrainConfig, measured: DryRun) -> int:
-    """Numbers that are trained; of the table's used rows those of all texts, not of the dry steps' alone."""
+    """Return the number of trained weights, with the used table rows of all texts and not only of the dry steps."""
     if measured.steps is None:
         return 0
     if config.train_embeddings == "used":
@@ -169,10 +169,10 @@ def _training(config: TrainConfig, measured: DryRun, machine: Machine) -> Traini
         weights=weights["student"],
         table=weights["table"],
         trained=_trained(config, measured),
-        # The weights stay at hand for sentences that the cache lacks.
+        # The weights stay in memory for sentences that the cache lacks.
         teacher=weights["teacher"],
         activations=steps.activations if steps else 0.0,
-        half=(config.fp16 or config.bf16) and not machine.here,  # here it is in what was measured
+        half=(config.fp16 or config.bf16) and not machine.here,  # on this machine it is part of the measurement
         rest=CUDA_CONTEXT if machine.gpu else 0.0,
         adapter=2 * modules * config.lora_r * measured.width * measured.layers,
         layers=measured.layers,
@@ -181,7 +181,7 @@ def _training(config: TrainConfig, measured: DryRun, machine: Machine) -> Traini
 
 
 def _peak(config: TrainConfig, measured: DryRun) -> float:
-    """Bytes at most in the whole run: growing, training, or the saved student measured beside the trained one."""
+    """Return the peak memory of the run in bytes: growing, training, or evaluating two students."""
     vectors = measured.evaluation.vectors
     found = [measured.grown_peak + vectors]
     if measured.steps:
@@ -191,9 +191,10 @@ def _peak(config: TrainConfig, measured: DryRun) -> float:
 
 
 def _disk(config: TrainConfig, measured: DryRun) -> tuple[dict[str, float], float]:
-    """Bytes by part, and those of one checkpoint: the model and two numbers for every trained weight."""
+    """Return bytes by part, and those of one checkpoint: the model and two numbers per trained weight."""
     trained = _trained(config, measured)
-    kept = measured.saved if config.adapter == "none" else 4.0 * trained  # of adapters alone, without their base
+    # checkpoints hold the adapters only, without their base
+    kept = measured.saved if config.adapter == "none" else 4.0 * trained
     one = kept + 8.0 * trained + _TRAINERS_FILES if measured.max_steps else 0.0
     written = -(-measured.max_steps // config.save_steps)
     disk = {"checkpoints": one * min(written, _CHECKPOINTS), "models": 2.0 * measured.saved}
@@ -203,7 +204,7 @@ def _disk(config: TrainConfig, measured: DryRun) -> tuple[dict[str, float], floa
 
 
 def _times(config: TrainConfig, measured: DryRun, machine: Machine) -> tuple[dict[str, float], tuple[float, float]]:
-    """Seconds by part; of a step, and of the slowest."""
+    """Return seconds by part, and seconds of a mean and of the slowest step."""
     evaluation, steps = measured.evaluation, measured.steps
     parts = {
         "reading and checking": measured.seconds["reading"] + measured.seconds["checking"],
@@ -234,7 +235,7 @@ def _times(config: TrainConfig, measured: DryRun, machine: Machine) -> tuple[dic
 
 
 def _step_elsewhere(config: TrainConfig, measured: DryRun, machine: Machine) -> float:
-    """Seconds of a step by its arithmetic: 6 operations per token and weight to train, 2 to read."""
+    """Estimate the seconds of a step from its arithmetic: 6 operations per token and weight to train, 2 to encode."""
     assert machine.teraflops is not None
     assert measured.steps is not None
     weights = measured.weights
@@ -248,15 +249,15 @@ def _notes(config: TrainConfig, machine: Machine) -> list[str]:
     notes = []
     if machine.busy > 0.5:
         notes.append(
-            f"about {machine.busy:.0f} other processes wanted the processors meanwhile: undisturbed it takes less time"
+            f"about {machine.busy:.0f} other processes were running meanwhile: without them the run takes less time"
         )
     if not machine.here:
         notes.append(
-            f"the time is arithmetic at {_EFFICIENCY:.0%} of the peak rate, right within a factor of three at best; "
-            "what this machine does itself (reading, growing) was measured here"
+            f"the time is computed for {_EFFICIENCY:.0%} of the peak rate and is accurate within a factor of three "
+            f"at best; reading and growing were measured on this machine"
         )
         if config.bf16 and not machine.bfloat16:
             notes.append(f"{machine.name} computes bfloat16 slowly: use --fp16")
         if machine.disk is None:
-            notes.append("its disk is not known")
+            notes.append("its disk space is unknown")
     return notes

@@ -1,4 +1,4 @@
-"""Instruments of a dry run: peak memory of a stretch of code, tensors kept for the backward pass, times of steps."""
+"""Instruments of a dry run: peak memory of a section of code, tensors kept for the backward pass, times of steps."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ class Stretch:
     """Time and memory of a section of code.
 
     Attributes:
-        seconds: By the clock given.
-        peak: Largest memory during it, in bytes: of the GPU where there is one, else resident memory of the process.
-        after: The same at its end.
+        seconds: Seconds by the given clock.
+        peak: Peak memory of the section, in bytes: of the GPU if there is one, otherwise resident memory of the
+            process.
+        after: Memory at its end, in bytes.
     """
 
     seconds: float = 0.0
@@ -33,7 +34,7 @@ class Stretch:
 
 
 def _memory_now() -> float:
-    """Bytes held now: of the GPU where there is one, else resident memory of this process."""
+    """Return the bytes held now: of the GPU if there is one, otherwise resident memory of this process."""
     if torch.cuda.is_available():
         return float(torch.cuda.memory_reserved())
     return float(psutil.Process().memory_info().rss)
@@ -41,7 +42,7 @@ def _memory_now() -> float:
 
 @contextmanager
 def watched(clock: Clock = time.perf_counter) -> Iterator[Stretch]:
-    """Measure a stretch of code.
+    """Measure time and memory of a section of code.
 
     Example:
         >>> with watched() as found:
@@ -79,7 +80,7 @@ def watched(clock: Clock = time.perf_counter) -> Iterator[Stretch]:
 
 
 class _Kept:
-    """A saved tensor, counted while it lives."""
+    """A saved tensor, counted while it exists."""
 
     __slots__ = ("_place", "_tally", "tensor")
 
@@ -92,7 +93,7 @@ class _Kept:
 
 
 class SavedTensors:
-    """Counts the bytes that autograd keeps for the backward pass; weights, which are there anyway, apart.
+    """Counts the bytes that autograd keeps for the backward pass, without the weights.
 
     Args:
         weights: Parameters not to be counted.
@@ -113,7 +114,7 @@ class SavedTensors:
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """Count what is saved within."""
+        """Count the tensors saved within the context."""
 
         def pack(tensor: torch.Tensor) -> Any:
             if tensor.untyped_storage().data_ptr() in self._weights:
@@ -127,7 +128,7 @@ class SavedTensors:
             yield
 
     def add(self, place: int, size: int) -> None:
-        """A tensor is kept; views of one storage are counted once."""
+        """Add a saved tensor; views of one storage are counted once."""
         entry = self._held.setdefault(place, [0, size])
         if not entry[0]:
             self.now += size
@@ -135,7 +136,7 @@ class SavedTensors:
         entry[0] += 1
 
     def remove(self, place: int) -> None:
-        """A tensor is let go."""
+        """Remove a released tensor."""
         entry = self._held[place]
         entry[0] -= 1
         if not entry[0]:
@@ -145,14 +146,14 @@ class SavedTensors:
 
 @dataclass
 class StepTimes(TrainerCallback):
-    """Seconds of every step of a trainer, with what it does between steps, and of its optimizer alone.
+    """Callback that records the seconds of every step, including the work between steps, and of the optimizer alone.
 
     Attributes:
-        clock: Seconds.
-        steps: Of every step.
-        optimizer: Of its optimizer.
-        began: When the first step began.
-        trained: Numbers that were trained then.
+        clock: Function that returns the time in seconds.
+        steps: Seconds of every step.
+        optimizer: Seconds of the optimizer in every step.
+        began: Time at which the first step began.
+        trained: Number of trained weights at that time.
     """
 
     clock: Clock = time.perf_counter
@@ -169,11 +170,11 @@ class StepTimes(TrainerCallback):
         self.began = self._last = self.clock()
 
     def on_pre_optimizer_step(self, *args: Any, **options: Any) -> None:
-        """Forward and backward are done."""
+        """Record the end of forward and backward pass."""
         self._before_optimizer = self._now()
 
     def on_step_end(self, *args: Any, **options: Any) -> None:
-        """The step is done."""
+        """Record the end of the step."""
         now = self._now()
         self.steps.append(now - self._last)
         self.optimizer.append(now - self._before_optimizer)

@@ -1,4 +1,4 @@
-"""A few steps of the real trainer on chosen batches: seconds, memory, tokens."""
+"""Measure a few steps of the real trainer on chosen batches: seconds, memory, tokens."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ class Steps:
     """Time and memory of dry steps.
 
     Attributes:
-        typical: Seconds of a step of one batch of mean length.
-        slowest: Of the longest batch.
-        optimizer: Seconds of that in the optimizer.
-        tokens: Padded tokens of a batch, on average.
-        longest: Tokens of the longest text.
-        peak: Bytes at most.
-        after: Bytes at the end.
+        typical: Seconds of a step with a batch of mean length.
+        slowest: Seconds of a step with the longest batch.
+        optimizer: Seconds of the optimizer within a step.
+        tokens: Average number of padded tokens in a batch.
+        longest: Number of tokens of the longest text.
+        peak: Peak memory, in bytes.
+        after: Memory at the end, in bytes.
         activations: Bytes kept for the backward pass of the longest batch.
         preparing: Seconds in which the sampler counts the tokens of all texts.
-        watching: Seconds of one look of the watch.
-        trained: Numbers that are trained.
-        filling: Seconds to fill a teacher cache with all that the run reads; 0 without one.
-        cached: Bytes of that cache.
+        watching: Seconds of one reading of the monitor.
+        trained: Number of trained weights.
+        filling: Seconds to fill a teacher cache with all texts of the run; 0 without a cache.
+        cached: Size of that cache, in bytes.
     """
 
     typical: float
@@ -62,16 +62,16 @@ class Steps:
 def dry_steps(
     config: TrainConfig, teacher: Any, student: Any, data: TrainingData, clock: Clock, *, cache: Path | None, drawn: int
 ) -> Steps:
-    """A first step, which makes the optimizer's state; then of each set its longest batch and two typical ones.
+    """Run a first step, which creates the optimizer's state, then the longest and two typical batches of each set.
 
     Args:
-        config: Of a run that logs and saves nothing.
+        config: Options of a run that logs and saves nothing.
         teacher: The teacher.
         student: The student; it is changed.
-        data: All of it.
-        clock: Seconds.
-        cache: Folder of a teacher cache that is made on the way; None without one.
-        drawn: Rows that the whole run draws.
+        data: The whole training data.
+        clock: Function that returns the time in seconds.
+        cache: Folder of a teacher cache that is filled meanwhile; None for no cache.
+        drawn: Number of rows that the whole run draws.
     """
     sets = data.sets(bitext=not data.retrieval or config.bitext_share > 0)
     grouped = config.group_by_length and not data.retrieval
@@ -122,7 +122,7 @@ def dry_steps(
 
 
 def _schedule(chosen: dict[str, Chosen]) -> list[Any]:
-    """Batches with the name of their set and their number in it: a typical one first, which is not timed."""
+    """List the batches with the name of their set and their number in it; the first, a typical one, is not timed."""
     schedule: list[Any] = []
     first = 0
     for name, picked in chosen.items():
@@ -137,9 +137,9 @@ def _schedule(chosen: dict[str, Chosen]) -> list[Any]:
 
 
 def _shares(config: TrainConfig, sets: dict[str, Any]) -> dict[str, float]:
-    """How often a batch is of each set."""
+    """Return the share of batches from each set."""
     kinds = [name.partition("/")[0] for name in sets]
-    if set(kinds) == {"bitext"}:  # the host draws in proportion to the batches
+    if set(kinds) == {"bitext"}:  # sentence-transformers draws in proportion to the batches
         total = sum(len(rows) for rows in sets.values())
         return {name: len(rows) / total for name, rows in sets.items()}
     policy = HybridPolicy(**config.policy_options())
@@ -154,7 +154,7 @@ def _shares(config: TrainConfig, sets: dict[str, Any]) -> dict[str, float]:
 
 
 def _tokens(trainer: Any, sets: dict[str, Any], chosen: dict[str, Chosen]) -> dict[tuple[str, int], tuple[int, int]]:
-    """Padded tokens of every chosen batch on both sides, and its longest text."""
+    """Count the padded tokens of every chosen batch on both sides, and of its longest text."""
     found = {}
     for name, picked in chosen.items():
         for number, batch in enumerate(picked.batches()):
@@ -171,7 +171,7 @@ def _tokens(trainer: Any, sets: dict[str, Any], chosen: dict[str, Chosen]) -> di
 def _fitted(
     schedule: list[Any], steps: list[float], tokens: dict[tuple[str, int], tuple[int, int]], shares: dict[str, float]
 ) -> tuple[float, float, float, int]:
-    """Seconds of a mean and of the longest batch: in each set a line in the padded tokens, through the timed steps."""
+    """Estimate the seconds of a mean and of the longest batch by a line through the timed steps of each set."""
     mean = slowest = mean_tokens = 0.0
     longest = 1
     for name, share in shares.items():
@@ -190,7 +190,7 @@ def _fitted(
 
 
 def _line(points: list[tuple[int, float]]) -> tuple[float, float]:
-    """Intercept and slope, neither negative, through points.
+    """Fit a line with non-negative intercept and slope to points.
 
     Example:
         >>> _line([(100, 2.0), (200, 3.0), (300, 4.0)])

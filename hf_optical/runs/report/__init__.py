@@ -1,4 +1,4 @@
-"""The page that a run leaves, ``report.html``: scores, what each row found, plans, curves, costs; opens offline."""
+"""Report of a run, ``report.html``: scores, documents found by each row, plans, curves and costs; works offline."""
 
 from __future__ import annotations
 

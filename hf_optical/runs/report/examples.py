@@ -1,4 +1,4 @@
-"""Ten queries of a retrieval set, from the one that lost most to the one that gained most, and what each row found."""
+"""Ten queries of a retrieval set, from the largest loss to the largest gain, with the documents found by each row."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from hf_optical.evaluation.retrieval import RetrievalScores
 from hf_optical.results import table_rows
 
 _SHOWN = (table_rows.RAW, table_rows.INITIALIZED, table_rows.AFTER, table_rows.FUSED)
-_DOCUMENT = 160  # characters of a document that are shown
+_DOCUMENT = 160  # number of characters shown of a document
 
 
 @dataclass(frozen=True)
 class Found:
-    """One document in a ranking, as it is shown."""
+    """One document of a ranking, as shown on the page."""
 
     id: str
     text: str
@@ -25,7 +25,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Example:
-    """One query, its English where there is one, the score before and after, and what each row found."""
+    """One query with its English (if known), its scores before and after, and the documents found by each row."""
 
     query: str
     english: str | None
@@ -42,17 +42,18 @@ def examples(
     count: int = 10,
     metric: str = "ndcg@10",
 ) -> list[Example]:
-    """Choose queries evenly over what training changed, so that losses are shown as often as they happen.
+    """Choose queries evenly over the change that training made, so that losses are shown as often as they occur.
 
     Args:
         item: The retrieval set.
-        scores: By row of the table; ``after``, and ``raw`` or the first of its other rows, decide the order.
-        best: By row and query: ids of the documents found, best first.
-        count: How many queries.
-        metric: Their measure.
+        scores: Scores by row of the table; the order is by the difference of ``after`` and ``raw`` (or the first other
+            row).
+        best: Ids of the documents found, best first, by row and query.
+        count: Number of queries.
+        metric: Measure of the scores.
 
     Returns:
-        Examples, the largest loss first; none where ``after`` or a row to compare with is missing.
+        The examples, the largest loss first; empty if ``after`` or a row to compare with is missing.
     """
     start = next((row for row in table_rows.EARLIER if row in scores and row != table_rows.BM25), None)
     if start is None or table_rows.AFTER not in scores:
@@ -63,7 +64,7 @@ def examples(
 
 
 def spread(items: Sequence[str], count: int) -> list[str]:
-    """Items at even distances, the first and the last among them.
+    """Return evenly spaced items, including the first and the last.
 
     Example:
         >>> spread(["a", "b", "c", "d", "e"], 3), spread(["a", "b"], 3)

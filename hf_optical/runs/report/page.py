@@ -1,4 +1,4 @@
-"""What the page of a run shows, and writing it."""
+"""Content of a run's report, and writing it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hf_optical.units import folder_bytes, shown_bytes, shown_seconds
 
 REPORT_FILE = "report.html"
 
-# Short enough for a phone.
+# Labels short enough for a phone.
 LABELS = {
     table_rows.RAW: "teacher, raw query",
     table_rows.BM25: "BM25, raw query",
@@ -42,27 +42,27 @@ Rankings = Sequence[tuple[RetrievalSet, Mapping[str, RetrievalScores], Mapping[s
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture and what is said below it."""
+    """A picture and its caption."""
 
     picture: Svg
     caption: str = ""
 
     @property
     def svg(self) -> str:
-        """The picture as text, for the page."""
+        """Return the picture as SVG text."""
         return self.picture.render()
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A picture that stands in a file of the run already."""
+    """A picture from a file of the run."""
 
     svg: str
     caption: str = ""
 
     @classmethod
     def of(cls, file: Path | None) -> Drawn | None:
-        """The picture in a file; None where there is none."""
+        """Read the picture in a file; None if the file does not exist."""
         return cls(file.read_text(encoding="utf-8")) if file is not None and file.is_file() else None
 
 
@@ -87,7 +87,7 @@ class _Table:
 
 @dataclass(frozen=True)
 class RunReport:
-    """Everything that the page shows."""
+    """Everything that the report shows."""
 
     title: str
     summary: str
@@ -118,10 +118,10 @@ def write_run_report(
 
     Args:
         folder: The output folder.
-        results: The content of its ``results.json``.
-        languages: The languages taught.
-        rankings: Of each retrieval set: its scores by row, and the documents found by row and query.
-        sentences: The verdicts of the tests.
+        results: The content of the run's ``results.json``.
+        languages: The languages of the run.
+        rankings: For each retrieval set its scores by row, and the documents found by row and query.
+        sentences: A sentence for each test.
         held_out_curve: The score on held-out pairs over the steps, as SVG.
         plans: Word plans (:func:`~hf_optical.figures.word_plan.word_plan`), each with a ``title``.
 
@@ -145,7 +145,9 @@ def write_run_report(
         plans=[
             Picture(
                 draw_word_plan(plan["rows"], plan["columns"], plan["plan"], title=plan["title"]),
-                "" if plan["words"] else "Pieces are shown: a tokenizer does not say which word they are of.",
+                ""
+                if plan["words"]
+                else "Pieces are shown, because the tokenizer does not tell to which word they belong.",
             )
             for plan in plans
         ],
@@ -172,7 +174,7 @@ def _bars(item: RetrievalSet, scores: Mapping[str, RetrievalScores]) -> Picture:
 
 
 def _held_out(results: Mapping[str, Any]) -> list[Picture]:
-    """Bars of the held-out pairs, by which the step was chosen."""
+    """Draw bars of the held-out pairs, by which the step was chosen."""
     pictures = []
     for entry in (results.get("held_out") or {}).get("evaluations") or []:
         rows = {row: entry[row][MAIN_MEASURE] for row in LABELS if row in entry}
@@ -180,7 +182,11 @@ def _held_out(results: Mapping[str, Any]) -> list[Picture]:
         bars = score_bars(
             {LABELS[row]: value for row, value in rows.items()}, title=title, strong=LABELS[table_rows.AFTER]
         )
-        pictures.append(Picture(bars, "Pairs of your own that were not trained on; they chose the step that is kept."))
+        pictures.append(
+            Picture(
+                bars, "Pairs of the bitext that were not used for training; the step with their best score is kept."
+            )
+        )
     return pictures
 
 
@@ -195,7 +201,7 @@ def _table(rankings: Rankings) -> _Table:
 
 
 def _curves(history: Sequence[Mapping[str, Any]]) -> list[Picture]:
-    """Losses by name as they were logged."""
+    """Draw the logged losses by name."""
     losses: dict[str, list[tuple[float, float]]] = {}
     for entry in history:
         step = entry.get("step")

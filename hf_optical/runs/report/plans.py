@@ -1,4 +1,4 @@
-"""Plans by words of some pairs, before and after a training, for the page of the run."""
+"""Transport plans between words of a few pairs, before and after training, for the report of a run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from hf_optical.encoders.models import load_encoder
 from hf_optical.figures.word_plan import word_plan
 
-_WORDS = range(4, 15)  # of an English sentence whose plan is seen at a glance
+_WORDS = range(4, 15)  # words of an English sentence whose plan is easy to read
 
 
 def chosen_pairs(sources: Sequence[str], translations: Sequence[str], count: int = 3) -> list[tuple[str, str]]:
-    """The first pairs of a length that a picture takes; of all lengths where there are none.
+    """Choose the first pairs that are short enough for a picture, or the first pairs if none is.
 
     Example:
         >>> chosen_pairs(["Goat.", "The goat sleeps under the tree."], ["Mbuzi.", "Mbuzi analala chini ya mti."])
@@ -25,7 +25,7 @@ def chosen_pairs(sources: Sequence[str], translations: Sequence[str], count: int
 
 
 def drawn_pairs(bitext: Mapping[str, Any], sample: Any = None) -> list[tuple[str, str]]:
-    """Pairs to draw: of the first language's data set, from its beginning; or the sample's own example."""
+    """Choose the pairs to draw: the first pairs of the first language's data set, or the sample's own example."""
     language, rows = next(iter(bitext.items()))
     if sample:
         return [sample.example(language)]
@@ -36,13 +36,13 @@ def drawn_pairs(bitext: Mapping[str, Any], sample: Any = None) -> list[tuple[str
 def plans_of(
     student: Any, teacher: Any, pairs: Sequence[tuple[str, str]], untrained: str | Path | None = None
 ) -> list[dict[str, Any]]:
-    """Word plans with titles: of each pair before the training, where the untrained student is there, and after.
+    """Compute word plans with titles for each pair after training, and before it if the untrained student was kept.
 
     Args:
         student: The trained student.
-        teacher: Reads the English.
+        teacher: Encoder of the English.
         pairs: English sentences and their translations.
-        untrained: Folder of the student as it was before.
+        untrained: Folder of the student before training.
     """
     moments: list[tuple[str, Any]] = [("after training", student)]
     if untrained is not None and (Path(untrained) / "modules.json").is_file():

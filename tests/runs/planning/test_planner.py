@@ -58,7 +58,7 @@ def test_a_plan_for_a_machine_that_is_elsewhere(workplace):
     plan = plan_run(config)
     assert plan.machine.name == "T4" and plan.fits
     assert plan.memory["libraries and data"] == CUDA_CONTEXT
-    assert "factor of three" in plan.text() and "disk is not known" in plan.text()
+    assert "factor of three" in plan.text() and "disk space is unknown" in plan.text()
     cramped = plan_run(replace(config, memory_gb=0.0001))
     assert not cramped.fits and "It does not fit" in cramped.text()
     assert any(line.startswith("--batch_size 1 --gradient_accumulation_steps 4:") for line in cramped.advice)

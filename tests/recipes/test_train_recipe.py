@@ -97,7 +97,7 @@ def test_an_interrupted_run_goes_on_and_ends_like_a_whole_one(recipe, workplace,
         assert call(recipe, workplace) == 130
     out = Path(workplace["output_dir"])
     assert not (out / "results.json").exists() and (out / "checkpoint-2").is_dir()
-    assert f"the same command goes on from {out / 'checkpoint-2'}" in capsys.readouterr().err
+    assert f"the same command resumes from {out / 'checkpoint-2'}" in capsys.readouterr().err
     assert call(recipe, workplace) == 0
     assert "Resuming from" in capsys.readouterr().out
     states = [load_encoder(str(folder / "model"), device="cpu").state_dict() for folder in (tmp_path / "whole", out)]

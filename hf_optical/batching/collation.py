@@ -41,11 +41,11 @@ def tokenizer_parts(model: Teacher) -> dict[str, Any]:
 class OTDistillationDataCollator(BaseDataCollator):
     """Tokenise bitext rows for a student and its teacher; other rows as sentence-transformers does.
 
-    For rows with the columns ``source`` (English) and ``translation`` the batch holds, in this order whatever the
-    order of the columns: the English as the *teacher* tokenises it, the translation as the *student* does, and with
-    ``mirror`` the English as the student does. Rows of other kinds (``query``, ``passage``...) pass through the host's
-    collator, unless the teacher is to read their passages: these are then tokenised for it, as documents. Make it
-    with :meth:`for_models`.
+    For rows with the columns ``source`` (English) and ``translation`` the batch holds, in this order whatever the order
+    of the columns: the English tokenised for the *teacher*, the translation tokenised for the *student*, and with
+    ``mirror`` the English tokenised for the student. Rows of other kinds (``query``, ``passage``...) pass through
+    sentence-transformers' collator, unless the teacher encodes their passages, which are then tokenised for it as
+    documents. Make it with :meth:`for_models`.
 
     With a teacher cache the English is not tokenised: the batch holds the numbers of its rows in the cache and the
     token ids stored there. A batch with a text that the cache lacks is tokenised for the teacher itself, if there is
@@ -79,11 +79,11 @@ class OTDistillationDataCollator(BaseDataCollator):
             student: Encoder of the translation.
             teacher: Encoder of the English, or a :class:`~hf_optical.teacher_cache.CachedTeacher`; ``None`` if there is
                 no bitext.
-            mirror: The student reads the English too (needed by the ``source`` term).
-            document_encoder: ``"teacher"`` where the teacher reads the passages of questions, which are an index that
-                stays (:class:`~hf_optical.losses.IndexContrastLoss`).
-            options: Of the host's collator: ``prompts``, ``router_mapping``, ``max_length``...; ``row_adapter``, which
-                says through which language adapter of the student a row goes.
+            mirror: Also tokenise the English for the student (needed by the ``source`` term).
+            document_encoder: ``"teacher"`` if the teacher encodes the passages of questions, because they are an index
+                that stays unchanged (:class:`~hf_optical.losses.IndexContrastLoss`).
+            options: Options of sentence-transformers' collator: ``prompts``, ``router_mapping``, ``max_length``...;
+                ``row_adapter``, which chooses the student's language adapter for each row.
         """
         cache, reading = (teacher.reader, teacher.online) if isinstance(teacher, TeacherStandIn) else (None, teacher)
         return cls(
@@ -135,7 +135,7 @@ class OTDistillationDataCollator(BaseDataCollator):
         return batch
 
     def _query_passages(self, features: list[dict[str, Any]]) -> dict[str, Any]:
-        """Rows that are no bitext: as the host reads them, or with the passages tokenised for the teacher."""
+        """Collate rows other than bitext as sentence-transformers does, or with passages tokenised for the teacher."""
         if self.document_encoder == "student" or not features or "query" not in features[0]:
             return self._host_collator()(features)
         name = features[0].get("dataset_name")
@@ -145,7 +145,7 @@ class OTDistillationDataCollator(BaseDataCollator):
             if column == "query":
                 batch |= self._tokenize(column, texts, "student", self._prompt(column, batch))
             else:
-                # As the index was made: as long as the teacher reads, whatever the training's own limit.
+                # As the index was made: up to the teacher's maximal length, whatever the limit in training.
                 preprocess, _ = self._reader("teacher")
                 passages = preprocess(texts, prompt=self.teacher_document_prompt, task=None)
                 batch |= {f"{column}_{key}": value for key, value in passages.items()}

@@ -70,13 +70,15 @@ class OTDistillationLoss(nn.Module):
         token_weights: Importance of every token id in the student's and in the teacher's vocabulary, for example IDF
             from :func:`hf_optical.transport.idf_weights`; uniform marginals if ``None``.
         bank: The teacher's unit sentence vectors of the English side of the bitext, (N, d), for the term ``rank``:
-            :func:`~hf_optical.training.teacher_bank.teacher_bank`. Can be set later; the trainers make it. Without one
-            the English of the batch is ranked, which is far less to learn from, and a warning says so.
-        matryoshka_dims: Dense students: sentence terms are the mean of what they are with both sides' vectors cut to
-            each of these widths. Name the full width too, if it is to be trained. Token terms are as they are.
-        gather_across_devices: Contrast with the English of all processes (then two processes equal one).
-        check_finite: Stop with :class:`~hf_optical.errors.NonFiniteError`, naming the rows, before a NaN can reach
-            the optimizer. Costs one device synchronisation per step.
+            :func:`~hf_optical.training.teacher_bank.teacher_bank`. It can be set later; the trainers compute it.
+            Without a bank only the English of the batch is ranked, from which the student learns far less; a warning
+            says so.
+        matryoshka_dims: Widths at which a dense student's sentence terms are trained: both sides' vectors are truncated
+            to each width and the terms averaged. Include the full width to train it too. Token terms are not affected.
+        gather_across_devices: Contrast with the English of all processes, so that two processes give the same loss as
+            one.
+        check_finite: Stop with :class:`~hf_optical.errors.NonFiniteError`, naming the rows, before a NaN can reach the
+            optimizer. This costs one device synchronisation per step.
 
     Raises:
         InputError: Student and teacher have vectors of different widths, or are the same object.
@@ -178,7 +180,8 @@ class OTDistillationLoss(nn.Module):
         self.register_buffer("teacher_token_weights", teacher_weights)
         self._said_no_bank = False
         self.bank: Tensor | None
-        self.register_buffer("bank", bank, persistent=False)  # the teacher and the data say it again on resuming
+        # not saved: on resuming it is computed from teacher and data again
+        self.register_buffer("bank", bank, persistent=False)
 
     @property
     def temperature(self) -> float | None:
@@ -269,7 +272,8 @@ class OTDistillationLoss(nn.Module):
                 self._said_no_bank = True
             bank = all_gather(teacher.sentence) if self.gather_across_devices else teacher.sentence
         else:
-            bank = self.bank = self.bank.to(student.sentence.device)  # once: it may come after the loss was moved
+            # moved once, because the bank may be set after the loss was moved to its device
+            bank = self.bank = self.bank.to(student.sentence.device)
         bank = cut_bank(bank, student.sentence.shape[-1])
         return ranking_loss(student.sentence, teacher.sentence, bank, self.temperature or FALLBACK)
 

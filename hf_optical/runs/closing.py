@@ -45,7 +45,7 @@ def tell(
     (output / "model" / "README.md").write_text(readme, encoding="utf-8")
     print(f"\nAfter {steps} steps:\n{panels.table()}\n\n{panels.sentences()}\n")
     if rows := panels.rows():
-        print(f"The rows:\n{legend(rows)}\n")
+        print(f"Meaning of the rows:\n{legend(rows)}\n")
     if held_out:
         print(f"{held_out}\n")
     if alignment := results.get("alignment"):
@@ -59,4 +59,4 @@ def tell(
     query = next((query for queries in panels.queries().values() for query in queries), None)
     print(f"\nNext: {advice(results.get('evaluations') or [], results.get('held_out'))}")
     print("\n".join(f"  {line}" for line in commands(config, output, language, query)))
-    print(f"\nIn Python:\n{use}")
+    print(f"\nUse in Python:\n{use}")

@@ -263,7 +263,7 @@ def test_a_kind_without_a_share_is_reported(caplog):
         ({"names": ["mono/eng_Latn", "cross/eng_Latn-eng_Latn"]}, "pairs a language with itself"),
         ({"names": ["mono/eng_Latn", "train"]}, "the dataset is named 'train'"),
         ({"names": ["mono/eng_Latn-swh_Latn", "mono/swh_Latn"]}, "the dataset is named 'mono/eng_Latn-swh_Latn'"),
-        ({"alpha": 0.5}, "share of 0.5, and no dataset is named cross"),
+        ({"alpha": 0.5}, "share of 0.5, but no dataset is named cross"),
         ({"alpha": 1.0, "ids": {"mono/eng_Latn": range(40)}}, "not for mono/swh_Latn"),
         ({"alpha": 1.0, "ids": {"mono/eng_Latn": range(40), "mono/swh_Latn": [1]}}, "1 ids for the 40 rows"),
         ({"alpha": 1.0, "ids": {"mono/xxx_Latn": range(40)}}, "ids are given for unknown datasets"),
@@ -273,7 +273,7 @@ def test_a_kind_without_a_share_is_reported(caplog):
         ),
         (
             {"alpha": 1.0, "ids": {"mono/eng_Latn": range(40), "mono/swh_Latn": [1] * 40}},
-            "no 4 rows of mono/swh_Latn may stand together",
+            "no 4 rows of mono/swh_Latn can be put into one batch",
         ),
         ({"alpha": 1.0, "batch_size": 81}, "do not fill a batch of 81"),
         ({"alpha": 1.0, "world": 21}, "on each of 21 processes"),

@@ -39,6 +39,6 @@ def test_the_demo_reaches_what_it_promises(tmp_path):
 @pytest.mark.slow
 def test_two_processes_agree_on_the_weights(tmp_path):
     printed = launch(tmp_path / "out", "--max_steps", "20", "--language", "mar_Deva", config="two_cpu_processes")
-    assert "2 processes agree on the weights" in printed
+    assert "2 processes have equal weights" in printed
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results["processes"] == 2

@@ -53,7 +53,7 @@ def test_a_disk_that_fills_up_in_training(flags):
     assert (
         last.startswith("error: ")
         and "could not be written" in last
-        and "last whole one is mount/out/checkpoint-" in last
+        and "last complete checkpoint is mount/out/checkpoint-" in last
     )
     assert "Traceback" not in error
     # What it names is there and whole, and training goes on from it where there is room.

@@ -228,7 +228,7 @@ def test_bad_options_are_refused(student, options, message):
 
 def test_a_teacher_of_another_body_serves_the_output_only(student, tmp_path):
     other = tiny_models.dense(tmp_path, tiny_models.ENGLISH, layers=2, seed=5)
-    with pytest.raises(InputError, match="other layers"):
+    with pytest.raises(InputError, match="layers differ"):
         LexicalInjectionLoss(student, other, layer=1)
     terms = LexicalInjectionLoss(student, other, layer=None)(features_of(student, PAIRS, other))
     assert list(terms) == ["word_output"]

@@ -276,7 +276,7 @@ def test_spaces_and_inputs_that_do_not_fit_are_named(models, late_models, tmp_pa
         ("-1*ot", "positive"),
         ("x*ot", "positive"),
         ("source", "no term to train on"),
-        ("", "is no term"),
+        ("", "is not a term"),
         ({"ot": 0}, "positive"),
     ],
 )

@@ -102,7 +102,7 @@ def test_a_run_on_an_index_alone_goes_on_where_it_was_stopped(recipe, flags, ind
     with monkeypatch.context() as patched:
         patched.setattr("hf_optical.runs.vectors_only.OTDistillationTrainer", Stopped)
         assert call(recipe, flags) == 130
-    assert "goes on from" in capsys.readouterr().err
+    assert "resumes from" in capsys.readouterr().err
     assert call(recipe, flags) == 0
     assert "checkpoint-4" in capsys.readouterr().out
     one, other = (

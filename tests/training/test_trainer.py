@@ -149,7 +149,7 @@ def test_room_is_advised_only_where_writing_failed(models, tmp_path, monkeypatch
     monkeypatch.setattr(trainer, "_save", fail)
     with pytest.raises(kind, match=message) as caught:
         trainer.train()
-    assert ("make room" in str(caught.value)) is advised
+    assert ("disk space" in str(caught.value)) is advised
     assert not list(tmp_path.glob("**/checkpoint-*"))
 
 

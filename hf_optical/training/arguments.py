@@ -85,8 +85,10 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
     document_encoder: str = field(default="student", metadata={"help": "Reads the passages: student or teacher."})
     train_embeddings: str = field(default="all", metadata={"help": "Embedding rows to train: all, used or none."})
     freeze_layers: int = field(default=0, metadata={"help": "Lower layers that stay as they are, with embeddings."})
-    lexical_objective: str = field(default="triplet", metadata={"help": "The loss on lexicons: triplet or nce."})
-    lexical_layer: int | None = field(default=2, metadata={"help": "Layer of lexical injection; none: output only."})
+    lexical_objective: str = field(default="triplet", metadata={"help": "Loss on lexicons: triplet or nce."})
+    lexical_layer: int | None = field(
+        default=2, metadata={"help": "Layer of lexical injection; none for the output only."}
+    )
     lexical_output_weight: float = field(default=1.0, metadata={"help": "Weight of lexical injection at the output."})
     lexical_margin: float = field(default=0.4, metadata={"help": "Margin of the triplet loss on words."})
 

@@ -1,4 +1,4 @@
-"""Cross-lingual, multilingual and monolingual retrieval; language bias; paired tests."""
+"""Evaluation: cross-lingual, multilingual and monolingual retrieval, language bias, paired tests."""
 
 __all__ = [
     "bias",

@@ -1,10 +1,10 @@
 """Language bias of a ranking over a corpus pooled from several languages.
 
-Everything here takes scores of **all** documents, shape ``(queries, documents)``; ``-inf`` marks what was not
-retrieved. Ties share their mean rank, so that the order of the corpus decides nothing.
+All functions take scores of **all** documents, shape ``(queries, documents)``; ``-inf`` marks documents that were not
+retrieved. Ties share their mean rank, so that the order of the corpus has no influence.
 
-Rank distance: Elmahdy, Lin and Ahmad (arXiv 2408.10536). MRC: arXiv 2509.06195. The first grows with the corpus, the
-second is bounded: print both.
+Rank distance: Elmahdy, Lin and Ahmad (arXiv 2408.10536). MRC: arXiv 2509.06195. The first grows with the size of the
+corpus, the second is bounded, so report both.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from hf_optical.errors import InputError
 
 @dataclass
 class LanguageBias:
-    """The panel of bias measures of one model on one pooled corpus.
+    """Bias measures of one model on one pooled corpus.
 
     Args:
         rank_distance: Mean over all queries; lower is better, 0 is none.
-        rank_distance_by_language: The same for the queries of each language.
+        rank_distance_by_language: Mean over the queries of each language.
         mean_rank_correlation: In ``[-1, 1]``, higher is better; ``nan`` with fewer than two query languages.
         share_at_k: Share of each document language among the first ``k``.
         relevance_share: Share of each document language among the relevant documents.
         k: The depth of ``share_at_k``.
-        worst_language: The query language that is served worst.
+        worst_language: The query language with the lowest scores.
         worst_score: Its mean score.
     """
 
@@ -45,14 +45,14 @@ class LanguageBias:
 
 
 def rank_distance(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """Largest minus smallest rank among a query's parallel relevant passages.
+    """Compute the largest minus the smallest rank among a query's parallel relevant passages.
 
     Args:
         scores: Shape ``(queries, documents)``, of the whole pooled corpus.
         relevant: Boolean, the same shape.
 
     Returns:
-        Shape ``(queries,)``, in ranks; 0 for a single relevant passage or where all are tied, ``nan`` for none.
+        Shape ``(queries,)``, in ranks; 0 for a single relevant passage or if all are tied, ``nan`` if there is none.
 
     Raises:
         InputError: If the shapes differ or a score is not a number.
@@ -64,7 +64,8 @@ def rank_distance(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     relevant = np.asarray(relevant, dtype=bool)
     if relevant.shape != np.shape(scores):
         raise InputError(
-            f"scores have the shape {np.shape(scores)} and relevance {relevant.shape}", "give one for every document"
+            f"scores have the shape {np.shape(scores)} and relevance {relevant.shape}",
+            "give a score and a relevance for every document",
         )
     if relevant.size == 0:
         return np.full(len(relevant), np.nan)
@@ -74,15 +75,15 @@ def rank_distance(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
 
 
 def mean_rank_correlation(scores_by_language: Mapping[str, np.ndarray]) -> float:
-    """Spearman correlation between the rankings that a query gets in two languages, over queries and language pairs.
+    """Compute the mean Spearman correlation between the rankings of a query in two languages.
 
     Args:
-        scores_by_language: For each query language an array ``(queries, documents)``; row ``i`` of all of them is the
-            same question, column ``j`` the same document.
+        scores_by_language: For each query language an array ``(queries, documents)``; row ``i`` is the same question
+            and column ``j`` the same document in all of them.
 
     Returns:
-        In ``[-1, 1]``. Rankings in which all documents are tied have no correlation and are left out; ``nan`` if
-        nothing is left, as with one language.
+        In ``[-1, 1]``. The mean is over queries and language pairs. Rankings in which all documents are tied have no
+        correlation and are left out; ``nan`` if nothing is left, for example with one language.
 
     Raises:
         InputError: If the shapes differ.
@@ -103,9 +104,9 @@ def mean_rank_correlation(scores_by_language: Mapping[str, np.ndarray]) -> float
 
 
 def language_share(scores: np.ndarray, languages: Sequence[str], k: int = 10) -> dict[str, float]:
-    """Share of each language among the first ``k`` documents, averaged over the queries.
+    """Compute the share of each language among the first ``k`` documents, averaged over the queries.
 
-    Documents tied at the last place share what is left of it. Queries that retrieve nothing are left out.
+    Documents tied at the last place share it equally. Queries that retrieve nothing are left out.
 
     Args:
         scores: Shape ``(queries, documents)``.
@@ -113,7 +114,7 @@ def language_share(scores: np.ndarray, languages: Sequence[str], k: int = 10) ->
         k: Depth.
 
     Returns:
-        Shares that sum to 1, in the order in which languages occur; ``nan`` where nothing was retrieved at all.
+        Shares that sum to 1, in the order in which languages occur; ``nan`` if nothing was retrieved.
 
     Raises:
         InputError: If there is not one language per document, or ``k`` is not positive.
@@ -135,9 +136,9 @@ def language_share(scores: np.ndarray, languages: Sequence[str], k: int = 10) ->
 
 
 def relevance_share(relevant: np.ndarray, languages: Sequence[str]) -> dict[str, float]:
-    """Share of each language among the relevant documents of a query, averaged over the queries that have any.
+    """Compute the share of each language among a query's relevant documents, averaged over the queries that have any.
 
-    What :func:`language_share` would be without bias. Arguments as there.
+    This is :func:`language_share` of an unbiased ranking. The arguments are the same.
 
     Example:
         >>> relevance_share(np.array([[True, False, True]]), ["eng_Latn", "swh_Latn", "swh_Latn"])
@@ -149,20 +150,20 @@ def relevance_share(relevant: np.ndarray, languages: Sequence[str]) -> dict[str,
 
 
 def worst_language(scores: Mapping[str, float]) -> tuple[str, float]:
-    """The language with the lowest score, the first of them in a tie.
+    """Find the language with the lowest score, the first of them in a tie.
 
     Example:
         >>> worst_language({"swh_Latn": 0.4, "som_Latn": 0.2})
         ('som_Latn', 0.2)
     """
     if not scores:
-        raise InputError("there is no language", "score at least one")
+        raise InputError("there is no language", "score at least one language")
     language = min(scores, key=lambda name: scores[name])
     return language, scores[language]
 
 
 def ranks_of(scores: np.ndarray) -> np.ndarray:
-    """Ranks from 1, best first, ties at their mean rank; shape as ``scores``.
+    """Compute ranks from 1, best first, ties at their mean rank; the shape is that of ``scores``.
 
     Example:
         >>> ranks_of(np.array([[0.1, 0.9, 0.9]])).tolist()
@@ -175,7 +176,7 @@ def _scores(scores: np.ndarray) -> np.ndarray:
     scores = np.asarray(scores, dtype=float)
     if scores.ndim != 2 or np.isnan(scores).any():
         raise InputError(
-            f"scores have the shape {scores.shape}" + (" and hold NaN" if np.isnan(scores).any() else ""),
+            f"scores have the shape {scores.shape}" + (" and contain NaN" if np.isnan(scores).any() else ""),
             "give numbers of the shape (queries, documents)",
         )
     return scores
@@ -189,7 +190,7 @@ def _standardised_ranks(scores: np.ndarray) -> np.ndarray:
 
 
 def _top_weights(scores: np.ndarray, k: int) -> np.ndarray:
-    """One for what is above the k-th score, an equal part of what is left for what is tied with it."""
+    """Return weight 1 for documents above the k-th score, and equal parts of the rest for documents tied with it."""
     retrieved = scores > -np.inf
     if k >= scores.shape[1]:
         return retrieved.astype(float)

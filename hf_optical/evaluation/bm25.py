@@ -1,4 +1,4 @@
-"""BM25 on the query as it is: what an ordinary search engine makes of names, numbers and loan words."""
+"""BM25 on the untranslated query, which matches names, numbers and loan words."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from hf_optical.evaluation.retrieval import RetrievalScores, queries_to_score, s
 if TYPE_CHECKING:
     from hf_optical.data.retrieval import RetrievalSet
 
-# Marks belong to the word: Python's own \w ends a Devanagari word at every vowel sign.
+# Combining marks belong to the word: Python's \w ends a Devanagari word at every vowel sign.
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
 
 
 def words(text: str) -> list[str]:
-    """Words of letters, marks and digits, in NFKC and case-folded; no stop words, no stemming.
+    """Split a text into words of letters, marks and digits, in NFKC and case-folded; no stop words, no stemming.
 
     Example:
         >>> words("Mt. Kenya’s 3rd हिन्दी")
@@ -30,7 +30,7 @@ def words(text: str) -> list[str]:
 
 
 def four_grams(text: str) -> list[str]:
-    """The words' runs of four characters, shorter words whole (McNamee and Mayfield, 2004): finds inflected names.
+    """Split words into character 4-grams; shorter words stay whole (McNamee and Mayfield, 2004). Finds inflected names.
 
     Example:
         >>> four_grams("Kenya la")
@@ -41,12 +41,12 @@ def four_grams(text: str) -> list[str]:
 
 TOKENISATIONS: dict[str, tuple[Callable[[str], list[str]], str]] = {
     "words": (words, "words of letters, marks and digits, NFKC, case-folded; no stop words, no stemming"),
-    "4-grams": (four_grams, "runs of four characters within such words"),
+    "4-grams": (four_grams, "character 4-grams within such words"),
 }
 
 
 class Bm25:
-    """Documents as BM25 (Robertson and Zaragoza, 2009) sees them, as ``bm25s`` computes Lucene's variant (Lù, 2024).
+    """BM25 index of documents (Robertson and Zaragoza, 2009), in Lucene's variant as computed by ``bm25s`` (Lù, 2024).
 
     Needs the ``bm25`` extra.
 
@@ -57,7 +57,7 @@ class Bm25:
         b: Correction for the document's length, 0 to 1.
 
     Raises:
-        InputError: An unknown tokenisation; ``bm25s`` is not installed; no document has a token.
+        InputError: The tokenisation is unknown, ``bm25s`` is not installed, or no document has a token.
 
     Example:
         >>> [place for place, _ in Bm25(["the goat sleeps", "rain is expected"]).best("mbuzi goat", 5)]
@@ -82,7 +82,7 @@ class Bm25:
         self._index.index(cut, show_progress=False)
 
     def best(self, query: str, top_k: int) -> list[tuple[int, float]]:
-        """The best documents of a query: their places and scores, best first; only such as share a token with it."""
+        """Return positions and scores of the best documents that share a token with the query, best first."""
         tokens = [token for token in self._cut(query) if token in self._known]
         if not tokens:
             return []
@@ -98,9 +98,9 @@ def bm25_run(
     top_k: int = 1000,
     **options: Any,
 ) -> dict[str, dict[str, float]]:
-    """Scores of the documents that BM25 finds, by judged query; ``options`` are those of `Bm25`.
+    """Return the scores of the documents that BM25 finds, by judged query; ``options`` are those of `Bm25`.
 
-    Arguments otherwise, and errors, as in :func:`evaluate_bm25`.
+    The other arguments and the errors are those of :func:`evaluate_bm25`.
     """
     texts = queries_to_score(retrieval_set, queries)
     ids = list(retrieval_set.corpus)
@@ -135,10 +135,10 @@ def evaluate_bm25(
         top_k: Depth of the ranking.
 
     Returns:
-        Measures, as :func:`~hf_optical.evaluation.retrieval.evaluate_retrieval` gives them.
+        Measures, as returned by :func:`~hf_optical.evaluation.retrieval.evaluate_retrieval`.
 
     Raises:
-        InputError: An unknown tokenisation; ``bm25s`` is not installed; no document has a token.
+        InputError: The tokenisation is unknown, ``bm25s`` is not installed, or no document has a token.
 
     Example:
         .. code-block:: python

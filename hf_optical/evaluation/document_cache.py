@@ -1,4 +1,4 @@
-"""Vectors encoded once: kept by content, in memory or as memory-mapped files in a folder."""
+"""Cache of vectors by content, in memory or as memory-mapped files in a folder."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from hf_optical.places import user_path, waited_for, whole_folder
 
 
 class DocumentCache:
-    """Vectors of documents, or of queries, by content: the model's weights, vocabulary and prompts, and the texts.
+    """Cache of the vectors of documents or queries, keyed by the model's weights, vocabulary and prompts and the texts.
 
-    A changed weight, prompt, length limit or text is another key, so a stale vector cannot be returned. With a folder,
-    vectors are written block by block, moved into place whole, and memory-mapped on reading.
+    A changed weight, prompt, length limit or text gives another key, so that stale vectors are never returned. With a
+    folder, vectors are written block by block, moved into place when complete, and memory-mapped on reading.
 
     Args:
         folder: Where to keep the vectors; ``None`` keeps them in memory for the life of this object.
@@ -62,10 +62,10 @@ class DocumentCache:
         """Return the vectors of ``texts``; arguments as in :func:`~hf_optical.encoders.encoding.encode_texts`.
 
         Returns:
-            ``(n, dimension)`` float32 or :class:`TokenVectors`, memory-mapped and read-only where a folder is used.
+            ``(n, dimension)`` float32 or :class:`TokenVectors`, memory-mapped and read-only if a folder is used.
 
         Raises:
-            NonFiniteError: If a vector has a NaN or an infinity; nothing is kept then.
+            NonFiniteError: If a vector has a NaN or an infinity; nothing is kept in that case.
         """
         kind = resolve_interaction(model, interaction)
         content_only = content_only and kind == "maxsim"
@@ -85,7 +85,8 @@ class DocumentCache:
         kind = options["interaction"]
         if not place.is_dir():
             place.parent.mkdir(parents=True, exist_ok=True)
-            # One process encodes, others that want the same wait and read it. A killed one lets go of the lock.
+            # One process encodes; others that need the same vectors wait and read them. A killed process releases the
+            # lock.
             with waited_for(f"{place}.lock", f"the vectors in {place}"):
                 if not place.is_dir():
                     with whole_folder(place, keep_first=True) as scratch:
@@ -98,7 +99,7 @@ class DocumentCache:
 
 
 def fingerprint(model: torch.nn.Module) -> str:
-    """Digest what decides a model's vectors: modules and their settings, weights, vocabulary, prompts, adapters in use.
+    """Digest everything that determines a model's vectors: modules, settings, weights, vocabulary, prompts, adapters.
 
     Args:
         model: An encoder of sentence-transformers.
@@ -106,7 +107,8 @@ def fingerprint(model: torch.nn.Module) -> str:
     Returns:
         32 hexadecimal digits, the same in every process.
     """
-    # Every look-up reads every weight, so that none is ever stale: at the speed of memory, 15 times that of BLAKE2b.
+    # Every look-up hashes every weight, so that no entry is ever stale; this runs at memory speed, 15 times faster than
+    # BLAKE2b.
     digest = xxhash.xxh3_128(repr(model).encode())
     settings = {name: getattr(model, name, None) for name in ("prompts", "truncate_dim", "max_seq_length")}
     digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
@@ -118,13 +120,13 @@ def fingerprint(model: torch.nn.Module) -> str:
     digest.update("".join(_adapters_in_use(model)).encode())
     for name, tensor in model.state_dict().items():
         digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-        # As bytes, because numpy has no bfloat16.
+        # Viewed as bytes, because numpy has no bfloat16.
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
 def _adapters_in_use(model: torch.nn.Module) -> Iterator[str]:
-    """Through which of its adapters a model reads now: it has the weights of all."""
+    """Return the adapters that a model uses now, because it holds the weights of all of them."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     from hf_optical.adapters import LanguageAdapters
@@ -141,7 +143,7 @@ def _key(model: Encoder, kind: str, role: Role, texts: Iterable[str]) -> str:
     digest = hashlib.blake2b(f"{fingerprint(model)}|{kind}|{role}".encode(), digest_size=16)
     for text in texts:
         data = text.encode()
-        # Lengths first: the texts "ab", "c" are not the texts "a", "bc".
+        # Lengths are hashed too, so that the texts "ab", "c" differ from "a", "bc".
         digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()
 
@@ -168,7 +170,7 @@ def _write_tokens(folder: Path, blocks: Any, n: int) -> None:
                 starts[position], lengths[position] = total, len(rows)
                 total += len(rows)
                 stream.write(np.ascontiguousarray(rows).data)
-    # The number of rows is known only now: put the header in front of them.
+    # The number of rows is known only now, so the header is written last.
     with raw.open("rb") as stream, (folder / "values.npy").open("wb") as out:
         np.lib.format.write_array_header_1_0(out, {"descr": "<f4", "fortran_order": False, "shape": (total, dimension)})
         shutil.copyfileobj(stream, out, 1 << 24)

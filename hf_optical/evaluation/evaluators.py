@@ -1,4 +1,4 @@
-"""Evaluators for a trainer: the student's queries against documents that the teacher has read once."""
+"""Evaluators for a trainer: the student's queries against documents that the teacher encodes once."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 class CrossLingualRetrievalEvaluator(BaseEvaluator):
     """Score the model being trained as a query encoder against a fixed document index.
 
-    The documents are encoded at the first call, by ``document_encoder``, and kept. Where there is none, the trained
-    model reads them too, anew at every call.
+    The documents are encoded by ``document_encoder`` at the first call and kept. Without a document encoder, the
+    trained model encodes them again at every call.
 
     Args:
         retrieval_set: Queries, corpus and judgements.
         document_encoder: The teacher.
-        name: Prefix of the metrics; the set's name and language by default.
+        name: Prefix of the metrics; by default the set's name and language.
         primary_metric: The measure by which checkpoints are chosen.
         interaction: ``"dense"``, ``"maxsim"``, or ``None`` for the encoders' own.
-        similarity: Of dense vectors; ``None`` for the document encoder's own.
+        similarity: Similarity of dense vectors; ``None`` for the document encoder's own.
         queries: Other texts for the same query ids.
         top_k: Depth of the ranking.
         batch_size: Texts per forward pass.
@@ -41,7 +41,7 @@ class CrossLingualRetrievalEvaluator(BaseEvaluator):
 
     Raises:
         InputError: If the measure is unknown.
-        NonFiniteError: When called, if the model gives NaN or infinity: training has failed and must not go on.
+        NonFiniteError: When called, if the model returns NaN or infinity, because training has then failed.
 
     Example:
         .. code-block:: python
@@ -83,16 +83,16 @@ class CrossLingualRetrievalEvaluator(BaseEvaluator):
     def __call__(  # type: ignore[override]
         self, model: Encoder, output_path: str | None = None, epoch: int = -1, steps: int = -1
     ) -> dict[str, float]:
-        """Score ``model``; the per-query scores stay in ``self.scores``.
+        """Score ``model``; the per-query scores are kept in ``self.scores``.
 
         Args:
             model: The query encoder.
             output_path: Not used: the trainer logs the metrics.
-            epoch: For the model card.
-            steps: For the model card.
+            epoch: Epoch, for the model card.
+            steps: Steps, for the model card.
 
         Returns:
-            Each measure, its name after the evaluator's.
+            The measures, with the evaluator's name as prefix.
         """
         self.scores = self._against_index(model) if self.document_encoder is not None else self._alone(model)
         metrics = self.prefix_name_to_metrics(dict(self.scores.metrics), self.name)

@@ -1,4 +1,4 @@
-"""Reciprocal rank fusion: one ranking out of several searchers' rankings, without comparing their scores."""
+"""Reciprocal rank fusion: combine the rankings of several searchers without comparing their scores."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from hf_optical.errors import check_positive
 
 SMOOTHING = 60
-"""The constant of Cormack, Clarke and Büttcher (SIGIR 2009): how little the first ranks differ from the next."""
+"""Smoothing constant of Cormack, Clarke and Büttcher (SIGIR 2009); a larger one lowers the weight of the first
+ranks."""
 
 
 def reciprocal_rank_fusion(rankings: Sequence[Iterable[str]], smoothing: float = SMOOTHING) -> dict[str, float]:
-    """Fuse rankings of one query: each gives a document ``1 / (smoothing + rank)``, ranks from 1, and these are added.
+    """Fuse rankings of one query: the score of a document is the sum of ``1 / (smoothing + rank)``, ranks from 1.
 
-    Cormack, Clarke and Büttcher, SIGIR 2009. A document that a ranking lacks gets nothing from it.
+    Cormack, Clarke and Büttcher, SIGIR 2009. A ranking adds nothing to documents that it does not contain.
 
     Args:
         rankings: Document ids, best first, of each searcher.
         smoothing: Positive.
 
     Returns:
-        Score by document, best first; equal ones in the order of the first ranking that has them.
+        Scores by document, best first; equal scores in the order of the first ranking that has the documents.
 
     Raises:
         InputError: ``smoothing`` is not positive.
@@ -46,7 +47,7 @@ def fuse_runs(
         runs: Scores of documents by query, of each searcher; equal scores are ordered as trec_eval does, by document
             id, the last in string order first.
         smoothing: See :func:`reciprocal_rank_fusion`.
-        depth: Documents of each run that count, and documents returned.
+        depth: Number of documents used from each run, and returned.
 
     Returns:
         A run: scores of documents by query; the queries of the first run.
@@ -63,7 +64,7 @@ def fuse_runs(
 
 
 def ranked(scores: Mapping[str, float]) -> list[str]:
-    """Documents by score, best first; equal ones by id, the last in string order first, as trec_eval has it.
+    """Order documents by score, best first; equal scores by id, the last in string order first, as in trec_eval.
 
     Example:
         >>> ranked({"a": 1.0, "b": 2.0, "c": 1.0})

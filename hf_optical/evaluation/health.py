@@ -1,4 +1,4 @@
-"""Signs that a training goes wrong although its loss looks well: collapse of the vectors, plans that say nothing."""
+"""Measures of problems that a falling loss can hide: collapsed vectors and uninformative plans."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["effective_rank", "mean_off_diagonal_cosine", "nearest_is_own", "plan
 
 
 def mean_off_diagonal_cosine(vectors: Tensor) -> float:
-    """Mean cosine between the vectors of different texts: 1 where all texts have the same vector.
+    """Compute the mean cosine between the vectors of different texts; it is 1 if all texts have the same vector.
 
     Args:
         vectors: (n, d), n at least 2.
@@ -24,13 +24,13 @@ def mean_off_diagonal_cosine(vectors: Tensor) -> float:
 
 
 def effective_rank(vectors: Tensor) -> float:
-    """Effective rank of vectors: exp of the entropy of their singular values (Roy and Vetterli, 2007).
+    """Compute the effective rank of vectors: exp of the entropy of their singular values (Roy and Vetterli, 2007).
 
     Args:
-        vectors: (n, d), n at least 2; their mean is taken away first, so that a common direction does not count.
+        vectors: (n, d), n at least 2; their mean is subtracted first, so that a common direction does not count.
 
     Returns:
-        From 1 to ``min(n - 1, d)``; 1.0 also where all vectors are equal.
+        From 1 to ``min(n - 1, d)``; 1.0 if all vectors are equal.
 
     Example:
         >>> round(effective_rank(torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])), 6)
@@ -46,7 +46,7 @@ def effective_rank(vectors: Tensor) -> float:
 
 
 def nearest_is_own(student: Tensor, teacher: Tensor) -> float:
-    """Share of the student's vectors whose nearest teacher vector (cosine) is that of their own pair.
+    """Compute the share of the student's vectors whose nearest teacher vector (by cosine) is that of their own pair.
 
     Args:
         student: (n, d).
@@ -57,15 +57,15 @@ def nearest_is_own(student: Tensor, teacher: Tensor) -> float:
 
 
 def plan_information(plan: Tensor) -> Tensor:
-    """Mutual information of a plan as a share of the most it could have.
+    """Compute the mutual information of a plan as a share of its maximum.
 
-    0 for the product of its marginals; 1 for a plan in which every token of the side with more of them has one partner.
+    It is 0 for the product of the marginals, and 1 for a plan in which every token of the longer side has one partner.
 
     Args:
-        plan: (B, n, m), not negative, each of positive mass; zero on padding.
+        plan: (B, n, m), non-negative, each with positive mass; zero on padding.
 
     Returns:
-        (B,), in [0, 1]; 1 where a side has a single token, for no other plan exists.
+        (B,), in [0, 1]; 1 if a side has a single token, because no other plan exists.
 
     Example:
         >>> plan_information(torch.stack([torch.full((2, 2), 0.25), torch.eye(2) / 2])).tolist()

@@ -1,7 +1,7 @@
-"""Retrieval of held-out pairs: each translation is a query, its English and the passage that holds it the answers.
+"""Retrieval on held-out pairs: translations are queries; their English and the passage containing it are the answers.
 
-The index is English that the teacher has read as documents: the held-out sentences among sentences of the bitext, and
-passages of four sentences. An objective that is trained on the bitext's own pairs cannot game either.
+The index is English that the teacher encoded as documents: the held-out sentences among other sentences of the bitext,
+and passages of four sentences.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from hf_optical.evaluation.retrieval import RetrievalScores, as_run, own_similar
 
 SENTENCES, PASSAGES = "held-out sentences", "held-out passages"
 MEASURE = "ndcg@10"
-_WIDTH = 4  # sentences of a passage
-_DISTRACTORS = 2_000  # sentences of the bitext beside the held-out ones
+_WIDTH = 4  # number of sentences in a passage
+_DISTRACTORS = 2_000  # number of further sentences of the bitext in the index
 _OTHER_PASSAGES = 250
 _DEPTH = 100
 
@@ -35,7 +35,7 @@ class HeldOutScore:
     """Scores of a student on held-out pairs.
 
     Attributes:
-        value: Mean nDCG@10 over languages and over sentences and passages: what a step is chosen by.
+        value: Mean nDCG@10 over languages and over sentences and passages, by which a step is chosen.
         parts: nDCG@10 by set and language.
     """
 
@@ -44,16 +44,16 @@ class HeldOutScore:
 
 
 def held_out_sets(held_out: Dataset, train: Dataset, language: str, *, seed: int = 0) -> list[RetrievalSet]:
-    """The two retrieval sets of one language.
+    """Make the two retrieval sets of one language.
 
     Args:
-        held_out: The pairs (``source``, ``translation``), in the order of the file, so that neighbours make a passage.
-        train: Other pairs of the same bitext, whose English makes the rest of the index.
+        held_out: The pairs (``source``, ``translation``), in the order of the file, because neighbours form a passage.
+        train: Other pairs of the same bitext, whose English fills the rest of the index.
         language: FLORES code of the translations.
-        seed: Of the drawn rest.
+        seed: Random seed of these other pairs.
 
     Returns:
-        The set of sentences and that of passages, with the English as queries for the ceiling.
+        The sets of sentences and of passages, with the English as queries for the ceiling.
     """
     english: list[str] = list(held_out["source"])
     queries = {f"q{number}": text for number, text in enumerate(held_out["translation"])}
@@ -81,7 +81,7 @@ def held_out_sets(held_out: Dataset, train: Dataset, language: str, *, seed: int
 
 
 def _passages(english: Sequence[str]) -> tuple[list[str], dict[str, list[int]]]:
-    """Passages of neighbouring sentences, and in which of them each sentence stands."""
+    """Join neighbouring sentences to passages, and return the passage of each sentence."""
     passages, holds = list[str](), dict[str, list[int]]()
     for start in range(0, len(english), _WIDTH):
         part = english[start : start + _WIDTH]
@@ -92,13 +92,13 @@ def _passages(english: Sequence[str]) -> tuple[list[str], dict[str, list[int]]]:
 
 
 class HeldOutRetrieval:
-    """Scores students on held-out pairs; the teacher reads the index once.
+    """Scores students on held-out pairs; the teacher encodes the index once.
 
     Args:
-        sets: Of `held_out_sets`, of one or more languages.
-        teacher: Reads the documents.
+        sets: Sets made by `held_out_sets`, of one or more languages.
+        teacher: Encoder of the documents.
         interaction: ``"dense"``, ``"maxsim"`` or ``None`` for the teacher's own.
-        documents: Keeps the documents' vectors; in memory where ``None``.
+        documents: Cache of the documents' vectors; in memory if ``None``.
         batch_size: Texts per forward pass.
     """
 
@@ -118,11 +118,11 @@ class HeldOutRetrieval:
         self._vectors: list[Vectors] = []
 
     def scores(self, model: Encoder, using: Using | None = None, queries: str = "translation") -> list[RetrievalScores]:
-        """Scores of a model on every set, in their order.
+        """Score a model on every set, in their order.
 
         Args:
-            model: Reads the queries.
-            using: Makes the model that of a language while its queries are read.
+            model: Encoder of the queries.
+            using: Context manager that selects a language's adapter while its queries are encoded.
             queries: ``"translation"``, or ``"english"`` for the ceiling.
         """
         if not self._vectors:
@@ -133,7 +133,7 @@ class HeldOutRetrieval:
         for item, vectors in zip(self.sets, self._vectors, strict=True):
             texts: Mapping[str, str] = item.queries if queries == "translation" else item.english_queries or {}
             key = tuple(texts.values())
-            if key not in read:  # both sets of a language ask the same
+            if key not in read:  # both sets of a language have the same queries
                 with using(item.query_language) if using else nullcontext():
                     read[key] = encode_texts(
                         model, list(key), "query", interaction=self._interaction, batch_size=self._batch_size
@@ -143,11 +143,11 @@ class HeldOutRetrieval:
         return found
 
     def score(self, model: Encoder, using: Using | None = None) -> HeldOutScore:
-        """One number for a model, and what it is the mean of."""
+        """Score a model by one number, with the measures whose mean it is."""
         return self.summed_up(self.scores(model, using))
 
     def summed_up(self, found: Sequence[RetrievalScores]) -> HeldOutScore:
-        """The one number of what `scores` found."""
+        """Summarise the result of `scores` in one number."""
         parts = {
             f"{item.name} {item.query_language}": scores.metrics[MEASURE]
             for item, scores in zip(self.sets, found, strict=True)

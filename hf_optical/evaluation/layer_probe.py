@@ -1,7 +1,7 @@
-"""At which layer do words and their translations meet? A probe over a lexicon that tells meaning from mere closeness.
+"""Layer probe: find the layers at which words and their translations are near each other, controlling for anisotropy.
 
-A high cosine between translations proves nothing where all words are close. The probe therefore reports, for every
-layer, true minus shuffled similarity, and how often the nearest word is the translation (P@1, MRR, both directions).
+A high cosine between translations proves nothing if all words are close. For every layer the probe therefore reports
+true minus shuffled similarity, and how often the nearest word is the translation (P@1, MRR, both directions).
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _TIE = 1e-6
 
 @dataclass(frozen=True)
 class LexiconScores:
-    """Scores of one layer at telling a lexicon's translations from other words.
+    """Scores of how well one layer separates a lexicon's translations from other words.
 
     Attributes:
         true: Mean cosine of translations.
-        shuffled: Mean cosine over all couples that are no translations: what shuffled pairs have on average.
-        p1_to_english: How often the word nearest to a translation is its English word (P@1), 0 to 1.
-        mrr_to_english: Mean of one over the rank of the nearest right word.
+        shuffled: Mean cosine over all word pairs that are not translations, the expectation for shuffled pairs.
+        p1_to_english: Share of translations whose nearest word is their English word (P@1), 0 to 1.
+        mrr_to_english: Mean reciprocal rank of the nearest correct word.
         p1_from_english: P@1 of the other direction.
         mrr_from_english: MRR of the other direction.
     """
@@ -52,21 +52,21 @@ class LexiconScores:
 
     @property
     def difference(self) -> float:
-        """True minus shuffled similarity."""
+        """Return true minus shuffled similarity."""
         return self.true - self.shuffled
 
     @property
     def p1(self) -> float:
-        """P@1, mean of both directions."""
+        """Return P@1, the mean of both directions."""
         return (self.p1_to_english + self.p1_from_english) / 2
 
     @property
     def mrr(self) -> float:
-        """MRR, mean of both directions."""
+        """Return MRR, the mean of both directions."""
         return (self.mrr_to_english + self.mrr_from_english) / 2
 
     def to_dict(self) -> dict[str, float]:
-        """All numbers by name, the derived ones too."""
+        """Return all numbers by name, including the derived ones."""
         return {**asdict(self), "difference": self.difference, "p1": self.p1, "mrr": self.mrr}
 
 
@@ -76,8 +76,8 @@ class LayerProbe:
 
     Attributes:
         layers: Scores of every hidden state; the first is the embedding layer.
-        output: Scores of what the encoder puts out.
-        pairs: Pairs of the lexicon that were scored.
+        output: Scores of the encoder's output.
+        pairs: Number of pairs of the lexicon that were scored.
     """
 
     layers: tuple[LexiconScores, ...]
@@ -90,7 +90,7 @@ class LayerProbe:
         return recommended_layer(self.layers)
 
     def to_dict(self) -> dict[str, Any]:
-        """For ``results.json``."""
+        """Return the entry of ``results.json``."""
         return {
             "pairs": self.pairs,
             "recommended_layer": self.recommended_layer,
@@ -99,7 +99,7 @@ class LayerProbe:
         }
 
     def table(self) -> str:
-        """One line per layer, as Markdown."""
+        """Format a Markdown table with one line per layer."""
         names = ["true", "shuffled", "difference", "p1_to_english", "p1_from_english", "mrr_to_english"]
         names += ["mrr_from_english"]
         titles = ["true", "shuffled", "true - shuffled", "P@1 to en", "P@1 from en", "MRR to en", "MRR from en"]
@@ -113,11 +113,11 @@ class LayerProbe:
 
 
 def recommended_layer(layers: Sequence[LexiconScores], share: float = 0.95) -> int:
-    """The earliest transformer layer whose MRR is at least ``share`` of the best layer's.
+    """Find the earliest transformer layer whose MRR is at least ``share`` of the best layer's.
 
-    A layer that tells words apart has something to sharpen, and an early one leaves all later layers to profit. The
-    rule is ours: the paper chose by plain similarity, which the special tokens decide. The embedding layer is out,
-    since no attention lies below it that an adapter could train.
+    A layer that separates words has alignment to sharpen, and all layers after an early one can profit. The rule is
+    ours: the paper chose by plain similarity, which is dominated by special tokens. The embedding layer is excluded,
+    because there is no attention below it for an adapter to train.
 
     Example:
         >>> scores = [LexiconScores(0, 0, mrr, mrr, mrr, mrr) for mrr in (0.9, 0.5, 0.78, 0.8)]
@@ -125,27 +125,27 @@ def recommended_layer(layers: Sequence[LexiconScores], share: float = 0.95) -> i
         2
     """
     if len(layers) < 2:
-        raise InputError("there is no transformer layer among the scores", "give those of all hidden states")
+        raise InputError("there is no transformer layer among the scores", "give the scores of all hidden states")
     best = max(scores.mrr for scores in layers[1:])
     return next(index for index, scores in enumerate(layers) if index and scores.mrr >= share * best)
 
 
 def score_lexicon(source: Tensor, translation: Tensor, pairs: Sequence[tuple[str, str]]) -> LexiconScores:
-    """Score the vectors of a lexicon's pairs. No model in here.
+    """Score the vectors of a lexicon's pairs; no model is involved.
 
-    Every distinct word is a query once; the candidates are all distinct words of the other side; any of its
-    translations counts as right; a wrong word as near as the right one counts as nearer.
+    Every distinct word is a query once. The candidates are all distinct words of the other side, and any of its
+    translations counts as correct. A wrong word that is as near as the correct one counts as nearer.
 
     Args:
         source: Vectors of the English words, one per pair, (n, d).
         translation: Vectors of their translations, (n, d).
-        pairs: The words themselves, n pairs; capital letters and outer space make no other word.
+        pairs: The words themselves, n pairs; case and surrounding space are ignored.
 
     Returns:
         The scores.
 
     Raises:
-        InputError: Fewer than two distinct words on a side: nothing could be shuffled.
+        InputError: A side has fewer than two distinct words.
 
     Example:
         >>> vectors = torch.eye(3)
@@ -155,7 +155,7 @@ def score_lexicon(source: Tensor, translation: Tensor, pairs: Sequence[tuple[str
     """
     rows, columns, right = _distinct(pairs)
     if min(right.shape) < 2:
-        raise InputError(f"found {right.shape[0]} and {right.shape[1]} distinct words", "give a larger lexicon")
+        raise InputError(f"found only {right.shape[0]} and {right.shape[1]} distinct words", "give a larger lexicon")
     source, translation = (functional.normalize(side.float(), dim=-1) for side in (source, translation))
     true = float((source * translation).sum(1).double().mean())
     source, translation = source[rows], translation[columns]
@@ -167,7 +167,7 @@ def score_lexicon(source: Tensor, translation: Tensor, pairs: Sequence[tuple[str
 
 
 def _distinct(pairs: Sequence[tuple[str, str]]) -> tuple[Tensor, Tensor, Tensor]:
-    """First pair of each distinct word on either side, and which words are translations, (sources, translations)."""
+    """Find the first pair of each distinct word on either side, and the matrix of translations."""
     sides: list[dict[str, int]] = [{}, {}]
     first: list[list[int]] = [[], []]
     links = []
@@ -187,7 +187,7 @@ def _distinct(pairs: Sequence[tuple[str, str]]) -> tuple[Tensor, Tensor, Tensor]
 
 
 def _ranking(similarity: Tensor, right: Tensor) -> tuple[float, float]:
-    """P@1 and MRR of the nearest right candidate of each row; ties count against it."""
+    """Compute P@1 and MRR of the nearest correct candidate of each row; ties count against it."""
     ranks = []
     for start in range(0, len(similarity), _CHUNK):
         some, correct = similarity[start : start + _CHUNK], right[start : start + _CHUNK]
@@ -198,7 +198,7 @@ def _ranking(similarity: Tensor, right: Tensor) -> tuple[float, float]:
 
 
 def without_copies(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Pairs whose two words differ: a name that is the same in both languages tests no knowledge of either.
+    """Keep pairs whose two words differ, because a name that is equal in both languages tests nothing.
 
     Example:
         >>> without_copies([("Kenya", "kenya"), ("water", "maji")])
@@ -218,26 +218,27 @@ def probe_layers(
 ) -> LayerProbe:
     """Score a lexicon at every layer of an encoder, and at its output.
 
-    All vectors are kept at once: ``2 (layers + 1) n d`` numbers, 0.4 GB for 4,000 pairs and XLM-R base.
+    All vectors are held in memory: ``2 (layers + 1) n d`` numbers, 0.4 GB for 4,000 pairs and XLM-R base.
 
     Args:
-        model: Reads the translations, and without a teacher the English too; under its query prompt.
+        model: Encoder of the translations and, without a teacher, of the English; under its query prompt.
         pairs: (English word, translation).
-        teacher: Reads the English, for a student that was grown from it: layer k of one against layer k of the other.
-        special_tokens: ``"exclude"``; or ``"include"`` and ``"first"``, which show what special tokens do to such a
-            probe: in the first layers they are nearly the same for every word, and true similarity nears 1 at chance
-            P@1.
+        teacher: Encoder of the English for a student grown from it; layer k of one is compared with layer k of the
+            other.
+        special_tokens: ``"exclude"``; or ``"include"`` and ``"first"``, which show the effect of special tokens on such
+            a probe: in the first layers their vectors are nearly equal for every word, so that true similarity is near
+            1 at chance P@1.
         batch_size: Words per forward pass.
         show_progress: Show progress bars.
 
     Raises:
-        InputError: Too few words, or a teacher whose layers cannot be compared with the model's.
-        NonFiniteError: A model answers with NaN or infinity.
+        InputError: There are too few words, or the teacher's layers cannot be compared with the model's.
+        NonFiniteError: A model returns NaN or infinity.
     """
     if teacher is not None and not comparable_layers(model, teacher):
         raise InputError(
-            "the teacher has other layers than the model, so that theirs cannot be compared",
-            "leave the teacher out: the model then reads both sides",
+            "the teacher's layers differ from the model's, so that their hidden states cannot be compared",
+            "leave the teacher out; the model then encodes both sides",
         )
     pairs = list(pairs)
     options: dict[str, Any] = {
@@ -260,11 +261,11 @@ def word_states(
     batch_size: int = 64,
     show_progress: bool = False,
 ) -> list[Tensor]:
-    """Vectors of words at every hidden state, then at the output: (n, d) each, on the CPU, float32."""
+    """Encode words at every hidden state and then at the output: (n, d) each, on the CPU, float32."""
     layers = range(number_of_layers(model) + 1)
     outside, late, training = tokens_outside_words(model), is_late_interaction(model), model.training
     prompt = {"prompt": query_prompt(model), **({"task": "query"} if late else {})}
-    # Each distinct word is read once, words of like length together.
+    # Each distinct word is encoded once, together with words of similar length.
     distinct = sorted(dict.fromkeys(words), key=len)
     parts: list[tuple[Tensor, ...]] = []
     model.eval()

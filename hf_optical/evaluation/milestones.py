@@ -1,4 +1,4 @@
-"""The table that every training ends with: one line per retrieval set and row of `results.table_rows`."""
+"""Table of scores at the end of a training: one line per retrieval set and row of `results.table_rows`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hf_optical.results import table_rows
 from hf_optical.results.measures import MEASURES
 from hf_optical.results.records import Evaluation
 
-_BEST = 3  # documents of a query that are kept, to be shown
+_BEST = 3  # number of documents kept per query for the report
 
 Using = Callable[[str], AbstractContextManager[Any]]
 
@@ -27,12 +27,12 @@ class Milestones:
     """Scores of the teacher and of the student before and after training, against the teacher's own documents.
 
     Args:
-        sets: Retrieval sets; their documents are encoded once, by the teacher.
+        sets: Retrieval sets, whose documents the teacher encodes once.
         teacher: The English retriever that made (or would make) the document index.
         interaction: ``"dense"``, ``"maxsim"`` or ``None`` for the models' own.
         batch_size: Texts per forward pass.
         show_progress: Whether to show progress bars.
-        documents: Keeps the documents' vectors, for several runs perhaps; in memory where ``None``.
+        documents: Cache of the documents' vectors, which several runs may share; in memory if ``None``.
     """
 
     def __init__(
@@ -54,17 +54,18 @@ class Milestones:
         }
         self._documents = documents if documents is not None else DocumentCache()
         self.best: list[dict[str, dict[str, list[str]]]] = [{} for _ in self.sets]
-        """Of each set, by row and query: the first documents found."""
-        self._words: dict[int, dict[str, dict[str, float]]] = {}  # what BM25 found
+        """The first documents found by each set, row and query."""
+        self._words: dict[int, dict[str, dict[str, float]]] = {}  # run of BM25
         self.scores: dict[str, dict[int, RetrievalScores]] = {row: {} for row in table_rows.OF_A_RUN}
 
     def measure(self, row: str, model: Encoder, using: Using | None = None) -> None:
-        """Fill one row of :mod:`hf_optical.results.table_rows` with a model that reads the queries as they are.
+        """Fill one row of :mod:`hf_optical.results.table_rows` with a model that encodes the untranslated queries.
 
         Args:
             row: The row.
             model: The query encoder.
-            using: Makes the model that of a language while its queries are read (``LanguageAdapters.use``).
+            using: Context manager that selects a language's adapter while its queries are encoded
+                (``LanguageAdapters.use``).
         """
         for index, item in enumerate(self.sets):
             with using(item.query_language) if using else nullcontext():
@@ -97,7 +98,7 @@ class Milestones:
                 self.scores[table_rows.CEILING][index] = self._score(self.teacher, item, item.english_queries)
 
     def measure_english(self, row: str, model: Encoder) -> None:
-        """Fill ``english_before`` or ``english_after``: against the ceiling they say how much English is forgotten.
+        """Fill ``english_before`` or ``english_after``, which show against the ceiling how much English is forgotten.
 
         Args:
             row: ``before`` or ``after``.
@@ -122,7 +123,7 @@ class Milestones:
         )
 
     def evaluations(self) -> list[Evaluation]:
-        """The record of every set, with paired tests of ``after`` against the rows before it."""
+        """Return the record of every set, with paired tests of ``after`` against the rows before it."""
         tests = self._tests()
         return [
             Evaluation(
@@ -141,7 +142,7 @@ class Milestones:
         return {name: scores.metrics[name] for name in MEASURES} if scores is not None else None
 
     def _tests(self) -> dict[tuple[int, str], Comparison]:
-        """``after`` against the rows before it, and ``fused`` against what it is made of; Holm over all of them."""
+        """Test ``after`` against the rows before it, and ``fused`` against its parts, with Holm's correction."""
         pairs = [(table_rows.AFTER, row) for row in table_rows.EARLIER]
         pairs += [(table_rows.FUSED, row) for row in (table_rows.BM25, table_rows.AFTER)]
         names = [(index, new, old) for new, old in pairs for index in self.scores[new] if index in self.scores[old]]
@@ -150,7 +151,7 @@ class Milestones:
         return {(index, f"{new} against {old}"): test for (index, new, old), test in zip(names, compared, strict=True)}
 
     def per_query(self) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
-        """Scores of every query, by set, row and query: what later comparisons are paired on."""
+        """Return the scores of every query by set, row and query, which pair later comparisons."""
         return {
             f"{item.name}/{item.query_language}": {
                 row: scores[index].per_query for row, scores in self.scores.items() if index in scores
@@ -159,14 +160,14 @@ class Milestones:
         }
 
     def sentences(self) -> str:
-        """The verdict of every paired test, in words."""
+        """Return a sentence for every paired test."""
         return "\n".join(
             f"{self.sets[index].name} {self.sets[index].query_language}, {name}: {test.verdict}"
             for (index, name), test in self._tests().items()
         )
 
     def table(self) -> str:
-        """The table for people, one line per set and row."""
+        """Format the table as text, one line per set and row."""
         width = max([len(f"{item.name} {item.query_language}") for item in self.sets], default=0)
         lines = [f"{'':{width}}  {'n':>5}  {'':14}" + "".join(f"{name:>11}" for name in MEASURES)]
         for index, item in enumerate(self.sets):

@@ -1,4 +1,4 @@
-"""One model, many languages: monolingual, cross-lingual and pooled retrieval, with the bias of the pooled ranking."""
+"""Evaluation of one model in many languages: monolingual, cross-lingual and pooled retrieval, with language bias."""
 
 from __future__ import annotations
 
@@ -56,16 +56,16 @@ class MultilingualScores:
 
     @property
     def monolingual(self) -> dict[str, RetrievalScores]:
-        """Scores by language where queries and documents have the same."""
+        """Return the scores by language for equal query and document languages."""
         return {asked: scores for (asked, answered), scores in self.pairs.items() if asked == answered}
 
     @property
     def cross_lingual(self) -> dict[tuple[str, str], RetrievalScores]:
-        """Scores by pair of languages where they differ."""
+        """Return the scores by language pair for different languages."""
         return {pair: scores for pair, scores in self.pairs.items() if pair[0] != pair[1]}
 
     def summary(self, metric: str = "map") -> dict[str, float | None]:
-        """Unweighted mean over languages or pairs of the three tasks: ``mono``, ``cross``, ``multi``."""
+        """Return the unweighted means over languages or pairs of the three tasks: ``mono``, ``cross``, ``multi``."""
         tasks: dict[str, list[RetrievalScores]] = {
             "mono": list(self.monolingual.values()),
             "cross": list(self.cross_lingual.values()),
@@ -96,12 +96,12 @@ def evaluate_multilingual(
 ) -> MultilingualScores:
     """Score every pair of languages and the pooled corpus; each text is encoded once, each score computed once.
 
-    The full ranking is needed for the bias: 4 bytes per query (of all languages) and pooled document are held.
+    The bias needs the full ranking: 4 bytes per query (of all languages) and pooled document are held in memory.
 
     Args:
-        query_encoder: Reads the queries.
+        query_encoder: Encoder of the queries.
         multilingual_set: Queries, documents, judgements.
-        document_encoder: Reads the documents; the query encoder by default.
+        document_encoder: Encoder of the documents; by default the query encoder.
         interaction: As in :func:`~hf_optical.evaluation.retrieval.evaluate_retrieval`.
         similarity: As there.
         scoring: As there.
@@ -115,7 +115,7 @@ def evaluate_multilingual(
         show_progress: Whether to show progress bars.
 
     Returns:
-        The scores. In the pooled task a document's id has its language before it: ``swh_Latn/d1``.
+        The scores. In the pooled task a document's id is prefixed with its language: ``swh_Latn/d1``.
 
     Raises:
         InputError: If the encoders' dimensions differ.
@@ -132,7 +132,7 @@ def evaluate_multilingual(
     document_vectors = cache.vectors(document_encoder, texts, **options)
     scores: dict[str, np.ndarray] = {}
     for language, queries in multilingual_set.queries.items():
-        # Queries too: the passages and the sentences of a folder have the same ones.
+        # Queries are cached too, because passages and sentences of a folder share them.
         query_vectors = cache.vectors(query_encoder, list(queries.values()), "query", **options)
         check_same_space(query_encoder, query_vectors, document_encoder, document_vectors)
         measure = similarity or ("dot" if kind == "maxsim" else own_similarity(document_encoder))
@@ -148,7 +148,7 @@ def _all_scores(
     similarity: Similarity = "cosine",
     scoring: TokenScoring | None = None,
 ) -> np.ndarray:
-    """Scores of every query and document, float32, shape ``(queries, documents)``."""
+    """Compute the scores of every query and document, float32, shape ``(queries, documents)``."""
     found, indices = search(query_vectors, document_vectors, None, similarity, scoring)
     scores = np.empty_like(found)
     np.put_along_axis(scores, indices, found, axis=1)
@@ -169,15 +169,15 @@ def score_multilingual(
         multilingual_set: Queries, documents, judgements.
         scores: For each query language ``(queries, pooled documents)``; rows in the order of the set's queries,
             columns by document language, then in the order of its corpus.
-        top_k: As in :func:`evaluate_multilingual`; so the others.
-        bias_depth: See there.
-        metric: See there.
+        top_k: As in :func:`evaluate_multilingual`.
+        bias_depth: As in the same function.
+        metric: As in the same function.
 
     Returns:
         The scores.
 
     Raises:
-        InputError: If a shape is not that.
+        InputError: If a shape is wrong.
     """
     item = multilingual_set
     columns, start = {}, 0
@@ -188,7 +188,7 @@ def score_multilingual(
         if scores[language].shape != (len(queries), start):
             raise InputError(
                 f"scores of {language} have the shape {scores[language].shape}",
-                f"give ({len(queries)}, {start}): one for every query and pooled document",
+                f"give ({len(queries)}, {start}): a score for every query and pooled document",
             )
     pairs = {
         (asked, answered): _score(

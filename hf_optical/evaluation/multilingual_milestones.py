@@ -1,4 +1,4 @@
-"""Tables of a training on sets with documents in several languages; one model reads queries and documents."""
+"""Tables of a training on sets with documents in several languages, where one model encodes queries and documents."""
 
 from __future__ import annotations
 
@@ -56,24 +56,24 @@ class MultilingualMilestones:
         self.scores: dict[str, dict[int, MultilingualScores]] = {row: {} for row in _ROWS}
 
     def measure(self, row: str, model: Encoder, using: Using | None = None) -> None:
-        """Fill one row with a model that reads queries and documents alike; ``raw`` is the teacher.
+        """Fill one row with a model that encodes queries and documents; ``raw`` is the teacher.
 
-        ``using`` is not used: queries and documents in several languages are read by one and the same model.
+        ``using`` is ignored, because queries and documents in several languages are encoded by the same model.
         """
         for index, item in enumerate(self.sets):
             self.scores[row][index] = evaluate_multilingual(model, item, **self._options)
 
     def measure_ceiling(self) -> None:
-        """Do nothing: with documents in several languages no run bounds all others."""
+        """Do nothing: with documents in several languages there is no upper bound."""
 
     def measure_bm25(self) -> None:
-        """Do nothing: these sets compare one model over languages, and BM25 reads one language at a time."""
+        """Do nothing: these sets compare one model over languages, and BM25 searches one language at a time."""
 
     def measure_english(self, row: str, model: Encoder) -> None:
         """Do nothing: English is one of the languages of these sets."""
 
     def evaluations(self) -> list[Evaluation]:
-        """The records of every set: the three tasks with their tests; the last has bias and language pairs."""
+        """Return the records of every set: three tasks with their tests; the last one has bias and language pairs."""
         tests = self._tests()
         found = []
         for index, item in enumerate(self.sets):
@@ -99,7 +99,7 @@ class MultilingualMilestones:
         return found
 
     def _tests(self) -> dict[tuple[int, str, str], Comparison]:
-        """``after`` against every earlier row, per task over the questions, with Holm's correction over all."""
+        """Test ``after`` against every earlier row, per task over the questions, with Holm's correction."""
         after = self.scores[table_rows.AFTER]
         names = [
             (index, task, row)
@@ -124,7 +124,7 @@ class MultilingualMilestones:
         return RetrievalScores(scores.set, task, len(per_query), mean_scores(per_query), per_query)
 
     def per_query(self) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
-        """By set and task, then row: every question's mean over the languages, what comparisons are paired on."""
+        """Return every question's mean over the languages by set and task, then by row; it pairs comparisons."""
         return {
             f"{item.name}/{task}": {
                 row: question_means(scores[index])[task] for row, scores in self.scores.items() if index in scores
@@ -134,14 +134,14 @@ class MultilingualMilestones:
         }
 
     def sentences(self) -> str:
-        """The verdict of every paired test, in words."""
+        """Return a sentence for every paired test."""
         return "\n".join(
             f"{self.sets[index].name} {task}, {name}: {test.verdict}"
             for (index, task, name), test in self._tests().items()
         )
 
     def table(self) -> str:
-        """The table for people: tasks and bias, one line per set and row."""
+        """Format the table of tasks and bias as text, one line per set and row."""
         columns = (*(f"{task} {self.metric}" for task in TASKS), "rank distance", "rank corr.", "worst language")
         width = max([len(item.name) for item in self.sets], default=0)
         lines = [f"{'':{width}}  {'':8}" + "".join(f"{name:>20}" for name in columns)]

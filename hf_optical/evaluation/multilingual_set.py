@@ -1,4 +1,4 @@
-"""Retrieval sets with documents in several languages: the same questions, answered by parallel passages."""
+"""Retrieval sets with documents in several languages: the same questions with parallel relevant passages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SENTENCES = re.compile(r"(sentences|qrels_sentences)\.(?P<tag>[^.]+)\.(?:jsonl|
 
 @dataclass
 class MultilingualSet:
-    """Queries and documents by language, and the judgements of every pair of them.
+    """Queries and documents by language, with the judgements of every language pair.
 
     Args:
         name: Name of the set.
@@ -37,7 +37,7 @@ class MultilingualSet:
         queries: For each query language, text by query id.
         corpus: For each document language, text by document id.
         qrels: For each pair (query language, document language), the judgements. Documents need no common ids.
-        titled: Documents that have a title, over all languages.
+        titled: Number of documents with a title, over all languages.
         titles_read: Whether titles were put before the texts.
     """
 
@@ -50,7 +50,7 @@ class MultilingualSet:
     titles_read: bool = False
 
     def pair(self, query_language: str, document_language: str) -> RetrievalSet:
-        """One query language against one document language, the two equal for the monolingual task."""
+        """Return the set of one query language and one document language, which are equal for the monolingual task."""
         qrels = self.qrels[query_language, document_language]
         queries = self.queries[query_language]
         return RetrievalSet(
@@ -82,16 +82,16 @@ def read_multilingual_set(
         folder: For passages a retrieval set as :func:`~hf_optical.data.retrieval.read_retrieval_set` reads it. For
             sentences also ``sentences.<language>.jsonl`` and ``qrels_sentences.<language>.trec``, one pair of files
             per **document** language (LAReQA, Roy et al., 2020).
-        level: Which of the two.
+        level: ``"passage"`` or ``"sentence"``.
         query_languages: Only these, any codes; all by default.
         document_languages: Only these, any codes; all by default.
         name: Name of the set; the folder's by default, with ``-sentences`` for sentences.
-        use_titles: As there; sentences have no titles.
-        on_problem: As there. What is missing in some of the languages only always stops.
+        use_titles: As in :func:`~hf_optical.data.retrieval.read_retrieval_set`; sentences have no titles.
+        on_problem: As in the same function. Items missing in only some of the languages are always an error.
 
     Returns:
-        The set, languages as FLORES codes in sorted order. Languages that have documents and no queries are named in
-        a warning.
+        The set, languages as FLORES codes in sorted order. A warning names languages that have documents but no
+        queries.
 
     Raises:
         InputError: If a file is missing or inconsistent, or no language is left.
@@ -109,17 +109,19 @@ def read_multilingual_set(
         found = _read_sentences(folder, asked, document_languages, name, reading)
     without = [language for language in found.corpus if language not in found.queries]
     if without:
-        logger.warning("%s: documents in %s, but no queries; it is not scored as asked", folder, ", ".join(without))
+        logger.warning(
+            "%s: documents in %s, but no queries; they are not scored as query languages", folder, ", ".join(without)
+        )
     return found
 
 
 def has_sentences(folder: str | Path) -> bool:
-    """Whether a folder has sentence-level files."""
+    """Return whether a folder has sentence-level files."""
     return any(_SENTENCES.fullmatch(path.name) for path in retrieval_folder(folder).iterdir())
 
 
 def choose_languages(found: Sequence[str], wanted: Sequence[str], folder: str | Path) -> list[str]:
-    """The languages found that are wanted, any codes; all where none is named.
+    """Return the wanted languages among those found, given as any codes; all if none is named.
 
     Raises:
         InputError: If a wanted language is not among those found.
@@ -133,7 +135,7 @@ def choose_languages(found: Sequence[str], wanted: Sequence[str], folder: str | 
     if missing or not found:
         raise InputError(
             f"the folder has {', '.join(found) or 'no file with a language in its name'}, not {', '.join(missing)}",
-            "ask for languages that it has, or name its files by language",
+            "choose languages that it has, or name its files by language",
             path=folder,
         )
     return [language for language in found if not codes or language in codes]
@@ -144,7 +146,7 @@ def _read_passages(
 ) -> MultilingualSet:
     if scan(folder).pairs:
         return _read_pairs(folder, asked, answered, name, reading)
-    # Each file is read once where the languages are the same on both sides.
+    # Each file is read once if the languages of both sides are equal.
     pairs = {language: (language if language in answered else answered[0]) for language in asked}
     sets = [read_retrieval_set(folder, *pair, **reading) for pair in pairs.items()]
     read = {item.document_language: item for item in sets}
@@ -164,7 +166,7 @@ def _read_passages(
 def _read_pairs(
     folder: Path, asked: list[str], answered: list[str], name: str, reading: dict[str, Any]
 ) -> MultilingualSet:
-    """Documents that share no identifiers: every pair of languages has its own judgements, and its own queries."""
+    """Read documents without common identifiers: every language pair has its own judgements and queries."""
     queries: dict[str, dict[str, str]] = {}
     corpus: dict[str, dict[str, str]] = {}
     titled: dict[str, int] = {}
@@ -193,7 +195,7 @@ def _read_sentences(
     for language in answered:
         if language not in files["qrels_sentences"]:
             raise InputError(
-                f"there are {language} sentences without judgements", "add qrels_sentences of it", path=folder
+                f"there are {language} sentences without judgements", "add its qrels_sentences file", path=folder
             )
         path = files["qrels_sentences"][language]
         corpus[language] = _rows(files["sentences"][language])
@@ -226,7 +228,7 @@ def _check_queries(queries: dict[str, dict[str, str]], judgements: dict[str, Qre
     strangers = [query for query in judged if not any(query in texts for texts in queries.values())]
     if strangers:
         logger.warning(
-            "%s: judgements of sentences for %d queries that %s lack, the first is %r; left out",
+            "%s: judgements of sentences for %d queries that are missing in %s, the first is %r; they are left out",
             folder,
             len(strangers),
             ", ".join(queries),
@@ -235,7 +237,7 @@ def _check_queries(queries: dict[str, dict[str, str]], judgements: dict[str, Qre
 
 
 def _texts(folder: Path, language: str, reading: dict[str, Any]) -> dict[str, str]:
-    # Queries are those of the passages: the reader of retrieval sets checks them.
+    # The queries are those of the passages, which the reader of retrieval sets checks.
     documents = retrieval_languages(folder)["documents"]
     answered = documents if scan(folder).pairs else [language if language in documents else documents[0]]
     found: dict[str, str] = {}
@@ -251,8 +253,10 @@ def _rows(path: Path) -> dict[str, str]:
             raise InputError(row.problem, "correct or remove the row", path=path, row=number)
         identifier = identifier_of(row, path, number)
         if identifier in found:
-            problem = f"the identifier {identifier!r} is not the first"
-            raise InputError(problem, "give each its own", path=path, row=number, field=identifier_field(row))
+            problem = f"the identifier {identifier!r} occurs more than once"
+            raise InputError(
+                problem, "give each row its own identifier", path=path, row=number, field=identifier_field(row)
+            )
         if fault := text_fault(row.get("text")):
             raise InputError(fault, "give every row a text", path=path, row=number, field="text")
         found[identifier] = one_form(row["text"])

@@ -1,8 +1,8 @@
 """Statistics of paired differences, as pure functions of arrays: one or many pairs of systems on the same queries.
 
 The paired randomisation test (Fisher; for retrieval Smucker, Allan and Carterette, CIKM 2007) and percentile bootstrap
-intervals over queries (Efron, 1979) are those of :mod:`scipy.stats`; Holm's correction (1979), a test in which seeds
-are a sample too, and scores of several languages as one table are added.
+intervals over queries (Efron, 1979) are those of :mod:`scipy.stats`; Holm's correction (1979), a test that treats seeds
+as a random sample, and scores of several languages as one table are added here.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from scipy import stats
 from hf_optical.errors import InputError
 
 ALPHA = 0.05
-"""A p-value below this is called beyond chance."""
+"""Significance level: p-values below it count as significant."""
 RESAMPLES = 10_000
-_BLOCK = 2_000_000  # numbers held at once while resampling: 16 MB
+_BLOCK = 2_000_000  # numbers held in memory while resampling: 16 MB
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class PairedTests:
         difference: Mean difference.
         interval: 95 % percentile bootstrap interval over queries, (P, 2).
         p: Two-sided p-value of the paired randomisation test.
-        effect_size: Cohen's d of the paired differences; nan where it is unbounded.
+        effect_size: Cohen's d of the paired differences; nan if it is unbounded.
     """
 
     difference: np.ndarray
@@ -41,17 +41,17 @@ class PairedTests:
 def paired_tests(
     differences: np.ndarray, *, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> PairedTests:
-    """Randomisation tests, bootstrap intervals and effect sizes of many paired differences.
+    """Compute randomisation tests, bootstrap intervals and effect sizes of many paired differences.
 
     Args:
         differences: Score of one system minus that of the other, (queries, pairs).
-        confidence: Of the intervals, between 0 and 1.
-        resamples: Sign patterns, and resamples of the queries; the observed pattern counts as one more, so that p is
-            never zero (Phipson and Smyth, 2010). All patterns are tried where they are fewer.
-        seed: Of both; all columns share the patterns and the resamples.
+        confidence: Confidence level of the intervals, between 0 and 1.
+        resamples: Number of sign patterns and of bootstrap resamples; the observed pattern is counted too, so that p is
+            never zero (Phipson and Smyth, 2010). If there are fewer patterns, all are used.
+        seed: Random seed of both; all columns share the patterns and the resamples.
 
     Raises:
-        InputError: No queries, or a difference that is not finite.
+        InputError: There are no queries, or a difference is not finite.
 
     Example:
         >>> generator = np.random.default_rng(0)
@@ -74,12 +74,12 @@ def paired_tests(
 
 
 def _randomisation_p(data: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    if len(data) == 1:  # scipy asks for two observations; one has two sign patterns, equally extreme
+    if len(data) == 1:  # scipy needs two observations; the two sign patterns of one are equally extreme
         return np.ones(data.shape[1])
     tested = stats.permutation_test(
         (data,),
         lambda sample, axis: sample.mean(axis),
-        permutation_type="samples",  # of one sample: random signs
+        permutation_type="samples",  # in scipy's terms, random signs of one sample
         vectorized=True,
         axis=0,
         n_resamples=resamples,
@@ -90,12 +90,12 @@ def _randomisation_p(data: np.ndarray, resamples: int, seed: int) -> np.ndarray:
 
 
 def bootstrap_means(values: np.ndarray, *, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """Means over queries drawn again with replacement, the same draw for every column.
+    """Compute means over queries resampled with replacement, with the same resamples for every column.
 
     Args:
         values: (queries, columns).
-        resamples: How many times.
-        seed: Of the drawing.
+        resamples: Number of resamples.
+        seed: Random seed of the resampling.
 
     Returns:
         (resamples, columns).
@@ -118,13 +118,13 @@ def bootstrap_means(values: np.ndarray, *, resamples: int = RESAMPLES, seed: int
 def bootstrap_interval(
     values: Sequence[float] | np.ndarray, *, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of a mean over queries.
+    """Compute the percentile bootstrap interval of a mean over queries.
 
     Args:
         values: One number per query, shape ``(n,)``.
-        confidence: Coverage wanted.
-        resamples: How many times the queries are drawn again, with replacement.
-        seed: Of the drawing.
+        confidence: Confidence level.
+        resamples: Number of resamples of the queries, with replacement.
+        seed: Random seed of the resampling.
 
     Returns:
         Lower and upper bound.
@@ -148,15 +148,15 @@ def bootstrap_interval(
 def randomisation_test(
     differences: Sequence[float] | np.ndarray, *, permutations: int = RESAMPLES, seed: int = 0
 ) -> float:
-    """Two-sided paired randomisation test: how often random signs give a mean at least as far from zero.
+    """Run a two-sided paired randomisation test: the share of sign patterns with a mean at least as far from zero.
 
-    All ``2**n`` sign patterns are tried where they are fewer than ``permutations``; else so many are drawn, and the
-    observed one counted among them, so that p is never zero.
+    All ``2**n`` sign patterns are tried if they are fewer than ``permutations``. Otherwise ``permutations`` patterns
+    are sampled and the observed one is counted too, so that p is never zero.
 
     Args:
         differences: Score of one system minus the other, per query, shape ``(n,)``.
-        permutations: Sign patterns drawn.
-        seed: Of the drawing.
+        permutations: Number of sampled sign patterns.
+        seed: Random seed of the resampling.
 
     Returns:
         The p-value, in ``(0, 1]``.
@@ -169,18 +169,18 @@ def randomisation_test(
         0.25
     """
     data = _finite(differences)
-    data = data[data != 0]  # where both systems agree a sign changes nothing
+    data = data[data != 0]  # zero differences are dropped, because their sign has no effect
     return float(_randomisation_p(data[:, None], permutations, seed)[0]) if len(data) else 1.0
 
 
 def effect_size(differences: Sequence[float] | np.ndarray) -> float | None:
-    """Cohen's d of paired differences: their mean over their standard deviation.
+    """Compute Cohen's d of paired differences: their mean divided by their standard deviation.
 
     Args:
         differences: Shape ``(n,)``.
 
     Returns:
-        The effect; 0 where every difference is zero, ``None`` where all are the same other number.
+        The effect size; 0 if every difference is zero, ``None`` if all differences are the same other number.
 
     Example:
         >>> round(effect_size([1.0, 0.0, 1.0, 0.0]), 3)
@@ -194,7 +194,7 @@ def effect_size(differences: Sequence[float] | np.ndarray) -> float | None:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction: p-values that control the chance of any false finding among them.
+    """Apply Holm's step-down correction, which controls the probability of any false finding.
 
     Args:
         p_values: One per comparison.
@@ -214,16 +214,17 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def seed_aware_p(a: np.ndarray, b: np.ndarray) -> float | None:
-    """Two-sided p-value of a difference in which queries *and* seeds are samples.
+    """Compute the two-sided p-value of a difference with queries *and* seeds treated as random samples.
 
-    The randomisation test asks whether the difference would hold on other queries, with the models as trained. Two
-    arms that differ only by their seeds pass it too often. Here the variance of the mean difference is
-    that over queries plus that over seeds (runs of the same seed are paired), with Welch and Satterthwaite's degrees
-    of freedom (Biometrics Bulletin, 1946). With three seeds it is a severe test: it can say little of small gains.
+    The randomisation test tells whether the difference would hold on other queries for the models as trained. Two arms
+    that differ only by their seeds pass it too often. Here the variance of the mean difference is the variance over
+    queries plus the variance over seeds (runs of the same seed are paired), with Welch and Satterthwaite's degrees of
+    freedom (Biometrics Bulletin, 1946). With three seeds the test has little power for small gains.
 
     Args:
         a: Scores of one system, (seeds, queries).
-        b: Scores of the other; one row (a system without seeds) serves for all seeds of ``a``, and the reverse.
+        b: Scores of the other system; one row (a system without seeds) is compared with all seeds of ``a``, and vice
+            versa.
 
     Returns:
         The p-value; ``None`` with fewer than two seeds.
@@ -235,7 +236,7 @@ def seed_aware_p(a: np.ndarray, b: np.ndarray) -> float | None:
         True
     """
     if len(a) != len(b) and 1 not in (len(a), len(b)):
-        seeds = min(len(a), len(b))  # an unfinished comparison: the seeds that both have
+        seeds = min(len(a), len(b))  # in an unfinished comparison, use the seeds that both have
         a, b = a[:seeds], b[:seeds]
     difference = a - b
     seeds, queries = difference.shape
@@ -252,10 +253,10 @@ def seed_aware_p(a: np.ndarray, b: np.ndarray) -> float | None:
 
 
 def clustered(by_language: Sequence[dict[str, np.ndarray]]) -> tuple[list[str], np.ndarray]:
-    """Scores of several languages as one table whose mean is the mean of the languages' means.
+    """Combine scores of several languages into one table whose mean is the mean of the languages' means.
 
-    A query that several languages have (a translation of the same sentence) becomes one row: its scores are not
-    independent of each other, so they are resampled, and their signs drawn, together.
+    A query that several languages share (a translation of the same sentence) becomes one row: its scores are not
+    independent, so they are resampled, and their signs drawn, together.
 
     Args:
         by_language: For each language, scores by query id, arrays of one shape.
@@ -282,7 +283,7 @@ def clustered(by_language: Sequence[dict[str, np.ndarray]]) -> tuple[list[str], 
 def _finite(values: Sequence[float] | np.ndarray) -> np.ndarray:
     data = np.asarray(values, dtype=float)
     if data.ndim != 1 or not len(data):
-        raise InputError(f"values have the shape {data.shape}", "give at least one number per query, in one row")
+        raise InputError(f"values have the shape {data.shape}", "give at least one number per query, in one dimension")
     if not np.isfinite(data).all():
-        raise InputError("a score is not a finite number", "find out why before comparing systems")
+        raise InputError("a score is not a finite number", "find the cause before comparing systems")
     return data

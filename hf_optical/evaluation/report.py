@@ -1,4 +1,4 @@
-"""Records and tables of scores."""
+"""Records and text tables of scores."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _RESAMPLES = 2_000
 def evaluation_entry(
     scores: RetrievalScores, document_language: str, task: str | None = None, *, seed: int = 0
 ) -> Evaluation:
-    """One record of ``evaluations``: means, and 95 % bootstrap intervals over the queries.
+    """Make one record of ``evaluations``: means and 95 % bootstrap intervals over the queries.
 
     Args:
         scores: The scores.
         document_language: FLORES code, or ``"pooled"``.
-        task: ``"mono"``, ``"cross"`` or ``"multi"``; found from the languages by default.
-        seed: Of the bootstrap.
+        task: ``"mono"``, ``"cross"`` or ``"multi"``; by default derived from the languages.
+        seed: Random seed of the bootstrap.
 
     Returns:
         The record, with ``scores`` and ``intervals``.
@@ -44,7 +44,7 @@ def evaluation_entry(
 
 
 def multilingual_entries(scores: MultilingualScores, *, seed: int = 0) -> list[Evaluation]:
-    """The entries of all pairs of languages, then those of the pooled corpus."""
+    """Make the entries of all language pairs, then those of the pooled corpus."""
     pairs = [evaluation_entry(found, answered, seed=seed) for (_, answered), found in scores.pairs.items()]
     pooled = [evaluation_entry(found, POOLED, "multi", seed=seed) for found in scores.pooled.values()]
     for entry in (*pairs, *pooled):
@@ -53,7 +53,7 @@ def multilingual_entries(scores: MultilingualScores, *, seed: int = 0) -> list[E
 
 
 def scores_table(entries: Sequence[Evaluation], metric: str = "ndcg@10") -> str:
-    """A table with one line per entry, and the interval of ``metric``."""
+    """Format a table with one line per entry and the interval of ``metric``."""
     labels = [f"{entry.set}  {entry.language} -> {entry.document_language}" for entry in entries]
     width = max((len(label) for label in labels), default=0)
     head = f"{'':{width}}  {'n':>5}" + "".join(f"{name:>11}" for name in MEASURES) + f"  95 % of {metric}"
@@ -62,7 +62,7 @@ def scores_table(entries: Sequence[Evaluation], metric: str = "ndcg@10") -> str:
         numbers = "".join(f"{(entry.scores or {})[name]:11.3f}" for name in MEASURES)
         low, high = (entry.intervals or {})[metric]
         lines.append(f"{label:{width}}  {entry.n:5d}{numbers}  [{low:.3f}, {high:.3f}]")
-        for row, scores in entry.rows.items():  # BM25, and what it brings beside the encoder
+        for row, scores in entry.rows.items():  # rows of BM25 and of its fusion with the encoder
             shown = "".join(f"{(scores or {})[name]:11.3f}" for name in MEASURES)
             lines.append(f"{'  ' + row:{width}}  {'':5}{shown}")
         for name, test in (entry.tests or {}).items():
@@ -71,7 +71,7 @@ def scores_table(entries: Sequence[Evaluation], metric: str = "ndcg@10") -> str:
 
 
 def task_table(scores: MultilingualScores, metric: str = "map") -> str:
-    """Monolingual, cross-lingual and multilingual means, and the panel of language bias, as text."""
+    """Format monolingual, cross-lingual and multilingual means and the measures of language bias as text."""
     summary = scores.summary(metric)
     bias = scores.bias
     means = "   ".join(f"{task} {'-' if value is None else format(value, '.3f')}" for task, value in summary.items())
@@ -92,7 +92,7 @@ def task_table(scores: MultilingualScores, metric: str = "map") -> str:
 
 
 def pair_matrix(scores: MultilingualScores, metric: str = "map") -> tuple[list[str], list[str], np.ndarray]:
-    """Query languages, document languages (the last column: pooled) and the matrix of scores; ``nan`` where none."""
+    """Return query languages, document languages (last column: pooled) and the matrix of scores, ``nan`` if missing."""
     rows = list(scores.pooled)
     columns = list(dict.fromkeys(answered for _, answered in scores.pairs))
     matrix = np.full((len(rows), len(columns) + 1), np.nan)

@@ -1,4 +1,4 @@
-"""Retrieval measures of a query encoder against documents, which another encoder of the same space may have read."""
+"""Retrieval measures of a query encoder against documents, which another encoder of the same space may have encoded."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RetrievalScores:
         metrics: Means over the queries: ``ndcg@10``, ``mrr@10``, ``recall@1``, ``recall@10``, ``recall@100``,
             ``map``, ``mrr``.
         per_query: The same measures of each query.
-        run: Scores of the documents found, by query, where they were to be kept.
+        run: Scores of the documents found, by query, if they were kept.
     """
 
     set: str
@@ -70,25 +70,25 @@ def evaluate_retrieval(
     """Encode the judged queries and the corpus, search exactly, and score.
 
     Args:
-        query_encoder: Reads the queries (``encode_query``): the student.
+        query_encoder: Encoder of the queries (``encode_query``), the student.
         retrieval_set: Queries, corpus and judgements.
-        document_encoder: Reads the documents (``encode_document``): the teacher. ``None`` means the query encoder.
+        document_encoder: Encoder of the documents (``encode_document``), the teacher; ``None`` means the query encoder.
         queries: Other texts for the same query ids, such as ``retrieval_set.english_queries`` for the ceiling.
-        interaction: ``"dense"``, ``"maxsim"``, or ``None`` for the document encoder's own way.
-        similarity: Of dense vectors: ``"cosine"`` or ``"dot"``; ``None`` for the document encoder's own.
-        scoring: Of token vectors: ``"maxsim"``, ``"soft"`` or ``"balanced"``; see
+        interaction: ``"dense"``, ``"maxsim"``, or ``None`` for the document encoder's own.
+        similarity: Similarity of dense vectors: ``"cosine"`` or ``"dot"``; ``None`` for the document encoder's own.
+        scoring: Score of token vectors: ``"maxsim"``, ``"soft"`` or ``"balanced"``; see
             :class:`~hf_optical.evaluation.token_scoring.TokenScoring`.
         means: Mean tokens that ``"soft"`` and ``"balanced"`` take off.
         epsilon: Weight of the entropy in these two; encoders whose tokens lie close together want less (e5: .03).
         top_k: Depth of the ranking; ``None`` ranks the whole corpus.
         batch_size: Texts per forward pass.
         document_cache: Keeps document vectors between calls.
-        keep_run: Whether to return what was found too, to fuse it with another searcher's ranking.
+        keep_run: Whether to also return the ranking, to fuse it with another searcher's.
         show_progress: Whether to show progress bars.
 
     Returns:
-        Means and per-query measures over the judged queries. Measures are those of
-        :func:`~hf_optical.evaluation.scoring.score_run`, with its rule for ties.
+        Means and per-query measures over the judged queries. The measures and the rule for ties are those of
+        :func:`~hf_optical.evaluation.scoring.score_run`.
 
     Raises:
         InputError: If the two encoders' dimensions differ, or a judged query has no text.
@@ -104,7 +104,7 @@ def evaluate_retrieval(
     kind = resolve_interaction(document_encoder, interaction)
     check_scoring(scoring, kind)
     documents = list(retrieval_set.corpus.values())
-    # A throw-away cache would cost a fingerprint of the weights for nothing.
+    # A temporary cache would hash the weights for nothing.
     if document_cache is None:
         document_vectors = encode_texts(
             document_encoder,
@@ -157,11 +157,11 @@ def evaluate_against_vectors(
     keep_run: bool = False,
     show_progress: bool = False,
 ) -> RetrievalScores:
-    """Score a query encoder against document vectors that exist already, in the order of the set's corpus.
+    """Score a query encoder against existing document vectors, in the order of the set's corpus.
 
-    Arguments, result and errors as in :func:`evaluate_retrieval`; ``document_encoder`` only names the vectors' origin.
-    For ``scoring`` other than MaxSim the vectors are of content tokens only, as ``encode_texts(content_only=True)``
-    gives them.
+    Arguments, result and errors are those of :func:`evaluate_retrieval`; ``document_encoder`` only names the vectors'
+    origin. For ``scoring`` other than MaxSim the vectors are of content tokens only, as returned by
+    ``encode_texts(content_only=True)``.
     """
     texts = queries_to_score(retrieval_set, queries)
     query_vectors = encode_texts(
@@ -251,29 +251,31 @@ def as_run(
 
 
 def check_scoring(scoring: Scoring, interaction: Interaction) -> None:
-    """Stop at a score of tokens where texts are compared by one vector each.
+    """Raise an error for a token score if texts are compared by one vector each.
 
     Raises:
-        InputError: They are.
+        InputError: The scoring needs token vectors, but texts are compared by one vector each.
     """
     check_choice("scoring", scoring, get_args(Scoring))
     if scoring != "maxsim" and interaction == "dense":
         raise InputError(
-            f"{scoring!r} compares token vectors, and texts are compared by one vector each",
+            f"{scoring!r} compares token vectors, but texts are compared by one vector each",
             "add interaction='maxsim' (--interaction maxsim)",
             field="scoring",
         )
 
 
 def own_similarity(model: Encoder) -> Similarity:
-    """The similarity that a dense model was made for.
+    """Return the similarity that a dense model was trained for.
 
     Raises:
-        InputError: If the model asks for a distance, which the exact search does not offer.
+        InputError: If the model uses a distance, which the exact search does not support.
     """
     name = str(getattr(model, "similarity_fn_name", None) or "cosine")
     if name not in ("cosine", "dot"):
-        raise InputError(f"{model_name(model)} compares by {name}", "pass similarity='cosine' or similarity='dot'")
+        raise InputError(
+            f"{model_name(model)} compares vectors by {name}", "pass similarity='cosine' or similarity='dot'"
+        )
     return "dot" if name == "dot" else "cosine"
 
 
@@ -283,7 +285,7 @@ def check_same_space(
     """Refuse encoders whose vectors have different widths.
 
     Raises:
-        InputError: Naming both models and their dimensions.
+        InputError: The dimensions differ; the message names both models.
     """
     widths = [
         vectors.dimension if isinstance(vectors, TokenVectors) else vectors.shape[1]

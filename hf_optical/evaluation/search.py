@@ -1,9 +1,9 @@
 """Exact nearest-neighbour search in chunks, for dense vectors and for late interaction (MaxSim, entropic transport).
 
-Order is fixed: by score, largest first, then by index, smallest first. Memory is bounded by one block of scores and
-the ``(queries, k)`` result, whatever the size of the corpus, which may be memory-mapped.
-Two identical documents in different chunks can differ in the last bit of a float32 score, because matrix products of
-different shapes add in different orders; ties are exact within one chunk.
+The order is fixed: by score, largest first, then by index, smallest first. Memory is bounded by one block of scores and
+the ``(queries, k)`` result, whatever the size of the corpus, which may be memory-mapped. Two identical documents in
+different chunks can differ in the last bit of a float32 score, because matrix products of different shapes add in
+different orders; ties are exact within one chunk.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from hf_optical.evaluation.token_scoring import TokenScoring
 Similarity = Literal["cosine", "dot"]
 
 _QUERY_CHUNK = 512
-_MAXSIM_QUERY_CHUNK = 32  # few, so that queries of one block have similar lengths
-_MAXSIM_ELEMENTS = 6_000_000  # per block of token similarities and its padded operands: 24 MB, near the caches
+_MAXSIM_QUERY_CHUNK = 32  # small, so that queries of one block have similar lengths
+# numbers per block of token similarities and padded operands: 24 MB, near the size of CPU caches
+_MAXSIM_ELEMENTS = 6_000_000
 
 
 def search_dense(
@@ -38,7 +39,7 @@ def search_dense(
     Args:
         query_vectors: Shape ``(queries, dimension)``.
         document_vectors: Shape ``(documents, dimension)``; any float type, may be memory-mapped.
-        k: How many documents to return per query; more than there are means all of them.
+        k: Number of documents to return per query; all if there are fewer.
         chunk_size: Documents scored at once.
         similarity: ``"cosine"`` or ``"dot"``.
 
@@ -76,17 +77,17 @@ def search_multi_vector(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the ``k`` best documents of each query token by token.
 
-    By MaxSim, ``sum_i max_j <q_i, d_j>`` (Khattab and Zaharia, 2020), or as ``scoring`` says.
+    The score is MaxSim, ``sum_i max_j <q_i, d_j>`` (Khattab and Zaharia, 2020), or the one given by ``scoring``.
 
-    Token vectors are used as they are: normalise them before for cosine. Documents are scored in groups of similar
-    length, so that little is padded.
+    Token vectors are used as they are; normalise them beforehand for cosine. Documents are scored in groups of similar
+    length, so that little padding is needed.
 
     Args:
         query_token_lists: One array ``(tokens_i, dimension)`` per query.
         document_token_lists: One array ``(tokens_j, dimension)`` per document, or :class:`TokenVectors`.
-        k: How many documents to return per query; more than there are means all of them.
+        k: Number of documents to return per query; all if there are fewer.
         chunk_size: Documents scored at once.
-        scoring: Another score than MaxSim; the queries are of its language.
+        scoring: Another score than MaxSim, for the language of the queries.
         max_elements: Budget of one block of token similarities with its padded operands, in numbers.
 
     Returns:
@@ -109,7 +110,7 @@ def search_multi_vector(
     for start in range(0, len(document_order), chunk_size):
         chunk = document_order[start : start + chunk_size]
         documents = [_as_tensor(document_token_lists[int(index)]) for index in chunk]
-        # Ascending indices within a block of scores: the tie rule of `_top` relies on it.
+        # Indices ascend within a block of scores; the tie rule of `_top` relies on it.
         ascending = np.argsort(chunk)
         indices, columns = torch.from_numpy(chunk[ascending]), torch.from_numpy(ascending)
         for first in range(0, len(queries), _MAXSIM_QUERY_CHUNK):
@@ -142,7 +143,7 @@ class _Best:
         self.rows[rows.start] = (top_scores, top_indices)
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:
-        """All queries' scores and indices as arrays."""
+        """Return all queries' scores and indices as arrays."""
         if not self.rows:
             return np.zeros((self.queries, self.k), np.float32), np.zeros((self.queries, self.k), np.int64)
         blocks = [self.rows[start] for start in sorted(self.rows)]
@@ -153,7 +154,7 @@ class _Best:
 
 
 def _top(scores: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the ``k`` largest per row, ties by smallest position; ``torch.topk`` alone picks ties as it likes."""
+    """Return the ``k`` largest per row, ties by smallest position; ``torch.topk`` alone picks ties arbitrarily."""
     if k < scores.shape[1]:
         threshold = scores.topk(k, dim=1, sorted=True).values[:, -1:]
         above = scores > threshold
@@ -174,7 +175,7 @@ def _by_length(tokens: Sequence[np.ndarray] | TokenVectors) -> np.ndarray:
 
 
 def _as_tensor(array: np.ndarray) -> torch.Tensor:
-    # A copy: memory-mapped arrays are read-only, and float16 ones are to be multiplied in float32.
+    # Copied, because memory-mapped arrays are read-only and float16 vectors are multiplied in float32.
     return torch.from_numpy(np.array(array, dtype=np.float32))
 
 

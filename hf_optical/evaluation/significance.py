@@ -28,14 +28,14 @@ class Comparison:
         set: Retrieval set.
         language: Language of the queries.
         metric: The measure compared.
-        n: Queries compared.
+        n: Number of queries compared.
         mean_a: Mean of the first system.
         mean_b: Mean of the second.
         difference: ``mean_a - mean_b``.
         interval: Bootstrap confidence interval of the difference.
         p: Two-sided p-value of the paired randomisation test.
-        p_holm: The same after Holm's correction over the comparisons made together.
-        effect_size: Cohen's d of the paired differences; ``None`` where it is unbounded.
+        p_holm: p-value after Holm's correction over the comparisons made together.
+        effect_size: Cohen's d of the paired differences; ``None`` if it is unbounded.
         outcome: ``"win"``, ``"loss"``, ``"tie"`` or ``"inconclusive"``, seen from the first system.
         verdict: The outcome as a sentence.
     """
@@ -66,11 +66,11 @@ def compare(
     """Compare two systems on the same queries of one set.
 
     Args:
-        scores_a: Scores of the system that one would like to win.
-        scores_b: Scores of the other.
+        scores_a: Scores of the first system, usually the new one.
+        scores_b: Scores of the other system.
         metric: The measure.
         alpha: Level of the test; the interval covers ``1 - alpha``.
-        seed: Of the resampling.
+        seed: Random seed of the resampling.
 
     Returns:
         The comparison, ``p_holm`` equal to ``p``; see :func:`compare_all` for several.
@@ -95,7 +95,7 @@ def compare_all(
 ) -> list[Comparison]:
     """Compare several pairs of systems, with Holm's correction over all of them.
 
-    Arguments and errors as in :func:`compare`; verdicts use the corrected p-values.
+    Arguments and errors are those of :func:`compare`; verdicts use the corrected p-values.
 
     Returns:
         One comparison per pair, in order.
@@ -121,7 +121,7 @@ def _comparison(
     interval = bootstrap_interval(values, confidence=1 - alpha, seed=seed)
     difference, n = float(values.mean()), len(values)
     if n < FEWEST_QUERIES:
-        outcome, reading = "inconclusive", f"inconclusive: fewer than {FEWEST_QUERIES} queries decide nothing"
+        outcome, reading = "inconclusive", f"inconclusive: fewer than {FEWEST_QUERIES} queries are too few to decide"
     elif p_holm >= alpha:
         outcome, reading = "tie", "tie: the difference may be chance"
     elif difference > 0:
@@ -157,10 +157,10 @@ def _differences(a: RetrievalScores, b: RetrievalScores, metric: str) -> np.ndar
     if set(a.per_query) != set(b.per_query):
         alone = sorted(set(a.per_query) ^ set(b.per_query))
         raise InputError(
-            f"{len(alone)} queries of {a.set} were scored for one system only, the first is {alone[0]!r}",
+            f"{len(alone)} queries of {a.set} were scored for only one system, the first is {alone[0]!r}",
             "score both systems on the same queries",
         )
     known = next(iter(a.per_query.values()), {})
     if metric not in known:
-        raise InputError(f"the measure {metric!r} is not among {sorted(known)}", "choose one of these")
+        raise InputError(f"the measure {metric!r} is not among {sorted(known)}", "choose one of these measures")
     return np.array([a.per_query[query][metric] - b.per_query[query][metric] for query in a.per_query])

@@ -9,7 +9,7 @@ TASK_NAMES = {"mono": "one language", "cross": "two languages", "multi": "all la
 
 
 def row_name(code: str) -> str:
-    """A language, several joined by ``+``, or a task, in words.
+    """Name a language, several languages joined by ``+``, or a task in words.
 
     Example:
         >>> row_name("swh_Latn"), row_name("deu_Latn+hin_Deva"), row_name("multi")

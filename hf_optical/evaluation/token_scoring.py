@@ -18,21 +18,21 @@ from hf_optical.transport.soft_scores import balanced_token_scores, centred_unit
 
 Scoring = Literal["maxsim", "soft", "balanced"]
 EPSILON = 0.1
-"""Weight of the entropy, in units of a cosine."""
-_ELEMENTS = 6_000_000  # per block of similarities: 24 MB, near the caches
+"""Default weight of the entropy, in units of a cosine."""
+_ELEMENTS = 6_000_000  # numbers per block of similarities: 24 MB, near the size of CPU caches
 
 
 @dataclass(frozen=True)
 class TokenScoring:
-    """A score of token vectors, for queries of one language.
+    """Score of token vectors for queries of one language.
 
     Args:
-        kind: ``"maxsim"``: the sum over the query's tokens of the largest similarity, all tokens as they are;
-            ``"soft"``: one-sided entropic transport, for queries against passages; ``"balanced"``: with both marginals,
-            for a sentence against a sentence. See :mod:`hf_optical.transport.soft_scores`.
-        query_mean: Mean token of the query language, taken off its tokens; nothing is where None.
-        document_mean: Mean token of the documents' language, likewise.
-        epsilon: Of the entropy.
+        kind: ``"maxsim"`` is the sum over the query's tokens of the largest similarity, with all tokens as they are;
+            ``"soft"`` is one-sided entropic transport, for queries against passages; ``"balanced"`` is entropic
+            transport with both marginals, for sentences against sentences. See :mod:`hf_optical.transport.soft_scores`.
+        query_mean: Mean token of the query language, subtracted from its tokens; None to subtract nothing.
+        document_mean: Mean token of the documents' language, used in the same way.
+        epsilon: Weight of the entropy.
 
     Example:
         >>> query, document = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.6, 0.8], [0.0, 1.0]])
@@ -54,7 +54,7 @@ class TokenScoring:
         """Return the same score with the token means of a language; MaxSim needs none and is unchanged.
 
         Raises:
-            InputError: There is no mean of the language.
+            InputError: There is no mean for the language.
         """
         if kind == "maxsim":
             return cls(kind)
@@ -63,15 +63,15 @@ class TokenScoring:
 
     @property
     def content_only(self) -> bool:
-        """Whether special and prompt tokens are to be left out."""
+        """Return whether special and prompt tokens are left out."""
         return reads_content(self.kind)
 
     def scores(self, queries: Sequence[Tensor], documents: Sequence[Tensor], max_elements: int = _ELEMENTS) -> Tensor:
-        """Scores of every query and document.
+        """Compute the scores of every query and document.
 
         Args:
-            queries: Token vectors, (n, d) each, as the encoder gives them.
-            documents: (m, d) each, likewise.
+            queries: Token vectors, (n, d) each, as returned by the encoder.
+            documents: Token vectors of the documents, (m, d) each.
             max_elements: Budget of a block of similarities, in numbers.
 
         Returns:
@@ -82,7 +82,7 @@ class TokenScoring:
         if self.kind == "maxsim":
             return maxsim(queries, documents, chunk_elements=max_elements)
         lengths = torch.tensor([len(document) for document in documents])
-        # Similar lengths together, so that little is padded; the order is undone at the end.
+        # Sorted by length, so that little padding is needed; the order is restored at the end.
         order = lengths.argsort(descending=True, stable=True)
         found = torch.empty(len(queries), len(documents))
         start = 0
@@ -107,7 +107,7 @@ class TokenScoring:
 
 
 def reads_content(scoring: Scoring) -> bool:
-    """Whether a score leaves special and prompt tokens out.
+    """Return whether a score leaves special and prompt tokens out.
 
     Example:
         >>> reads_content("soft"), reads_content("maxsim")

@@ -1,4 +1,4 @@
-"""Translate-test: a machine-translation model turns the query into English, and the teacher reads that."""
+"""Translate-test: a machine-translation model translates the query into English for the teacher."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from hf_optical.data.languages import ENGLISH, UnknownLanguageError, normalize
 from hf_optical.errors import InputError
 
-# How families write a language: __sw__ (M2M-100), >>swh<< (Opus-MT), <2sw> (MADLAD), sw_KE (mBART-50).
+# Language codes of model families: __sw__ (M2M-100), >>swh<< (Opus-MT), <2sw> (MADLAD), sw_KE (mBART-50).
 _LANGUAGE_TOKEN = re.compile(r"__(\w+)__|>>(\w+)<<|<2(\w+)>|([a-z]{2}_[A-Z]{2})")
 
 
@@ -19,16 +19,16 @@ class Translator:
     """A sequence-to-sequence translation model of ``transformers``: NLLB, M2M-100, mBART-50, Opus-MT (Marian), MADLAD.
 
     Args:
-        name_or_path: Its folder, or its id on the Hub. Weights are read from safetensors only; remote code is never
+        name_or_path: Its folder, or its id on the Hub. Weights are loaded from safetensors only; remote code is never
             run.
         source: Language of the texts, any code.
         target: Language to translate into.
         num_beams: Beams of the search.
         max_new_tokens: Longest translation.
-        device: As in torch; an accelerator if there is one.
+        device: A torch device; by default an accelerator if there is one.
 
     Raises:
-        InputError: No such model, or one that does not know a language.
+        InputError: There is no such model, or it does not know a language.
 
     Example:
         .. code-block:: python
@@ -69,24 +69,26 @@ class Translator:
         self._set_languages()
 
     def _set_languages(self) -> None:
-        """Say which languages are meant, in the way of each family of models."""
+        """Set source and target language in the way of each model family."""
         vocabulary = self.tokenizer.get_vocab()
         source, target = (self._code(language, vocabulary) for language in (self.source, self.target))
         if self._has_source_language():
             if source is None or target is None:
                 missing = self.source if source is None else self.target
-                raise InputError(f"the model does not know {missing}", "use a model that does", path=self.name)
+                raise InputError(
+                    f"the model does not know {missing}", "use a model that knows the language", path=self.name
+                )
             self.tokenizer.src_lang = source[0]
             self._options["forced_bos_token_id"] = vocabulary[target[1]]
-        elif target is not None:  # Opus-MT into several languages, MADLAD: the target stands before the text
+        elif target is not None:  # multilingual Opus-MT and MADLAD: the target code precedes the text
             self._prefix = f"{target[1]} "
 
     def _has_source_language(self) -> bool:
-        """NLLB, M2M-100 and mBART-50 write the source language into the text; the others do not know it."""
+        """Return whether the model puts the source language into the text, as NLLB, M2M-100 and mBART-50 do."""
         return self.model.config.model_type in ("m2m_100", "mbart")
 
     def _code(self, language: str, vocabulary: dict[str, int]) -> tuple[str, str] | None:
-        """The model's name of a language, and its token."""
+        """Return the model's code of a language, and its token."""
         if language in vocabulary:  # NLLB
             return language, language
         for token in sorted(vocabulary):
@@ -98,12 +100,12 @@ class Translator:
 
     @torch.no_grad()
     def __call__(self, texts: Sequence[str], *, batch_size: int = 16, show_progress: bool = False) -> list[str]:
-        """Translate texts, longest first; the answers are in the order of the texts.
+        """Translate texts, longest first; the translations are in the order of the texts.
 
         Args:
-            texts: In the source language.
-            batch_size: Texts at a time.
-            show_progress: Whether to show a bar.
+            texts: Texts in the source language.
+            batch_size: Texts per batch.
+            show_progress: Whether to show a progress bar.
         """
         from tqdm.auto import tqdm
 
@@ -124,12 +126,12 @@ class Translator:
 def translations(translator: Translator, queries: dict[str, str], **options: Any) -> dict[str, str]:
     """Translate queries by id.
 
-    An empty translation is replaced by the query itself: the teacher then reads what the user typed.
+    An empty translation is replaced by the query itself.
 
     Args:
-        translator: The model.
+        translator: The translation model.
         queries: Text by query id.
-        **options: Of the translator's call.
+        **options: Options of the translator's call.
     """
     answers = translator(list(queries.values()), **options)
     return {query: answer or queries[query] for query, answer in zip(queries, answers, strict=True)}

@@ -1,4 +1,4 @@
-"""The results of runs and comparisons: what results.json says, reading and writing it."""
+"""Results of runs and comparisons: content of results.json, reading and writing it."""
 
 __all__ = [
     "files",

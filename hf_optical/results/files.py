@@ -1,4 +1,4 @@
-"""The file ``results.json`` that every recipe leaves: what was run, on what, with what outcome."""
+"""The file ``results.json`` that every command writes: what was run, on which data, with which outcome."""
 
 from __future__ import annotations
 
@@ -47,19 +47,19 @@ def write_results(
     per_query: Any = None,
     **extra: Any,
 ) -> Path:
-    """Write ``results.json``, whole or not at all.
+    """Write ``results.json`` atomically.
 
-    Absolute paths are written relative to the working directory, or as their last part where they lie outside it, so
-    that the file says nothing of the machine. Numbers that are not finite become ``null``.
+    Absolute paths are written relative to the working directory, or as their last part if they are outside of it, so
+    that the file contains no folders of this machine. Numbers that are not finite become ``null``.
 
     Args:
-        output_dir: The folder, made if absent.
+        output_dir: The folder; it is created if missing.
         evaluations: One record per retrieval set and language.
-        seed: Of everything drawn.
-        data: What was read: ``path``, ``rows``, ``sha256`` of each file or folder.
+        seed: Random seed of the run.
+        data: The data that was read: ``path``, ``rows``, ``sha256`` of each file or folder.
         started: ``time.time()`` at the start, for ``seconds``.
-        per_query: Scores of each query; written beside, in ``per_query.json``.
-        **extra: Anything else, under its own key.
+        per_query: Scores of each query, written to ``per_query.json`` in the same folder.
+        **extra: Further entries, each under its own key.
 
     Returns:
         The path of ``results.json``: ``command``, ``seed``, ``versions``, ``data``, ``seconds``, ``peak_memory_mb``,
@@ -91,7 +91,7 @@ def write_results(
 
 
 def write_json(path: Path, content: Any) -> Path:
-    """Write JSON through a temporary file in the same folder, so that a reader never sees half of it."""
+    """Write JSON through a temporary file in the same folder, so that a reader never sees an incomplete file."""
     text = json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False)
     with whole_file(path) as scratch:
         scratch.write_text(text + "\n", encoding="utf-8")
@@ -99,7 +99,7 @@ def write_json(path: Path, content: Any) -> Path:
 
 
 def versions() -> dict[str, str | None]:
-    """Versions of Python and of the packages that decide results; ``None`` where one is absent.
+    """Return the versions of Python and of packages that influence results; ``None`` for missing packages.
 
     Example:
         >>> versions()["python"].startswith("3.")
@@ -115,7 +115,7 @@ def versions() -> dict[str, str | None]:
 
 
 def peak_memory_mb() -> float | None:
-    """Largest resident memory of this process so far, in MB of 1,000,000 bytes; ``None`` where no one counts it."""
+    """Return the peak resident memory of this process, in MB of 1,000,000 bytes; ``None`` if unknown."""
     try:
         import resource
     except ImportError:  # Windows
@@ -126,10 +126,10 @@ def peak_memory_mb() -> float | None:
 
 
 def typed_command(words: Sequence[str] | None = None) -> str:
-    """The command of this process as others may type it, without this machine's folders.
+    """Return the command of this process, without this machine's folders.
 
     Args:
-        words: Program and arguments; those of the process by default.
+        words: Program and arguments; by default those of this process.
 
     Example:
         >>> typed_command(["/opt/bin/hf-optical", "train", "--seed", "1"])
@@ -151,7 +151,7 @@ def typed_command(words: Sequence[str] | None = None) -> str:
 
 
 def portable(text: str) -> str:
-    """Take this machine's folders out of an argument such as ``/a/b``, ``--flag=/a/b`` or ``/a/b,/c/d``.
+    """Remove this machine's folders from an argument such as ``/a/b``, ``--flag=/a/b`` or ``/a/b,/c/d``.
 
     Example:
         >>> portable("--output_dir=/"), portable("a/b"), portable(str(Path.cwd() / "x.yaml"))
@@ -162,7 +162,7 @@ def portable(text: str) -> str:
 
 
 def _portable_path(text: str) -> str:
-    # A slash at the start alone does not make a path: "/s" may be a unit.
+    # A leading slash alone does not make a path: "/s" may be a unit.
     if not os.path.isabs(text) or not os.path.exists(os.path.dirname(text.rstrip(os.sep)) or text):
         return text
     path = Path(text)
@@ -170,7 +170,7 @@ def _portable_path(text: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Turn numpy values, tuples, sets and paths into what JSON knows; not-a-number into ``None``."""
+    """Convert numpy values, tuples, sets and paths into JSON types, and numbers that are not finite into ``None``."""
     if isinstance(value, Mapping):
         return {portable(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):

@@ -1,4 +1,4 @@
-"""Measures of retrieval that every table shows, in the order of its columns."""
+"""Retrieval measures shown in every table, in the order of its columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Typed records of ``results.json``: what a run or an evaluation says of each retrieval set."""
+"""Typed records of ``results.json``: the results of a run or an evaluation on each retrieval set."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from hf_optical.results import table_rows
 from hf_optical.results.files import PER_QUERY_FILE, RESULTS_FILE
 
 Scores = Mapping[str, float | None]
-"""Measure to value; ``None`` where it is not defined."""
+"""Values by measure; ``None`` if undefined."""
 PerQuery = dict[str, dict[str, dict[str, dict[str, float]]]]
-"""``set/language``, row, query, measure."""
+"""Scores by ``set/language``, row, query and measure."""
 
 
 @dataclass
@@ -24,17 +24,17 @@ class Evaluation:
 
     Attributes:
         set: Name of the retrieval set.
-        language: FLORES code of the queries; ``mono``, ``cross`` or ``multi`` where documents are in several languages.
-        n: Queries.
-        rows: Scores by row (:mod:`hf_optical.results.table_rows`) of a training run; ``None`` where not measured.
+        language: FLORES code of the queries; ``mono``, ``cross`` or ``multi`` if documents are in several languages.
+        n: Number of queries.
+        rows: Scores by row (:mod:`hf_optical.results.table_rows`) of a training run; ``None`` if not measured.
         tests: Paired tests by name, e.g. ``"after against raw"``.
-        scores: Scores of the one model of an evaluation, in place of rows.
+        scores: Scores of the single model of an evaluation, in place of rows.
         intervals: 95 % intervals of ``scores`` by measure.
-        document_language: FLORES code, or ``pooled``, of an evaluation.
-        task: ``mono``, ``cross`` or ``multi``, of an evaluation.
-        bias: Language bias by row, with documents in several languages.
-        pairs: Entries of all pairs of languages by row, with documents in several languages.
-        others: What else the entry says.
+        document_language: FLORES code of the documents of an evaluation, or ``pooled``.
+        task: Task of an evaluation: ``mono``, ``cross`` or ``multi``.
+        bias: Language bias by row, if documents are in several languages.
+        pairs: Entries of all language pairs by row, if documents are in several languages.
+        others: Further keys of the entry.
 
     Example:
         >>> found = Evaluation.from_json({"set": "s", "language": "swh_Latn", "n": 2, "aligned": {"map": 0.5}})
@@ -57,7 +57,7 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Evaluation:
-        """Read an entry, of this or an older version.
+        """Read an entry of this or an older version.
 
         Raises:
             InputError: ``set``, ``language`` or ``n`` is missing.
@@ -65,7 +65,9 @@ class Evaluation:
         entry = table_rows.with_current_names(entry)
         for key in ("set", "language", "n"):
             if key not in entry:
-                raise InputError("an evaluation lacks this key", "write the file anew with the recipe", field=key)
+                raise InputError(
+                    "the key is missing in an evaluation", "write the file again with the command", field=key
+                )
         found = cls(entry.pop("set"), entry.pop("language"), entry.pop("n"))
         found.rows = {row: entry.pop(row) for row in list(entry) if row in table_rows.MEANINGS}
         for name in ("bias", "pairs"):
@@ -79,7 +81,7 @@ class Evaluation:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """The entry as ``results.json`` holds it; what was not measured is left out, apart from rows."""
+        """Return the entry as written to ``results.json``; missing values are left out, except for rows."""
         entry: dict[str, Any] = {"set": self.set, "language": self.language}
         of_an_evaluation = {"document_language": self.document_language, "task": self.task}
         entry |= {name: value for name, value in of_an_evaluation.items() if value is not None}
@@ -94,16 +96,16 @@ class Evaluation:
         return entry | {name: value for name, value in measured.items() if value is not None} | self.others
 
     def score(self, row: str, measure: str) -> float | None:
-        """One number of a row; ``None`` where it was not measured."""
+        """Return one number of a row, or ``None`` if it was not measured."""
         return (self.rows.get(row) or {}).get(measure)
 
 
 @dataclass
 class Results:
-    """What a finished run left in ``results.json``.
+    """Content of a finished run's ``results.json``.
 
     Attributes:
-        evaluations: Its entries.
+        evaluations: The entries of the file.
         content: The whole file, with ``evaluations`` as they were written.
     """
 
@@ -112,7 +114,7 @@ class Results:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Results:
-        """Read the content of a file."""
+        """Make results from the content of a file."""
         return cls([Evaluation.from_json(entry) for entry in content.get("evaluations") or ()], dict(content))
 
 
@@ -120,18 +122,20 @@ def read_results(folder: str | Path) -> Results:
     """Read ``results.json`` of a folder.
 
     Raises:
-        InputError: There is none.
+        InputError: There is no such file.
     """
     path = Path(folder) / RESULTS_FILE
     if not path.is_file():
         raise InputError(
-            "there is no results.json: not a finished run", "give the --output_dir of a recipe", path=folder
+            "there is no results.json, so this is not the folder of a finished run",
+            "give the --output_dir of a finished run",
+            path=folder,
         )
     return Results.from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
 def read_per_query(folder: str | Path) -> PerQuery:
-    """Scores of single queries, by ``set/language``, row, query and measure; empty where none were written."""
+    """Read the scores of single queries, by ``set/language``, row, query and measure; empty without such a file."""
     path = Path(folder) / PER_QUERY_FILE
     if not path.is_file():
         return {}

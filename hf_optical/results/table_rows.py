@@ -1,4 +1,4 @@
-"""Rows of the tables of scores: who reads the query. One definition for evaluation, comparison, figures and cards."""
+"""Rows of the tables of scores, which name the encoder of the query. Used by evaluation, figures and cards."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ ENGLISH_BEFORE = "english_before"
 ENGLISH_AFTER = "english_after"
 
 MEANINGS = {
-    RAW: "the teacher reads the query as it is",
-    BM25: "BM25 on the query as it is",
-    TRANSLATE: "a machine-translation model turns the query into English, the teacher reads that",
-    OFF_THE_SHELF: "a multilingual encoder off the shelf reads the query, over its own index",
-    BEFORE: "the untouched student",
-    INITIALIZED: "the student with embedding rows initialized from the bitext, before any training",
+    RAW: "the teacher on the untranslated query",
+    BM25: "BM25 on the untranslated query",
+    TRANSLATE: "the teacher on the query translated into English by a machine-translation model",
+    OFF_THE_SHELF: "a multilingual encoder off the shelf, with its own index",
+    BEFORE: "the untrained student",
+    INITIALIZED: "the student with embedding rows initialized from the bitext, before training",
     INJECTED: "the student after lexical injection, before distillation",
     AFTER: "the distilled student",
     FUSED: "the distilled student and BM25, fused by reciprocal ranks",
-    CEILING: "the teacher reads the English query",
-    ENGLISH_BEFORE: "the untouched student reads the English query",
-    ENGLISH_AFTER: "the distilled student reads the English query",
+    CEILING: "the teacher on the English query",
+    ENGLISH_BEFORE: "the untrained student on the English query",
+    ENGLISH_AFTER: "the distilled student on the English query",
 }
-"""Every row, in the order of tables, with what it means."""
+"""Meaning of every row, in the order of tables."""
 
 LABELS = {
     RAW: "teacher, raw query",
@@ -44,22 +44,22 @@ LABELS = {
     FUSED: "student and BM25, fused by reciprocal ranks",
     CEILING: "teacher, English query",
 }
-"""Short names for reports, of the rows that are not a trained student."""
+"""Short names for reports, for rows other than the trained student."""
 
 OF_THE_TEACHER = (RAW, CEILING)
 OF_THE_START = (BEFORE, INITIALIZED)
 EARLIER = (RAW, BM25, OFF_THE_SHELF, BEFORE, INITIALIZED, INJECTED)
-"""What the trained student is tested against."""
+"""Rows that the trained student is tested against."""
 OF_A_RUN = (*EARLIER, AFTER, FUSED, CEILING, ENGLISH_BEFORE, ENGLISH_AFTER)
-"""What one training run may measure."""
+"""Rows that a training run can measure."""
 
 _FORMER_NAMES = {"aligned": INITIALIZED}
 
 
 def current_name(row: str) -> str:
-    """The present name of a row that an older version wrote; other names are returned as they are.
+    """Return the current name of a row that an older version wrote; other names are returned unchanged.
 
-    A reference's name may be followed by the student it belongs to, after a space.
+    The name of a reference may be followed by a space and the student to which it belongs.
 
     Example:
         >>> current_name("aligned"), current_name("aligned extend"), current_name("raw")
@@ -70,7 +70,7 @@ def current_name(row: str) -> str:
 
 
 def with_current_names(rows: Mapping[str, Any]) -> dict[str, Any]:
-    """A mapping by row, with the present names of its rows.
+    """Rename the rows of a mapping to their current names.
 
     Example:
         >>> with_current_names({"aligned": 0.5, "after": 0.6})

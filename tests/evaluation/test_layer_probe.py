@@ -106,7 +106,7 @@ def test_a_teacher_reads_the_english(model, tmp_path):
         word_states(teacher, [one for one, _ in PAIRS])[2], word_states(model, [two for _, two in PAIRS])[2], PAIRS
     )
     assert probe.layers[2] == expected and probe.pairs == 8
-    with pytest.raises(InputError, match="other layers"):
+    with pytest.raises(InputError, match="layers differ"):
         probe_layers(model, PAIRS, teacher=tiny_models.dense(tmp_path, layers=2, seed=3))
 
 

@@ -155,7 +155,7 @@ def test_bad_folders_are_named(folder):
         read_multilingual_set(folder, "sentence")
     _write(folder, "sentences.en.jsonl", [{"id": "s1", "text": "a"}, {"id": "s1", "text": "b"}])
     (folder / "qrels_sentences.en.trec").write_text("q0 0 s1 1\n")
-    with pytest.raises(InputError, match=r"row 2.*'s1' is not the first"):
+    with pytest.raises(InputError, match=r"row 2.*'s1' occurs more than once"):
         read_multilingual_set(folder, "sentence")
 
 

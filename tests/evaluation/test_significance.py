@@ -123,7 +123,7 @@ def test_queries_are_paired_by_id():
 
 
 def test_bad_input_is_named():
-    with pytest.raises(InputError, match="1 queries of a set were scored for one system only, the first is 'q2'"):
+    with pytest.raises(InputError, match="1 queries of a set were scored for only one system, the first is 'q2'"):
         compare(_scores([1, 2, 3]), _scores([1, 2]), "mrr@10")
     with pytest.raises(InputError, match="'map' is not among"):
         compare(_scores([1, 2]), _scores([1, 2]), "map")

@@ -86,5 +86,5 @@ def test_a_record_survives_writing_and_reading():
 def test_what_lacks_a_key_or_a_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="'language'"):
         Evaluation.from_json({"set": "s", "n": 1})
-    with pytest.raises(InputError, match="not a finished run"):
+    with pytest.raises(InputError, match="not the folder of a finished run"):
         read_results(tmp_path)

@@ -55,14 +55,14 @@ def test_the_advice_follows_the_numbers(entries, held_out, said):
 
 
 def test_every_row_of_the_table_is_explained():
-    assert legend(["raw", "after"]).splitlines()[0].split(maxsplit=1) == ["raw", "the teacher reads the query as it is"]
+    assert legend(["raw", "after"]).splitlines()[0].split(maxsplit=1) == ["raw", "the teacher on the untranslated query"]
 
 
 def test_the_commands_that_a_run_prints_run(tmp_path, capsys):
     flags = write_run(tmp_path)
     assert call(load_recipe("train"), flags) == 0
     printed = capsys.readouterr().out
-    assert "report.html" in printed and "plan.png" in printed and "the teacher reads the query as it is" in printed
+    assert "report.html" in printed and "plan.png" in printed and "the teacher on the untranslated query" in printed
     lines = [line.strip() for line in printed.splitlines() if line.startswith("  hf-optical ")]
     assert [shlex.split(line)[1] for line in lines] == ["search", "publish"]
     for line in lines:

@@ -103,9 +103,10 @@ def evaluate_multilingual(
         multilingual_set: Queries, documents, judgements.
         document_encoder: Encoder of the documents; by default the query encoder.
         interaction: As in :func:`~hf_optical.evaluation.retrieval.evaluate_retrieval`.
-        similarity: As there.
-        scoring: As there.
-        means: As there. Documents of all languages lose the same mean, so that their scores stay comparable.
+        similarity: As in the same function.
+        scoring: As in the same function.
+        means: As in the same function. The same mean is subtracted from documents of all languages, so that their
+            scores stay comparable.
         epsilon: As there.
         top_k: Depth of the rankings that are scored; the bias uses the full ones.
         bias_depth: ``k`` of the language shares.

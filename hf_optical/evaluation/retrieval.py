@@ -78,7 +78,7 @@ def evaluate_retrieval(
         similarity: Similarity of dense vectors: ``"cosine"`` or ``"dot"``; ``None`` for the document encoder's own.
         scoring: Score of token vectors: ``"maxsim"``, ``"soft"`` or ``"balanced"``; see
             :class:`~hf_optical.evaluation.token_scoring.TokenScoring`.
-        means: Mean tokens that ``"soft"`` and ``"balanced"`` take off.
+        means: Mean tokens that ``"soft"`` and ``"balanced"`` subtract.
         epsilon: Weight of the entropy in these two; encoders whose tokens lie close together want less (e5: .03).
         top_k: Depth of the ranking; ``None`` ranks the whole corpus.
         batch_size: Texts per forward pass.

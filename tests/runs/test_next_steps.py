@@ -55,7 +55,10 @@ def test_the_advice_follows_the_numbers(entries, held_out, said):
 
 
 def test_every_row_of_the_table_is_explained():
-    assert legend(["raw", "after"]).splitlines()[0].split(maxsplit=1) == ["raw", "the teacher on the untranslated query"]
+    assert legend(["raw", "after"]).splitlines()[0].split(maxsplit=1) == [
+        "raw",
+        "the teacher on the untranslated query",
+    ]
 
 
 def test_the_commands_that_a_run_prints_run(tmp_path, capsys):

@@ -28,7 +28,7 @@ def test_the_options_of_the_recipe_are_read_without_a_host():
     code = (
         "from hf_optical.runs.options import TrainConfig\n"
         "from hf_optical.configuration.parsing import parse, help_text\n"
-        "assert '--plan' in help_text(TrainConfig)\n"
+        "assert '--max_steps' in help_text(TrainConfig)\n"
         "assert parse(TrainConfig, ['--max_steps', '3']).max_steps == 3"
     )
     assert not modules_after(code) & {"torch", "transformers", "datasets", "sentence_transformers", "peft"}
@@ -37,8 +37,8 @@ def test_the_options_of_the_recipe_are_read_without_a_host():
 @pytest.mark.parametrize(
     ("program", "said"),
     [
-        (["recipes/train.py"], "--plan"),
-        (["-m", "hf_optical.train"], "--plan"),
+        (["recipes/train.py"], "--max_steps"),
+        (["-m", "hf_optical.train"], "--max_steps"),
         (["-m", "hf_optical.commands.main"], "Train and measure"),
         (["-m", "hf_optical.commands.main", "train"], "Adapters:"),
         (["-m", "hf_optical.commands.main", "plan"], "--memory_gb"),

@@ -1,7 +1,7 @@
 """Completion of commands and flags in bash, zsh and tcsh, by shtab.
 
-``hf-optical completion bash > ~/.local/share/bash-completion/completions/hf-optical``; the script knows the options by
-heart, so that a completion costs no start of Python.
+Install it with ``hf-optical completion bash > ~/.local/share/bash-completion/completions/hf-optical``. The script
+contains the options, so that a completion does not start Python.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import shtab
 from hf_optical.commands.listing import COMMANDS
 from hf_optical.commands.options.completion import CompletionConfig
 from hf_optical.configuration.conversion import is_bool, is_list
-from hf_optical.configuration.fields import YAML_FLAG, Field, fields_of
+from hf_optical.configuration.fields import YAML_FLAG, Field, listed_flags
 from hf_optical.errors import check_choice
 
 
@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     commands = whole.add_subparsers(dest="command")
     for command in COMMANDS.values():
         one = commands.add_parser(command.name, help=command.summary)
-        fields = {field.key: field for field in fields_of(command.config())}
+        fields = {field.key: field for field in listed_flags(command.config())}
         for field in ({YAML_FLAG: Field(YAML_FLAG, str, "None", "YAML file with options")} | fields).values():
             _add(one, field)
     return whole

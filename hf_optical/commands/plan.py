@@ -1,4 +1,4 @@
-"""Estimate what a training would take: time, memory, disk. ``hf-optical plan`` is ``hf-optical train --plan``."""
+"""Estimate the cost of a training: time, memory, disk."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from hf_optical.commands.options.plan import PlanConfig
 
 
 def main(config: PlanConfig) -> None:
-    """Run the training command with ``--plan``."""
+    """Estimate the training of these options; ``hf-optical train --plan`` was its former name."""
     config.plan = True
     train.main(config)

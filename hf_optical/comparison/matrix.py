@@ -64,8 +64,12 @@ class RunSpec:
         """The options as flags of the recipe."""
         flags: list[str] = []
         for name, value in {**self.options, "seed": self.seed, "output_dir": str(self.folder)}.items():
-            for item in listed(value):
-                flags += [f"--{name}", item]
+            entries = (
+                {f"{name}.{key}": item for key, item in value.items()} if isinstance(value, Mapping) else {name: value}
+            )
+            for key, given in entries.items():
+                for item in listed(given):
+                    flags += [f"--{key}", item]
         return flags
 
     def is_done(self) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
+from hf_optical.configuration.fields import fields_of
 from hf_optical.configuration.parsing import path_options
 from hf_optical.errors import InputError
 from hf_optical.places import expanded
@@ -28,7 +28,7 @@ def check_options(
     Raises:
         InputError: The first such option, with the nearest that exists; or something that is no option with its value.
     """
-    known = [name for option in fields(TrainConfig) for name in (option.name, *option.metadata.get("former", ()))]
+    known = [name for field in fields_of(TrainConfig) for name in (field.key, *field.former)]
     given: dict[str, Any] = {"common": common}
     for name, parts in (("languages", languages), ("arms", arms)):
         given |= {f"{name}.{key}": options for key, options in (parts or {}).items()}
@@ -36,13 +36,26 @@ def check_options(
         if not isinstance(options, Mapping):
             problem = f"found {options!r:.80} where options of train.py are expected"
             raise InputError(problem, "write 'option: value' lines below it", field=place)
-        for option, value in options.items():
-            if isinstance(value, Mapping):  # a YAML alias may even lead back to where it stands
-                raise InputError("found a mapping", "options have plain values", field=f"{place}.{option}")
+        for option, _ in _flat(options, known, place):
             if option not in known:
                 near = difflib.get_close_matches(str(option), known, 1)
                 hint = f"did you mean {near[0]!r}?" if near else "hf-optical train --help lists them"
                 raise InputError("is no option of train.py", hint, field=f"{place}.{option}")
+
+
+def _flat(options: Mapping[str, Any], known: list[str], place: str) -> list[tuple[str, Any]]:
+    """List options and values, those of a mapping option under dotted names."""
+    found: list[tuple[str, Any]] = []
+    for option, value in options.items():
+        if not isinstance(value, Mapping):
+            found.append((option, value))
+        elif any(name.startswith(f"{option}.") for name in known) and not any(
+            isinstance(item, Mapping) for item in value.values()
+        ):
+            found += [(f"{option}.{key}", item) for key, item in value.items()]
+        else:  # a YAML alias may even refer to the mapping that contains it
+            raise InputError("found a mapping", "write a plain value", field=f"{place}.{option}")
+    return found
 
 
 def expanded_paths(options: Mapping[str, Any]) -> dict[str, Any]:

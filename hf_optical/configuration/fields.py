@@ -13,7 +13,14 @@ YAML_FLAG = "config"
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """One field: its dotted key, its annotation, its default as text, help, place and former names."""
+    """One field of a configuration, with what :func:`option` says of it.
+
+    Attributes:
+        key: Its name, dotted for a field of a nested dataclass.
+        annotation: Its type.
+        default: Its default as text; ``None`` for a required field.
+        mapping: Help of the nested dataclass that it belongs to.
+    """
 
     key: str
     annotation: Any
@@ -23,6 +30,9 @@ class Field:
     path: bool = False
     former: Mapping[str, Mapping[str, str] | None] = dataclasses.field(default_factory=dict)
     words: bool = False
+    yaml_only: bool = False
+    moved: str | None = None
+    mapping: str = ""
 
 
 def option(
@@ -33,18 +43,21 @@ def option(
     first: bool = False,
     former: Mapping[str, Mapping[str, str] | None] | None = None,
     words: bool = False,
+    yaml_only: bool = False,
+    moved: str | None = None,
 ) -> Any:
-    """A field of a configuration: its default, which may be a list, and its help.
+    """Make a field of a configuration: its default, which may be a list, and its help.
 
     Args:
-        default: Its value where none is given; without one the field is required.
+        default: Its value if none is given; without a default the field is required.
         text: Its help.
-        path: Whether the value is, or may be, a path of the user: ``~`` and ``$VARIABLE`` in it are then expanded when
-            it is read, so that nothing behind the door meets the literal one.
-        former: Names that the field had in older versions, which are read with a note; with a mapping from the values
-            of that time where these have changed too.
-        words: Whether the value is running text, a list of its words: commas and spaces in them are then text.
+        path: Whether the value is, or may be, a path of the user, in which ``~`` and ``$VARIABLE`` are expanded.
+        former: Names of the field in older versions, which are read with a note; with a mapping from old to new values
+            if these have changed too.
+        words: Whether the value is running text, in which commas and spaces do not separate items.
         first: Whether words before the first flag are values of this field (``doctor FILE FILE --language sw``).
+        yaml_only: Whether the help lists the field among the keys of the YAML file, because it is rarely set.
+        moved: Command that has the option now. The help does not list it, and a note names that command.
 
     Example:
         >>> from hf_optical.configuration.parsing import parse
@@ -55,19 +68,20 @@ def option(
         Options(eval=[])
     """
     metadata = {"help": text, "path": path, "first": first, "former": dict(former or {}), "words": words}
+    metadata |= {"yaml_only": yaml_only, "moved": moved}
     if isinstance(default, list | dict):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
 
 def path_options(dataclass_type: type) -> set[str]:
-    """The options of a configuration whose values are paths of the user.
+    """Return the options of a configuration whose values are paths of the user.
 
     Example:
         >>> @dataclasses.dataclass
         ... class Options:
-        ...     output_dir: str = option("out", "Where.", path=True)
-        ...     seed: int = option(0, "Of what is drawn.")
+        ...     output_dir: str = option("out", "Output folder.", path=True)
+        ...     seed: int = option(0, "Random seed.")
         >>> path_options(Options)
         {'output_dir'}
     """
@@ -75,30 +89,56 @@ def path_options(dataclass_type: type) -> set[str]:
 
 
 def help_text(dataclass_type: type) -> str:
-    """Every field with its type, default and help.
+    """Format every field with its type, default and help.
 
     Args:
-        dataclass_type: The configuration. Where it has ``HEADINGS``, a mapping of field names, the fields from each of
-            them on stand under its heading.
+        dataclass_type: The configuration. If it has ``HEADINGS``, a mapping of field names to headings, each heading is
+            put before its field. Fields that are rarely set follow under a heading of their own.
 
     Returns:
-        Text for the terminal, one paragraph a field.
+        Text for the terminal, one paragraph per field; a nested dataclass is one paragraph.
     """
     headings = getattr(dataclass_type, "HEADINGS", {})
     lines = [(dataclass_type.__doc__ or "").strip().split("\n")[0], ""]
     lines += ["  --config FILE.yaml", "      Values for the fields below; flags win."]
+    told: set[str] = set()
+    rare = []
     for field in fields_of(dataclass_type):
-        if field.key == YAML_FLAG:  # a field of that name is the flag above
+        if field.key == YAML_FLAG or field.moved:  # a field of the name config is the flag above
+            continue
+        if field.yaml_only:
+            rare += _paragraph(field, field.key)
             continue
         lines += ["", f"{headings[field.key]}:"] if field.key in headings else []
-        default = "required" if field.default is None else f"default: {field.default}"
-        lines.append(f"  --{field.key}  {describe(field.annotation)}  ({default})")
-        lines += [f"      {field.help}"] if field.help else []
+        parent = field.key.rpartition(".")[0]
+        if not field.mapping:
+            lines += _paragraph(field, f"--{field.key}")
+        elif parent not in told:
+            told.add(parent)
+            lines += [f"  --{parent}.KEY value  (a mapping in YAML)", f"      {field.mapping}"]
+    if rare:
+        lines += ["", "Rarely set, as keys of the YAML file:", *rare]
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
-def fields_of(dataclass_type: type, prefix: str = "") -> list[Field]:
-    """The fields of a configuration, those of dataclasses in it under dotted keys."""
+def _paragraph(field: Field, shown: str) -> list[str]:
+    default = "required" if field.default is None else f"default: {field.default}"
+    return [f"  {shown}  {describe(field.annotation)}  ({default})", *([f"      {field.help}"] if field.help else [])]
+
+
+def listed_flags(dataclass_type: type) -> list[Field]:
+    """Return the fields that the help lists as flags, without those of the YAML file and those that have moved."""
+    return [field for field in fields_of(dataclass_type) if not field.yaml_only and not field.moved]
+
+
+def fields_of(dataclass_type: type, prefix: str = "", mapping: str = "") -> list[Field]:
+    """List the fields of a configuration, those of nested dataclasses under dotted keys.
+
+    Args:
+        dataclass_type: The configuration.
+        prefix: Put before every key.
+        mapping: Help of the nested dataclass that is listed.
+    """
     hints = get_type_hints(dataclass_type)
     found: list[Field] = []
     for entry in dataclasses.fields(dataclass_type):
@@ -106,7 +146,7 @@ def fields_of(dataclass_type: type, prefix: str = "") -> list[Field]:
             continue
         inner = nested_type(hints[entry.name])
         if inner is not None:
-            found += fields_of(inner, f"{prefix}{entry.name}.")
+            found += fields_of(inner, f"{prefix}{entry.name}.", _mapping_help(inner))
             continue
         default: str | None = None
         if entry.default is not dataclasses.MISSING:
@@ -114,8 +154,25 @@ def fields_of(dataclass_type: type, prefix: str = "") -> list[Field]:
         elif entry.default_factory is not dataclasses.MISSING:
             default = repr(entry.default_factory())
         text = " ".join(str(entry.metadata.get("help", "")).split())
-        first, path = bool(entry.metadata.get("first")), bool(entry.metadata.get("path"))
-        former = {f"{prefix}{name}": values for name, values in entry.metadata.get("former", {}).items()}
-        words = bool(entry.metadata.get("words"))
-        found.append(Field(f"{prefix}{entry.name}", hints[entry.name], default, text, first, path, former, words))
+        found.append(
+            Field(
+                f"{prefix}{entry.name}",
+                hints[entry.name],
+                default,
+                text,
+                first=bool(entry.metadata.get("first")),
+                path=bool(entry.metadata.get("path")),
+                former=entry.metadata.get("former", {}),
+                words=bool(entry.metadata.get("words")),
+                yaml_only=bool(entry.metadata.get("yaml_only")),
+                moved=entry.metadata.get("moved"),
+                mapping=mapping,
+            )
+        )
     return found
+
+
+def _mapping_help(inner: type) -> str:
+    """Return the help of a nested dataclass that was made for the help, its own docstring."""
+    text = (inner.__doc__ or "").strip().split("\n")[0]
+    return "" if text.startswith(f"{inner.__name__}(") else text

@@ -167,16 +167,20 @@ def _read_flags(arguments: list[str], options: dict[str, Field]) -> dict[str, li
 
 
 def _current_name(key: str, options: dict[str, Field]) -> str:
-    """The present name of an option that was renamed, with a note on standard error."""
+    """Return the current name of an option, with a note on standard error if it was renamed or has moved."""
     for field in options.values():
         if key in field.former:
             sys.stderr.write(f"note: the option {key} is now called {field.key}; write that in its place\n")
-            return field.key
+            key = field.key
+        if key == field.key and field.moved:
+            sys.stderr.write(f"note: the option {key} belongs to the command {field.moved} now\n")
+        if key == field.key:
+            return key
     return key
 
 
 def _current_value(former: str, value: Any, options: dict[str, Field]) -> Any:
-    """The present value of an option that was given under a former name."""
+    """Return the current value of an option that was given under a former name."""
     for field in options.values():
         values = field.former.get(former)
         if values is not None:

@@ -9,6 +9,7 @@ import platform
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -171,6 +172,8 @@ def _portable_path(text: str) -> str:
 
 def plain(value: Any) -> Any:
     """Convert numpy values, tuples, sets and paths into JSON types, and numbers that are not finite into ``None``."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
     if isinstance(value, Mapping):
         return {portable(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):

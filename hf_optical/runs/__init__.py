@@ -6,7 +6,6 @@ __all__ = [
     "evaluation_panels",
     "held_out",
     "option_checks",
-    "option_headings",
     "options",
     "planning",
     "road_words",

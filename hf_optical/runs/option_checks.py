@@ -26,12 +26,9 @@ _COUNTS = (
     "num_layers",
     "contrastive_mini_batch",
     "lexical_steps",
-    "lora_r",
-    "lora_alpha",
 )
 INDEXES = ("teacher", "student")
 ADAPTERS = ("none", "lora")
-LORA_INITS = ("default", "pissa", "olora")
 
 
 def check_options(config: TrainConfig) -> None:
@@ -55,7 +52,6 @@ def check_options(config: TrainConfig) -> None:
         ("row_init", config.row_init, ROW_INITS),
         ("document_encoder", config.reads_index_of, INDEXES),
         ("adapter", config.adapter, ADAPTERS),
-        ("lora_init", config.lora_init, LORA_INITS),
         ("monitor", config.monitor, ("warn", "stop", "off")),
         ("teacher_cache_dtype", config.teacher_cache_dtype, ("float16", "int8")),
         ("on_bad_rows", config.on_bad_rows, ("error", "skip")),
@@ -64,6 +60,7 @@ def check_options(config: TrainConfig) -> None:
     ):
         if value not in choices:
             raise InputError(f"is {value!r}", f"use one of {', '.join(choices)}", field=name)
+    config.lora.check()
     _check_numbers(config)
     _check_validation(config)
     _check_names(config)

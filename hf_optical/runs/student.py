@@ -73,7 +73,7 @@ def student_of_run(
         torch.manual_seed(config.seed)
         adapters = LanguageAdapters(student)
         for language in data.languages:
-            adapters.add(language, **config.adapter_options())
+            adapters.add(language, **config.lora.adapter_options())
     return student, checkpoint
 
 

@@ -36,7 +36,7 @@ def workplace(tmp_path):
         "eval": str(tmp_path / "eval"),
         "output_dir": str(tmp_path / "out"),
         "adapter": "lora",
-        "lora_r": "2",
+        "lora.rank": "2",
         "max_steps": "6",
         "batch_size": "4",
         "learning_rate": "1e-2",
@@ -45,7 +45,7 @@ def workplace(tmp_path):
 
 
 def test_one_base_and_an_adapter_for_each_language(recipe, workplace, capsys):
-    flags = {"max_steps": "60", "learning_rate": "5e-2", "lora_r": "4", "english_eval": workplace["eval"]}
+    flags = {"max_steps": "60", "learning_rate": "5e-2", "lora.rank": "4", "english_eval": workplace["eval"]}
     assert call(recipe, {**workplace, **flags}) == 0
     out = Path(workplace["output_dir"])
     results = json.loads((out / "results.json").read_text())
@@ -99,8 +99,8 @@ def test_an_interrupted_run_goes_on_and_ends_like_a_whole_one(recipe, workplace,
     ("flags", "message"),
     [
         ({"adapter": "dora"}, "none, lora"),
-        ({"lora_init": "random"}, "default, pissa, olora"),
-        ({"lora_targets": "nothing"}, "nothing"),
+        ({"lora.init": "random"}, "default, pissa, olora"),
+        ({"lora.targets": "nothing"}, "nothing"),
         ({"index": "student"}, "adapter"),
         ({"bitext": ["swq=a.tsv"]}, "swh_Latn"),
     ],

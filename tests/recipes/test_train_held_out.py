@@ -89,7 +89,7 @@ def test_held_out_pairs_take_no_part_in_growing_the_student(recipe, workplace, t
 
 
 def test_adapters_are_validated_and_kept_too(recipe, workplace):
-    flags = {**workplace, "adapter": "lora", "lora_r": "2", "learning_rate": "2e-2"}
+    flags = {**workplace, "adapter": "lora", "lora.rank": "2", "learning_rate": "2e-2"}
     assert call(recipe, flags) == 0
     held = results(flags)["held_out"]
     after = sum(entry["after"]["ndcg@10"] for entry in held["evaluations"]) / len(held["evaluations"])

@@ -161,7 +161,7 @@ def _trained(config: TrainConfig, measured: DryRun) -> int:
 
 def _training(config: TrainConfig, measured: DryRun, machine: Machine) -> Training:
     weights, steps = measured.weights, measured.steps
-    modules = len(config.lora_targets) or 2  # query and value
+    modules = len(config.lora.targets) or 2  # query and value
     return Training(
         batch=config.batch_size,
         accumulation=config.gradient_accumulation_steps,
@@ -174,7 +174,7 @@ def _training(config: TrainConfig, measured: DryRun, machine: Machine) -> Traini
         activations=steps.activations if steps else 0.0,
         half=(config.fp16 or config.bf16) and not machine.here,  # on this machine it is part of the measurement
         rest=CUDA_CONTEXT if machine.gpu else 0.0,
-        adapter=2 * modules * config.lora_r * measured.width * measured.layers,
+        adapter=2 * modules * config.lora.rank * measured.width * measured.layers,
         layers=measured.layers,
         used=measured.used_rows * measured.width,
     )

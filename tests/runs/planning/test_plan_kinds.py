@@ -21,7 +21,7 @@ def plan(folder, *words, late=False):
 
 
 def test_adapters_train_little(tmp_path):
-    found = plan(tmp_path, "--adapter", "lora", "--lora_r", "2", "--teacher_cache", "none")
+    found = plan(tmp_path, "--adapter", "lora", "--lora.rank", "2", "--teacher_cache", "none")
     # Two matrices of 16 x 2 at query and at value, in one layer; 12 bytes a number.
     assert found.memory["gradients and optimizer"] == 12 * 2 * 2 * 16 * 2
 

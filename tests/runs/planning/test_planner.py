@@ -105,7 +105,7 @@ def test_an_adapter_has_the_weights_that_are_counted(tmp_path, workplace):
     student = tiny_models.dense(tmp_path, layers=3)
     LanguageAdapters(student).add("swh_Latn", r=4)
     own = sum(weight.numel() for weight in student.parameters() if weight.requires_grad)
-    config = parse(TrainConfig, argv(workplace, "--lora_r", "4"))
+    config = parse(TrainConfig, argv(workplace, "--lora.rank", "4"))
     measured = made_up()
     measured.layers, measured.width = 3, 16
     plan = estimate(config, measured, replace(small_gpu(), memory=1.0))

@@ -17,7 +17,7 @@ from hf_optical.students.readings import Reading, token_blocks
 from hf_optical.students.space_map import LinearMap, Moments, alternate, procrustes, ridge
 from hf_optical.transport import Sinkhorn
 
-PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
+PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1)
 INDEX_SHARES = (0.25, 0.5, 0.75)
 FEWEST_PAIRS = 20
 TOKEN_SHARES = (0.5, 0.8)

@@ -10,7 +10,7 @@ With ``--rerank 100`` the dense students find the documents, and only the first 
 ``--scoring soft`` or ``balanced``: by entropic transport on centred tokens in place of MaxSim; the mean tokens come
 from the bitext that each run names.
 ``untrained`` is the student with its vocabulary aligned in the bitext. A star: ahead of the baseline beyond chance over
-queries (paired randomisation, Holm over arms); a double star: with the luck of the seeds counted, too.
+queries (paired randomisation, Holm over arms); a double star: with seeds treated as a random sample.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Comparing methods: a matrix of arms, languages and seeds on one budget, and what its results say."""
+"""Comparison of methods: a matrix of arms, languages and seeds on one budget, and a report on its results."""
 
 from __future__ import annotations
 

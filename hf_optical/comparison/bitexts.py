@@ -1,4 +1,4 @@
-"""The sentence pairs behind a comparison: how many there are by language, and some to draw."""
+"""Sentence pairs of a comparison: their number by language, and examples for pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FEWEST_WORDS, _MOST_WORDS = 5, 9
 
 
 def count_pairs(common: Mapping[str, Any], languages: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
-    """Sentence pairs that a run on the whole bitext reads, by language or languages as they are given.
+    """Count the sentence pairs that a run on the whole bitext reads, by language or group of languages.
 
     Args:
         common: Options of every run.
@@ -32,7 +32,7 @@ def count_pairs(common: Mapping[str, Any], languages: Mapping[str, Mapping[str, 
 
 
 def example_pairs(cell: RunSpec, count: int = 1) -> list[tuple[str, str]]:
-    """The first sentence pairs of a run's bitext that make a readable picture: five to nine words on both sides."""
+    """Choose the first sentence pairs of a run's bitext that have five to nine words on both sides, for pictures."""
     pairs = (
         (str(row["source"]), str(row["translation"]))
         for rows in _bitexts(cell.options, cell.language)
@@ -43,8 +43,8 @@ def example_pairs(cell: RunSpec, count: int = 1) -> list[tuple[str, str]]:
 
 
 def _bitexts(options: Mapping[str, Any], language: str) -> Iterator[Dataset]:
-    """The bitext of each language of a run."""
-    # Of several languages in one run the bitext says which file is whose.
+    """Return the bitext of each language of a run."""
+    # If a run has several languages, the bitext option maps languages to files.
     alone = None if "+" in language else codes(language)
     for code, file in bitext_by_language(listed(options.get("bitext") or []), alone).items():
         yield read_bitext(

@@ -1,4 +1,4 @@
-"""Reading what the runs and the references of a comparison left: scores by query, costs, other panels."""
+"""Collect the results of a comparison's runs and references: scores by query, costs, other panels."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Item:
     Attributes:
         set: Name of the set.
         language: FLORES code of the queries.
-        queries: Their ids.
-        systems: Scores by arm or reference, (seeds, queries); one row for what has no seeds.
-        curve: By arm or untrained start, and by the number of sentence pairs: the same.
-        english: Scores of the trained student on the English queries, by arm: the same.
+        queries: Ids of the queries.
+        systems: Scores by arm or reference, (seeds, queries); one row for systems without seeds.
+        curve: Scores in the same form, by arm or untrained start and by number of sentence pairs.
+        english: Scores of the trained student on the English queries in the same form, by arm.
     """
 
     set: str
@@ -45,14 +45,15 @@ class Collected:
     """Results of a comparison so far.
 
     Attributes:
-        items: One for each set and language.
+        items: One item for each set and language.
         arms: The arms, in the order of the configuration, that have results.
-        starts: For each arm the reference it started from: its student with aligned rows, or as it was made.
-        costs: Arm, then language: one mapping for each run.
-        bias: Language bias on sets with documents in several languages: set, then arm, one mapping for each run.
-        data: What was read, by path: rows and hash.
-        done: Finished runs.
-        planned: All runs.
+        starts: For each arm the reference from which it started: its untrained student, with aligned rows if it has
+            any.
+        costs: By arm, then language: one mapping for each run.
+        bias: Language bias on sets with documents in several languages, by set, then arm: one mapping for each run.
+        data: Rows and hash of the files that were read, by path.
+        done: Number of finished runs.
+        planned: Number of all runs.
     """
 
     items: list[Item] = field(default_factory=list)
@@ -66,10 +67,10 @@ class Collected:
 
 
 def collect(cells: Sequence[RunSpec], metric: str, references: Mapping[str, Sequence[Path]] | None = None) -> Collected:
-    """Read the finished runs, and what was computed without training.
+    """Read the finished runs and the references.
 
     Args:
-        cells: All runs; those that are not done are left out and counted.
+        cells: All runs; unfinished ones are left out and counted.
         metric: The measure.
         references: Folders of :func:`hf_optical.comparison.references.compute_references`, by language.
 
@@ -87,7 +88,7 @@ def collect(cells: Sequence[RunSpec], metric: str, references: Mapping[str, Sequ
 
 
 class _Reader:
-    """Gathers what the folders hold."""
+    """Collects the results in the folders."""
 
     def __init__(self, metric: str, cells: Sequence[RunSpec], names: Mapping[tuple[str, ...], str]) -> None:
         self.metric, self.cells, self.names = metric, cells, names
@@ -119,15 +120,15 @@ class _Reader:
             self._read_panels(cell, results)
 
     def _seeds(self, item: Item, cell: RunSpec, rows: Mapping[str, Any], key: str) -> np.ndarray:
-        """The scores of all seeds read so far, this run's the last."""
+        """Return the scores of all seeds read so far, ending with this run's."""
         runs = self.runs[item.set, item.language, cell.arm, cell.size, key]
         runs.append(_row(item, rows[key], self.metric))
         return np.concatenate(runs)
 
     def _read_start(self, item: Item, cell: RunSpec, rows: Mapping[str, Any], size: int | None) -> None:
-        """Rows that a run measured besides its own outcome; what the references have computed themselves stays."""
+        """Read the rows that a run measured besides its own result, unless a reference has them already."""
         if cell.size is None:
-            # Where arms differ in teacher or interaction, only the references tell whose these are.
+            # If arms differ in teacher or interaction, only the references tell to which arm such rows belong.
             teachers = OF_THE_TEACHER if _space(cell) == _space(self.cells[0]) else ()
             for name in (*teachers, *OF_THE_START):
                 label = name if name in OF_THE_TEACHER else f"{name} {self.names[cell.student()]}".strip()
@@ -148,14 +149,14 @@ class _Reader:
     def finish(self, done: int) -> Collected:
         found = self.found
         for cell in self.cells:
-            for kind in OF_THE_START:  # the last that there is
+            for kind in OF_THE_START:  # the last row that exists
                 name = f"{kind} {self.names.get(cell.student(), '')}".strip()
                 if cell.size is None and any(name in item.systems for item in self.items.values()):
                     found.starts[cell.arm] = name
         order = list(dict.fromkeys(cell.language for cell in self.cells))
         sets = list(dict.fromkeys(item.set for item in self.items.values()))
         found.items += sorted(self.items.values(), key=lambda item: (sets.index(item.set), order.index(item.language)))
-        for item in found.items:  # one size is no curve
+        for item in found.items:  # a curve needs more than one size
             item.curve = {name: sizes for name, sizes in item.curve.items() if len(sizes) > 1}
         arms = dict.fromkeys(cell.arm for cell in self.cells)
         found.arms += [arm for arm in arms if any(arm in item.systems for item in found.items)]
@@ -176,7 +177,9 @@ def _item(
     set_name = set_name if last == language else f"{set_name}, {last}"
     known: Mapping[str, float] = next(iter(per_query.values()), {})
     if metric not in known:
-        raise InputError(f"the measure {metric!r} is not among {sorted(known)}", "choose one of these", field="metric")
+        raise InputError(
+            f"the measure {metric!r} is not among {sorted(known)}", "choose one of these measures", field="metric"
+        )
     return items.setdefault((set_name, language), Item(set_name, language, list(per_query)))
 
 
@@ -184,7 +187,7 @@ def _row(item: Item, per_query: Mapping[str, Mapping[str, float]], metric: str) 
     if set(per_query) != set(item.queries):
         alone = sorted(set(per_query) ^ set(item.queries))
         raise InputError(
-            f"{len(alone)} queries of {item.set}/{item.language} were scored for some systems only, the first is "
+            f"{len(alone)} queries of {item.set}/{item.language} were scored for only some systems, the first is "
             f"{alone[0]!r}",
             "the retrieval set has changed between runs: remove the older runs, or compare in another folder",
         )
@@ -192,7 +195,7 @@ def _row(item: Item, per_query: Mapping[str, Mapping[str, float]], metric: str) 
 
 
 def _student_names(cells: Sequence[RunSpec]) -> dict[tuple[str, ...], str]:
-    """A short name for each different student: its kind, and what tells it from others of this kind."""
+    """Give each different student a short name: its kind, and the options that distinguish it."""
     groups: dict[tuple[str, str], list[tuple[str, ...]]] = defaultdict(list)
     for cell in cells:
         group = groups[cell.language, str(cell.options.get("student", ""))]
@@ -206,7 +209,7 @@ def _student_names(cells: Sequence[RunSpec]) -> dict[tuple[str, ...], str]:
         for number, student in enumerate(group):
             told = [Path(new).name for new, old in zip(student, group[0], strict=True) if new not in (old, "None")]
             name = short[kind] if number == 0 else f"{short[kind]} ({', '.join(told) or number + 1})".strip()
-            if name in taken:  # what tells them apart may have the same last part
+            if name in taken:  # the distinguishing options may have the same last part
                 name = f"{name} ({number + 1})"
             taken.add(name)
             names[student] = name

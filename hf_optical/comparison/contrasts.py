@@ -1,4 +1,4 @@
-"""Contrasts named before the runs: one difference of two arms per claim, tested over queries and seeds."""
+"""Contrasts named before the runs: one difference between two arms per claim, tested over queries and seeds."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def check_contrasts(contrasts: Mapping[str, Any], arms: Sequence[str]) -> None:
     """Check that every contrast names two different arms.
 
     Args:
-        contrasts: By claim: the arm that it says is ahead, and the arm that it is held against.
+        contrasts: By claim: the arm that should score higher, and the arm that it is compared with.
         arms: Names of the arms.
 
     Raises:
-        InputError: A contrast is no pair, or one of its arms does not exist.
+        InputError: A contrast is not a pair of arms, or one of its arms does not exist.
     """
     for claim, pair in contrasts.items():
         if not isinstance(pair, list) or len(pair) != 2 or pair[0] == pair[1]:
@@ -29,7 +29,7 @@ def check_contrasts(contrasts: Mapping[str, Any], arms: Sequence[str]) -> None:
         for arm in pair:
             if arm not in arms:
                 remedy = f"name two of the arms: {', '.join(arms)}"
-                raise InputError(f"{arm!r} is no arm", remedy, field=f"contrasts.{claim}")
+                raise InputError(f"{arm!r} is not an arm", remedy, field=f"contrasts.{claim}")
 
 
 def contrast_tests(
@@ -38,15 +38,15 @@ def contrast_tests(
     """Test every contrast on every set, over the languages that have both arms.
 
     Each language has the same weight, and a query that several languages share is one cluster. The p-values are those
-    of the randomisation test over queries and of the test in which seeds are a sample too; both are corrected by Holm's
-    method over the contrasts of a set. Two arms are called equivalent where the 90 % interval of their difference lies
-    within ± ``bound``, which is the two one-sided tests procedure at 5 % (Schuirmann, 1987).
+    of the randomisation test over queries and of the test that treats seeds as a random sample too; both are corrected
+    by Holm's method over the contrasts of a set. Two arms are called equivalent if the 90 % interval of their
+    difference lies within ± ``bound``, which is the two one-sided tests procedure at 5 % (Schuirmann, 1987).
 
     Args:
         found: Results of the comparison.
-        contrasts: By claim: the arm that it says is ahead, and the arm that it is held against.
-        bound: Largest difference that is called equivalent.
-        resamples: Of tests and intervals.
+        contrasts: By claim: the arm that should score higher, and the arm that it is compared with.
+        bound: Largest difference that counts as equivalent.
+        resamples: Number of resamples of tests and intervals.
 
     Returns:
         Entries with ``claim``, ``set``, ``arms``, ``languages``, ``n``, ``seeds``, ``difference``, ``interval`` (95 %),
@@ -120,7 +120,9 @@ def _sentence(entry: Mapping[str, Any], bound: float) -> str:
         "undecided": "not decided",
     }[entry["outcome"]]
     over_seeds = (
-        "" if entry["p_seeds_holm"] is None else f", p {p_equals(entry['p_seeds_holm'])} with seeds as a sample"
+        ""
+        if entry["p_seeds_holm"] is None
+        else f", p {p_equals(entry['p_seeds_holm'])} with seeds treated as a random sample"
     )
     seeds = f"{entry['seeds']} seed{'s' * (entry['seeds'] > 1)}"
     languages = ", ".join(row_name(language) for language in entry["languages"])

@@ -1,4 +1,4 @@
-"""The pictures of a report: differences, learning curves, costs, transport plans."""
+"""Pictures of a report: differences, learning curves, costs, transport plans."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_CURVES = 8
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture with its file name and what is said below it."""
+    """A picture with its file name and caption."""
 
     name: str
     picture: Svg
@@ -35,12 +35,12 @@ class Figure:
 
     @property
     def svg(self) -> str:
-        """The picture as text, for the page."""
+        """Return the picture as SVG text."""
         return self.picture.render()
 
 
 def forest_figures(entries: Sequence[Mapping[str, Any]], baseline: str) -> list[Figure]:
-    """Differences from the baseline, one plot for each set and language; those of a set share an axis."""
+    """Draw differences from the baseline, one plot for each set and language; plots of a set share an axis."""
     panels: dict[str, list[tuple[Mapping[str, Any], list[Effect]]]] = {}
     for entry in entries:
         tests = {arm: found["tests"].get(baseline) for arm, found in entry["arms"].items()}
@@ -61,7 +61,7 @@ def forest_figures(entries: Sequence[Mapping[str, Any]], baseline: str) -> list[
 
 
 def curve_figures(curves: Mapping[tuple[str, str], Mapping[str, LearningCurve]], metric: str) -> list[Figure]:
-    """Learning curves by set and language; beyond the largest bitext only where a curve has foretold it."""
+    """Draw learning curves by set and language, beyond the largest bitext only if the curve has predicted that size."""
     figures = []
     for (set_name, language), found in curves.items():
         shown = {display(name): _drawn(curve) for name, curve in list(found.items())[:_MOST_CURVES]}
@@ -71,11 +71,11 @@ def curve_figures(curves: Mapping[tuple[str, str], Mapping[str, LearningCurve]],
 
 
 def cost_figures(costs: Mapping[str, Mapping[str, float | None]]) -> list[Figure]:
-    """Time and memory of each arm, where they are known."""
+    """Draw time and memory of each arm, if known."""
     figures = []
     for column, title, unit in (
         ("train_seconds", "Seconds of training", "s"),
-        ("peak_memory_mb", "Largest memory of a run", "MB"),
+        ("peak_memory_mb", "Peak memory of a run", "MB"),
     ):
         values = {arm: value for arm, cost in costs.items() if (value := cost[column]) is not None}
         if values:
@@ -84,7 +84,7 @@ def cost_figures(costs: Mapping[str, Mapping[str, float | None]]) -> list[Figure
 
 
 def plan_figures(cells: Iterable[RunSpec]) -> list[Figure]:
-    """Transport plans that runs on the whole bitext have kept; of runs from one student, one before training."""
+    """Draw the transport plans kept by runs on the whole bitext; runs from one student share the first plan."""
     figures = []
     shown: set[tuple[str, ...]] = set()
     for cell in cells:
@@ -103,7 +103,11 @@ def plan_figures(cells: Iterable[RunSpec]) -> list[Figure]:
                 title = f"{row_name(cell.language)}, {cell.arm}: {moment} training"
                 picture = draw_word_plan(plan["rows"], plan["columns"], plan["plan"], title=title)
                 name = f"plan-{cell.language}-{_file(cell.arm)}-{number}-{moment}"
-                caption = "" if plan["words"] else "Pieces are shown: a tokenizer does not say which word they are of."
+                caption = (
+                    ""
+                    if plan["words"]
+                    else ("Pieces are shown, because the tokenizer does not tell to which word they belong.")
+                )
                 figures.append(Figure(name, picture, caption))
     return figures
 

@@ -1,4 +1,4 @@
-"""Two finished runs against each other, query by query, without a matrix of arms and seeds."""
+"""Compare two finished runs query by query, without a matrix of arms and seeds."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from hf_optical.results.table_rows import AFTER
 
 @dataclass(frozen=True)
 class RunPair:
-    """One retrieval set that both runs were measured on.
+    """Result on one retrieval set on which both runs were measured.
 
     Attributes:
         place: The set and its language.
         first: The trained student of the first run.
-        second: That of the second.
-        test: The second against the first.
+        second: The trained student of the second run.
+        test: Test of the second against the first.
     """
 
     place: str
@@ -32,16 +32,16 @@ class RunPair:
     test: Comparison
 
     def text(self, metric: str) -> str:
-        """The scores and the verdict, on a line."""
+        """Format the scores and the verdict on one line."""
         scores = f"{self.first.metrics[metric]:.3f} and {self.second.metrics[metric]:.3f}"
         return f"{self.place}: {scores}; the second against the first: {self.test.verdict}"
 
 
 def compare_runs(folders: Sequence[str | Path], metric: str = MAIN_MEASURE) -> list[RunPair]:
-    """Test the trained students of two runs against each other on every set that both were measured on.
+    """Test the trained students of two runs against each other on every set on which both were measured.
 
-    One run of each: the tests say whether these two models would differ on other queries, not whether training again
-    would give the same order.
+    There is one run of each, so the tests tell whether these two models would differ on other queries, and not whether
+    repeating the trainings would give the same order.
 
     Args:
         folders: Output folders of two finished training runs.
@@ -51,7 +51,8 @@ def compare_runs(folders: Sequence[str | Path], metric: str = MAIN_MEASURE) -> l
         One entry per set and language, Holm-corrected over all of them.
 
     Raises:
-        InputError: There are not two folders, one is no finished run, they share no set, or a set has other queries.
+        InputError: There are not two folders, one is not a finished run, they share no set, or a set has different
+            queries.
     """
     if len(folders) != 2:
         raise InputError(f"found {len(folders)} runs", "name the output folders of two finished runs", field="runs")
@@ -66,14 +67,16 @@ def compare_runs(folders: Sequence[str | Path], metric: str = MAIN_MEASURE) -> l
     for place in places:
         if set(first[place].per_query) != set(second[place].per_query):
             raise InputError(
-                f"{place} has other queries in the second run", "measure both on the same files", path=str(folders[1])
+                f"{place} has different queries in the second run",
+                "measure both models on the same files",
+                path=str(folders[1]),
             )
     tests = compare_all([(second[place], first[place]) for place in places], metric)
     return [RunPair(place, first[place], second[place], test) for place, test in zip(places, tests, strict=True)]
 
 
 def _scores(folder: Path) -> dict[str, RetrievalScores]:
-    read_results(folder)  # says so where it is no finished run
+    read_results(folder)  # raises an error if it is not a finished run
     found = {}
     for place, rows in read_per_query(folder).items():
         if AFTER in rows:

@@ -1,4 +1,4 @@
-"""The order in which workers take the runs of a comparison: no two grow the same student at a time."""
+"""Queue from which workers take the runs of a comparison, so that no two grow the same student at a time."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hf_optical.comparison.matrix import RunSpec
 from hf_optical.students.grow import VOCABULARIES
 
 _LOOK_AGAIN = 0.2
-"""Seconds after which to see whether a student has been grown."""
+"""Seconds between checks whether a student has been grown."""
 
 
 class GrowingQueue:
-    """Runs in their order, except that a run whose student another run is growing is left for later.
+    """Queue of runs in their order, except that a run waits while another run grows the same student.
 
-    What is grown is kept for all runs that start from it; a second run that began at the same time would only wait, or
-    grow it again.
+    A grown student is kept for all runs that start from it. A second run that started at the same time would only wait,
+    or grow it again.
 
     Args:
         cells: The runs.
@@ -29,7 +29,7 @@ class GrowingQueue:
         self._changed = threading.Condition()
 
     def take(self) -> RunSpec | None:
-        """The next run, once there is one whose student is not being grown; ``None`` where none is left."""
+        """Return the next run whose student is not being grown, waiting for it; ``None`` if no run is left."""
         with self._changed:
             while self._waiting:
                 for key, cell in list(self._growing.items()):
@@ -45,14 +45,14 @@ class GrowingQueue:
             return None
 
     def ended(self, cell: RunSpec) -> None:
-        """Say that a run has ended, whether or not it was finished."""
+        """Report that a run has ended, finished or not."""
         with self._changed:
             if self._growing.get(_student(cell)) is cell:
                 del self._growing[_student(cell)]
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Give out no more runs."""
+        """Return no more runs from now on."""
         with self._changed:
             self._waiting.clear()
             self._changed.notify_all()

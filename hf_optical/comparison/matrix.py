@@ -1,4 +1,4 @@
-"""The runs of a comparison: every arm in every language with every seed, each one a run of the training recipe."""
+"""Runs of a comparison: every arm in every language with every seed, each a run of the train command."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from hf_optical.errors import InputError
 from hf_optical.results.files import RESULTS_FILE, plain
 
 MARKER = "cell.json"
-SHARED = "shared"  # grown students and vectors of documents, which many runs need
-_OF_NO_CONSEQUENCE = ("measure_start", "shared")  # they say who does the work, not what comes out
-# What decides which student a run starts from; the objective only by whether the student reads English too.
+SHARED = "shared"  # grown students and document vectors, which many runs need
+_OF_NO_CONSEQUENCE = ("measure_start", "shared")  # they have no influence on the results
+# Options that determine the student from which a run starts; the objective only by whether the student reads English
+# too.
 _OF_THE_STUDENT = (
     "teacher",
     "student",
@@ -41,15 +42,15 @@ _OF_THE_STUDENT = (
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One run: an arm in a language with a seed.
+    """One run of a comparison: an arm in a language with a seed.
 
     Attributes:
         arm: Name of the arm.
         language: FLORES code.
         seed: Seed of the run.
-        folder: Where it writes.
-        options: Options of the training recipe.
-        size: Sentence pairs it trains on; all of the bitext where ``None``.
+        folder: Output folder of the run.
+        options: Options of the train command.
+        size: Number of sentence pairs; the whole bitext if ``None``.
     """
 
     arm: str
@@ -61,7 +62,7 @@ class RunSpec:
 
     @property
     def flags(self) -> list[str]:
-        """The options as flags of the recipe."""
+        """Return the options as flags of the train command."""
         flags: list[str] = []
         for name, value in {**self.options, "seed": self.seed, "output_dir": str(self.folder)}.items():
             entries = (
@@ -73,26 +74,27 @@ class RunSpec:
         return flags
 
     def is_done(self) -> bool:
-        """Whether the run has finished, with these very options (a run writes its results last)."""
+        """Return whether a run with exactly these options has finished (results are written last)."""
         return (self.folder / RESULTS_FILE).is_file() and self.is_begun()
 
     def is_begun(self) -> bool:
-        """Whether what lies in the folder is of a run with these very options."""
+        """Return whether the folder belongs to a run with exactly these options."""
         marker = self.folder / MARKER
         if not marker.is_file():
             return False
         begun = json.loads(marker.read_text(encoding="utf-8"))
         for name in _OF_NO_CONSEQUENCE:
             begun.get("options", {}).pop(name, None)
-        return bool(begun == json.loads(json.dumps(plain(self.fingerprint()))))  # as it was written: portable paths
+        # in the form in which it was written, with portable paths
+        return bool(begun == json.loads(json.dumps(plain(self.fingerprint()))))
 
     def fingerprint(self) -> dict[str, Any]:
-        """Hash the options that decide a run's result; whether the start is measured is not one of them."""
+        """Return the options that determine a run's result; whether the start is measured does not."""
         options = {name: value for name, value in self.options.items() if name not in _OF_NO_CONSEQUENCE}
         return {"arm": self.arm, "language": self.language, "seed": self.seed, "options": options}
 
     def student(self) -> tuple[str, ...]:
-        """Options that decide the untrained student: runs in which they agree start from the same one."""
+        """Return the options that determine the untrained student; runs with equal ones start from the same student."""
         options = [str(self.options.get(name)) for name in _OF_THE_STUDENT]
         reads_english = any(term in str(self.options.get("objective")) for term in ("source", "self_nce"))
         return (self.language, *options, "reads English too" if reads_english else "None")
@@ -109,7 +111,7 @@ def cells_of(
     pairs: Mapping[str, int] | None = None,
     curve_arms: Sequence[str] = (),
 ) -> list[RunSpec]:
-    """List all runs, seeds in the outer loop, so that an early stop leaves whole comparisons behind.
+    """List all runs, seeds in the outer loop, so that an interrupted comparison has complete seeds.
 
     Args:
         output_dir: Folder of the comparison.
@@ -118,11 +120,13 @@ def cells_of(
         arms: Options by arm (what is compared).
         seeds: Seeds.
         sizes: Numbers of sentence pairs for learning curves, besides all of them (``"all"`` may be named).
-        pairs: Sentence pairs by language; sizes that reach them are left out, for they would be the whole bitext.
-        curve_arms: Arms that are run at the sizes; all where empty.
+        pairs: Sentence pairs by language; sizes of at least this number are left out, because they would be the whole
+            bitext.
+        curve_arms: Arms that are run at the sizes; all arms if empty.
 
     Raises:
-        InputError: No arm, language or seed, an unknown language or option, or a size that is no number of pairs.
+        InputError: There is no arm, language or seed, a language or option is unknown, or a size is not a number of
+            pairs.
     """
     for name, found in (("arms", arms), ("languages", languages), ("seeds", seeds)):
         if not found:
@@ -135,7 +139,7 @@ def cells_of(
     check_options(common, languages, arms)
     for arm in curve_arms:
         if arm not in arms:
-            raise InputError(f"{arm!r} is no arm", f"use some of {', '.join(arms)}", field="curve_arms")
+            raise InputError(f"{arm!r} is not an arm", f"use some of {', '.join(arms)}", field="curve_arms")
     known = {codes(code): options for code, options in languages.items()}
     counted = {codes(code): count for code, count in (pairs or {}).items()}
     planned = [
@@ -149,12 +153,12 @@ def cells_of(
     measured: set[tuple[str, ...]] = set()
     cells = []
     for seed, size, code, arm in planned:
-        # Of several languages in one run the bitext says which file is whose (CODE=FILE).
+        # If a run has several languages, the bitext option maps languages to files (CODE=FILE).
         named = {} if "+" in code else {"language": code}
         settings: dict[str, Any] = {**named, **common, **known[code], **arms[arm]}
         settings |= {} if size is None else {"max_pairs": size}
         cell = RunSpec(arm, code, seed, _folder(Path(output_dir), code, arm, size, seed), settings, size)
-        # Where runs start from is measured once for each student, with the first seed.
+        # The start of the runs is measured once for each student, with the first seed.
         start = seed == seeds[0] and cell.student() not in measured
         measured.add(cell.student())
         shared = str(Path(output_dir) / SHARED)
@@ -163,7 +167,7 @@ def cells_of(
 
 
 def codes(language: str) -> str:
-    """A language, or several that are taught in one run (``de+hi``), with FLORES codes.
+    """Convert a language, or several languages of one run (``de+hi``), to FLORES codes.
 
     Example:
         >>> codes("de+hi")
@@ -173,7 +177,7 @@ def codes(language: str) -> str:
 
 
 def listed(value: Any) -> list[str]:
-    """One value or several, as they stand in a configuration, each as text.
+    """Return one or several values of a configuration as a list of texts.
 
     Example:
         >>> listed("a.tsv"), listed(["a.tsv", "b.tsv"]), listed(3)

@@ -18,7 +18,7 @@ def check_options(
     languages: Mapping[str, Mapping[str, Any]] | None = None,
     arms: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
-    """Find options that the training recipe does not have; it would say so too, but only when its turn comes.
+    """Find options that the train command does not have, before the first run instead of in the middle.
 
     Args:
         common: Options of every run.
@@ -26,7 +26,7 @@ def check_options(
         arms: Options by arm.
 
     Raises:
-        InputError: The first such option, with the nearest that exists; or something that is no option with its value.
+        InputError: An option is unknown (the message names the nearest), or an entry is not an option with a value.
     """
     known = [name for field in fields_of(TrainConfig) for name in (field.key, *field.former)]
     given: dict[str, Any] = {"common": common}
@@ -34,13 +34,13 @@ def check_options(
         given |= {f"{name}.{key}": options for key, options in (parts or {}).items()}
     for place, options in given.items():
         if not isinstance(options, Mapping):
-            problem = f"found {options!r:.80} where options of train.py are expected"
+            problem = f"found {options!r:.80} where options of hf-optical train are expected"
             raise InputError(problem, "write 'option: value' lines below it", field=place)
         for option, _ in _flat(options, known, place):
             if option not in known:
                 near = difflib.get_close_matches(str(option), known, 1)
                 hint = f"did you mean {near[0]!r}?" if near else "hf-optical train --help lists them"
-                raise InputError("is no option of train.py", hint, field=f"{place}.{option}")
+                raise InputError("is not an option of hf-optical train", hint, field=f"{place}.{option}")
 
 
 def _flat(options: Mapping[str, Any], known: list[str], place: str) -> list[tuple[str, Any]]:
@@ -59,15 +59,15 @@ def _flat(options: Mapping[str, Any], known: list[str], place: str) -> list[tupl
 
 
 def expanded_paths(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of the training recipe, or mappings of these, with ``~`` and ``$VARIABLE`` in their paths expanded.
+    """Expand ``~`` and ``$VARIABLE`` in the paths of train options, or of mappings of these.
 
-    A comparison reads some of them itself before the recipe does, and names folders after none of them.
+    A comparison reads some of these paths itself before the runs do.
 
     Args:
-        options: Options by name; or by language or arm.
+        options: Options by name, or mappings of these by language or arm.
 
     Raises:
-        InputError: A path whose user or variable does not exist.
+        InputError: The user or variable in a path does not exist.
     """
     paths = path_options(TrainConfig)
     return {

@@ -1,4 +1,4 @@
-"""Side panels of a report: what the students forget of English, their bias between languages, what they cost."""
+"""Side panels of a report: English that the students forget, their language bias, and their cost."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def english_table(found: Sequence[Mapping[str, Any]], metric: str) -> Table | No
 
 
 def bias_tables(bias: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]) -> list[Table]:
-    """Language bias of the pooled ranking, for each set with documents in several languages: mean over runs."""
+    """Make tables of the pooled ranking's mean language bias, for each set with documents in several languages."""
     header = ["", "rank distance (lower is better)", "rank correlation", "worst query language"]
     tables = []
     for name, arms in bias.items():
@@ -80,7 +80,7 @@ def bias_tables(bias: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]) -
 
 
 def mean_costs(found: Collected) -> dict[str, dict[str, float | None]]:
-    """Cost of a run of each arm, mean over languages and seeds."""
+    """Compute the mean cost of a run of each arm over languages and seeds."""
     means: dict[str, dict[str, float | None]] = {}
     for arm, by_language in found.costs.items():
         runs = [run for of_language in by_language.values() for run in of_language]
@@ -89,6 +89,6 @@ def mean_costs(found: Collected) -> dict[str, dict[str, float | None]]:
 
 
 def _mean_of_known(values: Iterable[float | None]) -> float | None:
-    """The mean of the values that there are; None where there are none."""
+    """Return the mean of the known values, or None if there are none."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None

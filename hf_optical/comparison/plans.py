@@ -16,14 +16,14 @@ PLAN_FILE = "plans.json"
 
 
 def keep_plans(cell: RunSpec, pairs: Sequence[tuple[str, str]]) -> Path | None:
-    """Write the plans of a run that saved its student; nothing where it did not.
+    """Write the plans of a run, if it saved its student.
 
     Args:
-        cell: A finished run, its folder still with ``model`` and perhaps ``untrained``.
+        cell: A finished run whose folder still holds ``model`` and possibly ``untrained``.
         pairs: English sentences and their translations.
 
     Returns:
-        The file: for each pair ``source``, ``translation`` and word plans ``before`` and ``after``.
+        The file, with ``source``, ``translation`` and word plans ``before`` and ``after`` for each pair.
     """
     if not (cell.folder / "model" / "modules.json").is_file():
         return None

@@ -1,4 +1,4 @@
-"""Processes of a comparison's runs, which end with it when it is told to stop."""
+"""Processes of a comparison's runs, which are stopped together with it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from types import FrameType
 from typing import Any
 
 _PATIENCE = 20.0
-"""Seconds that a process has to end by itself."""
+"""Seconds that a process has to end by itself before it is killed."""
 
 
 class Processes:
-    """Processes that were started and have not ended."""
+    """Set of running processes."""
 
     def __init__(self) -> None:
         self._alive: set[subprocess.Popen[Any]] = set()
@@ -27,10 +27,10 @@ class Processes:
 
         Args:
             command: Program and arguments.
-            **options: Of ``subprocess.Popen``.
+            **options: Options of ``subprocess.Popen``.
 
         Returns:
-            Its exit code.
+            The exit code of the process.
 
         Example:
             >>> import sys
@@ -49,7 +49,7 @@ class Processes:
                 self._alive.discard(process)
 
     def stop(self) -> None:
-        """Ask all of them to end, and kill those that do not; none can be started after."""
+        """Terminate all processes, and kill those that do not end; no process can be started afterwards."""
         with self._lock:
             self._stopped = True
             alive = list(self._alive)
@@ -64,7 +64,7 @@ class Processes:
 
 @contextmanager
 def told_to_stop() -> Iterator[None]:
-    """Turn ``SIGTERM`` into ``SystemExit`` for a while, so that what was begun can be cleaned up; main thread only."""
+    """Turn ``SIGTERM`` into ``SystemExit`` within the context, so that clean-up code runs; main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""References that need no training, once per language: teacher on the raw query, BM25, translate-test, ceiling."""
+"""References without training, computed once per language: teacher on the raw query, BM25, translate-test, ceiling."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MARKER = "reference.json"
 
 @dataclass(frozen=True)
 class _Space:
-    """Where vectors are compared: the teacher, and how."""
+    """A space in which vectors are compared: teacher and interaction."""
 
     teacher: str
     interaction: str | None
@@ -50,27 +50,27 @@ def compute_references(
     bm25_tokenisation: str = "words",
     show_progress: bool = False,
 ) -> dict[str, list[Path]]:
-    """Score the references of every language; what is done, with the same settings and data, is kept.
+    """Score the references of every language; finished ones with the same settings and data are kept.
 
     Args:
-        cells: The runs, which say what teacher reads what sets, and how.
+        cells: The runs, which determine teachers, sets and interactions.
         output_dir: Folder of the comparison; each reference writes a folder under ``references``.
-        names: Which of `REFERENCES`. ``translate`` is computed for the languages that have a translator.
+        names: Names from `REFERENCES`. ``translate`` is computed for the languages that have a translator.
         translators: Folder or id of a translation model by language code; ``all`` for every language.
         encoder: Folder or id of the multilingual encoder of ``off_the_shelf``.
         bm25_tokenisation: See :func:`~hf_optical.evaluation.bm25.evaluate_bm25`.
         show_progress: Whether to show progress bars.
 
     Returns:
-        The folders by language. Where arms differ in teacher or interaction, what a teacher does is computed for each,
-        under names such as ``raw (maxsim)``.
+        The folders by language. If arms differ in teacher or interaction, references of a teacher are computed for
+        each, under names such as ``raw (maxsim)``.
 
     Raises:
-        InputError: An unknown reference, or ``translate`` without any translator.
+        InputError: A reference is unknown, or ``translate`` has no translator.
     """
     for name in names:
         if name not in REFERENCES:
-            raise InputError(f"{name!r} is no reference", f"use some of {', '.join(REFERENCES)}", field="references")
+            raise InputError(f"{name!r} is not a reference", f"use some of {', '.join(REFERENCES)}", field="references")
     models = {code if code == "all" else normalize(code): model for code, model in (translators or {}).items()}
     if TRANSLATE in names and not models:
         raise InputError(
@@ -82,11 +82,11 @@ def compute_references(
         raise InputError("'off_the_shelf' needs a multilingual encoder", "name its folder or id", field="encoder")
     if OFF_THE_SHELF not in names and encoder:
         names = [*names, OFF_THE_SHELF]
-    # A run of several languages is measured by its own rows; no reference reads all of them.
+    # A run of several languages is measured by its own rows, because no reference covers all of its languages.
     cells = [cell for cell in cells if "+" not in cell.language]
     titles = {bool(cell.options.get("titles")) for cell in cells}
     if len(titles) > 1:
-        raise InputError("some arms read titles and some do not", "give it under common", field="titles")
+        raise InputError("some arms use titles and some do not", "set titles under common", field="titles")
     work = _Work(
         Path(output_dir) / "references",
         models,
@@ -112,7 +112,7 @@ def compute_references(
 
 
 def found_references(cells: Sequence[RunSpec], output_dir: str | Path) -> dict[str, list[Path]]:
-    """Folders of references that an earlier call has computed, by language."""
+    """Return the folders of references that an earlier call computed, by language."""
     root = Path(output_dir) / "references"
     languages = dict.fromkeys(cell.language for cell in cells)
     return {
@@ -121,7 +121,7 @@ def found_references(cells: Sequence[RunSpec], output_dir: str | Path) -> dict[s
 
 
 class _Work:
-    """Computes one reference at a time; teachers, retrieval sets and document vectors are kept between them."""
+    """Computes references one by one; teachers, retrieval sets and document vectors are kept in between."""
 
     def __init__(
         self,
@@ -139,7 +139,7 @@ class _Work:
         self.root, self.translators, self.tokenisation = root, translators, tokenisation
         self.encoder = encoder
         self.show_progress = show_progress
-        # Where the runs will look: the teacher's vectors of the documents are theirs too.
+        # The folder that the runs share, because they need the teacher's document vectors too.
         self.documents = SharedFolder(str(root.parent / SHARED)).documents()
         self._teacher: tuple[str, Any] | None = None
 
@@ -164,7 +164,7 @@ class _Work:
         if marker.is_file() and (folder / RESULTS_FILE).is_file():
             if json.loads(marker.read_text(encoding="utf-8")) == json.loads(json.dumps(settings)):
                 return folder
-            (folder / RESULTS_FILE).unlink()  # of other settings: until the new one is there, there is none
+            (folder / RESULTS_FILE).unlink()  # removed, because it has other settings
         started = time.time()
         folder.mkdir(parents=True, exist_ok=True)
         write_json(marker, settings)
@@ -227,7 +227,7 @@ class _Work:
 
 
 def _spaces(cells: Sequence[RunSpec]) -> dict[str, list[_Space]]:
-    """The different teachers and interactions of each language, the first without a label."""
+    """List the different teachers and interactions of each language; the first has no label."""
     found: dict[str, dict[tuple[str, str | None], _Space]] = {}
     teachers = list(dict.fromkeys(str(cell.options.get("teacher")) for cell in cells))
     named = dict(zip(teachers, distinct_names(teachers, "teacher"), strict=True))

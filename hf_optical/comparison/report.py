@@ -1,4 +1,4 @@
-"""The report of a comparison: one HTML file without a network, its Markdown twin, LaTeX tables, figures as SVG."""
+"""Report of a comparison: one HTML file that works offline, the same in Markdown, LaTeX tables, SVG figures."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Report:
 
     @property
     def figures(self) -> list[Figure]:
-        """All figures of the report."""
+        """Return all figures of the report."""
         return [*self.forest, *self.curves, *self.bars, *self.plans]
 
 
@@ -76,17 +76,17 @@ def build_report(
     baseline: str,
     metric: str,
 ) -> Report:
-    """Put together what a report says.
+    """Build the content of a report.
 
     Args:
-        found: What the runs left.
-        entries: From :func:`~hf_optical.comparison.summary.summarise`.
+        found: Results of the runs.
+        entries: Result of :func:`~hf_optical.comparison.summary.summarise`.
         curves: Learning curves by (set, language), then by method.
         cells: All runs.
-        english: From :func:`~hf_optical.comparison.panels.english_rows`.
+        english: Result of :func:`~hf_optical.comparison.panels.english_rows`.
         settings: Options of the comparison.
-        command: That reproduces it.
-        baseline: The arm that the others are held against.
+        command: Command that reproduces the comparison.
+        baseline: The arm with which the others are compared.
         metric: The measure.
     """
     shown = metric_name(metric)
@@ -144,12 +144,12 @@ def write_report(report: Report, output_dir: str | Path) -> Path:
 
 
 def _to_html(report: Report) -> str:
-    """The report as one page: no script, no network; everything that users named is escaped."""
+    """Render the report as one HTML page without scripts or network access; names are escaped."""
     return render_page("hf_optical.comparison", "report.html.j2", report=report, settings=_as_yaml(report.settings))
 
 
 def _to_markdown_report(report: Report) -> str:
-    """The same as Markdown, for a paper's appendix or a repository."""
+    """Render the report as Markdown, for a paper's appendix or a repository."""
     parts = [f"# {report.title}", f"{report.done} of {report.planned} runs are done. {report.budget}"]
     parts += ["## What was found"]
     for finding in report.findings:

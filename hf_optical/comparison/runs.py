@@ -1,4 +1,4 @@
-"""Running what is missing of a comparison: several runs at a time, each in a process of its own, none twice."""
+"""Execution of a comparison's missing runs: several at a time, each in its own process, none twice."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ def run_cells(
     keep_models: bool = False,
     on_done: Callable[[RunSpec], None] | None = None,
 ) -> None:
-    """Run what is not done yet, several at a time, each in a process of its own.
+    """Run the unfinished runs, several at a time, each in its own process.
 
-    A run that an earlier, killed comparison left behind and that is still going on is waited for, not started again.
-    Results do not depend on ``workers``. Where this process is told to stop (Ctrl-C, ``SIGTERM``), its runs are stopped
-    too, before it ends; the next call goes on from their checkpoints.
+    A run that an earlier, killed comparison started and that is still running is waited for and not started again.
+    Results do not depend on ``workers``. If this process is stopped (Ctrl-C, ``SIGTERM``), its runs are stopped before
+    it ends; the next call resumes them from their checkpoints.
 
     Args:
         cells: The runs.
-        program: What Python is started with, before a run's flags: ``-m hf_optical.train``.
-        workers: Runs at a time.
-        threads: Of each run, on the CPU.
-        keep_models: Whether to keep the trained models; only the results are kept otherwise.
-        on_done: Called after each run, while its models are still there; never twice at a time.
+        program: Arguments of Python before a run's flags: ``-m hf_optical.train``.
+        workers: Number of runs at a time.
+        threads: CPU threads of each run.
+        keep_models: Whether to keep the trained models; otherwise only results are kept.
+        on_done: Function called after each run, before its models are removed; calls do not overlap.
 
     Raises:
         InputError: ``workers`` is less than 1.
-        HFOpticalError: A run failed; the others that had begun are finished, and a second call goes on from there.
+        HFOpticalError: A run failed; runs that had started are finished, and another call continues from there.
     """
     if workers < 1:
         raise InputError(f"is {workers}", "run at least one at a time", field="workers")
@@ -57,7 +57,7 @@ def run_cells(
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
 
     def finish(cell: RunSpec) -> None:
-        # Models are loaded here, which the libraries do not do in two threads at a time.
+        # Models are loaded here, which the libraries do not support in two threads at a time.
         with one_at_a_time:
             _finish(cell, keep_models, on_done)
             bar.set_postfix_str(f"{cell.language} {cell.arm} seed {cell.seed}", refresh=False)
@@ -83,7 +83,7 @@ def run_cells(
                 for future in futures:
                     future.result()
         except HFOpticalError:
-            raise  # the others are waited for
+            raise  # the other runs are finished first
         except BaseException:
             queue.close()
             processes.stop()
@@ -105,7 +105,8 @@ def _finish(cell: RunSpec, keep_models: bool, on_done: Callable[[RunSpec], None]
 def _start(
     cell: RunSpec, program: Sequence[str], environment: Mapping[str, str], lock: int | None, processes: Processes
 ) -> None:
-    if not cell.is_begun():  # of other options, or none: an interrupted run of these goes on from its checkpoint
+    # a run with other options, or none; an interrupted run of these options resumes from its checkpoint
+    if not cell.is_begun():
         for path in cell.folder.iterdir():
             if path.name != _LOCK:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -118,7 +119,8 @@ def _start(
             stdout=stream,
             stderr=subprocess.STDOUT,
             env=dict(environment),
-            pass_fds=() if lock is None else (lock,),  # the run holds the lock too, and outlives us if we are killed
+            # the run inherits the lock and survives if this process is killed
+            pass_fds=() if lock is None else (lock,),
         )
     if code != 0:
         last = next((line for line in reversed(log.read_text(encoding="utf-8").splitlines()) if line.strip()), "")
@@ -129,7 +131,7 @@ def _start(
 
 @contextmanager
 def _claimed(cell: RunSpec) -> Iterator[int | None]:
-    """The run's folder, for one process at a time; on systems without file locks, for whoever comes."""
+    """Hold the run's folder for one process at a time; without file locks nothing is held."""
     cell.folder.mkdir(parents=True, exist_ok=True)
     try:
         import fcntl

@@ -15,11 +15,11 @@ ALL = "all languages"
 
 
 def summarise(found: Collected, *, resamples: int = 10_000) -> list[dict[str, Any]]:
-    """One entry for each retrieval set and language, and one for each set over its languages.
+    """Summarise each retrieval set and language, and each set over its languages, in one entry.
 
     Args:
-        found: What :func:`~hf_optical.comparison.collect.collect` read.
-        resamples: Of the bootstrap and of the randomisation tests.
+        found: Result of :func:`~hf_optical.comparison.collect.collect`.
+        resamples: Number of resamples of the bootstrap and the randomisation tests.
 
     Returns:
         Entries with ``set``, ``language`` (or ``"all languages"``), ``languages``, ``n``, ``references``,
@@ -30,8 +30,8 @@ def summarise(found: Collected, *, resamples: int = 10_000) -> list[dict[str, An
         - ``difference``, ``interval`` (bootstrap over queries), ``ratio`` of the means, ``effect_size``;
         - ``p`` of the paired randomisation test; ``p_holm``, corrected over the languages of the set (in an entry over
           languages: over the arms); ``p_holm_all``, over languages and arms;
-        - ``p_seeds``, where seeds are a sample too, ``p_seeds_holm`` corrected as ``p_holm``; ``seeds_ahead``, in how
-          many seeds the arm is ahead.
+        - ``p_seeds`` with seeds treated as a random sample too, ``p_seeds_holm`` corrected like ``p_holm``;
+          ``seeds_ahead``, the number of seeds in which the arm is ahead.
 
         Over languages, which must have an arm or a reference in common, each has the same weight, and a query that
         several languages share counts as one cluster; ``ahead_in``, ``significant_in`` (ahead, p_holm < .05) and
@@ -53,7 +53,7 @@ def summarise(found: Collected, *, resamples: int = 10_000) -> list[dict[str, An
 
 
 def _entry(name: str, language: str, items: Sequence[Item], arms: Iterable[str], resamples: int) -> dict[str, Any]:
-    # Over languages, only what every language has.
+    # Over languages, only systems that every language has.
     shared = [system for system in items[0].systems if all(system in item.systems for item in items)]
     scores = scores_over_languages(items, shared) if len(items) > 1 else items[0].systems
     present = [arm for arm in arms if arm in scores]
@@ -88,14 +88,14 @@ def _entry(name: str, language: str, items: Sequence[Item], arms: Iterable[str],
 
 
 def scores_over_languages(items: Sequence[Item], systems: Sequence[str]) -> dict[str, np.ndarray]:
-    """Scores of systems over several languages as one table: each language has the same weight.
+    """Combine scores of systems over several languages in one table with equal weight for each language.
 
     Args:
-        items: Scores by language; all have the systems.
+        items: Scores by language, all with these systems.
         systems: Arms or references.
 
     Returns:
-        By system, (seeds, clusters): a query that several languages share is one cluster.
+        Scores by system, (seeds, clusters); a query that several languages share is one cluster.
     """
     scores = {}
     for system in systems:
@@ -121,7 +121,7 @@ def _seeds_ahead(a: np.ndarray, b: np.ndarray) -> dict[str, int]:
 
 
 def _correct(entries: Sequence[dict[str, Any]], family: Any, name: str, seeds_name: str | None = None) -> None:
-    """Holm's correction within each family of tests, in place."""
+    """Apply Holm's correction within each family of tests, in place."""
     families: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for entry in entries:
         for arm, found in entry["arms"].items():

@@ -1,4 +1,4 @@
-"""The tables of a report: the same rows for HTML, Markdown and LaTeX."""
+"""Tables of a report: the same rows for HTML, Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hf_optical.results.table_rows import LABELS, RAW, current_name
 
 MARKS = (
     "* beats the teacher on the raw query; ° beats its own untrained student; † beats the baseline; "
-    "‡ beats the baseline also with the luck of the seeds counted (each p < .05 after Holm)"
+    "‡ beats the baseline also with seeds treated as a random sample (each p < .05 after Holm)"
 )
 COSTS = {
     "train_seconds": "training, s",
@@ -34,10 +34,10 @@ class Table:
     """A table of text.
 
     Attributes:
-        caption: What it shows.
-        header: Names of the columns; the first is of the rows' names.
+        caption: Caption of the table.
+        header: Names of the columns; the first one is that of the row names.
         rows: Cells.
-        best: Rows (and columns) of the cells that are the best arm's.
+        best: Rows and columns of the best arm's cells.
         rule: Number of rows before the arms, after which a line is drawn.
     """
 
@@ -75,7 +75,7 @@ def score_tables(
 
 
 def difference_table(entry: Mapping[str, Any], other: str, caption: str) -> Table:
-    """Every arm against one other system, with all that is known of the difference."""
+    """Make a table of every arm's difference from one other system, with intervals and tests."""
     rows = []
     for arm, found in entry["arms"].items():
         test = found["tests"].get(other)
@@ -99,7 +99,7 @@ def difference_table(entry: Mapping[str, Any], other: str, caption: str) -> Tabl
 
 
 def pair_table(entry: Mapping[str, Any], caption: str) -> Table:
-    """Every arm (row) minus every other (column); an asterisk where it is beyond chance."""
+    """Make a table of every arm (row) minus every other (column), with an asterisk if the difference is significant."""
     arms = list(entry["arms"])
     rows = []
     for arm in arms:
@@ -113,7 +113,7 @@ def pair_table(entry: Mapping[str, Any], caption: str) -> Table:
 
 
 def cost_table(costs: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Seconds, memory and disk of a run of each arm, mean over runs."""
+    """Make a table of seconds, memory and disk of a run of each arm, mean over runs."""
     rows = [
         [arm, *("–" if cost[name] is None else f"{cost[name]:,.0f}" for name in COSTS)] for arm, cost in costs.items()
     ]
@@ -121,7 +121,7 @@ def cost_table(costs: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def to_markdown(table: Table) -> str:
-    """A table for Markdown; what users named is escaped."""
+    """Format a table as Markdown; names are escaped."""
     lines = [table.header, ["---", *["---:"] * (len(table.header) - 1)], *table.rows]
     shown = [[cell if row == 1 else escape_markdown(cell) for cell in line] for row, line in enumerate(lines)]
     for row, column in table.best:
@@ -130,7 +130,7 @@ def to_markdown(table: Table) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    r"""Text on one line that Markdown shows as it is.
+    r"""Escape text so that Markdown shows it unchanged, on one line.
 
     Example:
         >>> print(escape_markdown("<b> a_b"))
@@ -140,7 +140,7 @@ def escape_markdown(text: str) -> str:
 
 
 def to_latex(table: Table, label: str) -> str:
-    r"""A table for LaTeX, with ``booktabs``.
+    r"""Format a table as LaTeX with ``booktabs``.
 
     Example:
         >>> print(to_latex(Table("nDCG & more", ["", "so"], [["ot_x", ".5 ± .1*"]]), "main"))

@@ -1,4 +1,4 @@
-"""Sentences on a comparison: which system is ahead, by how much, how certain it is, and what showed no difference."""
+"""Sentences on a comparison: which system is ahead, by how much, with which certainty, and what shows no difference."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _METRICS = {"ndcg": "nDCG", "mrr": "MRR", "map": "MAP", "recall": "Recall"}
 
 
 def display(system: str) -> str:
-    """The name of an arm or reference for people.
+    """Return the readable name of an arm or reference.
 
     Example:
         >>> display("raw"), display("initialized extend"), display("ot+nce")
@@ -30,7 +30,7 @@ def display(system: str) -> str:
 
 
 def metric_name(metric: str) -> str:
-    """The usual spelling of a measure.
+    """Return the usual spelling of a measure.
 
     Example:
         >>> metric_name("ndcg@10"), metric_name("map")
@@ -41,14 +41,14 @@ def metric_name(metric: str) -> str:
 
 
 def place_name(entry: Mapping[str, Any]) -> str:
-    """Set and language of an entry."""
+    """Name set and language of an entry."""
     if entry["language"] == ALL:
         return f"{entry['set']}, mean of {len(entry['languages'])} languages"
     return f"{entry['set']}, {row_name(entry['language'])}"
 
 
 def number(value: float | None, *, sign: bool = False) -> str:
-    """A score, or a difference of scores, without the leading zero.
+    """Format a score, or a difference of scores, without the leading zero.
 
     Example:
         >>> number(0.3149), number(-0.02, sign=True), number(None)
@@ -61,7 +61,7 @@ def number(value: float | None, *, sign: bool = False) -> str:
 
 
 def p_value(p: float | None) -> str:
-    """A p-value.
+    """Format a p-value.
 
     Example:
         >>> p_value(0.00001), p_value(0.0312), p_value(0.4), p_value(None)
@@ -73,7 +73,7 @@ def p_value(p: float | None) -> str:
 
 
 def p_equals(p: float) -> str:
-    """A p-value with its sign, for sentences.
+    """Format a p-value with its relation sign, for sentences.
 
     Example:
         >>> p_equals(0.0001), p_equals(0.02)
@@ -95,7 +95,7 @@ def sentences(
 
     Args:
         entries: From :func:`~hf_optical.comparison.summary.summarise`.
-        baseline: The arm that the others are held against.
+        baseline: The arm with which the others are compared.
         metric: The measure.
         starts: For each arm the untrained student that it started from.
 
@@ -132,7 +132,7 @@ def _headline(entry: Mapping[str, Any], best: str, baseline: str, metric: str) -
     text += f": p {p_equals(test['p_holm_all'])} over queries, corrected for all arms"
     text += " and languages" if len(entry["languages"]) == 1 else ""
     if test["p_seeds"] is not None:
-        text += f"; p {p_equals(test['p_seeds'])} with the luck of the seeds counted too"
+        text += f"; p {p_equals(test['p_seeds'])} with seeds treated as a random sample"
         text += f", ahead in {test['seeds_ahead']} of {test['seeds']} seeds"
     return f"{text}.{_by_language(test, entry)}"
 
@@ -154,7 +154,7 @@ def _others(entry: Mapping[str, Any], best: str) -> str:
         return ""
     if not level:
         return f"Every other arm is behind {best} beyond chance."
-    return f"These queries do not tell {best} from {', '.join(level)}."
+    return f"These queries show no difference between {best} and {', '.join(level)}."
 
 
 def _losers(entry: Mapping[str, Any], baseline: str) -> str:
@@ -174,7 +174,7 @@ def _training(entry: Mapping[str, Any], starts: Mapping[str, str]) -> str:
             idle.append(f"{arm} ({number(test['difference'], sign=True)})")
     if not idle:
         return ""
-    return f"Not better, beyond chance, than the student before any training: {', '.join(idle)}."
+    return f"Not better, beyond chance, than the student before training: {', '.join(idle)}."
 
 
 def _today(entry: Mapping[str, Any], best: str, metric: str) -> str:
@@ -189,7 +189,7 @@ def _today(entry: Mapping[str, Any], best: str, metric: str) -> str:
         gap = references[CEILING] - references.get(RAW, references[CEILING])
         if gap > 0:
             share = 100 * (score - references[RAW]) / gap
-            text += f". Of the way from the raw query to the ceiling {best} goes {share:.0f} %"
+            text += f". Of the gap between the raw query and the ceiling {best} closes {share:.0f} %"
     if TRANSLATE in references:
         test = entry["arms"][best]["tests"][TRANSLATE]
         sure = "beyond chance" if test["p_holm_all"] < ALPHA else "perhaps by chance"

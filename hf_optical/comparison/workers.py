@@ -13,9 +13,10 @@ from hf_optical.results.files import RESULTS_FILE
 
 AUTO = "auto"
 _LIBRARIES = 1.5e9
-"""Bytes of a run that trains next to nothing: Python, PyTorch and what it reads; on a GPU its context."""
+"""Bytes of a run with a tiny model: Python, PyTorch and data; on a GPU its context."""
 _COPIES = 6
-"""The student's weights, gradients and two moments, the teacher, and the saved student while it is measured."""
+"""Copies of the weights in a run: student, gradients and two moments, teacher, and the saved student while it is
+measured."""
 _ACTIVATIONS = 1e9
 _SPARE = 1.2
 
@@ -23,19 +24,20 @@ _SPARE = 1.2
 def workers_for(
     asked: int | str, cells: Sequence[RunSpec], *, cores: int | None = None, memory: Callable[[], float] | None = None
 ) -> int:
-    """Runs at a time: as many as asked for, or as memory and cores have room for.
+    """Return the number of runs at a time: the one asked for, or as many as fit into memory and cores.
 
-    With ``auto`` one core goes to each run. The memory of a run is what finished runs of the comparison took, and a
-    fifth more; before any is finished it is estimated from the size of the models.
+    With ``auto`` each run gets one core. The memory of a run is that of finished runs of the comparison plus a fifth;
+    before any is finished it is estimated from the size of the models.
 
     Args:
         asked: A number of 1 or more, or ``auto``.
-        cells: The runs that are left.
-        cores: Of the machine; by default those that this process may use.
-        memory: Tells the free bytes, of the GPU where there is one; by default those of this machine.
+        cells: The remaining runs.
+        cores: Cores of the machine; by default those that this process may use.
+        memory: Function that returns the free bytes; by default of this machine's GPU if there is one, otherwise of its
+            RAM.
 
     Raises:
-        InputError: Neither a number of 1 or more nor ``auto``.
+        InputError: ``asked`` is neither a number of 1 or more nor ``auto``.
 
     Example:
         >>> workers_for("auto", [], cores=8, memory=lambda: 1e12), workers_for(3, [])
@@ -51,13 +53,13 @@ def workers_for(
 
 
 def threads_for(asked: int | None) -> int:
-    """Threads of each run: as many as asked for, or ``OMP_NUM_THREADS``, or one.
+    """Return the threads of each run: the number asked for, or ``OMP_NUM_THREADS``, or one.
 
-    Not the cores divided by the workers: sums over more threads round otherwise, and the results of a comparison must
-    not depend on how many of its runs are at work.
+    The cores are not divided by the workers, because sums over more threads are rounded differently, and the results of
+    a comparison must not depend on the number of parallel runs.
 
     Raises:
-        InputError: Fewer than one.
+        InputError: ``asked`` is less than one.
 
     Example:
         >>> threads_for(4)
@@ -70,7 +72,7 @@ def threads_for(asked: int | None) -> int:
 
 
 def available_cores() -> int:
-    """Cores that this process may use, which in a container are fewer than the machine's."""
+    """Return the cores that this process may use, which may be fewer than the machine's in a container."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -84,7 +86,7 @@ def _free_memory() -> float:
 
 
 def _memory_of(cell: RunSpec) -> float:
-    """Bytes that a run takes: what its finished siblings took, or an estimate."""
+    """Return the bytes that a run needs: those of its finished siblings, or an estimate."""
     return _measured(cell) or _LIBRARIES + _ACTIVATIONS + _COPIES * max(_weights(_models(cell)), default=0.0)
 
 
@@ -102,7 +104,7 @@ def _models(cell: RunSpec) -> Iterable[str]:
 
 
 def _weights(models: Iterable[str]) -> Iterable[float]:
-    """Bytes of the weights of each model that lies in a folder or in the Hub's cache."""
+    """Return the bytes of the weights of each model in a folder or in the Hub's cache."""
     from huggingface_hub import scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 

@@ -1,4 +1,4 @@
-"""Options of the recipes: YAML first, flags win, unknown keys are refused."""
+"""Options of the commands: read from YAML, then from flags, which win; unknown keys are refused."""
 
 __all__ = [
     "conversion",

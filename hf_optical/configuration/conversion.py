@@ -1,4 +1,4 @@
-"""Values of a configuration, text or YAML, as the type that an annotation asks for."""
+"""Conversion of configuration values, text or YAML, to the type of an annotation."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _ITEM_REMEDY = "correct the value"
 
 
 class CannotConvert(Exception):
-    """A value is not of the type asked for.
+    """Error raised if a value does not have the expected type.
 
     Args:
-        value: What was found.
-        expected: What was expected, in words.
-        remedy: What to do about it.
+        value: The value that was found.
+        expected: Description of what was expected.
+        remedy: What the user can do.
     """
 
     def __init__(self, value: Any, expected: str, remedy: str = _ITEM_REMEDY) -> None:
@@ -31,7 +31,7 @@ class CannotConvert(Exception):
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:
-    """The members of a union, None apart; of anything else, itself."""
+    """Return the members of a union without None, or the annotation itself."""
     if get_origin(annotation) in (Union, types.UnionType):
         return tuple(member for member in get_args(annotation) if member is not type(None))
     return (annotation,)
@@ -42,7 +42,7 @@ def _is_optional(annotation: Any) -> bool:
 
 
 def is_list(annotation: Any) -> bool:
-    """Whether a field takes several values: a list, a variadic tuple, a sequence or a mapping of plain values."""
+    """Return whether a field takes several values: a list, a variadic tuple, a sequence or a mapping."""
     return any(_is_sequence(member) or _is_mapping(member) for member in _members(annotation))
 
 
@@ -55,12 +55,12 @@ def _is_mapping(annotation: Any) -> bool:
 
 
 def is_bool(annotation: Any) -> bool:
-    """Whether a field is a switch, so that its flag may stand alone."""
+    """Return whether a field is a switch, so that its flag needs no value."""
     return bool in _members(annotation)
 
 
 def nested_type(annotation: Any) -> type | None:
-    """The dataclass that a field holds, or None."""
+    """Return the dataclass that a field holds, or None."""
     members = _members(annotation)
     if len(members) == 1 and isinstance(members[0], type) and dataclasses.is_dataclass(members[0]):
         return members[0]
@@ -68,7 +68,7 @@ def nested_type(annotation: Any) -> type | None:
 
 
 def describe(annotation: Any) -> str:
-    """An annotation in words.
+    """Describe an annotation in words.
 
     Example:
         >>> describe(list[int]), describe(float | None), describe(Literal["ot", "mse"])
@@ -101,16 +101,16 @@ def convert(value: Any, annotation: Any, *, words: bool = False) -> Any:
     """Turn a value into the type of an annotation.
 
     Args:
-        value: What YAML gave, or a word of the command line; for a field of several values, its words.
+        value: A YAML value or a word of the command line; for a field of several values, its words.
         annotation: ``str``, ``int``, ``float``, ``bool``, ``Path``, ``Literal``; ``list``, ``tuple``, ``dict`` of
             these; unions of these, with or without None; ``Any``.
-        words: Whether the value comes from the command line, where everything is text.
+        words: Whether the value comes from the command line and is text.
 
     Returns:
-        The value, of that type.
+        The converted value.
 
     Raises:
-        CannotConvert: If it is not of that type.
+        CannotConvert: If the value cannot be converted.
 
     Example:
         >>> convert("1e-4", float), convert("none", int | None), convert(["sw,so", "tl"], list[str], words=True)
@@ -161,14 +161,14 @@ def _items(value: Any, annotation: Any, words: bool) -> list[Any]:
 
 
 def _parts(word: str) -> list[str]:
-    """A word split at commas and spaces, unless it (or what follows ``name=``) is a file, whose name may have them."""
+    """Split a word at commas and spaces, unless it (or the part after ``name=``) is a file."""
     if any(part and os.path.exists(os.path.expanduser(part)) for part in (word, word.partition("=")[2])):
         return [word]
     return word.replace(",", " ").split()
 
 
 def _entries(value: Any, annotation: Any) -> dict[str, Any]:
-    """A YAML mapping, or words like ``sw=1,so=2``."""
+    """Read a YAML mapping, or words like ``sw=1,so=2``."""
     if isinstance(value, dict):
         return {str(key): item for key, item in value.items()}
     pairs = [part.partition("=") for part in _items(value, annotation, True)]
@@ -226,7 +226,7 @@ def _float(value: Any) -> float:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    raise CannotConvert(value, "text", "put it in quotes where it is meant as text")
+    raise CannotConvert(value, "text", "put it in quotes if it is meant as text")
 
 
 def _path(value: Any) -> Path:

@@ -1,8 +1,8 @@
-"""Configuration of a recipe: a dataclass, filled from a YAML file and from flags; flags win.
+"""Configuration of a command: a dataclass filled from a YAML file and from flags, which win.
 
-Nothing is guessed. A key that the dataclass does not have is refused with the nearest one that it has, and every value
-is checked against the annotation of its field, so that ``1e-4`` in YAML, which YAML 1.1 reads as text, is a float where
-a float is wanted, and ``no``, which it reads as false, is refused where a language code is wanted.
+Nothing is guessed. An unknown key is refused, and the message names the nearest known one. Every value is converted by
+the annotation of its field: ``1e-4``, which YAML 1.1 reads as text, becomes a float for a float field, and ``no``,
+which it reads as false, is refused for a language code.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ def parse(dataclass_type: type[T], argv: Sequence[str] | None = None) -> T:
     """Fill a dataclass from ``--config X.yaml`` and flags.
 
     Args:
-        dataclass_type: The configuration. ``metadata={"help": ..., "path": ...}`` of a field is its help, and whether
-            it holds paths (see :func:`option`); a field whose type is a dataclass is a mapping in YAML and dotted flags
+        dataclass_type: The configuration. The metadata of a field hold its help and whether it is a path (see
+            :func:`option`). A field whose type is a dataclass is a mapping in YAML and has dotted flags
             (``--optimizer.lr 1e-4``).
-        argv: The arguments (default: those of the process). ``--flag value`` or ``--flag=value``, underscores or
-            hyphens; a boolean also as ``--flag`` alone; a list as a repeated flag, several values, or values joined by
-            commas or spaces (in YAML: a list, whose items are taken whole); ``none`` for None.
+        argv: The arguments (default: those of the process). ``--flag value`` or ``--flag=value``, with underscores or
+            hyphens. A boolean may be ``--flag`` alone. A list is a repeated flag, several values, or values joined by
+            commas or spaces (in YAML a list, whose items are not split). ``none`` stands for None.
 
     Returns:
         The instance.
 
     Raises:
-        InputError: For an unknown key, a value of another type, a required field without a value, a file that does not
-            exist or is not a YAML mapping; names the key, the value and what was expected.
+        InputError: A key is unknown, a value has another type, a required field has no value, or the file does not
+            exist or is not a YAML mapping; the message names key, value and expectation.
         SystemExit: With code 0 after ``--help``.
 
     Example:
@@ -78,23 +78,23 @@ def parse(dataclass_type: type[T], argv: Sequence[str] | None = None) -> T:
 
 
 def run(main: Callable[[T], object], dataclass_type: type[T], argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the ``main`` of a recipe and exit: the one place where errors become exit codes.
+    """Run the ``main`` of a command and exit; errors become exit codes here.
 
     Args:
-        main: Takes the configuration; an integer that it returns is the exit code.
+        main: Function of the configuration; an integer that it returns is the exit code.
         dataclass_type: As in :func:`parse`.
         argv: As in :func:`parse`.
 
     Raises:
-        SystemExit: 0 after success; 2 after an :class:`HFOpticalError`, a fault of the machine (``OSError``)
-            or memory that ran out, as ``error: ...`` on standard error (its traceback is logged at level DEBUG); 130
-            after Ctrl-C. Any other exception is a defect and passes.
+        SystemExit: 0 after success; 2 after an :class:`HFOpticalError`, a fault of the machine (``OSError``) or memory
+            that ran out, as ``error: ...`` on standard error (its traceback is logged at level DEBUG); 130 after
+            Ctrl-C. Any other exception is a defect and is raised.
     """
     try:
         code = main(parse(dataclass_type, argv))
     except HFOpticalError as error:
         logger.debug("traceback of the error below", exc_info=True)
-        # Once, however many processes were launched; but memory runs out on one of them alone.
+        # Printed by one process only, except that memory may run out on any of them.
         if int(os.environ.get("RANK", "0")) == 0 or isinstance(error, MemoryError):
             sys.stderr.write(f"error: {error}\n")
         raise SystemExit(2) from None
@@ -104,7 +104,7 @@ def run(main: Callable[[T], object], dataclass_type: type[T], argv: Sequence[str
         logger.debug("traceback of the error below", exc_info=True)
         sys.stderr.write(f"error: {message(error, 'outside the training', [_SMALLER])}\n")
         raise SystemExit(2) from None
-    except OSError as error:  # of the machine, not of the program: a full disk, a folder that cannot be written
+    except OSError as error:  # a fault of the machine, such as a full disk or a folder that cannot be written
         logger.debug("traceback of the error below", exc_info=True)
         sys.stderr.write(f"error: {_machine_fault(error)}\n")
         raise SystemExit(2) from None
@@ -116,7 +116,7 @@ def run(main: Callable[[T], object], dataclass_type: type[T], argv: Sequence[str
 
 
 def _leave_processes() -> None:
-    """Free what a training left behind, then the group of processes: in the other order gloo may hang or abort."""
+    """Free the objects of a training, then the process group; in the other order gloo may hang or abort."""
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         gc.collect()
@@ -125,26 +125,26 @@ def _leave_processes() -> None:
 
 def _machine_fault(error: OSError) -> str:
     remedies = {
-        errno.ENOSPC: "make room, or choose another --output_dir",
-        errno.EDQUOT: "make room, or choose another --output_dir",
-        errno.EROFS: "choose another --output_dir: this one cannot be written",
-        errno.EACCES: "choose a place that you may write, or ask for the rights",
-        errno.EPERM: "choose a place that you may write, or ask for the rights",
+        errno.ENOSPC: "free some disk space, or choose another --output_dir",
+        errno.EDQUOT: "free some disk space, or choose another --output_dir",
+        errno.EROFS: "choose another --output_dir, because this one cannot be written",
+        errno.EACCES: "choose a folder that you may write to, or ask for the permission",
+        errno.EPERM: "choose a folder that you may write to, or ask for the permission",
     }
     place = f"{error.filename}: " if error.filename else ""
-    remedy = remedies.get(error.errno or 0, "check the path, and what is there")
+    remedy = remedies.get(error.errno or 0, "check the path")
     return f"{place}{error.strerror or error}. Remedy: {remedy}"
 
 
 def _with_first(arguments: list[str], options: dict[str, Field]) -> list[str]:
-    """``WORD… --flag`` as ``--field WORD… --flag``, where a field takes the first words."""
+    """Turn ``WORD… --flag`` into ``--field WORD… --flag`` if a field takes the first words."""
     field = next((option.key for option in options.values() if option.first), None)
     takes = field is not None and arguments and not arguments[0].startswith("-")
     return [f"--{field}", *arguments] if takes else arguments
 
 
 def _read_flags(arguments: list[str], options: dict[str, Field]) -> dict[str, list[str]]:
-    """Flags and their words, in order; only a list may be repeated."""
+    """Read flags and their words in order; only lists may be repeated."""
     found: dict[str, list[str]] = {}
     index = 0
     while index < len(arguments):
@@ -228,13 +228,13 @@ def _yaml_values(content: dict[Any, Any], prefix: str, options: dict[str, Field]
         value = _current_value(former, value, options)
         _require_known(key if isinstance(name, str) else name, options, repr(key), flag=False, path=path)
         if key in values:
-            raise InputError(f"stands twice, as {former!r} too", "keep one of them", path=path, field=key)
+            raise InputError(f"is given twice, also as {former!r}", "keep one of them", path=path, field=key)
         values[key] = _converted(value, options[key], origin=path)
     return values
 
 
 def _converted(value: Any, option: Field, origin: Path | None) -> Any:
-    """A YAML value, or the words of a flag (``origin`` None), as the type of its field."""
+    """Convert a YAML value, or the words of a flag (``origin`` None), to the type of its field."""
     found = value
     if origin is None and not is_list(option.annotation):
         found = value[0] if value else "true"
@@ -259,7 +259,7 @@ def _converted(value: Any, option: Field, origin: Path | None) -> Any:
 
 
 def _shown(value: Any) -> str:
-    """A short quotation, also of what a file of a few lines unfolds to gigabytes."""
+    """Quote a value briefly, even one that YAML aliases expand to gigabytes."""
     if isinstance(value, str):
         return excerpt(value, 200)
     shortener = reprlib.Repr()
@@ -272,7 +272,8 @@ def _build(dataclass_type: type[T], values: dict[str, Any], prefix: str) -> T:
     missing = [o.key for o in fields_of(dataclass_type, prefix) if o.default is None and o.key not in values]
     if missing:
         raise InputError(
-            f"no value for {', '.join(missing)}", f"give {' and '.join(f'--{key}' for key in missing)}, or set in YAML"
+            f"no value for {', '.join(missing)}",
+            f"give {' and '.join(f'--{key}' for key in missing)}, or set it in YAML",
         )
     arguments: dict[str, Any] = {}
     for entry in dataclasses.fields(dataclass_type):  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A YAML file as a mapping: text for keys, no key twice, and errors that name the line."""
+"""Reading a YAML file as a mapping with unique text keys; errors name the line."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def read_mapping(path: Path) -> dict[str, Any]:
         path: The file, given as ``--config``.
 
     Raises:
-        InputError: There is no such file, it is not YAML, or no mapping; names the line.
+        InputError: The file does not exist, is not YAML or is not a mapping; the message names the line.
     """
     try:
         content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
     except OSError as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
         raise InputError(reason, "check the path given to --config", path=path) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # dates and numbers that are none are ValueErrors
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # invalid dates and numbers are ValueErrors
         mark = getattr(error, "problem_mark", None)
         problem = f"invalid YAML ({getattr(error, 'problem', None) or str(error).splitlines()[0][:200]})"
         raise InputError(problem, "correct the file", path=path, row=mark.line + 1 if mark else None) from None
@@ -38,14 +38,14 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """The safe loader, but a key that occurs twice is an error; YAML would keep the last one silently."""
+    """Safe loader that refuses duplicate keys, of which YAML would silently keep the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Build a mapping whose keys are all different."""
         seen: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key.value, str):
-                raise yaml.MarkedYAMLError(problem="a key is no word", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(problem="a key is not text", problem_mark=key.start_mark)
             if key.value in seen:
                 raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} occurs twice", problem_mark=key.start_mark)
             seen.add(key.value)

@@ -82,7 +82,7 @@ def test_each_interaction_has_references_of_its_own(ready, tmp_path):
 
 def test_unknown_references_and_missing_translators_are_named(ready, tmp_path):
     folder, _ = ready
-    with pytest.raises(InputError, match="'raw2' is no reference"):
+    with pytest.raises(InputError, match="'raw2' is not a reference"):
         compute_references(cells(folder), tmp_path, ["raw2"])
     with pytest.raises(InputError, match="field 'translators'"):
         compute_references(cells(folder), tmp_path, ["translate"])

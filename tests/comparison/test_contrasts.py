@@ -68,7 +68,7 @@ def test_luck_of_the_seeds_alone_decides_nothing():
 
 @pytest.mark.parametrize(
     ("pair", "said"),
-    [(["a", "c"], "'c' is no arm"), (["a", "a"], "two different arms"), ("a > b", "two different arms")],
+    [(["a", "c"], "'c' is not an arm"), (["a", "a"], "two different arms"), ("a > b", "two different arms")],
 )
 def test_a_contrast_of_what_is_not_there_is_refused(pair, said):
     with pytest.raises(InputError, match=said):

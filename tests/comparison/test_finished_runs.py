@@ -37,7 +37,7 @@ def test_runs_that_cannot_be_paired_are_refused(tmp_path):
     one = write_run(tmp_path / "one", [0.2] * 10)
     with pytest.raises(InputError, match="found 1 runs"):
         compare_runs([one])
-    with pytest.raises(InputError, match="other queries"):
+    with pytest.raises(InputError, match="different queries"):
         compare_runs([one, write_run(tmp_path / "two", [0.2] * 11)])
     with pytest.raises(InputError, match="share no retrieval set"):
         compare_runs([one, write_run(tmp_path / "three", [0.2] * 10, place="other/swh_Latn")])

@@ -125,7 +125,7 @@ def cells_of(
         curve_arms: Arms that are run at the sizes; all arms if empty.
 
     Raises:
-        InputError: There is no arm, language or seed, a language or option is unknown, or a size is not a number of
+        InputError: There is not an arm, language or seed, a language or option is unknown, or a size is not a number of
             pairs.
     """
     for name, found in (("arms", arms), ("languages", languages), ("seeds", seeds)):

@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parents[1]
 NAMED = [
     (
         "losses/alignment.py",
-        "share = (_share(student_special, student_mask) + _share(teacher_special, teacher_mask)) / 2",
-        "share = _share(student_special, student_mask)",
+        "share = (_share(sides[0].special, sides[0].mask) + _share(sides[1].special, sides[1].mask)) / 2",
+        "share = _share(sides[0].special, sides[0].mask)",
         "tests/losses/test_boundary_tokens.py",
     ),
     (

@@ -12,6 +12,7 @@ from hf_optical.encoders.prompts import with_text_start
 from hf_optical.encoders.teachers import is_late_interaction, query_prompt
 from hf_optical.encoders.token_view import TokenView, boundary_token_ids, content_mask, encode_tokens
 from hf_optical.losses.alignment import transport_loss
+from hf_optical.losses.token_side import TokenSide
 from hf_optical.transport import IPOT, TransportSolver
 
 
@@ -35,7 +36,7 @@ def sentence_plan(
     for model, text in ((student, translation), (teacher, source)):
         view = _read(model, text)
         keep = content_mask(view.mask, view.special, "exclude")[0]
-        views.append((view.tokens, view.mask, view.special))
+        views.append(TokenSide(view.tokens, view.mask, view.special))
         names.append(model.tokenizer.convert_ids_to_tokens(view.input_ids[0][keep].tolist()))
         keeps.append(keep.cpu())
     _, plan = transport_loss(views[0], views[1], solver or IPOT(), "exclude")

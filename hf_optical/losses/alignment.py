@@ -6,13 +6,11 @@ import torch
 from torch import Tensor
 
 from hf_optical.encoders.token_view import SpecialTokens, content_mask
+from hf_optical.losses.token_side import Side, TokenSide
 from hf_optical.transport import TransportSolver, uniform_marginals, weighted_marginals
 from hf_optical.transport.aligned import aligned_cost
 from hf_optical.transport.fused import fused_fits, fused_transport
 from hf_optical.transport.special_token_match import SpecialTokenMatch
-
-Side = tuple[Tensor, Tensor, Tensor]
-"""Token vectors (B, n, d), mask of real tokens (B, n), mask of special tokens (B, n)."""
 
 
 def transport_loss(
@@ -25,8 +23,8 @@ def transport_loss(
     """Compute ``<T*, C>`` per pair, with the plan detached (the distillation loss of OPTICAL, arXiv 2301.12566).
 
     Args:
-        student: Token vectors (B, n, d), mask (B, n), special (B, n).
-        teacher: Token vectors (B, m, d), mask (B, m), special (B, m).
+        student: Token view of the translations, or a `TokenSide`.
+        teacher: Token view of their English, or a `TokenSide`.
         solver: Computes the transport plan.
         special_tokens: ``"match"`` matches special tokens to each other and gives them the share of the loss that they
             have of the tokens; ``"exclude"`` leaves them out; ``"transport"`` transports them like any other token.
@@ -35,14 +33,14 @@ def transport_loss(
     Returns:
         The loss per pair, (B,), and the plan, (B, n, m).
     """
-    a, b, ends = _problem(student, teacher, special_tokens, weights)
+    mine, theirs = TokenSide.of(student), TokenSide.of(teacher)
+    a, b, ends = _problem(mine, theirs, special_tokens, weights)
 
     def align(cost: Tensor) -> tuple[Tensor, Tensor]:
         plan = solver(cost, a, b)
         return plan if ends is None else ends.weigh(plan), plan
 
-    (student_tokens, student_mask, _), (teacher_tokens, teacher_mask, _) = student, teacher
-    return aligned_cost(student_tokens, teacher_tokens, align, student_mask, teacher_mask)
+    return aligned_cost(mine.tokens, theirs.tokens, align, mine.mask, theirs.mask)
 
 
 def transport_term(
@@ -58,32 +56,32 @@ def transport_term(
     plan, loss and gradient in the chip's own memory; elsewhere the PyTorch form is used. ``HF_OPTICAL_FUSED=0`` in the
     environment switches the kernel off.
     """
-    (student_tokens, *_), (teacher_tokens, *_) = student, teacher
-    if not fused_fits(student_tokens, teacher_tokens, solver):
-        return transport_loss(student, teacher, solver, special_tokens, weights)[0]
-    a, b, ends = _problem(student, teacher, special_tokens, weights)
-    return fused_transport(student_tokens, teacher_tokens, a, b, solver, ends)
+    mine, theirs = TokenSide.of(student), TokenSide.of(teacher)
+    if not fused_fits(mine.tokens, theirs.tokens, solver):
+        return transport_loss(mine, theirs, solver, special_tokens, weights)[0]
+    a, b, ends = _problem(mine, theirs, special_tokens, weights)
+    return fused_transport(mine.tokens, theirs.tokens, a, b, solver, ends, fits=True)
 
 
 def boundary_ends(student: Side, teacher: Side) -> SpecialTokenMatch:
     """Locate the first and last special tokens of each side, and compute their share of the loss."""
-    (_, student_mask, student_special), (_, teacher_mask, teacher_special) = student, teacher
-    share = (_share(student_special, student_mask) + _share(teacher_special, teacher_mask)) / 2
-    both = student_special.any(1) & teacher_special.any(1)
-    places = [find(special) for find in (first_special, last_special) for special in (student_special, teacher_special)]
+    sides = TokenSide.of(student), TokenSide.of(teacher)
+    share = (_share(sides[0].special, sides[0].mask) + _share(sides[1].special, sides[1].mask)) / 2
+    both = sides[0].special.any(1) & sides[1].special.any(1)
+    places = [find(side.special) for find in (first_special, last_special) for side in sides]
     return SpecialTokenMatch(torch.stack(places, dim=1), torch.where(both, share, torch.zeros_like(share)))
 
 
 def _problem(
-    student: Side,
-    teacher: Side,
+    student: TokenSide,
+    teacher: TokenSide,
     special_tokens: SpecialTokens,
     weights: tuple[Tensor | None, Tensor | None],
 ) -> tuple[Tensor, Tensor, SpecialTokenMatch | None]:
     """Compute the marginals of both sides, (B, n) and (B, m), and the special tokens matched outside the transport."""
     a, b = (
-        _marginals(content_mask(mask, special, special_tokens), weight)
-        for (_, mask, special), weight in zip((student, teacher), weights, strict=True)
+        _marginals(content_mask(side.mask, side.special, special_tokens), weight)
+        for side, weight in zip((student, teacher), weights, strict=True)
     )
     return a, b, boundary_ends(student, teacher) if special_tokens == "match" else None
 

@@ -282,8 +282,7 @@ class OTDistillationLoss(nn.Module):
             None if table is None else table.to(view.input_ids.device)[view.input_ids]
             for table, view in ((self.student_token_weights, student), (self.teacher_token_weights, teacher))
         ]
-        mine, theirs = _parts(student), _parts(teacher)
-        return transport_term(mine, theirs, self.solver, self.special_tokens, (weights[0], weights[1])).mean()
+        return transport_term(student, teacher, self.solver, self.special_tokens, (weights[0], weights[1])).mean()
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the configuration for the model card."""
@@ -310,7 +309,3 @@ class OTDistillationLoss(nn.Module):
     archivePrefix={arXiv},
 }
 """
-
-
-def _parts(view: TokenView) -> tuple[Tensor, Tensor, Tensor]:
-    return view.tokens, view.text, view.special

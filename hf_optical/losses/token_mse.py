@@ -9,14 +9,15 @@ from torch import Tensor
 
 from hf_optical.encoders.token_view import SpecialTokens, content_mask
 from hf_optical.losses.alignment import first_special, last_special
+from hf_optical.losses.token_side import Side, TokenSide
 from hf_optical.transport import cosine_cost
 
 Alignment = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def token_mse(
-    student: tuple[Tensor, Tensor, Tensor],
-    teacher: tuple[Tensor, Tensor, Tensor],
+    student: Side,
+    teacher: Side,
     align: Alignment,
     special_tokens: SpecialTokens = "match",
 ) -> tuple[Tensor, Tensor]:
@@ -27,8 +28,8 @@ def token_mse(
     alignment.
 
     Args:
-        student: Token vectors (B, n, d), mask (B, n), special (B, n).
-        teacher: Token vectors (B, m, d), mask (B, m), special (B, m).
+        student: Token view of the translations, or a `TokenSide`.
+        teacher: Token view of their English, or a `TokenSide`.
         align: `greedy_alignment` or `nearest_alignment`.
         special_tokens: ``"match"`` aligns the first special token with the first, the last with the last, and the
             others among themselves; ``"exclude"`` leaves special tokens out; ``"transport"`` aligns them like any other
@@ -37,22 +38,22 @@ def token_mse(
     Returns:
         The loss per pair, (B,), and the index of each student token's partner, (B, n), -1 for tokens without a partner.
     """
-    (student_tokens, student_mask, student_special), (teacher_tokens, teacher_mask, teacher_special) = student, teacher
+    mine, theirs = TokenSide.of(student), TokenSide.of(teacher)
     with torch.no_grad():
-        similarity = 1 - cosine_cost(student_tokens, teacher_tokens, student_mask, teacher_mask)
+        similarity = 1 - cosine_cost(mine.tokens, theirs.tokens, mine.mask, theirs.mask)
         partner = align(
             similarity,
-            content_mask(student_mask, student_special, special_tokens),
-            content_mask(teacher_mask, teacher_special, special_tokens),
+            content_mask(mine.mask, mine.special, special_tokens),
+            content_mask(theirs.mask, theirs.special, special_tokens),
         )
         if special_tokens == "match":
-            partner = _match_boundaries(partner, student_special & student_mask, teacher_special & teacher_mask)
+            partner = _match_boundaries(partner, mine.special & mine.mask, theirs.special & theirs.mask)
     aligned = partner >= 0
-    width = student_tokens.shape[-1]
-    partners = teacher_tokens.gather(1, partner.clamp_min(0).unsqueeze(2).expand(-1, -1, width))
+    width = mine.tokens.shape[-1]
+    partners = theirs.tokens.gather(1, partner.clamp_min(0).unsqueeze(2).expand(-1, -1, width))
     # Padding is set to zero on both sides before the subtraction, because it may not be finite.
     blank = ~aligned.unsqueeze(2)
-    difference = student_tokens.float().masked_fill(blank, 0) - partners.float().masked_fill(blank, 0)
+    difference = mine.tokens.float().masked_fill(blank, 0) - partners.float().masked_fill(blank, 0)
     return difference.square().sum(dim=(1, 2)) / (aligned.sum(dim=1).clamp_min(1) * width), partner
 
 

@@ -30,5 +30,4 @@ def token_term(name: str, student: TokenView, teacher: TokenView, special_tokens
         return centred_transport_loss(student, teacher)
     if name in PLANS:
         return plan_label_loss(student, teacher, PLANS[name])
-    sides = [(view.tokens, view.text, view.special) for view in (student, teacher)]
-    return token_mse(sides[0], sides[1], _ALIGNMENTS[name], special_tokens)[0].mean()
+    return token_mse(student, teacher, _ALIGNMENTS[name], special_tokens)[0].mean()

@@ -63,8 +63,10 @@ def fused_transport(
     b: Tensor,
     solver: TransportSolver,
     ends: SpecialTokenMatch | None = None,
+    *,
+    fits: bool | None = None,
 ) -> Tensor:
-    """``<W, C>`` of each pair, with its gradient with respect to the student's tokens, in one kernel.
+    """Compute ``<W, C>`` of each pair, with its gradient with respect to the student's tokens, in one kernel.
 
     The same as `aligned_cost` with the plan of ``solver``, weighed by ``ends``. The gradient is computed with the
     loss, in float32. Tokens without mass (and not among the ends) are not read, whatever they hold.
@@ -76,6 +78,7 @@ def fused_transport(
         b: ``(B, m)``, likewise.
         solver: `IPOT` or `Sinkhorn`; a tolerance stops each pair by itself.
         ends: Special tokens to match, if any.
+        fits: The answer of `fused_fits` for these tokens, where the caller has asked already; by default it is asked.
 
     Returns:
         ``(B,)``, float32.
@@ -91,7 +94,7 @@ def fused_transport(
             "pass one mass per token",
             field="a",
         )
-    if not fused_fits(student_tokens, teacher_tokens, solver):
+    if not (fused_fits(student_tokens, teacher_tokens, solver) if fits is None else fits):
         raise InputError(
             f"the fused kernel cannot take {solver!r} on {student_tokens.device} for tokens "
             f"{tuple(student_tokens.shape)} of {student_tokens.dtype}",

@@ -133,7 +133,8 @@ def balanced_token_scores(
     if not fused_fits(queries, documents, solver):
         return balanced_scores(queries @ documents.transpose(1, 2), real, document_mask, epsilon, iterations)
     _check(epsilon, real, document_mask)
-    cost = fused_transport(queries, documents, uniform_marginals(real), uniform_marginals(document_mask), solver)
+    masses = uniform_marginals(real), uniform_marginals(document_mask)
+    cost = fused_transport(queries, documents, *masses, solver, fits=True)
     return 1 - cost
 
 

@@ -88,6 +88,18 @@ def test_the_kernel_is_the_pytorch_form_on_a_device(solver, dtype):
     assert (mine.grad - wide.grad).norm() < (1e-3 if dtype != torch.bfloat16 else 5e-3) * wide.grad.norm()
 
 
+def test_the_loss_asks_once_whether_the_kernel_fits(monkeypatch):
+    from hf_optical.losses import alignment
+    from hf_optical.transport import fused
+
+    asked = []
+    for module in (alignment, fused):
+        monkeypatch.setattr(module, "fused_fits", lambda *_: asked.append(1) or True)
+    monkeypatch.setattr(fused._Fused, "apply", lambda student, *_: student.sum(dim=(1, 2)))
+    sides = [(torch.randn(2, k, 8), torch.ones(2, k).bool(), torch.zeros(2, k).bool()) for k in (4, 5)]
+    assert transport_term(*sides, IPOT()).shape == (2,) and len(asked) == 1
+
+
 def test_without_a_device_the_pytorch_form_is_taken():
     student, teacher = torch.randn(2, 4, 8).requires_grad_(), torch.randn(2, 5, 8)
     masks = [torch.ones(2, k).bool() for k in (4, 5)]

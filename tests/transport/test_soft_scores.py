@@ -108,7 +108,7 @@ def test_the_kernel_says_the_same_where_it_fits(batch, monkeypatch):
     documents = documents.masked_fill(~document_mask.unsqueeze(-1), 0)
     plain = balanced_token_scores(queries[0, :4], documents, document_mask)
 
-    def kernel(student, teacher, a, b, solver):
+    def kernel(student, teacher, a, b, solver, *, fits):
         def align(cost):
             plan = solver(cost, a, b)
             return plan, plan

@@ -15,6 +15,7 @@ from hf_optical.encoders.teachers import is_late_interaction
 from hf_optical.encoders.token_view import TokenView, boundary_token_ids, content_mask, encode_tokens
 from hf_optical.errors import InputError
 from hf_optical.losses.alignment import transport_loss
+from hf_optical.losses.token_side import TokenSide
 from hf_optical.transport import IPOT, TransportSolver, document_frequencies, idf_weights
 
 
@@ -153,7 +154,7 @@ def _content_plan(
             weights[0].to(student.tokens.device)[student.input_ids],
             weights[1].to(teacher.tokens.device)[teacher.input_ids],
         )
-    sides = [(view.tokens, view.mask, view.special) for view in views]
+    sides = [TokenSide(view.tokens, view.mask, view.special) for view in views]
     _, plan = transport_loss(sides[0], sides[1], solver, "exclude", masses)
     rows, columns = (content_mask(view.mask, view.special, "exclude")[0] for view in views)
     return plan[0][rows][:, columns].cpu()

@@ -38,8 +38,8 @@ from hf_optical.encoders.models import load_encoder, set_dropout
 from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.results.files import write_json
 from hf_optical.runs.options import TrainConfig
+from hf_optical.runs.trainers import trainer_for, watch_for
 from hf_optical.runs.training_data import TrainingData, read_training_data
-from hf_optical.runs.training_run import trainer_for, watch_for
 from hf_optical.teacher_cache.training import fill_for
 
 OURS, ADAPTER, ONLINE, LITERAL = "ours", "ours, adapter", "stock online", "stock literal"

@@ -16,14 +16,14 @@ In place of a folder all readers take a name of the literature, an MTEB task or 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from hf_optical.data.identifiers import identifier_field, identifier_of
+from hf_optical.data.judgements import OnProblem, Problems, checked_qrels, judged_queries
 from hf_optical.data.languages import ENGLISH, language_name, normalize
-from hf_optical.data.qrels import Judgement, read_qrels
+from hf_optical.data.qrels import read_qrels
 from hf_optical.data.reading_notes import own_documents, reading_notes, unjudged_copies
 from hf_optical.data.retrieval_files import Folder, scan
 from hf_optical.data.tables import Fault, read_json_rows
@@ -34,8 +34,6 @@ from hf_optical.errors import InputError
 __all__ = ["RetrievalSet", "read_retrieval_set", "retrieval_languages"]
 
 logger = logging.getLogger(__name__)
-
-OnProblem = Literal["error", "warn"]
 
 
 @dataclass(frozen=True)
@@ -74,25 +72,6 @@ class RetrievalSet:
         """For ``results.json``; see :func:`hf_optical.data.reading_notes.reading_notes`."""
         counts = (self.judged_without_text, self.queries_in_corpus, self.unjudged_copies)
         return reading_notes(self.titled, self.titles_read, *counts)
-
-
-@dataclass
-class _Problems:
-    """Either stops at the first problem, or counts the problems of each kind."""
-
-    on_problem: OnProblem
-
-    def report(self, found: Sequence[str], problem: str, remedy: str, path: Path) -> None:
-        """Stop or warn, if anything was found."""
-        if not found:
-            return
-        listed = ", ".join(found[:5]) + (", …" if len(found) > 5 else "")
-        message = f"{problem}: {listed} ({len(found)} in all)"
-        if self.on_problem == "error":
-            raise InputError(
-                message, f"{remedy}, or leave them out with --on_problem warn (on_problem='warn')", path=path
-            )
-        logger.warning("%s: %s; left out", path, message)
 
 
 def retrieval_languages(folder: str | Path) -> dict[str, tuple[str, ...]]:
@@ -148,7 +127,7 @@ def read_retrieval_set(
     """
     if on_problem not in ("error", "warn"):
         raise InputError(f"on_problem is {on_problem!r}", "use 'error' or 'warn'")
-    problems = _Problems(on_problem)
+    problems = Problems(on_problem)
     asked, documents = normalize(query_language), normalize(document_language)
     folder = _resolved(folder)
     files = scan(folder)
@@ -176,8 +155,8 @@ def read_retrieval_set(
             "%s: %d of %d judged queries have no text and are not scored, such as %r",
             qrels_path, len(lacking), len({query for query, *_ in judgements_read}), min(lacking),
         )  # fmt: skip
-    qrels = _checked_qrels(judgements_read, queries, corpus, qrels_path, shared, problems)
-    queries = _judged(queries, qrels, qrels_path, query_path, problems, partial=pair_path is not None)
+    qrels = checked_qrels(judgements_read, queries, corpus, qrels_path, shared, problems)
+    queries = judged_queries(queries, qrels, qrels_path, query_path, problems, partial=pair_path is not None)
     kept = {identifier: qrels[identifier] for identifier in queries}
     own, copies = own_documents(queries, corpus, kept), unjudged_copies(corpus, kept)
     if own:
@@ -224,7 +203,7 @@ def _pick(files: Folder, found: dict[str | None, Path], language: str, what: str
     return path
 
 
-def _read_texts(path: Path, problems: _Problems, *, titles: bool) -> dict[str, dict[str, Any]]:
+def _read_texts(path: Path, problems: Problems, *, titles: bool) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     lines: dict[str, int] = {}
     empty: list[str] = []
@@ -250,63 +229,12 @@ def _read_texts(path: Path, problems: _Problems, *, titles: bool) -> dict[str, d
     return found
 
 
-def _checked_qrels(
-    judgements: list[Judgement],
-    queries: dict[str, str],
-    corpus: dict[str, str],
-    path: Path,
-    shared: bool,
-    problems: _Problems,
-) -> dict[str, dict[str, int]]:
-    qrels: dict[str, dict[str, int]] = {}
-    strangers: list[str] = []
-    missing: list[str] = []
-    for query, document, grade, number in judgements:
-        if query not in queries:
-            strangers.append(f"{query!r} (row {number})")
-        elif document not in corpus:
-            missing.append(f"{document!r} (row {number})")
-        else:
-            qrels.setdefault(query, {})[document] = grade
-    if not qrels:
-        problem = "no judgement concerns a query and a document of this set"
-        raise InputError(problem, "check that the identifiers are those of the queries and documents", path=path)
-    if shared and strangers:
-        logger.info("%s: %d judgements concern queries that this language lacks; left out", path, len(strangers))
-    else:
-        problems.report(strangers, "judgements of queries that do not exist", "correct the identifiers", path)
-    problems.report(missing, "judgements of documents that do not exist", "correct the identifiers", path)
-    if not any(grade > 0 for grades in qrels.values() for grade in grades.values()):
-        raise InputError("no judgement is positive", "grade the relevant documents 1 or more", path=path)
-    return qrels
-
-
-def _judged(
-    queries: dict[str, str],
-    qrels: dict[str, dict[str, int]],
-    qrels_path: Path,
-    query_path: Path,
-    problems: _Problems,
-    *,
-    partial: bool,
-) -> dict[str, str]:
-    """The queries that have a positive judgement; a query without one would score zero whatever is retrieved."""
-    kept = {key: text for key, text in queries.items() if any(grade > 0 for grade in qrels.get(key, {}).values())}
-    without = [repr(identifier) for identifier in queries if identifier not in kept]
-    if without and (partial or qrels_path.parent.name == "qrels"):
-        # One file has the queries of every pair of languages, or (BEIR) of every split; each has its own judgements.
-        logger.info("%s: %d queries are not judged in %s; left out", query_path, len(without), qrels_path.name)
-    else:
-        problems.report(without, "queries without a positive judgement", f"judge them in {qrels_path.name}", query_path)
-    return kept
-
-
 def _english(
     queries: dict[str, str],
     rows: dict[str, dict[str, Any]],
     language: str,
     english_path: Path | None,
-    problems: _Problems,
+    problems: Problems,
 ) -> dict[str, str] | None:
     """The English wording of the same queries: all of them, or None. A part of them would be another test."""
     if language == ENGLISH:

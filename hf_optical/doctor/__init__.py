@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from hf_optical.doctor.checks import Checks
 from hf_optical.doctor.cleaning import write_clean
-from hf_optical.doctor.examination import Checks, Examination, examine
+from hf_optical.doctor.examination import Examination, examine
 from hf_optical.doctor.overlap import EvaluationIndex, evaluation_index
 from hf_optical.doctor.quick import quick_check
 from hf_optical.doctor.verdict import Verdict

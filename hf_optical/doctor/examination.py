@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from hf_optical.data.column_content import content_of
 from hf_optical.data.languages import script_of
 from hf_optical.data.sources import PairSource
 from hf_optical.data.swapped import swapped
+from hf_optical.doctor.checks import Checks
 from hf_optical.doctor.encoding import can_repair
 from hf_optical.doctor.kinds import bit_of, chosen_kinds
 from hf_optical.doctor.lengths import length_scores
@@ -33,29 +34,6 @@ _STEMS_HELD = 2_000_000  # rows whose stems are kept, about 100 bytes each
 
 RowCheck = Callable[[Chunk], dict[int, tuple[str, str]]]
 """An optional check of a chunk: place to kind and detail."""
-
-
-@dataclass(frozen=True)
-class Checks:
-    """Checks to run, and their thresholds.
-
-    Attributes:
-        max_words: Words of a side above which a row is overlong.
-        length_limit: Robust standard deviations from which a length ratio is an outlier.
-        near: Look for near-duplicates.
-        misaligned: Look for misaligned pairs with a lexicon learnt from the file.
-        misaligned_above: Probability of being a random pair from which a row is misaligned.
-        drop: Kinds that cleaning drops: none for the default choice, ``["all"]``, ``["none"]``, or names.
-        progress: Show a progress bar.
-    """
-
-    max_words: int = 200
-    length_limit: float = 4.0
-    near: bool = True
-    misaligned: bool = True
-    misaligned_above: float = 0.5
-    drop: list[str] = field(default_factory=list)
-    progress: bool = False
 
 
 @dataclass

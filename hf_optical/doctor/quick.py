@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hf_optical.data.sources import PairSource
-from hf_optical.doctor.examination import Checks, examine
+from hf_optical.doctor.checks import Checks
+from hf_optical.doctor.examination import examine
 from hf_optical.doctor.overlap import EvaluationIndex
 from hf_optical.doctor.verdict import Verdict
 

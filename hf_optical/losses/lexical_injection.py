@@ -22,6 +22,7 @@ from hf_optical.encoders.word_vectors import (
     tokens_outside_words,
 )
 from hf_optical.errors import InputError, NonFiniteError, check_choice, check_positive
+from hf_optical.losses.citations import LEXICAL_INJECTION
 from hf_optical.losses.false_negatives import Sets, false_negatives, translation_sets
 from hf_optical.losses.features import check_teacher_tokens, needs_own_tokens
 from hf_optical.losses.word_contrast import hardest_triplet, info_nce
@@ -265,16 +266,7 @@ class LexicalInjectionLoss(nn.Module):
     @property
     def citation(self) -> str:
         """BibTeX of the method, for the model card."""
-        return """
-@misc{ngugi2025targeted,
-    title={Targeted Lexical Injection: Unlocking Latent Cross-Lingual Alignment in Lugha-Llama via Early-Layer LoRA
-        Fine-Tuning},
-    author={Stanley Ngugi},
-    year={2025},
-    eprint={2506.15415},
-    archivePrefix={arXiv},
-}
-"""
+        return LEXICAL_INJECTION
 
 
 def _folded(word: str) -> str:

@@ -13,15 +13,10 @@ from torch import Tensor, nn
 
 from hf_optical.encoders.feature_keys import CACHED_ROWS, MIRROR
 from hf_optical.encoders.teachers import Teacher, TeacherStandIn, check_same_space, freeze, is_late_interaction
-from hf_optical.encoders.token_view import (
-    SpecialTokens,
-    TokenView,
-    boundary_token_ids,
-    encode_tokens,
-    pools_one_token,
-)
+from hf_optical.encoders.token_view import SpecialTokens, TokenView, boundary_token_ids, encode_tokens, pools_one_token
 from hf_optical.errors import InputError, check_choice, check_positive
 from hf_optical.losses.alignment import transport_term
+from hf_optical.losses.citations import OPTICAL
 from hf_optical.losses.contrast import InBatchContrast
 from hf_optical.losses.features import check_pairs, needs_own_tokens
 from hf_optical.losses.finite import check_finite
@@ -299,13 +294,4 @@ class OTDistillationLoss(nn.Module):
     @property
     def citation(self) -> str:
         """BibTeX of the method, for the model card."""
-        return """
-@inproceedings{huang2023optical,
-    title={Improving Cross-lingual Information Retrieval on Low-Resource Languages via Optimal Transport Distillation},
-    author={Zhiqi Huang and Puxuan Yu and James Allan},
-    booktitle={Proceedings of the Sixteenth ACM International Conference on Web Search and Data Mining},
-    year={2023},
-    eprint={2301.12566},
-    archivePrefix={arXiv},
-}
-"""
+        return OPTICAL

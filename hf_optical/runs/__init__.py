@@ -16,6 +16,7 @@ __all__ = [
     "student",
     "teacher_cache",
     "token_means",
+    "trainers",
     "training_data",
     "training_run",
     "vectors_only",

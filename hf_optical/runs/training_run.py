@@ -5,23 +5,19 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
-from sentence_transformers import MultiVectorEncoder
 from transformers.utils.logging import disable_progress_bar
 
 from hf_optical.adapters import LanguageAdapters
-from hf_optical.batching import HybridBatchSampler, LengthGroupedBatchSampler, TokenLengths
 from hf_optical.data.benchmarks import retrieval_folder
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.doctor.overlap import evaluation_index
 from hf_optical.doctor.quick import quick_check
 from hf_optical.encoders.models import check_same_on_all_processes, load_encoder
 from hf_optical.evaluation.document_cache import fingerprint
-from hf_optical.losses import parse_objective
 from hf_optical.publishing.hub import push
 from hf_optical.publishing.provenance import teacher_record
 from hf_optical.publishing.publish import Publication, build
@@ -41,21 +37,17 @@ from hf_optical.runs.report import Drawn, write_run_report
 from hf_optical.runs.report.plans import drawn_pairs, plans_of
 from hf_optical.runs.run_folder import prepare_output_dir, remove
 from hf_optical.runs.run_report import draw_example, realised_counts, seconds_per_step, usage
-from hf_optical.runs.shared_folder import SharedFolder
 from hf_optical.runs.student import load, save, start_report, student_of_run
 from hf_optical.runs.teacher_cache import FOLDER, cache_folder, cache_report
 from hf_optical.runs.token_means import save_token_means
+from hf_optical.runs.trainers import trainer_for, watch_for
 from hf_optical.runs.training_data import TrainingData, bitext_by_language, read_training_data
 from hf_optical.runs.vectors_only import run_vectors_only
-from hf_optical.training.arguments import OTDistillationTrainingArguments
 from hf_optical.training.checkpoints import naming_the_last
 from hf_optical.training.losses_by_kind import chosen_temperature
 from hf_optical.training.monitor import TrainingMonitor
 from hf_optical.training.sharding import whole
 from hf_optical.training.trainer import MultiVectorOTDistillationTrainer, OTDistillationTrainer
-from hf_optical.transport import SOLVERS
-
-_WATCHED, _FEWEST_WATCHED = 64, 16
 
 SKIPPED_FILE = "left_out_rows.tsv"
 
@@ -286,61 +278,3 @@ def _finish(
         publication = Publication(run=output, repo_id=config.push_to_hub, teacher_id=config.teacher_id)
         build(publication, output / "publication")
         print(f"Published: {push(output / 'publication', config.push_to_hub)}")
-
-
-def trainer_for(
-    config: TrainConfig,
-    args: OTDistillationTrainingArguments,
-    student: Any,
-    teacher: Any,
-    data: TrainingData,
-    cache: Path | None = None,
-) -> OTDistillationTrainer | MultiVectorOTDistillationTrainer:
-    """Make the trainer of a run; ``cache`` is the folder of the teacher's cache."""
-    sets = data.sets(bitext=not data.retrieval or config.bitext_share > 0)
-    if data.retrieval:
-        args.multi_dataset_batch_sampler = HybridBatchSampler.with_policy(
-            **config.policy_options(),
-            names=list(sets),
-            ids=data.ids(),
-            gathered=args.gather_across_devices,
-        )
-    elif config.group_by_length:
-        args.batch_sampler = LengthGroupedBatchSampler.with_options(
-            # The student's side is the expensive one: it has a forward and a backward pass, the teacher at most a
-            # forward pass.
-            length_column="translation",
-            length_of=TokenLengths(student, config.max_length),
-        )
-    kind = MultiVectorOTDistillationTrainer if isinstance(student, MultiVectorEncoder) else OTDistillationTrainer
-    trainer = kind(
-        model=student,
-        teacher=teacher,
-        args=args,
-        train_dataset=sets,
-        teacher_cache=cache,
-        teacher_cache_dtype=config.teacher_cache_dtype,
-    )
-    trainer.bank_cache = SharedFolder(config.shared).documents()
-    return trainer
-
-
-def watch_for(
-    config: TrainConfig, teacher: Any, data: TrainingData, adapters: LanguageAdapters | None
-) -> TrainingMonitor | None:
-    """Make a monitor of some pairs, or None if there are too few pairs."""
-    language = data.languages[0]
-    # Only one language goes through an adapter at a time; without adapters all languages are monitored together.
-    rows = data.bitext[language] if adapters else data.all_bitext()
-    if config.monitor == "off" or not config.max_steps or len(rows) < _FEWEST_WATCHED:
-        return None
-    drawn = rows.shuffle(seed=config.seed).select(range(min(_WATCHED, len(rows))))
-    transports = {"ot", "source"} & set(parse_objective(str(config.objective)))
-    return TrainingMonitor(
-        teacher,
-        drawn["source"],
-        drawn["translation"],
-        solver=SOLVERS[config.solver]() if transports else None,
-        using=partial(adapters.use, language) if adapters else nullcontext,
-        on_alarm=config.monitor,  # type: ignore[arg-type]
-    )

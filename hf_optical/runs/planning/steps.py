@@ -16,8 +16,8 @@ from hf_optical.batching.token_lengths import TokenLengths
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.planning.batches import Chosen, FixedBatches, choose, reduced
 from hf_optical.runs.planning.profiling import Clock, SavedTensors, StepTimes, watched
+from hf_optical.runs.trainers import trainer_for, watch_for
 from hf_optical.runs.training_data import TrainingData
-from hf_optical.runs.training_run import trainer_for, watch_for
 from hf_optical.training.progress import NamedLossProgress
 from hf_optical.units import folder_bytes
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from hf_optical.data.retrieval import RetrievalSet
 from hf_optical.evaluation.held_out import MEASURE, HeldOutRetrieval, HeldOutScore, Using, held_out_sets
 from hf_optical.evaluation.retrieval import RetrievalScores
 from hf_optical.evaluation.significance import compare_all
@@ -25,6 +26,15 @@ scores choose the step."""
 _COLUMNS = ("ndcg@10", "mrr@10", "recall@1", "recall@10", "map")
 
 
+def sets_of(data: TrainingData, seed: int) -> list[RetrievalSet]:
+    """The retrieval sets of the held-out pairs, of all languages: two each."""
+    return [
+        item
+        for language, rows in data.held_out.items()
+        for item in held_out_sets(rows, data.bitext[language], language, seed=seed)
+    ]
+
+
 class HeldOutRun:
     """Held-out pairs of one run, searched in the teacher's index.
 
@@ -39,11 +49,7 @@ class HeldOutRun:
     def __init__(self, config: TrainConfig, data: TrainingData, teacher: Any, documents: Any = None) -> None:
         self._config = config
         self._folder = Path(config.output_dir) / FOLDER
-        sets = [
-            item
-            for language, rows in data.held_out.items()
-            for item in held_out_sets(rows, data.bitext[language], language, seed=config.seed)
-        ]
+        sets = sets_of(data, config.seed)
         self.pairs = {language: len(rows) for language, rows in data.held_out.items()}
         documents = documents if documents is not None else SharedFolder(config.shared).documents()
         self.index = HeldOutRetrieval(sets, teacher, interaction=config.interaction, documents=documents)

@@ -22,7 +22,7 @@ from hf_optical.results.files import versions, write_results
 from hf_optical.runs.defaults import with_defaults
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.held_out import FOLDER as HELD_OUT
-from hf_optical.runs.held_out import HeldOutRun
+from hf_optical.runs.held_out import HeldOutRun, sets_of
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.run_folder import prepare_output_dir, remove
 from hf_optical.runs.student import index_of_run, keep_start
@@ -88,12 +88,13 @@ def run_vectors_only(config: TrainConfig) -> None:
     decisive = {**config.decisive(), "data": fingerprints, "versions": versions()}
     prepare_output_dir(output, decisive, overwrite=config.overwrite, resume_anyway=config.resume_anyway)
     rows = data.all_bitext()
-    also = [text for held in data.held_out.values() for text in held["source"]]
+    # Sentences that are held out, and the passages made of them, are in no index: the map foretells them too.
+    also = [text for item in sets_of(data, config.seed) for text in item.corpus.values()]
     pairs = rows["source"][:], rows["translation"][:]
     start = start_on_vectors(config.student, index, *pairs, also=also, seed=config.seed)
     keep_start(StartReport(None, start.report), output)
     print(
-        f"Of {len(start.texts):,} English sentences {start.known:,} are in the index; the map predicts the vectors "
+        f"Of {len(start.texts):,} English texts {start.known:,} are in the index; the map predicts the vectors "
         f"of the others."
     )
     student = start.student

@@ -88,6 +88,16 @@ def test_an_index_without_its_model_is_trained_published_and_searched(recipe, fl
     assert len(hits[0]) == 3
 
 
+def test_pairs_are_held_out_of_a_run_on_an_index_alone(recipe, flags, index, tmp_path, capsys):
+    """Their passages stand in no index, and the map foretells them."""
+    flags = write_run(tmp_path, pairs=150, **{**flags, "index_rows": str(index)})
+    shutil.rmtree(flags.pop("teacher"))
+    assert call(recipe, flags) == 0, capsys.readouterr().err
+    held_out = json.loads((Path(flags["output_dir"]) / "results.json").read_text())["held_out"]
+    assert {entry["set"] for entry in held_out["evaluations"]} == {"held-out sentences", "held-out passages"}
+    assert all(entry["n"] == 30 and entry["before"] and entry["after"] for entry in held_out["evaluations"])
+
+
 def test_a_run_on_an_index_alone_goes_on_where_it_was_stopped(recipe, flags, index, tmp_path, capsys, monkeypatch):
     shutil.rmtree(flags.pop("teacher"))
     flags |= {"index_rows": str(index), "max_steps": "6", "save_steps": "2", "held_out": "0", "dropout": "0.1"}

@@ -31,8 +31,9 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(r"(?:<!-- not run: ?(?P<reason>.*?) ?-->\n+)?^```(?P<language>\w+)\n(?P<code>.*?)^```", re.M | re.S)
 _FILE = re.compile(r"^(?:recipes|benchmarks|tests|hf_optical|docs)/[\w./-]+$")
-_HARMLESS = {"export", "source", "pytest", "pip-audit", "hf"}
+_HARMLESS = {"export", "source", "pytest", "pip-audit", "hf", "curl", "uvicorn", "text-embeddings-router"}
 _LONGEST = 24
+_FRAMEWORKS = ("langchain_core", "llama_index", "haystack")  # snippets run where they are installed
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,12 @@ def test_python_runs(workplace, block):
     if block.reason is not None:
         pytest.skip(block.reason)
     assert len(block.code.strip().splitlines()) <= _LONGEST
+    for framework in _FRAMEWORKS:
+        if f"from {framework}" in block.code:
+            pytest.importorskip(framework, reason=f"{framework} is not installed")
     names = execute(block.code, str(block))
+    if "found" in names:
+        assert names["found"] in block.code  # a document
     if "trainer" in names:
         assert names["trainer"].state.global_step == 2
 

@@ -47,6 +47,8 @@ def test_there_are_three_without_outputs():
         assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells), path.name
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(path, workplace, monkeypatch):
     notebook = nbformat.read(path, as_version=4)
@@ -62,7 +64,7 @@ def test_a_notebook_runs(path, workplace, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("IPYTHONDIR", str(workplace / "ipython"))  # nothing is written at home
     client = nbclient.NotebookClient(
-        notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": workplace}}
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": workplace}}
     )
     client.execute()
     shown = "\n".join(_shown(output) for cell in notebook.cells for output in cell.get("outputs", ()))

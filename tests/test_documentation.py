@@ -253,3 +253,29 @@ def test_the_first_guide_from_its_first_to_its_last_command(workplace, monkeypat
     assert "adapters/swh_Latn" in (workplace / "site" / "README.md").read_text()
     assert (workplace / "outputs" / "swahili" / "model" / "adapters" / "swh_Latn" / "adapter_config.json").is_file()
     assert capsys.readouterr().out.strip().splitlines()[-1].endswith(".")  # a document
+
+
+def test_the_second_day_from_its_first_to_its_last_command(workplace, capsys):
+    """A student goes on, two runs are compared, two languages in a run, and one more as an adapter."""
+    shutil.rmtree(workplace / "outputs")
+    rows = tiny_models.bitext(12, seed=7)
+    write_retrieval_set(Path("eval"), {"en": list(rows["source"])}, {"sw": list(rows["translation"])})
+    for seed, (name, tag) in enumerate((("more", "sw"), ("so", "so"), ("tl", "tl")), start=1):
+        lines = [f"{row['source']}\t{row['translation']}" for row in tiny_models.bitext(60, seed=seed)]
+        Path(f"{name}.tsv").write_text("\n".join([f"en\t{tag}", *lines]) + "\n", encoding="utf-8")
+    done = []
+    for block, words in SHELL:
+        called = arguments_of(words) if block.page == "docs/second_day.md" else None
+        if called is None or "tensorboard" in words:
+            continue
+        name, arguments = called
+        if name == "train":
+            student = [] if "--student" in arguments else ["--student", "copy"]
+            arguments = [*arguments, *student, "--max_steps", "2", "--batch_size", "4", "--max_length", "32"]
+        module, config = recipe(name)
+        module.main(parse(config, [argument.replace("TEACHER", "dense") for argument in arguments]))
+        done.append(name)
+    assert done == ["train", "train", "compare", "train", "train", "publish"]
+    printed = capsys.readouterr().out
+    assert "the second against the first" in printed
+    assert "adapters/tgl_Latn" in Path("site-tagalog/README.md").read_text()

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hf_optical.errors import InputError
 from hf_optical.evaluation.retrieval import RetrievalScores
 from hf_optical.evaluation.scoring import mean_scores
 from hf_optical.evaluation.significance import Comparison, compare_all
+from hf_optical.results.files import RESULTS_FILE
 from hf_optical.results.measures import MAIN_MEASURE
 from hf_optical.results.records import read_per_query, read_results
 from hf_optical.results.table_rows import AFTER
+
+_HELD_OUT = "held_out_per_query.json"
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,9 @@ class RunPair:
 def compare_runs(folders: Sequence[str | Path], metric: str = MAIN_MEASURE) -> list[RunPair]:
     """Test the trained students of two runs against each other on every set on which both were measured.
 
+    Where neither was measured on a retrieval set (``--eval``), their held-out pairs are compared, if both held out the
+    same pairs.
+
     There is one run of each, so the tests tell whether these two models would differ on other queries, and not whether
     repeating the trainings would give the same order.
 
@@ -57,6 +65,15 @@ def compare_runs(folders: Sequence[str | Path], metric: str = MAIN_MEASURE) -> l
     if len(folders) != 2:
         raise InputError(f"found {len(folders)} runs", "name the output folders of two finished runs", field="runs")
     first, second = (_scores(Path(folder)) for folder in folders)
+    if not first and not second and _hold_out_the_same(*folders):
+        first, second = (_held_out_scores(Path(folder)) for folder in folders)
+    for folder, found in zip(folders, (first, second), strict=True):
+        if not found:
+            raise InputError(
+                "the run has no scores of single queries of a trained student",
+                "give two trainings with --eval FOLDER, or two that held out the same pairs of the same files",
+                path=str(folder),
+            )
     places = [place for place in first if place in second]
     if not places:
         raise InputError(
@@ -77,16 +94,33 @@ def compare_runs(folders: Sequence[str | Path], metric: str = MAIN_MEASURE) -> l
 
 def _scores(folder: Path) -> dict[str, RetrievalScores]:
     read_results(folder)  # raises an error if it is not a finished run
-    found = {}
-    for place, rows in read_per_query(folder).items():
-        if AFTER in rows:
-            name, _, language = place.rpartition("/")
-            per_query = rows[AFTER]
-            found[place] = RetrievalScores(name, language, len(per_query), mean_scores(per_query), per_query)
-    if not found:
-        raise InputError(
-            "the run has no scores of single queries of a trained student",
-            "give the output folder of a training that was measured on a retrieval set",
-            path=folder,
-        )
-    return found
+    return {place: _of_set(place, rows[AFTER]) for place, rows in read_per_query(folder).items() if AFTER in rows}
+
+
+def _held_out_scores(folder: Path) -> dict[str, RetrievalScores]:
+    """Scores of single held-out pairs; they chose the step that was kept, in both runs."""
+    content = json.loads((folder / _HELD_OUT).read_text(encoding="utf-8"))
+    return {
+        place: _of_set(place, {query: {MAIN_MEASURE: score} for query, score in rows[AFTER].items()})
+        for place, rows in content.items()
+        if AFTER in rows
+    }
+
+
+def _hold_out_the_same(*folders: str | Path) -> bool:
+    """Whether two runs read the same bitext and drew the same pairs from it."""
+    if not all((Path(folder) / _HELD_OUT).is_file() for folder in folders):
+        return False
+    first, second = (_draw(json.loads((Path(folder) / RESULTS_FILE).read_text(encoding="utf-8"))) for folder in folders)
+    return first == second
+
+
+def _draw(results: Mapping[str, Any]) -> tuple[Any, ...]:
+    config = results.get("config") or {}
+    files = [(item.get("rows"), item.get("sha256")) for item in results.get("data") or [] if item.get("rows")]
+    return (*files, *(config.get(name) for name in ("seed", "held_out", "max_pairs", "on_bad_rows")))
+
+
+def _of_set(place: str, per_query: dict[str, dict[str, float]]) -> RetrievalScores:
+    name, _, language = place.rpartition("/")
+    return RetrievalScores(name, language, len(per_query), mean_scores(per_query), per_query)

@@ -43,3 +43,27 @@ def test_runs_that_cannot_be_paired_are_refused(tmp_path):
         compare_runs([one, write_run(tmp_path / "three", [0.2] * 10, place="other/swh_Latn")])
     with pytest.raises(InputError, match=r"no results\.json"):
         compare_runs([one, tmp_path / "nothing"])
+
+
+def held_out(folder, scores, **data):
+    folder.mkdir()
+    results = {"config": {"seed": 0, "held_out": 0.05}, "data": [{"rows": 100, "sha256": "a", **data}]}
+    (folder / "results.json").write_text(json.dumps(results))
+    after = {f"q{i}": score for i, score in enumerate(scores)}
+    (folder / "held_out_per_query.json").write_text(json.dumps({"held-out passages/swh_Latn": {"after": after}}))
+    return folder
+
+
+def test_held_out_pairs_serve_where_there_is_no_retrieval_set(tmp_path, capsys):
+    low, high = held_out(tmp_path / "low", [0.2] * 30), held_out(tmp_path / "high", [0.5] * 30)
+    (pair,) = compare_runs([low, high])
+    assert pair.place == "held-out passages/swh_Latn" and pair.test.outcome == "win"
+    compare.main(parse(compare.CompareConfig, [str(low), str(high)]))
+    assert "0.200 and 0.500" in capsys.readouterr().out
+
+
+def test_pairs_held_out_of_other_files_are_not_compared(tmp_path):
+    """Their queries have the same names, and are others."""
+    one, other = held_out(tmp_path / "one", [0.2] * 30), held_out(tmp_path / "other", [0.5] * 30, sha256="b")
+    with pytest.raises(InputError, match="held out the same pairs"):
+        compare_runs([one, other])

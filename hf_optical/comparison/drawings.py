@@ -114,7 +114,7 @@ def plan_figures(cells: Iterable[RunSpec]) -> list[Figure]:
 
 def _drawn(curve: LearningCurve) -> Curve:
     dots = list(zip(curve.sizes, curve.means, strict=True))
-    if curve.fit is None or not curve.fit.foretold:
+    if curve.fit is None or not curve.fit.predicts_largest:
         return Curve(dots=dots, line=dots)
     sizes = np.geomspace(curve.sizes[0], 2 * curve.sizes[-1], 50)
     return Curve(dots=dots, line=list(zip(sizes.tolist(), curve.fit.at(sizes).tolist(), strict=True)))

@@ -1,4 +1,4 @@
-"""Quality against the number of sentence pairs: what was measured, and a saturating curve only where it foretells."""
+"""Quality against the number of sentence pairs: what was measured, and a saturating curve only where it predicts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["LearningCurve", "SaturatingFit", "bitext_sentence", "fit_learning_cu
 
 _EXPONENTS = np.geomspace(0.02, 2.0, 201)
 _NEGLIGIBLE = 0.002
-_FEWEST = 4  # sizes: three determine the curve, and the largest is foretold from the others
+_FEWEST = 4  # sizes: three determine the curve, and the largest is predicted from the others
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class SaturatingFit:
     doubling_interval: tuple[float, float]
 
     @property
-    def foretold(self) -> bool:
+    def predicts_largest(self) -> bool:
         """Whether the curve without the largest size is right about it: to .002, or as far as chance lets one see."""
         return abs(self.miss) <= _NEGLIGIBLE or self.miss_interval[0] <= 0 <= self.miss_interval[1]
 
@@ -73,7 +73,7 @@ def fit_learning_curve(scores: Mapping[int, np.ndarray], *, resamples: int = 100
 
     A straight line in the logarithm of the pairs has no limit: through 250, 1,000 and 5,645 Tagalog pairs it promises
     more than there is room for. So nothing is fitted to three sizes, and a curve is tested on the largest size, which
-    it must foretell from the others. The power law is the usual shape of learning curves (Viering and Loog, The Shape
+    it must predict from the others. The power law is the usual shape of learning curves (Viering and Loog, The Shape
     of Learning Curves, 2021). Least squares: for each exponent of a grid the other two are a linear fit, so that there
     is nothing to start from and no fit that fails.
 
@@ -90,7 +90,7 @@ def fit_learning_curve(scores: Mapping[int, np.ndarray], *, resamples: int = 100
         >>> curve = fit_learning_curve(scores)
         >>> round(curve.last_gain, 3), round(curve.fit.a, 2), round(curve.fit.c, 1), round(curve.fit.doubling, 3)
         (0.025, 0.8, 0.5, 0.007)
-        >>> curve.fit.foretold
+        >>> curve.fit.predicts_largest
         True
     """
     sizes = sorted(scores)
@@ -130,7 +130,7 @@ def bitext_sentence(curve: LearningCurve, method: str, language: str, metric: st
     if curve.fit is None:
         return f"{start}; {len(curve.sizes)} sizes say nothing of still more pairs."
     fit = curve.fit
-    if not fit.foretold:
+    if not fit.predicts_largest:
         missed = f"{_short(fit.miss, '+')} [{_short(fit.miss_interval[0], '+')}, {_short(fit.miss_interval[1], '+')}]"
         return (
             f"{start}. A curve through the smaller sizes misses the largest by {missed}: nothing is said of still more."

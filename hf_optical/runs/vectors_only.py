@@ -88,7 +88,7 @@ def run_vectors_only(config: TrainConfig) -> None:
     decisive = {**config.decisive(), "data": fingerprints, "versions": versions()}
     prepare_output_dir(output, decisive, overwrite=config.overwrite, resume_anyway=config.resume_anyway)
     rows = data.all_bitext()
-    # Sentences that are held out, and the passages made of them, are in no index: the map foretells them too.
+    # Sentences that are held out, and the passages made of them, are in no index: the map predicts their vectors too.
     also = [text for item in sets_of(data, config.seed) for text in item.corpus.values()]
     pairs = rows["source"][:], rows["translation"][:]
     start = start_on_vectors(config.student, index, *pairs, also=also, seed=config.seed)

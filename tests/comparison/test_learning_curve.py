@@ -24,7 +24,7 @@ def test_a_planted_power_law_is_found(a, b, c):
     assert (fit.a, fit.c) == pytest.approx((a, c), rel=0.05)
     assert fit.doubling == pytest.approx(b * (43769**-c - 87538**-c), rel=0.05)
     assert fit.at(1000.0) == pytest.approx(a - b * 1000**-c, abs=0.01)
-    assert fit.miss == pytest.approx(0, abs=0.002) and fit.foretold
+    assert fit.miss == pytest.approx(0, abs=0.002) and fit.predicts_largest
 
 
 def test_few_sizes_are_measured_and_nothing_is_fitted():
@@ -54,7 +54,7 @@ def test_a_curve_that_is_wrong_about_the_largest_size_says_nothing_of_more():
     rising = scores(0.9, 4.0, 0.5, noise=0.01)
     broken = {**rising, SIZES[-1]: rising[SIZES[-1]] - 0.1}  # the last pairs were of another kind
     curve = fit_learning_curve(broken, resamples=100)
-    assert not curve.fit.foretold and curve.fit.miss > 0.08
+    assert not curve.fit.predicts_largest and curve.fit.miss > 0.08
     said = bitext_sentence(curve, "ot", "Somali", "nDCG@10")
     assert "fell by" in said and said.endswith("nothing is said of still more.") and "twice" not in said
 

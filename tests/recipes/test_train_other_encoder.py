@@ -89,7 +89,7 @@ def test_an_index_without_its_model_is_trained_published_and_searched(recipe, fl
 
 
 def test_pairs_are_held_out_of_a_run_on_an_index_alone(recipe, flags, index, tmp_path, capsys):
-    """Their passages stand in no index, and the map foretells them."""
+    """Their passages stand in no index, and the map predicts their vectors."""
     flags = write_run(tmp_path, pairs=150, **{**flags, "index_rows": str(index)})
     shutil.rmtree(flags.pop("teacher"))
     assert call(recipe, flags) == 0, capsys.readouterr().err

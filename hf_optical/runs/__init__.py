@@ -5,6 +5,7 @@ __all__ = [
     "defaults",
     "evaluation_panels",
     "held_out",
+    "older_runs",
     "option_checks",
     "options",
     "planning",

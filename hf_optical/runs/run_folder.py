@@ -11,6 +11,7 @@ from typing import Any
 
 from hf_optical.errors import InputError
 from hf_optical.results.files import RESULTS_FILE, plain, write_json
+from hf_optical.runs.older_runs import with_current_options
 
 logger = logging.getLogger(__name__)
 
@@ -66,12 +67,12 @@ def prepare_output_dir(
         raise InputError("holds a finished run", "choose another --output_dir, or --overwrite", path=folder)
     wanted = json.loads(json.dumps(plain(dict(options))))  # in the form in which it is read back: lists, portable paths
     if marker.is_file():
-        begun = _read(marker)
+        begun = with_current_options(_read(marker), wanted)
         if changed := _differences(begun, wanted):
             if not resume_anyway:
                 raise InputError(
                     f"holds an interrupted run with other options: {'; '.join(changed)}",
-                    "start it with the same options, choose another --output_dir, --overwrite it, or resume with "
+                    "start it with the same options, choose another --output_dir, --overwrite, or resume with "
                     "--resume_anyway",
                     path=folder,
                 )

@@ -146,13 +146,13 @@ def _index_contrast(
 ) -> IndexContrastLoss:
     if teacher is None:
         raise InputError(
-            "the passages are to be read by the teacher, and there is none",
-            "pass teacher=, or document_encoder='student'",
+            "the teacher has to encode the passages, but there is no teacher",
+            "pass teacher=, or document_encoder='student' (--document_encoder student)",
             field="document_encoder",
         )
     if args.contrastive_mini_batch is not None:
         raise InputError(
-            "only questions take memory for gradients where the teacher reads the passages",
+            "if the teacher encodes the passages, only questions need memory for gradients",
             "leave it out",
             field="contrastive_mini_batch",
         )

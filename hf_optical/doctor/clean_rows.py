@@ -100,8 +100,8 @@ class RowWriter:
     def _joined(self, cells: Sequence[str]) -> str:
         if self.kind == ".csv":
             buffer = io.StringIO()
-            csv.writer(buffer, lineterminator="\n").writerow(cells)
-            return buffer.getvalue()
+            csv.writer(buffer).writerow(cells)  # its own line end, for it quotes cells that hold a part of that
+            return buffer.getvalue().removesuffix("\r\n") + "\n"
         for name, cell in zip(self.fields, cells, strict=True):
             if re.search(r"[\t\r\n]", cell):
                 raise InputError(

@@ -44,6 +44,10 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
             :func:`~hf_optical.training.trainable_embeddings.trained_rows`), or ``"none"``.
         freeze_layers: Layers of the student that stay as they are, from the lowest, with the table of embeddings
             below them: shorter steps in less memory (:func:`~hf_optical.training.frozen_layers.frozen_layers`).
+        delayed_checks: A step that is not finite is skipped on the device and reported when the next one begins, with
+            the weights as they were before it, in place of waiting for the device in every step
+            (:class:`~hf_optical.training.delayed_checks.DelayedChecks`). Needs a fused optimizer
+            (``adamw_torch_fused``, the default), and no float16. Off by default: it has not run on a GPU.
         lexical_objective: The loss on lexicons: ``"triplet"`` (hardest in-batch negative) or ``"nce"`` (InfoNCE).
         lexical_layer: Hidden state at which words are pulled together: 0 is the embedding layer, k the k-th transformer
             layer; ``None`` for the output only. The layer probe recommends a layer.
@@ -85,12 +89,18 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
     document_encoder: str = field(default="student", metadata={"help": "Reads the passages: student or teacher."})
     train_embeddings: str = field(default="all", metadata={"help": "Embedding rows to train: all, used or none."})
     freeze_layers: int = field(default=0, metadata={"help": "Lower layers that stay as they are, with embeddings."})
+    delayed_checks: bool = field(
+        default=False, metadata={"help": "Report a step that is not finite at the next one; no step waits for it."}
+    )
     lexical_objective: str = field(default="triplet", metadata={"help": "Loss on lexicons: triplet or nce."})
     lexical_layer: int | None = field(
         default=2, metadata={"help": "Layer of lexical injection; none for the output only."}
     )
     lexical_output_weight: float = field(default=1.0, metadata={"help": "Weight of lexical injection at the output."})
     lexical_margin: float = field(default=0.4, metadata={"help": "Margin of the triplet loss on words."})
+    # The Trainer's filter hides what is not finite from the log, and waits for the device in every step; here such a
+    # step stops the training.
+    logging_nan_inf_filter: bool = field(default=False, metadata={"help": "Of the Trainer; a NaN stops it here."})
 
     def __post_init__(self) -> None:
         """Check the arguments of the distillation, then those of sentence-transformers."""

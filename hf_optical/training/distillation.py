@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from sentence_transformers.base.model import BaseModel
-from sentence_transformers.base.trainer import BaseTrainer
 from torch import nn
 from torch.utils.data import ConcatDataset
 from transformers.trainer import TRAINING_ARGS_NAME
@@ -24,7 +23,7 @@ from hf_optical.data.training_sets import check_training_sets
 from hf_optical.encoders.limits import check_length, limits_of
 from hf_optical.encoders.models import load_encoder
 from hf_optical.encoders.teachers import TeacherStandIn
-from hf_optical.errors import HFOpticalError, InputError, NonFiniteError, explained, is_out_of_memory
+from hf_optical.errors import HFOpticalError, InputError, explained, is_out_of_memory
 from hf_optical.losses import LexicalInjectionLoss, OTDistillationLoss
 from hf_optical.losses.matryoshka import refuse_wrapped
 from hf_optical.teacher_cache.cached_teacher import CachedTeacher
@@ -36,13 +35,14 @@ from hf_optical.training.losses_by_kind import fill_banks, losses_by_kind, stude
 from hf_optical.training.out_of_memory import training_remedies
 from hf_optical.training.progress import NamedLossProgress
 from hf_optical.training.sharding import hide_normalisation, is_sharded, load_whole, whole
+from hf_optical.training.step_checks import StepChecks
 from hf_optical.training.trainable_embeddings import rows_in_training
 
 # Full disks are reported in too many ways to list; errors of the device or of another process in only a few.
 _NOT_OF_THE_DISK = re.compile(r"\b(cuda|hip|xpu|cudnn|cublas|nccl) error|closed by peer", re.IGNORECASE)
 
 
-class Distillation(BaseTrainer):
+class Distillation(StepChecks):
     """Mixin of both trainers, which adds teacher, data by kind, checks and loss state to sentence-transformers."""
 
     training_args_class = OTDistillationTrainingArguments
@@ -165,37 +165,6 @@ class Distillation(BaseTrainer):
             # second epoch would repeat the order of the first. But it calls set_epoch on the data set.
             EpochRelay.attach(loader.dataset, loader.batch_sampler)
         return loader
-
-    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **options: Any) -> Any:
-        """Compute the loss; raise an error naming the data set at NaN or infinity, before backward and optimizer."""
-        name = inputs.get("dataset_name")
-        try:
-            result = super().compute_loss(model, inputs, *args, **options)
-        except NonFiniteError as error:
-            raise NonFiniteError(f"{self._place(name)}: {error}") from error
-        loss = result[0] if isinstance(result, tuple) else result
-        if not torch.isfinite(loss.detach()).all():
-            raise NonFiniteError(f"{self._place(name)}: the loss is {float(loss.detach().mean())}; no step was taken")
-        return result
-
-    def _clip_grad_norm(self, model: nn.Module) -> Any:
-        return self._finite(super()._clip_grad_norm(model))
-
-    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
-        return self._finite(super()._get_grad_norm(model, grad_norm))
-
-    def _finite(self, norm: Any) -> Any:
-        # A gradient scaler (fp16) produces infinities on purpose and skips those steps itself.
-        scaled = self.accelerator.scaler is not None
-        if norm is not None and not scaled and not torch.isfinite(torch.as_tensor(norm)).all():
-            raise NonFiniteError(
-                f"{self._place(None)}: the gradient's norm is {float(norm)}; no step was taken. Lower the learning "
-                "rate, or train in float32"
-            )
-        return norm
-
-    def _place(self, name: str | None) -> str:
-        return f"step {self.state.global_step + 1}" + (f", data set {name!r}" if name else "")
 
     def _save_checkpoint(self, *args: Any, **options: Any) -> None:
         """Save a checkpoint; if it cannot be written, remove it and name the last complete one."""

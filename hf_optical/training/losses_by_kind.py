@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +109,19 @@ def fill_banks(losses: Losses, train_dataset: Any, args: Any, cache: Any = None)
         if no_temperature:
             loss.temperature = teacher_temperature(loss.teacher, texts, bank=loss.bank, seed=seed, cache=cache)
             logger.info("Temperature %g, chosen from the teacher's scores", loss.temperature)
+
+
+@contextmanager
+def unchecked(losses: Losses) -> Iterator[None]:
+    """Losses without their own look for what is not finite, which waits for the device; for who looks later."""
+    checked = [loss for loss in _each(losses) if isinstance(loss, OTDistillationLoss) and loss.check_finite]
+    for loss in checked:
+        loss.check_finite = False
+    try:
+        yield
+    finally:
+        for loss in checked:
+            loss.check_finite = True
 
 
 def chosen_temperature(losses: Losses) -> float | None:

@@ -139,3 +139,13 @@ def test_scripts():
 def test_a_header_alone_is_no_bitext(tmp_path):
     with pytest.raises(InputError, match="the file has no rows"):
         examine(tsv(tmp_path, "a.tsv", ("en", "sw"), []), language="sw")
+
+
+@pytest.mark.parametrize("cell", ["mbuzi\ranalala", "mbuzi\r", "\rmbuzi", "mbuzi\x0ba", "mbuzi, a", '"mbuzi"'])
+def test_cells_with_a_lone_carriage_return_are_quoted_in_csv(tmp_path, cell):
+    rows = [("the goat sleeps", cell), ("the dog eats", "mbwa anakula"), ("the cow runs", "ng'ombe anakimbia")]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"en": en, "sw": sw}) + "\n" for en, sw in rows))
+    found = examine(tmp_path / "a.jsonl", checks=Checks(near=False, misaligned=False, drop=["none"]))
+    kept, _ = write_clean([found], tmp_path / "clean.csv", tmp_path / "dropped.jsonl")
+    again = read_bitext(tmp_path / "clean.csv")
+    assert kept == len(again) == 3 and sorted(again["translation"]) == sorted(sw for _, sw in rows)

@@ -1,4 +1,4 @@
-"""Checks of every training step: loss and gradient are finite before the optimizer takes it, at once or a step later."""
+"""Checks of every training step: loss and gradient are finite before the optimizer takes it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class StepChecks(BaseTrainer):
 
     def train(self, *args: Any, **options: Any) -> Any:
         """Train as the Trainer does; the last step is checked too."""
-        self._delayed = DelayedChecks() if self.args.delayed_checks else None
+        self._delayed = DelayedChecks() if getattr(self.args, "delayed_checks", False) else None
         result = super().train(*args, **options)
         self._report_bad_step()
         return result

@@ -34,7 +34,7 @@ class HFOpticalError(Exception):
 
 
 class InputError(HFOpticalError, ValueError):
-    """Bad input, named precisely.
+    """Error for bad input, which names file, row, field, problem and remedy.
 
     Args:
         problem: What is wrong, in one sentence, with what was found.
@@ -72,15 +72,15 @@ class InputError(HFOpticalError, ValueError):
 
 
 class NonFiniteError(HFOpticalError, FloatingPointError):
-    """A NaN or infinity in a teacher, student, plan, loss or gradient, found before the optimizer step."""
+    """Error for NaN or infinity in a teacher, student, plan, loss or gradient, raised before the optimizer step."""
 
 
 class OutOfMemoryError(HFOpticalError, MemoryError):
-    """Memory ran out; says where, and what to change."""
+    """Error for exhausted memory, which says where and what to change."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of any library says that memory ran out.
+    """Return whether an error of any library says that memory ran out.
 
     Example:
         >>> is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"))
@@ -95,11 +95,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def explained(place: Callable[[], str], remedies: Callable[[], list[str]]) -> Iterator[None]:
-    """Turn any library's error of missing memory into one of ours; other errors pass.
+    """Turn out-of-memory errors of any library into `OutOfMemoryError`; other errors are raised unchanged.
 
     Args:
-        place: Says where it happened; called when it did.
-        remedies: What to change, best first; called when it did.
+        place: Function that names the place, called after an error.
+        remedies: Function that lists what to change, best first, called after an error.
 
     Raises:
         OutOfMemoryError: In place of the library's.
@@ -120,22 +120,22 @@ def explained(place: Callable[[], str], remedies: Callable[[], list[str]]) -> It
 
 
 def message(error: BaseException, place: str, remedies: list[str]) -> str:
-    """The one message: where, what was found, what to change."""
+    """Format the message: place, finding and remedies."""
     found = (str(error).splitlines() or [""])[0].split(". ")[0].strip(" .")[:160] or type(error).__name__
     choice = "; or ".join(remedies)
-    return f"{place}: memory ran out ({found}). Remedy: {choice}. hf-optical plan says beforehand what fits."
+    return f"{place}: memory ran out ({found}). Remedy: {choice}. hf-optical plan estimates beforehand what fits."
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:
-    """Stop at a value that is none of the choices.
+    """Raise an error for a value that is none of the choices.
 
     Args:
         name: The argument.
-        value: What was given.
-        choices: What may be given.
+        value: The given value.
+        choices: The allowed values.
 
     Raises:
-        InputError: It is none of them.
+        InputError: The value is none of the choices.
 
     Example:
         >>> check_choice("objective", "nse", ("triplet", "nce"))
@@ -147,14 +147,14 @@ def check_choice(name: str, value: str, choices: Collection[str]) -> None:
 
 
 def check_positive(name: str, value: float) -> None:
-    """Stop at a value that is not above 0, NaN among them.
+    """Raise an error for a value that is not above 0, including NaN.
 
     Args:
         name: The argument.
-        value: What was given.
+        value: The given value.
 
     Raises:
-        InputError: It is not above 0.
+        InputError: The value is not above 0.
 
     Example:
         >>> check_positive("temperature", 0)

@@ -20,7 +20,7 @@ def shown_bytes(count: float) -> str:
 
 
 def shown_seconds(seconds: float) -> str:
-    """A duration in the unit that suits it.
+    """Format a duration in a suitable unit.
 
     Example:
         >>> shown_seconds(0.41), shown_seconds(59), shown_seconds(800), shown_seconds(9000)

@@ -1,4 +1,4 @@
-"""Teachers and other encoders: loading, checking, taking apart, reading texts and tokens."""
+"""Encoders and teachers: loading, checking, taking apart, encoding texts and tokens."""
 
 __all__ = [
     "content_tokens",

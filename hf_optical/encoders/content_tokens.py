@@ -1,4 +1,4 @@
-"""The token vectors of what a text says, without those of special tokens and of the prompt before it."""
+"""Token vectors of a text's content, without those of special tokens and of the prompt."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def prompt_tokens(model: Teacher, role: str) -> int:
 
 
 def content_rows(output: Mapping[str, Any], boundary_ids: Tensor, prompt: int = 0) -> Tensor:
-    """Token vectors of one text's content.
+    """Return the token vectors of one text's content.
 
     Args:
         output: What a model of sentence-transformers returns for one text under ``output_value=None``:
@@ -38,16 +38,16 @@ def content_rows(output: Mapping[str, Any], boundary_ids: Tensor, prompt: int = 
         prompt: From `prompt_tokens`.
 
     Returns:
-        (tokens, d). A text that has nothing but special tokens keeps them, so that no text is without a vector.
+        (tokens, d). A text with nothing but special tokens keeps them, so that every text has a vector.
     """
     vectors, mask, ids = output["token_embeddings"], output["attention_mask"].bool(), output["input_ids"]
-    if len(vectors) != len(mask):  # flattened batches come without their padding
+    if len(vectors) != len(mask):  # flattened batches have no padding
         ids, mask = ids[mask], mask[mask]
     return vectors[content_places(ids, mask, boundary_ids, prompt)]
 
 
 def content_places(ids: Tensor, mask: Tensor, boundary_ids: Tensor, prompt: int = 0) -> Tensor:
-    """Mark the content tokens of a text, (n,), bool; all real tokens where there is no content.
+    """Mark the content tokens of a text, (n,), bool; all real tokens if there is no content.
 
     Args:
         ids: Token ids, (n,).

@@ -29,7 +29,7 @@ _NAME: ContextVar[str] = ContextVar("name of the bars", default="")
 
 @contextmanager
 def bars_named(name: str) -> Iterator[None]:
-    """Within it, bars say for which row of a table texts are encoded."""
+    """Context in which progress bars name the table row for which texts are encoded."""
     token = _NAME.set(name)
     try:
         yield
@@ -38,7 +38,7 @@ def bars_named(name: str) -> Iterator[None]:
 
 
 def resolve_interaction(model: Encoder, interaction: Interaction | None = None) -> Interaction:
-    """Say how texts are compared: one vector each (``"dense"``) or all token vectors (``"maxsim"``).
+    """Determine how texts are compared: by one vector each (``"dense"``) or by all token vectors (``"maxsim"``).
 
     Args:
         model: Any encoder of sentence-transformers.
@@ -64,7 +64,7 @@ def resolve_interaction(model: Encoder, interaction: Interaction | None = None) 
 
 
 def model_name(model: Encoder) -> str:
-    """Name a model for messages: its Hub id or folder where known, else its class."""
+    """Name a model for messages: its Hub id or folder if known, otherwise its class."""
     card = getattr(model, "model_card_data", None)
     base = getattr(card, "model_id", None) or getattr(card, "base_model", None)
     return str(base or getattr(model.transformers_model, "name_or_path", "") or type(model).__name__)
@@ -87,11 +87,11 @@ def encode_texts(
         texts: The texts.
         role: Which prompt and route to use: ``encode_query`` or ``encode_document``.
         interaction: See :func:`resolve_interaction`. A dense model's token vectors (special tokens included) are
-            L2-normalised; a multi-vector model's are taken as it gives them.
-        content_only: Of token vectors, leave out those of special tokens and of the prompt; see
+            L2-normalised; a multi-vector model's are used unchanged.
+        content_only: Leave out the token vectors of special tokens and of the prompt; see
             :func:`~hf_optical.encoders.content_tokens.content_rows`.
         batch_size: Texts per forward pass.
-        show_progress: Whether to show a bar.
+        show_progress: Whether to show a progress bar.
 
     Returns:
         ``(n, dimension)`` float32 for dense, :class:`TokenVectors` for MaxSim, in the order of ``texts``.
@@ -130,11 +130,12 @@ def encode_blocks(
 ) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
     """Yield ``(positions in texts, one float32 array per text)``, longest texts first.
 
-    Only one block is in memory at a time, so a corpus can go straight to disk. Arguments as in :func:`encode_texts`.
+    Only one block is in memory at a time, so that a corpus can be written directly to disk. For the arguments see
+    :func:`encode_texts`.
     """
     kind = resolve_interaction(model, interaction)
     encode = model.encode_query if role == "query" else model.encode_document
-    # One global sort: within a block sentence-transformers sorts again, which changes nothing.
+    # Sorted once globally; within a block sentence-transformers sorts again, without effect.
     order = np.argsort([-len(text) for text in texts], kind="stable")
     size = batch_size * _BATCHES_PER_BLOCK
     for start in _progress(range(0, len(order), size), role, show_progress):
@@ -182,15 +183,15 @@ def token_arrays(
     content_only: bool = False,
     **options: Any,
 ) -> list[np.ndarray]:
-    """Token vectors of texts by a given ``encode`` of the model, in the order of the texts.
+    """Encode the token vectors of texts with a given ``encode`` method of the model, in the order of the texts.
 
     Args:
-        model: Whose ``encode`` it is.
+        model: The model of the method.
         encode: ``encode_query`` or ``encode_document`` of the model, or of adapters around it.
         texts: The texts.
         role: Which of the two methods it is.
         content_only: As in :func:`encode_texts`.
-        options: Of the host's ``encode``.
+        options: Options of sentence-transformers' ``encode``.
 
     Returns:
         One float32 array ``(tokens, dimension)`` per text.
@@ -217,7 +218,8 @@ def _refuse_non_finite(arrays: list[np.ndarray], batch: list[str], model: Encode
     if bad:
         shown = "; ".join(repr(text[:80]) for text in bad[:3])
         raise NonFiniteError(
-            f"{model_name(model)} gives NaN or infinity for {len(bad)} of {len(batch)} texts read as {role}: {shown}. "
+            f"{model_name(model)} returns NaN or infinity for {len(bad)} of {len(batch)} texts read as {role}: "
+            f"{shown}. "
             "Remedy: check the model's weights, and encode in float32."
         )
 

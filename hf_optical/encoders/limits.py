@@ -26,15 +26,15 @@ _SPEAKING = {"position_embeddings", "wpe", "embed_positions"}
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of a model; ``None`` where it states none.
+    """Limits of a model; ``None`` where it states no limit.
 
     Attributes:
         positions: Tokens of a text, special tokens included: rows of the table of positions that can be used. Models
-            with relative or rotary positions have no such table, and no limit here.
+            with relative or rotary positions have no such table and therefore no limit.
         vocabulary: Rows of the table of tokens.
         tokens: Tokens that the tokenizer knows: one more than the largest id.
         layers: Layers of the transformer.
-        trained: Of rotary positions, which have no table: tokens of the longest texts that the model was made for.
+        trained: Length of the longest texts that a model with rotary positions was trained for, in tokens.
     """
 
     positions: int | None = None
@@ -44,21 +44,21 @@ class Limits:
     trained: int | None = None
 
     def check_vocabulary(self, name: str) -> None:
-        """Stop where the tokenizer has tokens without a vector: the first text that has one would fail, far from here.
+        """Raise an error if the tokenizer has tokens without a vector, at which the first such text would fail later.
 
         Raises:
-            InputError: Names both numbers.
+            InputError: The limit is exceeded; the message names both numbers.
         """
         if self.tokens is not None and self.vocabulary is not None and self.tokens > self.vocabulary:
             raise InputError(
-                f"the tokenizer knows {self.tokens} tokens and the model has vectors for {self.vocabulary}",
-                "take tokenizer and weights from the same model",
+                f"the tokenizer knows {self.tokens} tokens, but the model has vectors for {self.vocabulary}",
+                "use tokenizer and weights of the same model",
                 path=name,
             )
 
 
 def limits_of(model: nn.Module) -> Limits:
-    """The limits of a model in memory, by its tables; of several transformers in it, the smallest.
+    """Determine the limits of a model in memory from its tables; of several transformers the smallest.
 
     Example:
         >>> body = nn.ModuleDict({"position_embeddings": nn.Embedding(514, 8, padding_idx=1)})
@@ -68,7 +68,7 @@ def limits_of(model: nn.Module) -> Limits:
     from transformers import PreTrainedModel
 
     positions = [
-        # RoBERTa and its family count positions from the padding's on.
+        # RoBERTa and its relatives count positions from the padding index on.
         table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
         for name, table in model.named_modules()
         if name.rpartition(".")[2] in _SPEAKING and isinstance(table, nn.Embedding)
@@ -93,13 +93,13 @@ def limits_of(model: nn.Module) -> Limits:
 
 
 def named_limits(name_or_path: str) -> Limits:
-    """The limits of a model on disk or on the Hub, from its configuration and tokenizer: no weight is read.
+    """Determine the limits of a model on disk or on the Hub from its configuration and tokenizer, without weights.
 
     Args:
-        name_or_path: Of a sentence-transformers or transformers model.
+        name_or_path: Hub id or folder of a sentence-transformers or transformers model.
 
     Returns:
-        Its limits; empty ones where its files cannot be read, which the loader will say better.
+        Its limits; empty ones if its files cannot be read, which the loader reports better.
     """
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
@@ -120,17 +120,17 @@ def named_limits(name_or_path: str) -> Limits:
 
 
 def check_length(limits: Limits, length: int | Mapping[str, int | None] | None, name: str) -> None:
-    """Stop where texts would be longer than a model has positions: the first long one would fail, hours in.
+    """Raise an error if texts may have more tokens than the model has positions, at which training would fail later.
 
-    Rotary positions go on for ever, and vectors of texts longer than those trained on are merely worse: that is logged.
+    Rotary positions have no end, but vectors of texts longer than those of the training are worse; this is logged.
 
     Args:
-        limits: Of the model.
-        length: Tokens at which texts are cut, by task perhaps; ``None``: where the model itself cuts them.
-        name: Of the model, for the message.
+        limits: Limits of the model.
+        length: Number of tokens at which texts are truncated, possibly by task; ``None`` for the model's own limit.
+        name: Name of the model for the message.
 
     Raises:
-        InputError: Names both numbers.
+        InputError: The limit is exceeded; the message names both numbers.
 
     Example:
         >>> check_length(Limits(positions=512), 600, "the teacher")
@@ -141,19 +141,19 @@ def check_length(limits: Limits, length: int | Mapping[str, int | None] | None, 
     lengths = [value for value in (length.values() if isinstance(length, Mapping) else [length]) if value is not None]
     if limits.positions is not None and lengths and max(lengths) > limits.positions:
         raise InputError(
-            f"is {max(lengths)}, and {name} has positions for {limits.positions} tokens",
-            f"give {limits.positions} or fewer; longer texts are cut there",
+            f"is {max(lengths)}, but {name} has positions for {limits.positions} tokens",
+            f"give {limits.positions} or fewer; longer texts are truncated",
             field="max_length",
         )
     if limits.trained is not None and lengths and max(lengths) > limits.trained:
         logger.warning(
-            "max_length is %d, and %s was made for texts of %d tokens: longer ones are read, and less well",
+            "max_length is %d, but %s was trained for texts of %d tokens: vectors of longer texts are worse",
             max(lengths), name, limits.trained,
         )  # fmt: skip
 
 
 def _first_module(source: str | Path) -> str:
-    """The folder of the first module of a sentence-transformers model, relative to it; empty for a plain one."""
+    """Return the folder of a sentence-transformers model's first module, relative to it; empty for a plain model."""
     if isinstance(source, Path):
         file = source / "modules.json"
         if not file.is_file():
@@ -168,7 +168,7 @@ def _first_module(source: str | Path) -> str:
 
 
 def _known(tokenizer: Any) -> int | None:
-    """One more than the largest id of a tokenizer: ids may have gaps, and added tokens lie above the vocabulary."""
+    """Return the largest id of a tokenizer plus one, since ids may have gaps and added tokens follow the vocabulary."""
     try:
         return max(tokenizer.get_vocab().values()) + 1
     except (AttributeError, TypeError, ValueError, NotImplementedError):

@@ -1,4 +1,4 @@
-"""Checks of a model folder before a host library loads it: missing, unsafe or inconsistent files."""
+"""Checks of a model folder before it is loaded: missing, unsafe or inconsistent files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hf_optical.errors import InputError, NonFiniteError
 
 __all__ = ["LOAD_ERRORS", "check_model_folder", "check_weights", "first_line", "whole_weights"]
 
-# Damaged files: each of the readers has errors of its own (tensors, shapes, tokenizers, modules).
+# Errors of damaged files; each reader has its own (tensors, shapes, tokenizers, modules).
 LOAD_ERRORS = (
     OSError,
     ValueError,
@@ -42,16 +42,16 @@ _SCORERS = ("ForSequenceClassification", "ForCausalLM", "ForTokenClassification"
 
 
 def check_model_folder(folder: Path) -> None:
-    """Stop if a local folder holds no encoder, or one that could only be loaded by running foreign code.
+    """Raise an error if a local folder holds no encoder, or one that can only be loaded by running foreign code.
 
-    Weights must be safetensors: pickled ones are refused, also where the host could read them in its safe mode.
+    Weights must be safetensors. Pickled weights are refused, even where torch could load them in its safe mode.
 
     Args:
         folder: The folder, as given by the user.
 
     Raises:
-        InputError: Not a folder, no model, pickled weights, modules of other packages or outside of the folder, files
-            that are no JSON, a cross-encoder, classifier or sparse encoder.
+        InputError: It is not a folder, holds no model, pickled weights, modules of other packages or outside of the
+            folder, or invalid JSON, or the model is a cross-encoder, classifier or sparse encoder.
     """
     if not folder.is_dir():
         raise InputError(
@@ -64,14 +64,15 @@ def check_model_folder(folder: Path) -> None:
         places = [folder / path for path in _module_paths(modules_file)]
     elif not (folder / "config.json").is_file():
         raise InputError(
-            "no model is there: neither modules.json nor config.json",
+            "the folder has no model: neither modules.json nor config.json",
             "give a local folder that holds a sentence-transformers model, or a Hub id",
             path=folder,
         )
     kind = _json(folder / "config_sentence_transformers.json", dict).get("model_type")
     if kind not in _ENCODERS:
         raise InputError(
-            f"a {kind}: it gives no vectors that can be distilled", "give a bi-encoder or late-interaction model",
+            f"the model is a {kind}, which has no vectors that can be distilled", "give a bi-encoder or "
+                "late-interaction model",
             path=folder,
         )  # fmt: skip
     for place in places:
@@ -79,48 +80,49 @@ def check_model_folder(folder: Path) -> None:
         config = _json(place / "config.json", dict)
         architecture = str((config.get("architectures") or [""])[0])
         if "model_type" in config and not any(found for name in _TOKENIZERS for found in place.glob(name)):
-            raise InputError("there is no tokenizer", "save the tokenizer beside the model", path=place)
+            raise InputError("the tokenizer is missing", "save the tokenizer beside the model", path=place)
         if not modules_file.is_file() and architecture.endswith(_SCORERS):
             raise InputError(
-                f"a {architecture}, such as cross-encoders and classifiers are: it was not trained to give vectors",
+                f"a {architecture}, the class of cross-encoders and classifiers, which were not trained to return "
+                f"vectors",
                 "give a sentence-transformers model, or an encoder",
                 path=folder,
             )
 
 
 def check_weights(model: nn.Module, name: str) -> None:
-    """Stop if a weight is NaN or infinite.
+    """Raise an error if a weight is NaN or infinite.
 
     Raises:
-        NonFiniteError: Names the first such weight.
+        NonFiniteError: A weight is not finite; the message names the first.
     """
     for key, value in model.state_dict().items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise NonFiniteError(
                 f"{name}: the weight {key!r} is not finite (NaN or infinity). "
-                "Remedy: download the model again, or take a checkpoint from before it broke."
+                "Remedy: download the model again, or use an earlier checkpoint."
             )
 
 
 @contextmanager
 def whole_weights(name: str) -> Iterator[None]:
-    """Stop where a model is loaded from files that lack some of its weights, which would then be random numbers.
+    """Context that raises an error if a model is loaded from files without some of its weights, which would be random.
 
-    A pooler, which encoders do not use, may be missing.
+    The pooler may be missing, because encoders do not use it.
 
     Raises:
-        InputError: Names the weights.
+        InputError: Weights are missing; the message names them.
     """
     loader, ear = logging.getLogger("transformers.modeling_utils"), _Ear()
     level, passes_on = loader.level, loader.propagate
-    if not loader.isEnabledFor(logging.WARNING):  # who wants no warnings shall see none; we must hear them all the same
+    if not loader.isEnabledFor(logging.WARNING):  # the user may have turned warnings off, but they must be read here
         loader.setLevel(logging.WARNING)
         loader.propagate = False
     loader.addHandler(ear)
     try:
         yield
     except RuntimeError:
-        ear.check(name, "MISMATCH", "have other shapes than its configuration says")
+        ear.check(name, "MISMATCH", "have shapes that differ from its configuration")
         raise
     finally:
         loader.removeHandler(ear)
@@ -130,7 +132,7 @@ def whole_weights(name: str) -> Iterator[None]:
 
 
 class _Ear(logging.Handler):
-    """Keeps the reports of transformers' loader."""
+    """Log handler that keeps the reports of transformers' loader."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -160,8 +162,9 @@ def _module_paths(file: Path) -> list[str]:
             raise InputError(f"found {module!r:.80} where a module is expected", "save the model again", path=file)
         if not kind.startswith(_HOST):
             raise InputError(
-                f"the module {kind!r} is not sentence-transformers' own and would need remote code, which is never run",
-                "give a model of its own modules only",
+                f"the module {kind!r} is not part of sentence-transformers and would need remote code, which is "
+                f"never run",
+                "give a model that has sentence-transformers' own modules only",
                 path=file,
             )
         if not (file.parent / path).resolve().is_relative_to(file.parent.resolve()):
@@ -177,7 +180,7 @@ def _check_weight_files(place: Path) -> None:
     if pickled and not any((place / name).is_file() for name in _WEIGHTS):
         raise InputError(
             "the weights are pickled, which can run code when they are loaded; only safetensors are read",
-            "load them once where you trust their origin, and save them: "
+            "if you trust their origin, load and save them once: "
             "SentenceTransformer(FOLDER).save_pretrained(NEW_FOLDER)",
             path=pickled[0],
         )
@@ -186,12 +189,12 @@ def _check_weight_files(place: Path) -> None:
             with safe_open(path, framework="pt"):
                 pass
         except SafetensorError as error:
-            problem = f"is no whole safetensors file ({error})"
+            problem = f"is not a complete safetensors file ({error})"
             raise InputError(problem, "download or save the model again", path=path) from None
 
 
 def _json(file: Path, kind: type) -> Any:
-    """A JSON file of a model; empty where there is none."""
+    """Read a JSON file of a model; empty if there is none."""
     if not file.is_file():
         return kind()
     try:

@@ -1,4 +1,4 @@
-"""Load encoders from an id or folder, and save them whole or not at all."""
+"""Loading encoders from an id or folder, and saving them atomically."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ logger = logging.getLogger(__name__)
 
 
 def load_encoder(name_or_path: str, *, device: str | None = None, revision: str | None = None) -> BaseModel:
-    """A dense or late-interaction encoder, whichever the id or folder holds.
+    """Load a dense or late-interaction encoder, whichever the id or folder holds.
 
     Args:
         name_or_path: A sentence-transformers model: Hub id or local folder. Remote code is never run.
-        device: As in sentence-transformers; chosen by it when ``None``.
+        device: Device as in sentence-transformers, which chooses one if ``None``.
         revision: Branch, tag or commit of a Hub id.
 
     Raises:
-        InputError: No such model, one that is damaged or would need pickled weights or remote code, one whose tokenizer
-            knows more tokens than it has vectors, or the Hub cannot be reached.
+        InputError: There is no such model, it is damaged or needs pickled weights or remote code, its tokenizer has
+            more tokens than it has vectors, or the Hub cannot be reached.
         NonFiniteError: A weight is NaN or infinite.
     """
     folder = user_path(name_or_path)
@@ -44,7 +44,7 @@ def load_encoder(name_or_path: str, *, device: str | None = None, revision: str 
         check_model_folder(folder)
         if not (folder / "modules.json").is_file():
             logger.warning(
-                "%s: a plain transformers model, which says nothing of its pooling: mean pooling is taken", folder
+                "%s is a plain transformers model, which does not state its pooling: mean pooling is used", folder
             )
     with whole_weights(name_or_path):
         model = _loaded(name_or_path, device, revision)
@@ -53,7 +53,7 @@ def load_encoder(name_or_path: str, *, device: str | None = None, revision: str 
     limits.check_vocabulary(name_or_path)
     if limits.positions is not None and (model.max_seq_length or 0) > limits.positions:
         logger.warning(
-            "%s: says that it reads %d tokens and has positions for %d: texts are cut at %d",
+            "%s states a maximal length of %d tokens but has positions for %d: texts are truncated at %d",
             name_or_path, model.max_seq_length, limits.positions, limits.positions,
         )  # fmt: skip
         model.max_seq_length = limits.positions
@@ -62,7 +62,8 @@ def load_encoder(name_or_path: str, *, device: str | None = None, revision: str 
 
 def _loaded(name_or_path: str, device: str | None, revision: str | None) -> BaseModel:
     try:
-        # float32 whatever the file holds: the transport and the optimizer need it; autocast lowers it where wanted.
+        # Loaded in float32 whatever the file holds, because transport and optimizer need it; autocast lowers it if
+        # asked.
         how = {"dtype": "float32", "use_safetensors": True}
         options: dict[str, Any] = {"device": device, "revision": revision, "model_kwargs": how}
         if names_late_interaction(name_or_path, revision):
@@ -79,13 +80,13 @@ def _loaded(name_or_path: str, device: str | None, revision: str | None) -> Base
 
 
 def save_whole(model: BaseModel, folder: str | Path) -> None:
-    """Save a model so that the folder is complete or absent, also after a kill: written beside, then renamed."""
+    """Save a model so that the folder is complete or absent, even after a kill: written elsewhere, then renamed."""
     with whole_folder(folder) as scratch:
         model.save_pretrained(str(scratch))
 
 
 def set_dropout(model: nn.Module, probability: float) -> None:
-    """Set every dropout of a model. Distillation has no labels to overfit, and moves faster without."""
+    """Set every dropout of a model. Distillation has no labels to overfit and trains faster without dropout."""
     if not 0 <= probability < 1:
         raise InputError(f"the dropout is {probability}", "give a number from 0 to below 1", field="dropout")
     for module in model.modules():
@@ -94,13 +95,13 @@ def set_dropout(model: nn.Module, probability: float) -> None:
 
 
 def check_same_on_all_processes(model: nn.Module) -> int:
-    """Stop if the processes of a distributed run ended with different weights.
+    """Raise an error if the processes of a distributed run ended with different weights.
 
     Returns:
-        How many processes agree.
+        The number of processes.
 
     Raises:
-        HFOpticalError: They do not; what was trained is not one model.
+        HFOpticalError: The weights differ between processes.
     """
     if PartialState().num_processes == 1:
         return 1
@@ -118,11 +119,11 @@ def check_same_on_all_processes(model: nn.Module) -> int:
 
 
 def names_late_interaction(name_or_path: str, revision: str | None = None) -> bool:
-    """Whether a model, by its own configuration, keeps a vector per token; nothing else of it is read.
+    """Return whether a model's configuration says that it has one vector per token; nothing else is read.
 
     Args:
         name_or_path: Hub id or folder.
-        revision: Of a Hub id.
+        revision: Revision of a Hub id.
     """
     name = "config_sentence_transformers.json"
     try:

@@ -1,4 +1,4 @@
-"""Copies of a teacher's parts: layers cut out, a tokenizer rebuilt from JSON, modules put together again."""
+"""Copies of a teacher's parts: removing layers, rebuilding a tokenizer from JSON, reassembling modules."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def transformer_of(model: SentenceTransformer | MultiVectorEncoder) -> Transform
     """Return the model's first module.
 
     Args:
-        model: A Sentence Transformers model.
+        model: A sentence-transformers model.
 
     Returns:
         Its `Transformer`, which has a fast text tokenizer.
@@ -80,13 +80,13 @@ def embeddings_of(model: PreTrainedModel) -> nn.Embedding:
 
 
 def chosen_layers(total: int, wanted: int) -> list[int]:
-    """Return the numbers of the layers kept: evenly spaced, the first and the last among them.
+    """Return the numbers of the kept layers, evenly spaced and including the first and the last.
 
-    The last layer is always kept, for its output is what the teacher's later modules read.
+    The last layer is always kept, because the teacher's later modules read its output.
 
     Args:
-        total: Layers that there are.
-        wanted: Layers to keep, 1 to ``total``.
+        total: Number of layers.
+        wanted: Number of layers to keep, 1 to ``total``.
 
     Returns:
         Increasing numbers from 0.
@@ -99,7 +99,9 @@ def chosen_layers(total: int, wanted: int) -> list[int]:
         ([0, 2, 5], [5], [0, 1])
     """
     if not 1 <= wanted <= total:
-        raise InputError(f"num_layers is {wanted}, and the teacher has {total}", f"give a number from 1 to {total}")
+        raise InputError(
+            f"num_layers is {wanted}, but the teacher has {total} layers", f"give a number from 1 to {total}"
+        )
     if wanted == 1:
         return [total - 1]
     return [(i * (total - 1)) // (wanted - 1) for i in range(wanted)]
@@ -110,7 +112,7 @@ def keep_layers(model: PreTrainedModel, wanted: int | None) -> None:
 
     Args:
         model: A transformers encoder.
-        wanted: How many layers to keep; None for all.
+        wanted: Number of layers to keep; None for all.
 
     Raises:
         InputError: If the number is out of range, or the model's layers cannot be found.
@@ -142,8 +144,7 @@ def rebuilt_tokenizer(
 ) -> PreTrainedTokenizerBase:
     """Return a tokenizer like ``tokenizer`` with another backend.
 
-    It is written to a temporary folder and read back by transformers, so that what is returned is what a saved model
-    will load.
+    It is written to a temporary folder and read back by transformers, so that it equals the tokenizer of a saved model.
 
     Args:
         tokenizer: The tokenizer to imitate (class, special tokens, lengths).
@@ -159,7 +160,7 @@ def rebuilt_tokenizer(
         config = {**json.loads(config_file.read_text(encoding="utf-8")), **settings}
         config["model_max_length"] = tokenizer.model_max_length
         for file in Path(folder).iterdir():
-            file.unlink()  # a stale vocab.txt or sentencepiece model would compete with the new backend
+            file.unlink()  # an old vocab.txt or sentencepiece model would conflict with the new backend
         config_file.write_text(json.dumps(config, ensure_ascii=False), encoding="utf-8")
         Path(folder, "tokenizer.json").write_text(json.dumps(spec, ensure_ascii=False), encoding="utf-8")
         new = AutoTokenizer.from_pretrained(folder)
@@ -211,14 +212,14 @@ def assembled(teacher: Encoder, first: Iterable[nn.Module]) -> Encoder:
     """Return a model of the teacher's class: ``first``, then copies of the teacher's modules after its Transformer.
 
     Args:
-        teacher: Gives the class, the later modules, prompts, similarity function and device; not changed.
-        first: The module or modules in place of the teacher's Transformer.
+        teacher: Source of the class, later modules, prompts, similarity function and device; it is not changed.
+        first: The module or modules that replace the teacher's Transformer.
 
     Returns:
-        A new model in single precision, all of whose parameters can be trained, in evaluation mode.
+        A new model in float32 with all parameters trainable, in evaluation mode.
     """
     later: list[nn.Module] = [deepcopy(module) for module in list(teacher._modules.values())[1:]]
     student = type(teacher)(modules=[*first, *later], device=str(teacher.device), **settings_of(teacher))
-    # A teacher that was frozen, or loaded in half precision, hands that on to its copies; a student is to be trained.
+    # Copies of a frozen teacher, or of one in half precision, inherit this, but the student has to be trainable.
     student.requires_grad_(True).float()
     return student.eval()

@@ -1,4 +1,4 @@
-"""Where a text begins behind its prompt: counted without the space at the prompt's end."""
+"""Position at which a text begins after its prompt, counted without the space at the prompt's end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hf_optical.encoders.feature_keys import TEXT_START
 
 
 def text_start(tokenizer: Any, prompt: str | None) -> int:
-    """Count the tokens before a text that is read under a prompt, the leading special token included.
+    """Count the tokens before a text that is encoded with a prompt, including the leading special token.
 
     ``features["prompt_length"]`` of sentence-transformers is the length of the tokenised prompt. SentencePiece makes a
     token of the space at its end (``query: ``) that belongs to the first word of the text as soon as there is one, so
@@ -17,7 +17,7 @@ def text_start(tokenizer: Any, prompt: str | None) -> int:
 
     Args:
         tokenizer: A tokenizer of transformers.
-        prompt: What stands before the text; ``None`` or ``""`` for nothing.
+        prompt: Prompt before the text; ``None`` or ``""`` for no prompt.
 
     Returns:
         0 without a prompt.
@@ -30,6 +30,6 @@ def text_start(tokenizer: Any, prompt: str | None) -> int:
 
 
 def with_text_start(features: Mapping[str, Any], tokenizer: Any, prompt: str | None) -> dict[str, Any]:
-    """Add to features where their texts begin, for the token view; unchanged where there is no prompt."""
+    """Add the position at which texts begin to features, for the token view; unchanged without a prompt."""
     start = text_start(tokenizer, prompt)
     return {**features, TEXT_START: start} if start else dict(features)

@@ -1,4 +1,4 @@
-"""Whether two encoders put texts into the same space: measured on texts, for equal width is no evidence."""
+"""Measurement whether two encoders share a vector space, which equal widths do not prove."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ PROBES = (
     "Bees make honey from the nectar of flowers.",
     "The train leaves the station at noon.",
 )
-"""English sentences about different things, for models of which no bitext is at hand."""
+"""English sentences on different subjects, used where there is no bitext."""
 
 SAME = 0.5
-"""Share of texts that must find themselves; between unrelated spaces it is about one over their number."""
+"""Share of texts that must find themselves in a shared space; in unrelated spaces it is about one over their number."""
 _MOST = 64
 
 
@@ -41,10 +41,10 @@ class SharedSpace:
     """Result of measuring whether two encoders share a space.
 
     Attributes:
-        found: Share of the student's texts whose nearest vector of the teacher is that of the same text; of English
-            and of translations the larger.
-        n: Texts.
-        widths: Of the student's and the teacher's vectors.
+        found: Share of the student's texts whose nearest vector of the teacher is that of the same text; the larger of
+            the shares of English and of translations.
+        n: Number of texts.
+        widths: Widths of the student's and the teacher's vectors.
     """
 
     found: float
@@ -53,7 +53,7 @@ class SharedSpace:
 
     @property
     def same(self) -> bool:
-        """Whether the two can be compared as they are."""
+        """Return whether the vectors of both can be compared directly."""
         return self.widths[0] == self.widths[1] and self.found >= SAME
 
     def sentence(self) -> str:
@@ -69,13 +69,13 @@ class SharedSpace:
 def measure_shared_space(
     student: Any, teacher: Any, english: Sequence[str] = (), translations: Sequence[str] = ()
 ) -> SharedSpace:
-    """Have both models read the same texts as queries and see whether each finds itself.
+    """Encode the same texts with both models as queries and measure how often a text finds itself.
 
     Args:
         student: An encoder of sentence-transformers.
-        teacher: Another.
-        english: Sentences; the first 64 different ones are taken. `PROBES` where fewer than 16 are given.
-        translations: Of the same sentences, for a student that reads another language only.
+        teacher: Another encoder.
+        english: Sentences, of which the first 64 different ones are used; `PROBES` if fewer than 16 are given.
+        translations: Translations of the same sentences, for a student that only reads another language.
 
     Returns:
         The measurement.
@@ -96,7 +96,7 @@ def measure_shared_space(
 
 
 def share_of_matches(mine: np.ndarray, theirs: np.ndarray) -> float:
-    """Share of rows whose nearest row of the other array, by cosine, is that of the same number.
+    """Compute the share of rows whose nearest row of the other array, by cosine, has the same number.
 
     Args:
         mine: ``(n, d)``.
@@ -113,7 +113,7 @@ def share_of_matches(mine: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def _sentence_vectors(model: Any, texts: Sequence[str]) -> np.ndarray:
-    """One vector per text; of late-interaction models the mean of the token vectors."""
+    """Encode one vector per text; for late-interaction models the mean of the token vectors."""
     vectors = encode_texts(model, list(texts), "query")
     if isinstance(vectors, TokenVectors):
         return np.stack([rows.mean(0) for rows in vectors])

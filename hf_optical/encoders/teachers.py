@@ -1,4 +1,4 @@
-"""The frozen teacher, and whether a student lives in its space."""
+"""The frozen teacher, and checks that a student's vectors are comparable with it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _PROBE = ["The goat sleeps under the tree."]
 
 
 class TeacherStandIn(nn.Module, ABC):
-    """Interface of a module that has a teacher's vectors without running the teacher.
+    """Interface of a module that provides a teacher's vectors without running the teacher.
 
     Attributes:
-        online: The teacher itself, for texts that are not known; ``None`` where it is not at hand.
-        reader: Finds the rows of texts and makes their features; of its own, so that the processes that collate need no
-            teacher. See :class:`~hf_optical.teacher_cache.reading.CacheReader`.
-        gives_tokens: Whether it knows token vectors; an index has one vector per text.
+        online: The teacher itself, for unknown texts; ``None`` if it is not available.
+        reader: Finds the rows of texts and makes their features; separate, so that collating processes need no teacher.
+            See :class:`~hf_optical.teacher_cache.reading.CacheReader`.
+        gives_tokens: Whether it has token vectors; an index has one vector per text.
     """
 
     online: BaseModel | None
@@ -53,14 +53,14 @@ class TeacherStandIn(nn.Module, ABC):
     @property
     @abstractmethod
     def vector_widths(self) -> dict[str, int]:
-        """Widths of what the teacher puts out, as it names them. The vectors are finite."""
+        """Return the widths of the teacher's outputs by name; its vectors are finite."""
 
     @abstractmethod
     def token_view(self, rows: torch.Tensor) -> TokenView:
-        """The teacher's view of texts, by the rows that ``reader`` found, (B,)."""
+        """Return the teacher's view of texts by the rows that ``reader`` found, (B,)."""
 
     def bank(self, size: int, seed: int) -> torch.Tensor | None:
-        """Unit vectors for the ranking term, at most ``size``; ``None``: take those of the bitext's English."""
+        """Return at most ``size`` unit vectors for the ranking term; ``None`` to use those of the bitext's English."""
         return None
 
 
@@ -68,25 +68,25 @@ Teacher = BaseModel | TeacherStandIn
 
 
 def is_late_interaction(model: nn.Module) -> bool:
-    """Whether the model scores token by token (``MultiVectorEncoder``)."""
+    """Return whether the model scores token by token (``MultiVectorEncoder``)."""
     return model.late_interaction if isinstance(model, TeacherStandIn) else isinstance(model, MultiVectorEncoder)
 
 
 def freeze(teacher: Model) -> Model:
-    """Put the teacher in evaluation mode and out of every optimizer's reach.
+    """Put the teacher into evaluation mode and switch its gradients off.
 
-    A teacher inside a loss would otherwise be trained with it: trainers collect the parameters of the loss too.
+    Otherwise a teacher inside a loss would be trained, because trainers collect the parameters of the loss too.
     """
     return teacher.eval().requires_grad_(False)
 
 
 @torch.no_grad()
 def check_same_space(student: BaseModel, teacher: Teacher) -> None:
-    """Stop unless the student's vectors can be compared with the teacher's.
+    """Raise an error unless the student's vectors can be compared with the teacher's.
 
     Raises:
-        InputError: Other widths, or one model is late interaction and the other dense.
-        NonFiniteError: The teacher answers with NaN or infinity (broken or half-loaded weights).
+        InputError: The widths differ, or one model is late interaction and the other dense.
+        NonFiniteError: The teacher returns NaN or infinity because of broken or missing weights.
     """
     if is_late_interaction(student) != is_late_interaction(teacher):
         raise InputError(
@@ -117,19 +117,19 @@ def check_same_space(student: BaseModel, teacher: Teacher) -> None:
         widths["student"].pop("token_embeddings")
     if widths["student"] != widths["teacher"]:
         raise InputError(
-            f"the student's vectors have other widths than the teacher's: {widths['student']} against "
+            f"the student's vectors have different widths than the teacher's: {widths['student']} against "
             f"{widths['teacher']}",
             "make the student with hf_optical.students.adapt_student(id, teacher), which adds a Dense module",
         )
 
 
 def query_prompt(model: Teacher) -> str | None:
-    """The prompt under which a model reads queries, if it has one.
+    """Return the prompt with which a model encodes queries, if it has one.
 
-    Both sides of a bitext pair are read as queries, because that is what the student will read in use.
+    Both sides of a bitext pair are encoded as queries, because the student encodes queries in use.
     """
     prompts = getattr(model, "prompts", None) or {}
-    if "query" in prompts:  # an empty one too: `encode_query` then does not fall back to the default prompt
+    if "query" in prompts:  # also if it is empty: `encode_query` then does not use the default prompt
         return prompts["query"] or None
     return prompts.get(model.default_prompt_name) if model.default_prompt_name else None
 

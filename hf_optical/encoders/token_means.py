@@ -1,4 +1,4 @@
-"""The mean token vector of each language: what centred scores take off, kept beside a model or an index."""
+"""Mean token vector of each language, which centred scores subtract; kept beside a model or an index."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hf_optical.encoders.token_vectors import TokenVectors
 from hf_optical.errors import InputError, NonFiniteError
 
 FILE = "token_means.json"
-"""Its name in a folder; sentence-transformers ignores it."""
+"""File name in a model's folder; sentence-transformers ignores it."""
 MOST_TEXTS = 256
-"""Texts of which a mean is taken: beyond them it moves by less than the scores feel."""
+"""Number of texts averaged; more change the mean too little to influence the scores."""
 
 
 @dataclass(frozen=True)
@@ -25,34 +25,35 @@ class TokenMeans:
     """Mean unit token vectors, without special and prompt tokens.
 
     Attributes:
-        queries: By FLORES code of the query language, (d,), as its query encoder reads it.
-        documents: Of English as the document encoder reads it, (d,); None where only the queries' are known.
+        queries: Mean by FLORES code of the query language, (d,), as encoded by its query encoder.
+        documents: Mean of English as encoded by the document encoder, (d,); None if only the queries' means are known.
     """
 
     queries: dict[str, np.ndarray] = field(default_factory=dict)
     documents: np.ndarray | None = None
 
     def of(self, language: str | None) -> np.ndarray:
-        """The queries' mean of a language.
+        """Return the queries' mean of a language.
 
         Args:
-            language: Any code; None where there is one language only.
+            language: Any code; None if there is only one language.
 
         Raises:
-            InputError: There is none for it.
+            InputError: There is no mean for the language.
         """
         code = self._code(language)
         if code not in self.queries:
             raise InputError(
                 f"there is no mean token of {code or 'queries without a language'}; there are "
                 f"{', '.join(self.queries) or 'none'}",
-                "name the language of the queries, or take the mean of its texts: token_mean(encoder, texts, 'query')",
+                "name the language of the queries, or compute the mean of its texts: token_mean(encoder, texts, "
+                "'query')",
                 field="languages",
             )
         return self.queries[code]
 
     def knows(self, language: str | None) -> bool:
-        """Whether queries of a language can be compared with documents by a centred score."""
+        """Return whether queries of a language can be compared with documents by a centred score."""
         return self.documents is not None and self._code(language) in self.queries
 
     def _code(self, language: str | None) -> str | None:
@@ -61,12 +62,12 @@ class TokenMeans:
         return next(iter(self.queries)) if len(self.queries) == 1 else None
 
     def joined(self, other: TokenMeans) -> TokenMeans:
-        """These, and those of another that these lack."""
+        """Return these means, completed by those of another object."""
         documents = self.documents if self.documents is not None else other.documents
         return TokenMeans({**other.queries, **self.queries}, documents)
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``token_means.json`` into a folder: a model's, or a local index's."""
+        """Write ``token_means.json`` into the folder of a model or a local index."""
         content = {
             "what": "mean unit token vectors, without special and prompt tokens",
             "queries": {code: [round(float(x), 6) for x in mean] for code, mean in self.queries.items()},
@@ -78,7 +79,7 @@ class TokenMeans:
 
     @classmethod
     def load(cls, folder: str | Path) -> TokenMeans | None:
-        """Load the means that :meth:`save` wrote; ``None`` where a folder has none, or for a Hub id.
+        """Load the means that :meth:`save` wrote; ``None`` if a folder has none, or for a Hub id.
 
         Raises:
             InputError: The file is damaged.
@@ -95,7 +96,7 @@ class TokenMeans:
             )
             vectors = [*found.queries.values(), *([] if found.documents is None else [found.documents])]
             if any(mean.ndim != 1 or not np.isfinite(mean).all() for mean in vectors):
-                raise ValueError("a mean is no list of finite numbers")
+                raise ValueError("a mean is not a list of finite numbers")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 f"the mean tokens cannot be read ({error})", "remove the file, or save it again", path=path
@@ -104,11 +105,11 @@ class TokenMeans:
 
 
 def token_mean(encoder: Encoder, texts: Sequence[str], role: Role, *, batch_size: int = 32) -> np.ndarray:
-    """The mean of all content tokens of some texts of one language.
+    """Compute the mean of all content tokens of texts of one language.
 
     Args:
-        encoder: Reads them.
-        texts: Some hundreds, as they come; of more than 256, so many evenly spaced are read.
+        encoder: The encoder.
+        texts: A few hundred texts; of more than 256, that many evenly spaced ones are encoded.
         role: ``"query"`` or ``"document"``.
         batch_size: Texts per forward pass.
 
@@ -119,7 +120,7 @@ def token_mean(encoder: Encoder, texts: Sequence[str], role: Role, *, batch_size
         InputError: There are no texts.
     """
     if not len(texts):
-        raise InputError("there are no texts", "give some hundred sentences of the language", field="texts")
+        raise InputError("there are no texts", "give a few hundred sentences of the language", field="texts")
     step = max(1, len(texts) // MOST_TEXTS)
     chosen = [texts[place] for place in range(0, len(texts), step)][:MOST_TEXTS]
     read = encode_texts(encoder, chosen, role, interaction="maxsim", content_only=True, batch_size=batch_size)

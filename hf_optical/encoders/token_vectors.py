@@ -1,4 +1,4 @@
-"""Ragged token vectors: one flat array of rows and where each text's rows lie, so that nothing is padded."""
+"""Ragged token vectors: one flat array of rows with the position of each text's rows, without padding."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class TokenVectors:
-    """The token vectors of ``n`` texts in one flat array, in any order of the texts.
+    """Token vectors of ``n`` texts in one flat array, in any order of the texts.
 
-    Texts are encoded longest first, and their rows are kept in that order; ``starts`` undoes it. The flat array
-    may be memory-mapped, so a corpus larger than the memory can be searched.
+    Texts are encoded longest first, and their rows are kept in that order; ``starts`` undoes it. The flat array may be
+    memory-mapped, so that a corpus larger than the memory can be searched.
 
     Args:
         values: All rows, shape ``(total_tokens, dimension)``.

@@ -18,18 +18,18 @@ NOT_OF_MODELS = {TEACHER_TOKENIZED, MIRROR, CACHED_ROWS, TEXT_START, "task"}
 """Keys of features that no encoder reads."""
 
 SpecialTokens = Literal["match", "exclude", "transport"]
-"""What the transport does with special tokens; see :func:`content_mask`."""
+"""How the transport treats special tokens; see :func:`content_mask`."""
 
 
 @dataclass(frozen=True)
 class TokenView:
-    """One side of a batch, as the losses see it.
+    """One side of a batch as used by the losses.
 
     Attributes:
         tokens: Token vectors, (B, n, d).
         mask: Real tokens, (B, n), bool; padding is False.
-        text: Real tokens that are not of a prompt, (B, n), bool. An instruction before every query says nothing of this
-            one; it is read, and pooled as the model pools it, but not transported.
+        text: Real tokens that are not part of a prompt, (B, n), bool. An instruction before every query carries no
+            information about this query; it is encoded and pooled as usual, but not transported.
         special: Tokens that the tokenizer adds around the text (``<s>``, ``[SEP]``...), (B, n), bool.
         sentence: Sentence vectors, (B, d'). For a multi-vector encoder the mean of its token vectors.
         input_ids: Token ids, (B, n).
@@ -44,7 +44,7 @@ class TokenView:
 
 
 def boundary_token_ids(model: Teacher) -> Tensor:
-    """Ids of the tokens that stand around a text: begin, end, class, separator, padding.
+    """Return the ids of the tokens around a text: begin, end, class, separator, padding.
 
     ``[UNK]`` and ``[MASK]`` are *not* among them: an unknown word is a word, and late-interaction models
     expand queries with mask tokens that are scored.
@@ -62,9 +62,9 @@ def encode_tokens(
 
     Args:
         model: A ``SentenceTransformer`` or ``MultiVectorEncoder``, possibly wrapped (DDP, compile).
-        features: What ``model.preprocess`` returned. The dict is left as it was (a forward pass adds keys to it).
+        features: Result of ``model.preprocess``. The dict is not changed (a forward pass would add keys to it).
         boundary_ids: From :func:`boundary_token_ids`.
-        late_interaction: Whether the model is a ``MultiVectorEncoder``; its texts are read as queries.
+        late_interaction: Whether the model is a ``MultiVectorEncoder``; its texts are encoded as queries.
 
     Returns:
         The :class:`TokenView`; FlashAttention's flattened batches are padded again first.
@@ -99,16 +99,16 @@ def text_start_of(features: Mapping[str, Any]) -> int:
 
 
 def pools_one_token(model: nn.Module) -> bool:
-    """Whether a dense model's sentence vector is the vector of its first or last token."""
+    """Return whether a dense model's sentence vector is the vector of its first or last token."""
     return any(
         isinstance(module, Pooling) and module.pooling_mode in ("cls", "lasttoken") for module in model.children()
     )
 
 
 def content_mask(mask: Tensor, special: Tensor, special_tokens: SpecialTokens) -> Tensor:
-    """Tokens that take part in the transport, (B, n), bool.
+    """Return the tokens that take part in the transport, (B, n), bool.
 
-    A row that has nothing but special tokens keeps them, so that no row is without mass.
+    A row with nothing but special tokens keeps them, so that every row has mass.
 
     Example:
         >>> mask = torch.tensor([[True, True, True, False]])

@@ -22,10 +22,10 @@ _HIDDEN = "all_layer_embeddings"
 
 @dataclass(frozen=True)
 class WordVectors:
-    """Words as an encoder reads them.
+    """Vectors of words by one encoder.
 
     Attributes:
-        layers: Mean vectors at the layers asked for, (B, d) each, float32.
+        layers: Mean vectors at the requested layers, (B, d) each, float32.
         output: What the encoder puts out: sentence vectors, (B, d'); for a multi-vector encoder the mean of its output
             token vectors without special tokens. float32.
         keys: One number per word, equal where the encoder reads the same tokens, (B,), int64, on the CPU.

@@ -1,4 +1,4 @@
-"""Pictures: transport plans, language pairs."""
+"""Pictures: transport plans, language pairs, and the charts of reports as SVG."""
 
 __all__ = [
     "bars",

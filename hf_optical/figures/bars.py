@@ -1,4 +1,4 @@
-"""Horizontal bars: scores of the rows of a table, and what each method costs."""
+"""Horizontal bars: scores of the rows of a table, and costs of methods."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def score_bars(values: Mapping[str, float], *, title: str, strong: str | None = 
     """Draw scores between 0 and 1, one bar for each row of a table, on one scale.
 
     Args:
-        values: By row.
-        title: Above the chart.
-        strong: The row that the others are compared with, filled; the others are pale.
+        values: Values by row.
+        title: Title above the chart.
+        strong: The row with which the others are compared; its bar is filled, the others are pale.
 
     Example:
         >>> ">.57<" in score_bars({"before": 0.5, "after": 0.568}, title="Questions", strong="after").render()
@@ -36,12 +36,12 @@ def score_bars(values: Mapping[str, float], *, title: str, strong: str | None = 
 
 
 def bar_chart(values: Mapping[str, float], *, title: str, unit: str) -> Svg:
-    """Draw one bar for each method, its number beside it.
+    """Draw one bar for each method, with its number beside it.
 
     Args:
-        values: By method; not negative.
-        title: Above the chart.
-        unit: Of the numbers.
+        values: Non-negative values by method.
+        title: Title above the chart.
+        unit: Unit of the numbers.
 
     Example:
         >>> ">96 s<" in bar_chart({"ot": 96.2}, title="Training", unit="s").render()

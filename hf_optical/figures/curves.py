@@ -15,10 +15,10 @@ _DASHES = ("", "6 3", "2 3")
 
 @dataclass(frozen=True)
 class Curve:
-    """What is drawn of one method; points are a number of sentence pairs and a score.
+    """Curve of one method; points are a number of sentence pairs and a score.
 
     Attributes:
-        dots: What was measured, sizes rising.
+        dots: Measured points, in rising order of size.
         line: What was fitted to it, or the dots themselves.
     """
 
@@ -30,8 +30,8 @@ def learning_curves(curves: Mapping[str, Curve], *, title: str, metric: str) -> 
     """Draw measured scores as dots, and lines through them.
 
     Args:
-        curves: By method.
-        title: Above the plot.
+        curves: Curves by method.
+        title: Title above the plot.
         metric: Name of the measure.
 
     Example:

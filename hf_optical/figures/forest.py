@@ -16,9 +16,9 @@ class Effect:
 
     Attributes:
         name: The method.
-        difference: From the baseline.
-        interval: Of the difference.
-        significant: Whether it is beyond chance: a full dot.
+        difference: Difference from the baseline.
+        interval: Confidence interval of the difference.
+        significant: Whether the difference is significant, shown as a full dot.
     """
 
     name: str
@@ -33,10 +33,11 @@ def forest_plot(
     """Draw differences from a baseline.
 
     Args:
-        effects: One row each.
-        title: Above the plot.
-        baseline: Name of what they are compared with.
-        bounds: Of the axis; found from the intervals if not given. Give the same to plots that stand side by side.
+        effects: One row per effect.
+        title: Title above the plot.
+        baseline: Name of the baseline.
+        bounds: Limits of the axis; by default computed from the intervals. Give the same limits to plots shown side by
+            side.
 
     Example:
         >>> plot = forest_plot([Effect("ot", 0.02, (0.01, 0.03), True)], title="Swahili", baseline="nce")

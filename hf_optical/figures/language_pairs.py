@@ -19,8 +19,8 @@ def draw_language_pairs(
         rows: Query languages.
         columns: Document languages.
         matrix: Scores in ``[0, 1]``, shape ``(rows, columns)``; ``nan`` leaves a cell empty.
-        file: Where to write; its folder is made if absent.
-        title: Above the picture.
+        file: Output file; its folder is created if missing.
+        title: Title above the picture.
 
     Returns:
         The file.
@@ -39,7 +39,7 @@ def draw_language_pairs(
     axes.set_title(title, fontsize=10)
     for (row, column), value in np.ndenumerate(matrix):
         if np.isfinite(value):
-            # Viridis is light above about two thirds: dark digits there.
+            # Viridis is light above about two thirds of its range, so the digits are dark there.
             colour = "black" if value > 0.65 else "white"
             axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=8)
     figure.colorbar(picture, ax=axes)

@@ -19,9 +19,9 @@ def draw_layer_probe(
     Needs matplotlib (the ``report`` extra).
 
     Args:
-        probes: Name to probe, e.g. ``{"before": ..., "after": ...}``; all of as many layers; five at most.
-        file: Where to write; its folder is made if absent.
-        title: Above the picture.
+        probes: Name to probe, e.g. ``{"before": ..., "after": ...}``; all with the same number of layers; at most five.
+        file: Output file; its folder is created if missing.
+        title: Title above the picture.
         mark: A layer to mark (default: the one that the first probe recommends).
 
     Returns:
@@ -43,7 +43,7 @@ def draw_layer_probe(
             (lower, [scores.p1 for scores in (*probe.layers, probe.output)]),
         ):
             axes.plot(range(last), values[:-1], label=name, **style)
-            # Not joined to the layers: what comes out is pooled as the model pools, special tokens and all.
+            # Not joined to the layers, because the output is pooled by the model, including special tokens.
             axes.plot([last + 0.3], values[-1:], **{**style, "linewidth": 0})
     for axes in (upper, lower):
         axes.axvline(mark, color="0.7", linestyle=":", zorder=0)

@@ -13,8 +13,8 @@ def step_curves(curves: Mapping[str, Sequence[tuple[float, float]]], *, title: s
     """Draw values against steps, all on one scale.
 
     Args:
-        curves: By name: (step, value), steps rising; at least one point in all.
-        title: Above the plot.
+        curves: Points (step, value) by name, in rising order of steps; at least one point in total.
+        title: Title above the plot.
 
     Example:
         >>> "<polyline" in step_curves({"ot": [(20, 0.5), (40, 0.4)]}, title="Losses").render()

@@ -1,4 +1,4 @@
-"""Heat map of a transport plan: which tokens of the translation take their meaning from which English tokens."""
+"""Heat map of a transport plan between the tokens of a translation and of its English."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def sentence_plan(
     """Compute the plan of one pair, without padding and special tokens.
 
     Args:
-        student: Reads the translation.
-        teacher: Reads the English.
+        student: Encoder of the translation.
+        teacher: Encoder of the English.
         source: The English sentence.
         translation: Its translation.
         solver: ``IPOT()`` if not given.
@@ -53,7 +53,7 @@ def draw_plan(
     solver: TransportSolver | None = None,
     title: str | None = None,
 ) -> Path:
-    """Draw the plan of one pair as a PNG; every row is scaled to its own mass, so that it reads as an alignment.
+    """Draw the plan of one pair as a PNG; every row is scaled to its own mass and shows an alignment.
 
     Needs matplotlib (the ``report`` extra).
     """

@@ -1,4 +1,4 @@
-"""A picture as SVG text that reads well in light and in dark pages, without a plotting library."""
+"""SVG pictures for light and dark pages, without a plotting library."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from html import escape
 from pathlib import Path
 
 INK, FAINT, PAPER = "var(--ink, #1b1b1b)", "var(--faint, #8a8a8a)", "var(--paper, #ffffff)"
-ACCENT = "var(--accent, #0072b2)"  # filled areas, which a dark page lightens
-# Okabe and Ito's colours for all kinds of colour vision, the last darkened, so that each is seen on white and on black.
+ACCENT = "var(--accent, #0072b2)"  # filled areas, which are lighter on dark pages
+# Okabe and Ito's colours for all kinds of colour vision; the last is darkened to be visible on white and black.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#56b4e9", "#7a6ff0", "#8a8a8a")
 
 
 class Svg:
-    """Shapes and text, added one by one; all text is escaped.
+    """SVG picture to which shapes and text are added; all text is escaped.
 
     Args:
-        width: Units; 360 shows text of 12 units well on a phone.
-        height: Units.
-        title: What the picture shows, for people who do not see it.
+        width: Width in units; with 360, text of 12 units is readable on a phone.
+        height: Height in units.
+        title: Description of the picture for screen readers.
 
     Example:
         >>> picture = Svg(100, 20, "a < b")
@@ -77,7 +77,7 @@ class Svg:
         rotate: float = 0,
         most: int | None = None,
     ) -> None:
-        """Draw text; beyond ``most`` characters it is cut, and shown in full on hover."""
+        """Draw text; more than ``most`` characters are truncated and shown in full on hover."""
         shown = content if most is None or len(content) <= most else content[: most - 1] + "…"
         said = f"<title>{escape(content)}</title>" if shown != content else ""
         turned = f' transform="rotate({rotate:g} {x:.1f} {y:.1f})"' if rotate else ""
@@ -87,7 +87,7 @@ class Svg:
         )
 
     def render(self) -> str:
-        """Return the whole picture, for a page or a file of its own."""
+        """Return the whole picture as SVG text."""
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} {self.height:g}" role="img" '
             f'style="font-family:system-ui,sans-serif"><title>{escape(self.title)}</title>'
@@ -96,7 +96,7 @@ class Svg:
         )
 
     def save(self, file: str | Path) -> Path:
-        """Write the picture into a file; its folder is made if absent."""
+        """Write the picture into a file; its folder is created if missing."""
         file = Path(file)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(self.render() + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The curve of a training: its loss, what held-out pairs say of it, and the step that was kept."""
+"""Curve of a training: loss, scores on held-out pairs, and the kept step."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def training_curve(held_out: Mapping[str, Points], loss: Points, best: int, *, t
     """Draw held-out curves above and the training loss below, over the same steps.
 
     Args:
-        held_out: By name, (step, value); the first is the one that the step is chosen by, drawn thick.
+        held_out: Points (step, value) by name; the first curve, by which the step is chosen, is drawn thick.
         loss: (step, loss) as logged; may be empty.
         best: The step that was kept.
-        title: Above the plot.
-        measure: What the held-out values are.
+        title: Title above the plot.
+        measure: Name of the held-out measure.
 
     Example:
         >>> picture = training_curve({"mean": [(0, 0.5), (10, 0.7)]}, [(5, 2.0), (10, 1.0)], 10, title="a", measure="b")
@@ -61,7 +61,7 @@ def training_curve(held_out: Mapping[str, Points], loss: Points, best: int, *, t
 
 
 def _scale(picture: Svg, values: Sequence[float], place: tuple[int, int]) -> Callable[[float], float]:
-    """Grid lines of an axis; returns what turns a value into a height."""
+    """Draw the grid lines of an axis, and return the function from value to height."""
     low, high = min(values), max(values)
     margin = 0.05 * (high - low) or 0.02
     low, high = low - margin, high + margin

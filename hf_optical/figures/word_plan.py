@@ -1,4 +1,4 @@
-"""A transport plan between words: sub-words merged, so that it reads as an alignment."""
+"""Transport plan between words: pieces are merged, so that it shows an alignment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def word_plan(
 
     Returns:
         ``rows`` (words of the translation), ``columns`` (English words), ``plan`` (rows by columns, sums to 1), and
-        ``words``: whether pieces were merged; where a tokenizer does not say which word a piece is of, they are not.
+        ``words``: whether pieces were merged, which needs a tokenizer that tells the word of a piece.
     """
     plan, row_tokens, column_tokens = sentence_plan(student, teacher, source, translation, solver)
     sides, known = [], []
@@ -42,7 +42,7 @@ def word_plan(
 
 
 def _words_of(model: BaseModel, text: str, tokens: int) -> list[tuple[str, list[int]]] | None:
-    """Words of a text and the places of their tokens among the transported ones; None where that is not known."""
+    """Return the words of a text and the positions of their tokens among the transported ones; None if unknown."""
     tokenizer, prompt = model.tokenizer, query_prompt(model) or ""
     if not getattr(tokenizer, "is_fast", False):
         return None
@@ -72,7 +72,7 @@ def draw_word_plan(rows: Sequence[str], columns: Sequence[str], plan: Sequence[S
         rows: Words of the translation.
         columns: English words.
         plan: (rows, columns).
-        title: Above the picture.
+        title: Title above the picture.
 
     Example:
         >>> picture = draw_word_plan(["mbuzi"], ["the", "goat"], [[0.2, 0.8]], title="before")

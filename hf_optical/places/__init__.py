@@ -1,4 +1,4 @@
-"""Folders and files of the user: how a path is meant, what it is called, and who is writing there."""
+"""Folders and files of the user: expanding paths, naming them, locking, and writing atomically."""
 
 from hf_optical.places.expanding import expanded, user_path
 from hf_optical.places.locking import held, holding_output, waited_for

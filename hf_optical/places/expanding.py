@@ -1,4 +1,4 @@
-"""Paths as people write them: ``~`` and ``$VARIABLE`` expanded once, at the door."""
+"""Expansion of ``~`` and ``$VARIABLE`` in paths, once, when options are read."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from hf_optical.errors import InputError
 
 __all__ = ["expanded", "user_path"]
 
-# What may stand before a path in one word: "swh_Latn=FILE", "mono/swh_Latn=FILE", "ciral:so@FOLDER".
+# Prefixes of a path within one word: "swh_Latn=FILE", "mono/swh_Latn=FILE", "ciral:so@FOLDER".
 _NAMED = re.compile(r"([\w./:+-]+[=@])(?=[~$])")
 
 
 def user_path(path: str | Path) -> Path:
-    """The path that a user means: ``~``, ``~name`` and ``$VARIABLE`` expanded.
+    """Expand ``~``, ``~name`` and ``$VARIABLE`` in a path.
 
-    What exists exactly as it was written is taken as written.
+    A path that exists exactly as written is not changed.
 
     Args:
-        path: From an option, a file of options, or an argument of a function.
+        path: A path from an option, a YAML file, or an argument of a function.
 
     Returns:
-        The path, relative where it was relative.
+        The path, relative if it was relative.
 
     Raises:
-        InputError: There is no such user, or the variable is not set: a folder of that name would be made, and half of
-            a run would be looked for elsewhere.
+        InputError: There is no such user, or the variable is not set.
 
     Example:
         >>> user_path("$NO_SUCH_VARIABLE/a")
@@ -54,16 +53,16 @@ def user_path(path: str | Path) -> Path:
 
 
 def expanded(value: Any) -> Any:
-    """A value of an option that may hold paths, with every path in it expanded.
+    """Expand every path in the value of an option.
 
-    Ids of the Hub, names of published sets and codes of languages pass as they are; of ``CODE=FILE`` and
-    ``NAME@FOLDER`` the part behind the sign is the path.
+    Ids of the Hub, names of published sets and language codes are not changed; in ``CODE=FILE`` and ``NAME@FOLDER`` the
+    part after the sign is the path.
 
     Args:
         value: Text, or a list or mapping of text.
 
     Returns:
-        The same form.
+        The value in the same form.
 
     Raises:
         InputError: As :func:`user_path`.

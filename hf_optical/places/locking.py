@@ -1,4 +1,4 @@
-"""Who is writing in a folder: one process at a time, and the second is told who the first is."""
+"""Locks of folders: one process writes at a time, and a second one is told which process holds the folder."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _LOCK, _OWNER = ".in_use.lock", ".in_use.json"
 
 @contextmanager
 def held(folder: str | Path, option: str = "output_dir") -> Iterator[None]:
-    """A folder that no other process writes into meanwhile.
+    """Hold a folder so that no other process writes into it meanwhile.
 
-    The lock is the operating system's and goes with the process, however it ends: a folder that a killed process held
-    is free. Where the file system has no locks, a warning says so and the block runs without.
+    The operating system releases the lock when the process ends, even if it is killed. On file systems without locks a
+    warning is logged and the block runs without a lock.
 
     Args:
-        folder: Made if absent; removed again if it is still empty at the end. A file in its place is left to its
-            reader.
+        folder: The folder; it is created if missing, and removed again if it is empty at the end. A file in its place
+            is left to the code that reads it.
         option: The option that names the folder, for the message.
 
     Raises:
-        InputError: Another process holds it; says which, on which machine, since when, and with what command.
+        InputError: Another process holds the folder; the message names it, its machine, start and command.
 
     Example:
         >>> import tempfile
@@ -65,14 +65,14 @@ def held(folder: str | Path, option: str = "output_dir") -> Iterator[None]:
             f"is in use by {_owner(folder)}", f"wait for it, end it, or choose another --{option}", path=folder
         ) from None
     except NotImplementedError:
-        logger.warning("%s: the file system has no locks: start no other process with this folder", folder)
+        logger.warning("%s: the file system has no locks, so do not start another process with this folder", folder)
         yield
         return
     try:
         _sign(folder)
         yield
     finally:
-        for name in (_OWNER, _LOCK):  # while it is held: whoever comes next makes a new one
+        for name in (_OWNER, _LOCK):  # removed while it is held; the next process creates a new one
             with suppress(OSError):
                 (folder / name).unlink()
         lock.release()
@@ -82,9 +82,9 @@ def held(folder: str | Path, option: str = "output_dir") -> Iterator[None]:
 
 
 def holding_output(main: Main) -> Main:
-    """Have the ``main`` of a command hold its ``output_dir``, unless it only plans or reports.
+    """Decorator with which the ``main`` of a command holds its ``output_dir``, unless it only plans or reports.
 
-    Of several processes of one run, the first holds it for all.
+    Of several processes of one run, the first holds the folder for all.
     """
 
     @wraps(main)
@@ -100,11 +100,11 @@ def holding_output(main: Main) -> Main:
 
 @contextmanager
 def waited_for(file: str | Path, what: str) -> Iterator[None]:
-    """A lock that is waited for, because what its holder makes is wanted; says who holds it.
+    """Wait for a lock whose holder makes something that this process needs, and log the holder.
 
     Args:
-        file: Of the lock.
-        what: What is being made, for the message.
+        file: The lock file.
+        what: The thing that is made, for the message.
     """
     file = Path(file)
     lock = FileLock(file)
@@ -114,7 +114,7 @@ def waited_for(file: str | Path, what: str) -> Iterator[None]:
         logger.warning("%s is being written by %s; waiting for it", what, _owner(file.parent, f"{file.name}.owner"))
         lock.acquire()
     try:
-        with suppress(OSError):  # a full disk: who holds it is not worth an error
+        with suppress(OSError):  # a full disk; naming the holder is not worth an error
             _sign(file.parent, f"{file.name}.owner")
         yield
     finally:
@@ -131,7 +131,7 @@ def _sign(folder: Path, name: str = _OWNER) -> None:
 
 
 def _owner(folder: Path, name: str = _OWNER) -> str:
-    """Who holds a folder, in words; it may not have signed yet."""
+    """Describe the process that holds a folder; it may not have written its name yet."""
     try:
         about = json.loads((folder / name).read_text(encoding="utf-8"))
         return f"process {about['process']} on {about['machine']} since {about['since']} ({about['command']})"

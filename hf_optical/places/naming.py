@@ -1,4 +1,4 @@
-"""Short names for files and folders that no two of them share."""
+"""Short, distinct names for files and folders."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["distinct_names"]
 
 
 def distinct_names(paths: Sequence[str | Path], field: str | None = None) -> list[str]:
-    """The last part of every path; of those whose last parts are the same, as many parts as tell them apart.
+    """Name every path by its last part, or by as many parts as are needed to make names distinct.
 
     Args:
         paths: Files or folders, or ids of the Hub.
-        field: The option that they were given with, for the message.
+        field: The option with which they were given, for the message.
 
     Returns:
-        One name each, in their order, all different.
+        One distinct name per path, in the same order.
 
     Raises:
-        InputError: Two of them are the same file or folder.
+        InputError: Two paths are the same file or folder.
 
     Example:
         >>> distinct_names(["sets/horn/dev", "sets/coast/dev", "sets/test"])

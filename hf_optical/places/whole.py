@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all, also where a process is killed."""
+"""Atomic writing of files and folders, also if a process is killed."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 
 __all__ = ["whole_file", "whole_folder"]
 
-_PREFIX = ".writing-"  # what a killed process leaves behind is known by it
+_PREFIX = ".writing-"  # marks what a killed process leaves behind
 
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """A file to write beside the one that is meant, which it replaces at the end of the block.
+    """Provide a temporary file that replaces the given file at the end of the block.
 
     Args:
-        path: The file; its folder is made where it is absent.
+        path: The file; its folder is created if missing.
 
     Yields:
-        An empty file in the same folder. After an error it is removed, and what was at ``path`` is as it was.
+        An empty file in the same folder. After an error it is removed, and ``path`` is unchanged.
 
     Raises:
         OSError: The folder cannot be written.
@@ -43,7 +43,8 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         yield scratch
         with scratch.open("rb") as stream:
             os.fsync(stream.fileno())
-        scratch.chmod(0o644)  # mkstemp makes files for the owner alone; results are for anyone who may read the folder
+        # mkstemp makes files readable by the owner only, but everyone who may read the folder may read results
+        scratch.chmod(0o644)
         os.replace(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)
@@ -51,15 +52,15 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: str | Path, *, keep_first: bool = False) -> Iterator[Path]:
-    """A folder to fill beside the one that is meant, which it replaces at the end of the block.
+    """Provide a temporary folder that replaces the given folder at the end of the block.
 
     Args:
-        path: The folder; its parent is made where it is absent.
-        keep_first: Where another process has made the folder meanwhile, keep that one. For folders whose name says
-            what they hold, such as those of caches.
+        path: The folder; its parent is created if missing.
+        keep_first: If another process has made the folder meanwhile, keep that one. For folders named by their content,
+            such as caches.
 
     Yields:
-        An empty folder with the same parent. After an error it is removed, and what was at ``path`` is as it was.
+        An empty folder with the same parent. After an error it is removed, and ``path`` is unchanged.
 
     Raises:
         OSError: The parent cannot be written.
@@ -69,7 +70,7 @@ def whole_folder(path: str | Path, *, keep_first: bool = False) -> Iterator[Path
     scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=_PREFIX))
     try:
         yield scratch
-        scratch.chmod(0o755)  # mkdtemp makes folders for the owner alone
+        scratch.chmod(0o755)  # mkdtemp makes folders for the owner only
         if keep_first:
             _move_unless_there(scratch, path)
         else:
@@ -87,7 +88,7 @@ def _move_unless_there(scratch: Path, path: Path) -> None:
 
 
 def _replace(scratch: Path, path: Path) -> None:
-    """Put one folder in the place of another; a folder that is not empty cannot be replaced in one move."""
+    """Replace one folder by another; a folder that is not empty cannot be replaced in one step."""
     old = Path(tempfile.mkdtemp(dir=path.parent, prefix=_PREFIX)) / "old"
     try:
         if path.exists():

@@ -150,7 +150,7 @@ TEACHERS = [
     Bad("teacher_weights_missing", ("teacher", "key.weight"), _teacher(_weights(lambda state: state.pop(_KEY)))),
     Bad(
         "teacher_tokenizer_missing",
-        ("teacher", "no tokenizer"),
+        ("teacher", "tokenizer is missing"),
         _teacher(lambda folder: [path.unlink() for path in folder.glob("tokenizer*")]),
     ),
     Bad("teacher_tokenizer_broken", ("teacher",), _teacher(_write("tokenizer.json", '{"version": "1.0"'))),

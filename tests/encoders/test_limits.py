@@ -59,9 +59,9 @@ def test_rotary_positions_warn_beyond_what_they_were_trained_to(caplog):
     assert found.positions is None and found.trained == 40
     assert limits_of(AutoModel.from_config(BertConfig(**SMALL, max_position_embeddings=40))).trained is None
     check_length(found, 40, "the teacher")
-    assert "made for texts" not in caplog.text
+    assert "trained for texts" not in caplog.text
     check_length(found, {"query": 16, "document": 64}, "the teacher")
-    assert "max_length is 64, and the teacher was made for texts of 40 tokens" in caplog.text
+    assert "max_length is 64, but the teacher was trained for texts of 40 tokens" in caplog.text
 
 
 @pytest.mark.parametrize("length", [33, {"query": 16, "document": 33}])

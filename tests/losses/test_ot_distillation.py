@@ -253,7 +253,7 @@ def test_a_teacher_with_broken_weights_is_refused_at_once(models):
 
 def test_spaces_and_inputs_that_do_not_fit_are_named(models, late_models, tmp_path):
     student, teacher = models
-    with pytest.raises(InputError, match=r"other widths .*adapt_student"):
+    with pytest.raises(InputError, match=r"different widths .*adapt_student"):
         OTDistillationLoss(tiny_models.dense(tmp_path, width=8), teacher)
     with pytest.raises(InputError, match="both late interaction"):
         OTDistillationLoss(late_models[0], teacher)

@@ -218,7 +218,7 @@ def test_texts_are_read_as_the_caches_were(tmp_path):
 def test_a_student_of_another_width_or_kind_is_refused(tmp_path):
     filled(tmp_path)
     alone = CachedTeacher(tmp_path / "cache")
-    with pytest.raises(InputError, match="other widths"):
+    with pytest.raises(InputError, match="different widths"):
         OTDistillationLoss(tiny_models.dense(tmp_path, tiny_models.SWAHILI, width=32), alone)
     with pytest.raises(InputError, match="late interaction"):
         OTDistillationLoss(student_for("late", tmp_path), alone)

@@ -1,7 +1,7 @@
-"""Say which road to take: keep the index and graft, map another encoder onto it, distil its model, or make a new one.
+"""Advise which road to take: grow a student, map another encoder onto the index, distil its model, or make a new one.
 
-``hf-optical advise --teacher T --bitext FILE --language sw``; without ``--teacher`` where there is no index. Measures
-what you have and what every road starts from on pairs held out of your own bitext, in minutes, and trains nothing.
+``hf-optical advise --teacher T --bitext FILE --language sw``; without ``--teacher`` if there is no index. Measures the
+present retrieval and the start of every road on pairs held out of your own bitext, in minutes, without training.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hf_optical.runs.roads import measure_roads
 
 @holding_output
 def main(config: AdviseConfig) -> None:
-    """Measure, say, write."""
+    """Measure the roads, print the advice and write the results."""
     started, computed, language = time.time(), time.process_time(), normalize(config.language)
     rows = read_bitext(
         config.bitext,

@@ -1,8 +1,8 @@
 """Compare methods on one budget: every arm, language and seed, then means, spread, paired tests and a report.
 
-``hf-optical compare --config benchmarks/compare.yaml``. What is done is skipped; a killed comparison goes on where it
-stopped. Leaves ``results.json``, ``report.html``, ``report.md`` and ``report.tex`` in ``output_dir``.
-``hf-optical compare RUN RUN`` only tests two finished runs against each other.
+``hf-optical compare --config benchmarks/compare.yaml``. Finished runs are skipped, and a killed comparison resumes.
+Writes ``results.json``, ``report.html``, ``report.md`` and ``report.tex`` in ``output_dir``. ``hf-optical compare RUN
+RUN`` only tests two finished runs against each other.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from hf_optical.results.files import typed_command, write_results
 from hf_optical.results.measures import MEASURES
 from hf_optical.results.records import Evaluation
 
-TRAINING = ("-m", "hf_optical.train")  # what Python is started with for one run
-_OF_NO_CONSEQUENCE = ("config", "workers", "threads")  # results do not depend on how many are at work
+TRAINING = ("-m", "hf_optical.train")  # arguments of Python for one run
+_OF_NO_CONSEQUENCE = ("config", "workers", "threads")  # results do not depend on the number of workers
 
 
 @holding_output
 def main(config: CompareConfig) -> None:
-    """Run what is missing, then say what came out."""
+    """Run the missing runs, then report the results."""
     if config.runs:
         print("\n".join(pair.text(config.metric) for pair in compare_runs(config.runs, config.metric)))
         return
@@ -97,7 +97,7 @@ def _report(
 ) -> None:
     found = collect(cells, config.metric, references)
     if not found.items:
-        raise InputError("no run is done", "start it without --report_only", path=config.output_dir)
+        raise InputError("no run is finished", "start it without --report_only", path=config.output_dir)
     entries = summarise(found)
     curves = {
         (item.set, item.language): {name: fit_learning_curve(scores) for name, scores in item.curve.items()}

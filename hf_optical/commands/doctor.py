@@ -1,7 +1,7 @@
-"""Say what is wrong with sentence pairs before they are trained on, and write what is sound.
+"""Find defects of sentence pairs before training, and write the sound pairs.
 
-``hf-optical doctor FILE… [--against EVAL_DIR] [--write clean.jsonl] [--output_dir OUT]``. Several files are
-examined one by one, but a pair that was in an earlier file is a duplicate.
+``hf-optical doctor FILE… [--against EVAL_DIR] [--write clean.jsonl] [--output_dir OUT]``. Several files are examined
+one by one, but a pair of an earlier file counts as a duplicate.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from hf_optical.results.files import write_results
 
 @holding_output
 def main(config: DoctorConfig) -> None:
-    """Read, examine, say, write."""
+    """Read and examine the files, print the verdicts and write the results."""
     started, examinations = time.time(), []
     earlier = np.zeros(0, dtype=np.uint64)
     sources = [one for file in config.files for one in single_sources(file, language=_code(config.language))]

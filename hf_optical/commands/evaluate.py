@@ -1,4 +1,4 @@
-"""Score a query encoder on retrieval sets, against documents that it or another encoder of the same space has read.
+"""Score a query encoder on retrieval sets, with documents encoded by it or by another encoder of the same space.
 
 ``hf-optical evaluate --model STUDENT --document_model TEACHER --eval FOLDER --output_dir OUT``. A folder with
 documents in several languages is scored monolingually, cross-lingually and pooled, with its language bias. In place of
@@ -60,7 +60,7 @@ class _Outcome:
 
 @holding_output
 def main(config: EvaluateConfig) -> None:
-    """Read, encode, search, score, write."""
+    """Read the sets, encode, search, score and write the results."""
     started, outcome = time.time(), _Outcome()
     if config.metric not in MEASURES:
         raise InputError(
@@ -68,13 +68,13 @@ def main(config: EvaluateConfig) -> None:
         )
     if config.adapter and not config.document_model:
         raise InputError(
-            "an adapter reads queries, not documents", "give --document_model, the teacher", field="adapter"
+            "an adapter encodes queries, not documents", "give --document_model, the teacher", field="adapter"
         )
     for name in ("top_k", "batch_size"):
         if getattr(config, name) < 1:
             raise InputError(f"is {getattr(config, name)}", "give a whole number of 1 or more", field=name)
     folders = [retrieval_folder(source) for source in config.eval]
-    # All sets first: what is wrong with the last of them should not be found after hours of encoding.
+    # All sets are read first, so that a fault of the last one is not found after hours of encoding.
     names = distinct_names(folders, "eval")
     items = [item for folder, name in zip(folders, names, strict=True) for item in _read(config, folder, name)]
     queries = query_encoder(config.model, config.adapter)
@@ -91,7 +91,9 @@ def main(config: EvaluateConfig) -> None:
     }
     if config.hybrid and any(isinstance(item, MultilingualSet) for item in items):
         raise InputError(
-            "BM25 reads documents of one language", "name it with --document_languages, or leave it out", field="hybrid"
+            "BM25 searches documents of one language",
+            "name it with --document_languages, or leave it out",
+            field="hybrid",
         )
     for item in items:
         if isinstance(item, MultilingualSet):

@@ -1,8 +1,8 @@
 """Write a dense student for servers without PyTorch: ONNX, ONNX in int8, OpenVINO; checked against PyTorch.
 
-``hf-optical export --model outputs/swahili/model --output_dir exported --backends onnx openvino --int8 avx2``.
-With ``--adapter swh_Latn`` one language's adapter is merged first. The folder is a whole model with the exported files
-in it: ``SentenceTransformer("exported", backend="onnx")`` loads it where optimum is installed.
+``hf-optical export --model outputs/swahili/model --output_dir exported --backends onnx openvino --int8 avx2``. With
+``--adapter swh_Latn`` one language's adapter is merged first. The folder is a complete model with the exported files in
+it: ``SentenceTransformer("exported", backend="onnx")`` loads it if optimum is installed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TEXTS = ["What is the capital?", "The goat sleeps under a tree near the river."
 
 @holding_output
 def main(config: ExportConfig) -> None:
-    """Export, compare, say where it is."""
+    """Export the model, compare it with PyTorch and print the files."""
     place = export(
         config.model,
         config.output_dir,

@@ -1,4 +1,4 @@
-"""The commands of ``hf-optical``: what each does in one line, its options, and what runs it."""
+"""Commands of ``hf-optical``: summary, options and implementation of each."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Command:
-    """One command; what runs it is imported only when it is called, for the hosts take seconds.
+    """A command. Its implementation is imported only when it is called, because the imports take seconds.
 
     Attributes:
-        name: As it is typed.
-        summary: What it does, in one line.
+        name: Name as typed.
+        summary: One line that says what it does.
     """
 
     name: str
     summary: str
 
     def config(self) -> type[Any]:
-        """The dataclass of its options; imports no host."""
+        """Return the dataclass of its options, without heavy imports."""
         module = importlib.import_module(f"hf_optical.commands.options.{self.name}")
         return getattr(module, f"{self.name.title()}Config")
 
@@ -31,10 +31,10 @@ class Command:
 
 GROUPS: dict[str, tuple[Command, ...]] = {
     "Before a training": (
-        Command("advise", "say which road to take, measured on held-out pairs of your own"),
-        Command("doctor", "say what is wrong with sentence pairs, and write the sound ones"),
-        Command("plan", "estimate time, memory and disk of a training, after three steps of it"),
-        Command("probe", "see at which layer words meet their translations"),
+        Command("advise", "advise which road to take, measured on held-out pairs of your own"),
+        Command("doctor", "find defects of sentence pairs, and write the sound pairs"),
+        Command("plan", "estimate time, memory and disk of a training from three of its steps"),
+        Command("probe", "find the layers at which words are near their translations"),
     ),
     "Train and measure": (
         Command("train", "teach a retriever a language from sentence pairs, and measure it"),
@@ -43,7 +43,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     ),
     "Use": (
         Command("search", "index documents with the teacher, and search them in the language"),
-        Command("publish", "build the repository of a finished run with its card, and send it"),
+        Command("publish", "build the repository of a finished run with its card, and upload it"),
         Command("export", "write a student for servers without PyTorch: ONNX, int8, OpenVINO"),
         Command("completion", "print the completion script of a shell"),
     ),

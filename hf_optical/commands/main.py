@@ -1,4 +1,4 @@
-"""``hf-optical COMMAND``: chooses the command, and answers ``--help`` and ``--version`` without importing a host."""
+"""Entry point of ``hf-optical COMMAND``; answers ``--help`` and ``--version`` without heavy imports."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from hf_optical.configuration.parsing import run
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the command that the first word names.
+    """Run the command named by the first word.
 
     Args:
-        argv: The words after ``hf-optical``; those of the process by default.
+        argv: The words after ``hf-optical``; by default those of the process.
 
     Raises:
-        SystemExit: The exit code of the command (:func:`hf_optical.configuration.parsing.run`); 2 for a word that names
-            none.
+        SystemExit: The exit code of the command (:func:`hf_optical.configuration.parsing.run`); 2 for an unknown
+            command.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help", "help"):

@@ -1,8 +1,8 @@
 """Probe an encoder with a lexicon, layer by layer, and its tokenizer with texts.
 
-``hf-optical probe --model M --lexicon FILE [--after M2] [--teacher T] [--texts FILE] --output_dir OUT``. Says at
-which layer words meet their translations, and which layer lexical injection should train. Without arguments it probes
-the student of the embedded sample, as grown and with its rows aligned in the bitext.
+``hf-optical probe --model M --lexicon FILE [--after M2] [--teacher T] [--texts FILE] --output_dir OUT``. Reports the
+layers at which words are near their translations, and the layer that lexical injection should train. Without arguments
+it probes the student of the embedded sample, as grown and with its rows aligned in the bitext.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SPECIAL_TOKENS = ("exclude", "include", "first")
 
 @holding_output
 def main(config: ProbeConfig) -> None:
-    """Read, probe, draw, write."""
+    """Read the lexicon, probe the models, draw and write the results."""
     started, output = time.time(), Path(config.output_dir)
     if config.special_tokens not in SPECIAL_TOKENS:
         raise InputError(
@@ -77,7 +77,7 @@ def _probe(config: ProbeConfig, model: Any, pairs: list[tuple[str, str]]) -> dic
         after: Any = load_encoder(config.after)
         probes["after"] = probe_layers(after, pairs, **options)
     if len({len(probe.layers) for probe in probes.values()}) > 1:
-        raise InputError("has other layers than the model", "probe it by itself, as --model", field="after")
+        raise InputError("has different layers than the model", "probe it by itself, as --model", field="after")
     return probes
 
 

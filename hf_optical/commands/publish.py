@@ -1,9 +1,9 @@
 """Publish a finished run: model, adapters, card and results, into a folder or on the Hub; or a teacher cache.
 
-``hf-optical publish --run OUT --dry_run FOLDER`` looks at it first; ``--repo_id owner/name`` publishes it,
-private unless told otherwise. The token comes from HF_TOKEN or `hf auth login`. Running it again updates what is there.
-``--teacher_cache FOLDER`` in place of ``--run`` publishes a teacher's vectors as a data set. ``--space FOLDER
---documents FILE`` builds a Gradio app for the published model, beside a dry run or alone, and sends nothing.
+``hf-optical publish --run OUT --dry_run FOLDER`` builds it for inspection; ``--repo_id owner/name`` publishes it,
+private unless ``--public`` is given. The token comes from HF_TOKEN or `hf auth login`. Running it again updates the
+repository. ``--teacher_cache FOLDER`` in place of ``--run`` publishes a teacher's vectors as a data set. ``--space
+FOLDER --documents FILE`` builds a Gradio app for the published model, beside a dry run or alone, and sends nothing.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _OF_A_CACHE = ("teacher_cache", "repo_id", "dry_run", "public", "revision", "lic
 
 
 def main(config: PublishConfig) -> None:
-    """Build, and push unless it is a dry run."""
+    """Build the repository, and upload it unless this is a dry run."""
     if config.space:
         _space(config)
         if not config.dry_run:
             return
     if not config.dry_run and not config.repo_id:
-        raise InputError("nothing says where to publish", "add --dry_run FOLDER, or --repo_id owner/name")
+        raise InputError("there is no place to publish to", "add --dry_run FOLDER, or --repo_id owner/name")
     if bool(config.run) == bool(config.teacher_cache):
         raise InputError("one thing is published at a time", "give either --run OUT or --teacher_cache FOLDER")
     make, send = _of_cache(config) if config.teacher_cache else _of_run(config)
@@ -45,7 +45,7 @@ def main(config: PublishConfig) -> None:
         folder = make(config.dry_run)
         print(f"Built: {folder}. Nothing was sent; look at {folder / 'README.md'}")
         return
-    # A cache may be many gigabytes: on the disk that holds it.
+    # Built on the disk of the cache, because a cache may be many gigabytes.
     beside = Path(config.teacher_cache).resolve().parent if config.teacher_cache else None
     with TemporaryDirectory(dir=beside, prefix=".publishing-") as scratch:
         folder = make(Path(scratch) / "repository")
@@ -54,7 +54,7 @@ def main(config: PublishConfig) -> None:
 
 
 def _of_run(config: PublishConfig) -> tuple[Callable[..., Path], Callable[..., str]]:
-    """How the repository of a run is built, and sent."""
+    """Build and upload the repository of a run."""
     place = Path(config.run or "")
     publication = Publication(
         run=place,
@@ -74,7 +74,7 @@ def _of_run(config: PublishConfig) -> tuple[Callable[..., Path], Callable[..., s
 
 
 def _space(config: PublishConfig) -> None:
-    """Build the folder of a Space and say how it is tried and sent."""
+    """Build the folder of a Space and print how to try and upload it."""
     if not config.run:
         raise InputError("is an app for the student of a run", "add --run OUT", field="space")
     if not config.repo_id:
@@ -108,15 +108,17 @@ def _require_teacher_id(config: PublishConfig) -> None:
 
 
 def _of_cache(config: PublishConfig) -> tuple[Callable[..., Path], Callable[..., str]]:
-    """How the data set of a teacher cache is built, and sent."""
+    """Build and upload the data set of a teacher cache."""
     from hf_optical.teacher_cache import build_dataset, publish
 
     usual = vars(PublishConfig())
     for name, value in vars(config).items():
         if name not in _OF_A_CACHE and value != usual[name]:
-            raise InputError("says nothing of a teacher cache", "leave it out", field=name)
+            raise InputError("does not apply to a teacher cache", "leave it out", field=name)
     if not config.license:
-        raise InputError("is not given", "name that of the texts, which can be read from their ids", field="license")
+        raise InputError(
+            "is not given", "name the licence of the texts, which can be reconstructed from their ids", field="license"
+        )
     return partial(build_dataset, config.teacher_cache or "", licence=config.license, repo_id=config.repo_id), publish
 
 
@@ -125,5 +127,5 @@ def _texts(config: PublishConfig, place: Path) -> dict[str, list[str]]:
         return {}
     language = (read_results(place)[0].get("config") or {}).get("language")
     if not language:
-        raise InputError("the run does not say its language", "leave --texts out", path=place)
+        raise InputError("the run does not state its language", "leave --texts out", path=place)
     return {normalize(language): read_sample(config.texts, config.text_fields)}

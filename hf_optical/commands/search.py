@@ -22,17 +22,17 @@ from hf_optical.search.index_means import means_of_bitexts, means_of_folders, wi
 
 
 def main(config: SearchConfig) -> None:
-    """Index, search, print."""
+    """Index the documents, search and print the results."""
     texts, languages = _queries(config)
     if not config.documents and not config.location:
         raise InputError("there is nothing to search", "add --documents FILE, or --location of an index")
     if config.rerank < 0:
-        raise InputError(f"is {config.rerank}", "give how many documents to order anew, or 0", field="rerank")
+        raise InputError(f"is {config.rerank}", "give the number of documents to rerank, or 0", field="rerank")
     if config.scoring is not None:
         check_choice("scoring", config.scoring, get_args(Scoring))
     if config.scoring not in (None, "maxsim") and not config.rerank:
         raise InputError(
-            f"{config.scoring!r} orders anew what an index finds; the index itself has MaxSim or one vector",
+            f"{config.scoring!r} is a score for reranking; the index itself uses MaxSim or one vector",
             "add --rerank 100",
             field="scoring",
         )
@@ -61,7 +61,7 @@ def main(config: SearchConfig) -> None:
 
 
 def _indexed(config: SearchConfig, index: DocumentIndex, documents: dict[str, str]) -> str:
-    """Bring the documents into the index; what that changed, in words."""
+    """Add the documents to the index, and describe the changes in words."""
     if not config.sync:
         added = index.add(list(documents), list(documents.values()), show_progress=True)
         return f"{added:,} documents are new or changed"
@@ -78,9 +78,9 @@ def _require_texts(found: list[list[Hit]], shown: dict[str, str]) -> None:
 
 
 def _encoders(config: SearchConfig) -> dict[str | None, Any]:
-    """Query encoders by language; the teacher reads all others, and the documents."""
+    """Load the query encoders by language; the teacher encodes all other queries and the documents."""
     encoders: dict[str | None, Any] = {}
-    for code, name in config.encoders.items():  # through the language's adapter, where the folder has one
+    for code, name in config.encoders.items():  # with the language's adapter, if the folder has one
         encoders[code] = query_encoder(name, code, required=False)
     encoders[None] = load_encoder(config.teacher)
     return encoders
@@ -121,7 +121,7 @@ def _index(config: SearchConfig, encoders: dict[str | None, Any]) -> DocumentInd
 def _queries(config: SearchConfig) -> tuple[list[str], list[str | None]]:
     texts = [one_form(" ".join(config.query))] if config.query else []
     if texts and (fault := text_fault(texts[0])):
-        raise InputError(fault, "write what is searched for, or leave --query out to index only", field="query")
+        raise InputError(fault, "write a query, or leave --query out to index only", field="query")
     languages: list[str | None] = [config.language] * len(texts)
     for _, row in read_text_rows(config.queries) if config.queries else []:
         texts.append(row["text"])

@@ -71,7 +71,7 @@ def compare_runs(folders: Sequence[str | Path], metric: str = MAIN_MEASURE) -> l
         if not found:
             raise InputError(
                 "the run has no scores of single queries of a trained student",
-                "give two trainings that were measured on a retrieval set, or two that held out the same pairs of the same files",
+                "give two trainings that were measured on a retrieval set, or that held out the same pairs",
                 path=str(folder),
             )
     places = [place for place in first if place in second]

@@ -63,7 +63,7 @@ def test_evaluate_scores_the_adapter_that_is_named(repository, tmp_path):
     ]
     write_retrieval_set(tmp_path / "eval", {"en": words}, {"sw": words[::-1]})
     flags = ["--model", str(repository), "--eval", str(tmp_path / "eval"), "--output_dir", str(tmp_path / "out")]
-    with pytest.raises(InputError, match="reads queries, not documents"):
+    with pytest.raises(InputError, match="encodes queries, not documents"):
         recipe.main(parse(recipe.EvaluateConfig, [*flags, "--adapter", "sw"]))
     flags += ["--document_model", str(tmp_path / "teacher"), "--figures", "no"]
     recipe.main(parse(recipe.EvaluateConfig, flags))

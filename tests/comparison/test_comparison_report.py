@@ -187,7 +187,7 @@ def test_bad_options_stop_before_anything_runs(tmp_path):
     for change, field in (({"baseline": "nothing"}, "baseline"), ({"metric": "ndcg"}, "metric")):
         with pytest.raises(InputError, match=f"field '{field}'"):
             recipe.main(recipe.CompareConfig(**{**options(tmp_path), **change}))
-    with pytest.raises(InputError, match="no run is done"):
+    with pytest.raises(InputError, match="no run is finished"):
         recipe.main(recipe.CompareConfig(**options(tmp_path), report_only=True))
     assert not (tmp_path / "out" / "runs").exists()
 

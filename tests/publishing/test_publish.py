@@ -179,7 +179,7 @@ def test_the_recipe_builds_and_sends_nothing(dense_run, tmp_path, capsys):
     assert "tokens per word, Swahili | 1.00, over 12 words" in card
     assert TEXTS[0] in card  # as a limit, in the publisher's own words
     assert "Nothing was sent" in capsys.readouterr().out
-    with pytest.raises(InputError, match="where to publish"):
+    with pytest.raises(InputError, match="place to publish"):
         recipe.main(recipe.PublishConfig(run=str(dense_run)))
 
 
@@ -197,7 +197,7 @@ def test_the_recipe_builds_the_data_set_of_a_teacher_cache(dense_run, tmp_path, 
     assert CachedTeacher.from_dataset(str(tmp_path / "set"), tmp_path / "back").manifest.texts == len(TEXTS)
     for change, problem in (
         ({"license": None}, "license"),
-        ({"limits": ["lines.txt"]}, "'limits': says nothing of a teacher cache"),
+        ({"limits": ["lines.txt"]}, "'limits': does not apply to a teacher cache"),
         ({"run": str(dense_run)}, "one thing"),
         ({"teacher_cache": None}, "one thing"),
         ({"dry_run": str(tmp_path / "cache")}, "did not write"),

@@ -130,7 +130,7 @@ def test_the_recipe_reranks(teacher, tmp_path, capsys):
     assert "needs the documents' texts" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         run(recipe.main, recipe.SearchConfig, [*given, *documents, "--rerank", "-1"])
-    assert "how many documents to order anew" in capsys.readouterr().err
+    assert "number of documents to rerank" in capsys.readouterr().err
 
 
 def test_the_recipe_reranks_by_transport(teacher, tmp_path, capsys, monkeypatch):

@@ -1,4 +1,4 @@
-"""The options of each command, apart from what runs it: ``--help`` and completion need no host library."""
+"""Options of each command, separate from the code that runs it, so that ``--help`` has no heavy imports."""
 
 __all__ = [
     "compare",

@@ -13,4 +13,4 @@ from hf_optical.configuration.fields import option
 class CompletionConfig:
     """Print the completion script of a shell."""
 
-    shell: str = option(text=f"One of {', '.join(shtab.SUPPORTED_SHELLS)}.", first=True)
+    shell: str = option(text=f"Shell to complete in, one of {', '.join(shtab.SUPPORTED_SHELLS)}.", first=True)

@@ -15,26 +15,36 @@ class EvaluateConfig:
     eval: list[str] = option(
         text="Folders of retrieval sets (corpus, queries, qrels); names, mteb:TASK, Hub ids.", path=True
     )
-    adapter: str | None = option(None, "Language of the adapter that reads, where the model has adapters.")
+    adapter: str | None = option(None, "Language whose adapter encodes the queries, if the model has adapters.")
     document_model: str | None = option(
         None, "Document encoder of the same space; the query encoder by default.", path=True
     )
     languages: list[str] = option([], "Query languages; all that a folder has by default.")
     document_languages: list[str] = option([], "Document languages; all that a folder has by default.")
-    output_dir: str = option("outputs/evaluate", "Where results.json, per_query.json and figures go.", path=True)
-    interaction: str | None = option(None, "Score with 'dense' or 'maxsim'; by default as the document model does.")
-    scoring: str = option("maxsim", "Of token vectors (--interaction maxsim): maxsim, soft or balanced transport.")
-    epsilon: float = option(0.1, "Entropy of soft and balanced: 0.1 for MiniLM and its students, 0.03 for E5.")
+    output_dir: str = option("outputs/evaluate", "Folder for results.json, per_query.json and figures.", path=True)
+    interaction: str | None = option(
+        None, "Compare texts by 'dense' vectors or by 'maxsim'; by default the document model's own way."
+    )
+    scoring: str = option(
+        "maxsim", "Score of token vectors (with --interaction maxsim): maxsim, or soft or balanced transport."
+    )
+    epsilon: float = option(
+        0.1, "Entropy of the soft and balanced scores: 0.1 suits MiniLM and its students, 0.03 suits E5."
+    )
     mean_bitext: dict[str, str] = option(
-        {}, "Bitext for the mean tokens of a model saved without: swh_Latn=FILE ...", path=True
+        {}, "Bitext to compute mean tokens from, for a model saved without them: swh_Latn=FILE ...", path=True
     )
     metric: str = option("ndcg@10", "Measure of the intervals and of the tables by language.")
     titles: bool = option(False, "Put the title of a document before its text, as BEIR and MTEB do.")
-    on_problem: str = option("error", "Of inconsistent sets: 'error' stops; 'warn' names what is left out.")
-    hybrid: bool = option(False, "Also search with BM25, and fuse both by reciprocal ranks: three lines a set.")
-    top_k: int = option(1000, "Depth of the rankings.")
-    on_bad_rows: str = option("error", "Of --mean_bitext: 'error' stops at a bad row; 'skip' leaves such rows out.")
+    on_problem: str = option(
+        "error", "What to do with inconsistent sets: 'error' stops; 'warn' names what is left out."
+    )
+    hybrid: bool = option(False, "Also search with BM25 and fuse both by reciprocal ranks; three lines per set.")
+    top_k: int = option(1000, "Depth of the rankings that are scored.")
+    on_bad_rows: str = option(
+        "error", "What to do with bad rows of --mean_bitext: 'error' stops; 'skip' leaves them out."
+    )
     batch_size: int = option(32, "Texts per forward pass.")
     document_cache: str | None = option(None, "Folder that keeps document vectors between runs.", path=True)
     figures: bool = option(True, "Draw the heat map of language pairs (needs matplotlib).")
-    seed: int = option(0, "Of the bootstrap.")
+    seed: int = option(0, "Random seed of the bootstrap intervals.")

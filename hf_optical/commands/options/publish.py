@@ -23,22 +23,24 @@ class PublishConfig:
     documents: str | None = option(None, "English documents that the app searches: id and text.", path=True)
     public: bool = option(False, "Make a new repository public.")
     revision: str | None = option(None, "An existing branch of the repository, in place of main.")
-    teacher_id: str | None = option(None, "Hub id of the teacher, where the run was given a folder.")
-    teacher_revision: str | None = option(None, "Commit of the teacher; found in the local cache if not given.")
+    teacher_id: str | None = option(None, "Hub id of the teacher, needed if the run used a folder.")
+    teacher_revision: str | None = option(
+        None, "Commit of the teacher on the Hub; found in the local cache if not given."
+    )
     license: str | None = option(None, "Licence as the Hub writes it, such as apache-2.0.")
     evaluations: list[str] = option(
         [], "Output folders of evaluate whose scores and bias the card shows too.", path=True
     )
     data: list[str] = option(
-        [], "Where the training files are now, to count licences; where the run read them.", path=True
+        [], "Present place of the training files, to count licences; by default where the run read them.", path=True
     )
     texts: str | None = option(
         None, "Sentences of the language (.txt or a table): tokens per word go into the card.", path=True
     )
     text_fields: list[str] = option(["text"], "Columns of text in --texts and --trim, where they are tables.")
     trim: list[str] = option(
-        [], "Files of sentences of every language to keep: the vocabulary is trimmed to them.", path=True
+        [], "Files with sentences of every language to keep, to which the vocabulary is trimmed.", path=True
     )
-    trim_min_count: int = option(1, "A piece is kept if they have it at least so often; 2 makes a smaller file.")
+    trim_min_count: int = option(1, "Number of occurrences from which a piece is kept; 2 makes a smaller file than 1.")
     trim_eval: list[str] = option([], "Retrieval sets for a table of nDCG@10 before and after trimming.", path=True)
-    limits: list[str] = option([], "More limits for the card, one file of lines each.", path=True)
+    limits: list[str] = option([], "Files with further limitations for the card, one limitation per line.", path=True)

@@ -15,7 +15,7 @@ from torch import nn
 
 @contextmanager
 def without_adapters(model: Any) -> Iterator[None]:
-    """Unwrap the base's modules for a while, so that hosts save the base under its own parameter names.
+    """Unwrap the base's modules, so that sentence-transformers saves the base under its own parameter names.
 
     Args:
         model: A transformers model with adapters in it. Nothing is copied.

@@ -20,7 +20,7 @@ _ONE_AT_A_TIME = threading.RLock()
 
 
 class _Text(str):
-    """A text that remembers its adapter while the host sorts texts by length."""
+    """A text that keeps its adapter while sentence-transformers sorts texts by length."""
 
     adapter: str | None
 
@@ -35,7 +35,7 @@ def encode_languages(
     router: LanguageRouter | None = None,
     **options: Any,
 ) -> Any:
-    """Implement :meth:`LanguageAdapters.encode` with the host's method."""
+    """Implement :meth:`LanguageAdapters.encode` with sentence-transformers' method."""
     single = isinstance(texts, str)
     texts = [texts] if isinstance(texts, str) else list(texts)
     names: list[str | None]
@@ -59,15 +59,15 @@ def _encode_rows(
 ) -> Any:
     """Encode texts, each through the adapter named beside it.
 
-    The host sorts, batches and orders back as ever; its batches mix adapters, which costs less than a batch for each
-    language (a forward pass of few texts is a slow one).
+    Sentence-transformers sorts, batches and restores the order as usual; its batches mix adapters, which costs less
+    than a batch for each language (a forward pass of few texts is a slow one).
 
     Args:
         model: Its ``preprocess`` makes the features of a batch.
         encode: ``model.encode``, or ``encode_query``, ``encode_document``.
         texts: The texts.
         names: For each an adapter, or ``None`` for the base.
-        options: Of the host.
+        options: Options of sentence-transformers' method.
 
     Raises:
         InputError: Something is no text, or several processes are asked for.

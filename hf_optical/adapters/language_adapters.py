@@ -57,7 +57,7 @@ class LanguageAdapters:
             raise InputError(
                 "the model has adapters already", "use LanguageAdapters.of(model), or load the base without adapters"
             )
-        self.model: Any = model  # its encode is not in the hosts' common class
+        self.model: Any = model  # encode is not in the common base class
         self.inner = inner
         self.last_routing: Routing | None = None
         self._trainable: tuple[str, ...] = ()
@@ -191,10 +191,11 @@ class LanguageAdapters:
             texts: One text or many; the order is kept.
             languages: One for each text, one for all, ``None`` for the base, or ``"auto"``: identified text by text
                 (:meth:`route`; the extra ``routing``), with the report in ``last_routing``.
-            options: ``policy`` (:meth:`resolve`), ``router`` (for ``"auto"``), and those of the host's ``encode``.
+            options: ``policy`` (:meth:`resolve`), ``router`` (for ``"auto"``), and those of sentence-transformers'
+                ``encode``.
 
         Returns:
-            What the host's ``encode`` returns.
+            The result of sentence-transformers' ``encode``.
 
         Raises:
             InputError: Not as many languages as texts; a language without adapter under the policy ``"error"``.

@@ -30,7 +30,8 @@ BASE = "__base__"
 def row_numbers(names: Sequence[str | None]) -> Tensor:
     """Return numbers of adapters, one per row, as the features carry them.
 
-    A tensor, not names: hosts move, slice and gather tensors (mini-batches of cached losses, several devices).
+    A tensor and not names, because trainers move, slice and gather tensors (mini-batches of cached losses, several
+    devices).
 
     Example:
         >>> _row_names(row_numbers(["swh_Latn", None]))

@@ -127,7 +127,7 @@ class LanguageEvaluator(BaseEvaluator):
     """Evaluator that uses the model as one language, in and after training.
 
     Args:
-        evaluator: Any evaluator of the host.
+        evaluator: Any evaluator of sentence-transformers.
         adapters: Of the model.
         language: Texts are encoded through its adapter; ``None`` for the base.
     """

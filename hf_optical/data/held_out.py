@@ -67,7 +67,7 @@ def split_bitext(
         rows: The columns ``source`` and ``translation``.
         documents: The document of every row, or ``None``; a row without one stands alone.
         share: As in `held_out_size`.
-        seed: Of the draw.
+        seed: Random seed of the choice.
 
     Returns:
         The two parts; the held-out one is empty where the bitext is too small.

@@ -110,7 +110,8 @@ def _check(rows: Any, kind: str, name: str, keep: Sequence[str]) -> Any:
             with_indices=True,
             batched=True,
             fn_kwargs={"columns": wanted, "name": name},
-            features=Features({column: Value("string") for column in kept}),  # the hosts refuse a stream without
+            # the Trainer refuses a stream without features
+            features=Features({column: Value("string") for column in kept}),
         )
     for column in wanted:
         _check_texts(rows, column, name)

@@ -47,7 +47,7 @@ def alignment(
         translation: Stems of the translations.
         lengths: Visible characters of both sides, ``(n, 2)``.
         sound: Rows to learn from and to judge, ``(n,)``: copies and broken texts would teach nonsense.
-        seed: Of the shuffle.
+        seed: Random seed of the shuffle.
 
     Returns:
         The findings, or None where fewer than 300 pairs can be scored: too few to learn from.

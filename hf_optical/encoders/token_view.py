@@ -93,7 +93,7 @@ def encode_tokens(
 
 
 def text_start_of(features: Mapping[str, Any]) -> int:
-    """Return how many tokens stand before the texts of these features; without a note of it, the host's own count."""
+    """Return how many tokens stand before the texts of these features; by default sentence-transformers' own count."""
     start = features.get(TEXT_START)
     return int(features.get("prompt_length") or 0) if start is None else int(start)
 

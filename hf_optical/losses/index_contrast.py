@@ -68,7 +68,7 @@ class IndexContrastLoss(nn.Module):
         online = teacher.online if isinstance(teacher, TeacherStandIn) else teacher
         if online is None:
             raise InputError(
-                "the passages are to be read by the teacher, which is not at hand",
+                "the teacher has to encode the passages, but it is not available",
                 "give the teacher itself, or let the student read both sides (document_encoder: student)",
                 field="document_encoder",
             )

@@ -127,7 +127,7 @@ def refuse_rank(weights: Mapping[str, float]) -> None:
     """
     if "rank" in weights:
         raise InputError(
-            "the term 'rank' compares sentence vectors, which a late-interaction student has not",
+            "the term 'rank' compares sentence vectors, which a late-interaction student does not have",
             "use 'nce', which compares by MaxSim",
             field="objective",
         )

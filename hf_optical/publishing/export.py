@@ -1,4 +1,4 @@
-"""Dense students for servers without PyTorch: ONNX, ONNX in int8, OpenVINO, in the files that the hosts look for.
+"""Dense students for servers without PyTorch: ONNX, ONNX in int8, OpenVINO, with the usual file names.
 
 The layout is that of sentence-transformers' backends: ``onnx/model.onnx``, ``onnx/model_qint8_<processor>.onnx``,
 ``openvino/openvino_model.xml``, beside the model. The files are written with PyTorch's exporter and the runtimes' own
@@ -206,7 +206,7 @@ def merge_adapter(folder: str | Path, adapter: str | Path, target: str | Path) -
 
 
 class _Body(nn.Module):
-    """A transformer with the inputs and the output that the runtimes' hosts expect, by name."""
+    """A transformer with the names of inputs and outputs that the runtimes expect."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()

@@ -28,7 +28,7 @@ class FaissIndex(DocumentIndex):
 
     Args:
         documents: See :class:`~hf_optical.search.index.DocumentIndex`.
-        queries: See there.
+        queries: As in :class:`~hf_optical.search.index.SearchIndex`.
         factory: How FAISS is to build it; ``"Flat"`` is exact, ``"HNSW32"`` is approximate and faster. Indexes that
             need training are trained on the first documents added.
         options: ``batch_size``: see there.

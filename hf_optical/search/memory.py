@@ -23,7 +23,7 @@ class MemoryIndex(DocumentIndex):
 
     Args:
         documents: See :class:`~hf_optical.search.index.DocumentIndex`.
-        queries: See there.
+        queries: As in :class:`~hf_optical.search.index.SearchIndex`.
         options: ``interaction``, ``batch_size``: see there.
 
     Example:

@@ -38,7 +38,7 @@ class QdrantIndex(DocumentIndex):
 
     Args:
         documents: See :class:`~hf_optical.search.index.DocumentIndex`.
-        queries: See there.
+        queries: As in :class:`~hf_optical.search.index.SearchIndex`.
         location: A folder (Qdrant's embedded local mode: exact, one process at a time), ``":memory:"``, or the
             ``http(s)://`` URL of a server or cluster. Its key is read from ``QDRANT_API_KEY``.
         collection: Name; made if it does not exist.

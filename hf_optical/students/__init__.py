@@ -1,8 +1,8 @@
-"""Students: query encoders whose vectors live in the teacher's space.
+"""Students: query encoders whose vectors are in the teacher's space.
 
-`grow_student` makes one from the teacher itself, `adapt_student` from any other encoder, and
-`build_student` chooses between the two by what it is given (the recipes' ``--student``). `initialise_from_bitext`
-gives a grown student's rows their first meaning.
+`grow_student` makes one from the teacher itself, `adapt_student` from any other encoder, and `build_student` chooses
+between the two by what it is given (the recipes' ``--student``). `initialise_from_bitext` initializes a grown student's
+embedding rows.
 """
 
 from __future__ import annotations

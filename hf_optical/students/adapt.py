@@ -1,4 +1,4 @@
-"""Any encoder as a student: its transformer, then whatever brings its tokens into the teacher's space."""
+"""Adapt any encoder as a student: its transformer, followed by modules that map its tokens into the teacher's space."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hf_optical.students.map_choice import FEWEST_PAIRS, MapReport
 from hf_optical.students.mapped import IndexRows, mapped_student
 from hf_optical.students.normal_form import read_one_form
 
-# In single precision whatever the files hold, and never from pickled weights.
+# Loaded in float32 whatever the files hold, and never from pickled weights.
 _HOW = {"dtype": torch.float32, "use_safetensors": True}
 _CLASSES: dict[str, type[SentenceTransformer] | type[MultiVectorEncoder]] = {
     "SentenceTransformer": SentenceTransformer,
@@ -36,22 +36,22 @@ class StartReport:
     """Report on how another encoder was mapped into the teacher's space.
 
     Attributes:
-        space: Whether it was there already; ``None`` where the widths or classes alone say no.
-        map: How the map was chosen; ``None`` where none was fitted.
+        space: Whether it shared the space already; ``None`` if widths or classes rule that out.
+        map: How the map was chosen; ``None`` if none was fitted.
     """
 
     space: SharedSpace | None
     map: MapReport | None
 
     def sentence(self) -> str:
-        """For people."""
+        """Describe the start in a sentence."""
         parts = [part.sentence() for part in (self.space, self.map) if part is not None]
         if self.map is None:
             parts.append("it is used as it is" if self.space is not None else "its map into that space is random")
         return "; ".join(parts)
 
     def as_dict(self) -> dict[str, Any]:
-        """For ``results.json``."""
+        """Return the entry of ``results.json``."""
         return {
             "space": None if self.space is None else {**vars(self.space), "same": self.space.same},
             "map": None if self.map is None else self.map.as_dict(),
@@ -79,11 +79,11 @@ def adapt_student(
     Args:
         model_name_or_path: A Hub id or a local folder, of a transformers encoder or a Sentence Transformers model.
         teacher: The teacher; not changed.
-        seed: Seeds what is drawn.
+        seed: Random seed of a random `Dense` and of held-out pairs.
         pairs: English sentences and their translations, to measure the spaces and to fit the map; with fewer than 20
             none is fitted.
         index: The teacher's own documents with their vectors, to fit the map on too.
-        on_report: Called with what was measured and fitted, where something was.
+        on_report: Function called with the report, if something was measured or fitted.
 
     Returns:
         A new model of the teacher's class in single precision, with the teacher's similarity function. It keeps its own
@@ -122,10 +122,10 @@ def _ignore(report: StartReport) -> None:
 
 
 def _loaded(name: str, teacher: Encoder) -> tuple[SentenceTransformer | MultiVectorEncoder | None, Transformer]:
-    """The whole model, if there is one, and its transformer."""
+    """Load the whole model, if there is one, and its transformer."""
     looks_like_path = Path(name).is_absolute() or name.startswith(("./", "../", "~")) or name.count("/") > 1
     if looks_like_path and not Path(name).is_dir():
-        raise InputError("there is no such folder", "give a local folder of a model, or a Hub id", path=name)
+        raise InputError("the folder does not exist", "give a local folder of a model, or a Hub id", path=name)
     if Path(name).exists():
         check_model_folder(Path(name))
     try:

@@ -12,15 +12,15 @@ from hf_optical.errors import InputError
 
 Pieces = Sequence[int] | np.ndarray
 
-_BLOCK = 200_000  # cells worked on at a time: what fits a processor's cache
+_BLOCK = 200_000  # cells processed at a time, which fit into a CPU cache
 _PART = 4_000_000  # cells summed at a time
-_LEAST_COUNT = 1e-4  # expected alignments below this are dropped: they are many and move no row
+_LEAST_COUNT = 1e-4  # smaller expected alignments are dropped: they are many and change no row
 _TINY = np.float32(1e-30)
 
 
 @dataclass(frozen=True)
 class _Cells:
-    """Every (source piece, target piece) of every pair, the empty piece included, as numbers of distinct couples.
+    """Every (source piece, target piece) cell of every pair, with the empty piece, as indices of distinct couples.
 
     Attributes:
         sources: Source piece of each couple, ``(couples,)``; the empty piece has the number after the last.
@@ -46,7 +46,7 @@ class _Cells:
     def total(self, cells: np.ndarray) -> np.ndarray:
         """Return the sum over the cells of each couple, ``(couples,)``."""
         sums = np.zeros(len(self.sources) + 1)
-        # In parts, for bincount makes its own copies of the numbers and the weights, in double width.
+        # Summed in parts, because bincount copies indices and weights in double width.
         for start in range(0, len(cells), _PART):
             part = slice(start, start + _PART)
             sums += np.bincount(self.couple[part], cells[part], len(sums))
@@ -63,8 +63,8 @@ def alignment_counts(
 
     IBM Model 1 (Brown et al. 1993, https://aclanthology.org/J93-2003/, section 4.1) is estimated by EM in both
     directions, each with an empty piece. The count adds up the products of the two models' posteriors, so that only
-    what both agree on counts (Liang et al. 2006, https://aclanthology.org/N06-1014/): this keeps frequent words and
-    rare "garbage collectors" out of each other's translations. A sentence is the set of its pieces.
+    alignments on which both agree count (Liang et al. 2006, https://aclanthology.org/N06-1014/): this keeps frequent
+    words and rare "garbage collectors" out of each other's translations. A sentence is the set of its pieces.
 
     Args:
         source_ids: Pieces of each source sentence, numbers below ``shape[0]``, without special tokens.
@@ -97,7 +97,8 @@ def alignment_counts(
     if not len(source_ids):
         return csr_array(shape, dtype=np.float64)
     cells = _cells(sides[0], sides[1], shape)
-    # Targets drawn given sources (axis 0 competes), and sources given targets. Nothing draws the empty piece.
+    # Targets are generated given sources (axis 0 competes), and sources given targets. The empty piece is never
+    # generated.
     given = (cells.sources, cells.targets)
     tables = [
         np.append(cells.targets < shape[1], False).astype(np.float32),

@@ -1,4 +1,4 @@
-"""One call behind the recipes' ``--student``: a way of growing, a Hub id or a folder."""
+"""Build the student named by ``--student``: a way of growing, a Hub id or a folder."""
 
 from __future__ import annotations
 

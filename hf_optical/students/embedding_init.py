@@ -1,4 +1,4 @@
-"""First embedding rows of pieces that the teacher never saw: means of rows that it has."""
+"""First embedding rows of pieces unknown to the teacher: means of its known rows."""
 
 from __future__ import annotations
 

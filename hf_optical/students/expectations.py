@@ -10,14 +10,14 @@ import numpy as np
 
 
 def positional_prior(real_left: np.ndarray, real_right: np.ndarray, slope: float) -> np.ndarray:
-    """Return ``exp(-slope * |i / m - j / n|)``: words tend to stand at like places of a sentence and its translation.
+    """Return ``exp(-slope * |i / m - j / n|)``: words tend to have similar positions in a translation.
 
     The prior of fast_align (Dyer et al. 2013, https://aclanthology.org/N13-1073/). Places are counted at their middle.
 
     Args:
         real_left: Which places of the first sentences are pieces, ``(pairs, m)``.
         real_right: Of the second, ``(pairs, n)``.
-        slope: How sharp; 0 for none.
+        slope: Sharpness of the prior; 0 for none.
 
     Returns:
         ``(pairs, m, n)`` in (0, 1].
@@ -48,11 +48,11 @@ def transport_expectation(
     compete for each other: this is the expectation of Sinkhorn-EM (Mena et al. 2020, arXiv 2006.16548).
 
     Args:
-        kernel: How well pieces match, positive, ``(pairs, m, n)``; what is padding does not matter.
+        kernel: Positive match of pieces, ``(pairs, m, n)``; padding is ignored.
         real_left: Which places of the first sentences are pieces.
         real_right: Of the second.
         dustbin: Kernel of the dustbins: a couple well below it is not matched.
-        iterations: Of the scaling.
+        iterations: Number of scaling iterations.
 
     Returns:
         ``min(m, n)`` times the plan without dustbins, ``(pairs, m, n)``, zero on padding: 1 for two pieces that have

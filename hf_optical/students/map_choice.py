@@ -81,7 +81,7 @@ class MapReport:
         return max((score for score in self.scores if score.kind == kind), key=lambda score: score.fit, default=None)
 
     def sentence(self) -> str:
-        """For people."""
+        """Describe the choice in a sentence."""
         kinds = dict.fromkeys(score.kind for score in self.scores)
         parts = [f"{kind} {best.ndcg:.3f}" for kind in kinds if (best := self.best(kind)) is not None]
         index = f" and {self.index_rows:,} rows of the index" if self.index_rows else ""
@@ -115,7 +115,7 @@ def choose_map(
         finish: The teacher's modules after its pool: ``(n, e)`` to its sentence vectors.
         sources: The English texts: pairs with the same English are held out together.
         index: Moments of the index's documents: as the student reads them, and their vectors.
-        seed: Of the draw of held-out pairs.
+        seed: Random seed of the held-out pairs.
 
     Returns:
         The map from the student's tokens to the teacher's, for targets of length 1, and how it was chosen.

@@ -51,7 +51,7 @@ def mapped_student(
         complete: The model that the transformer is of, if it is a sentence encoder: its pool and prompts are kept.
         index: The teacher's documents and their vectors, to fit on too; not for a teacher with a head after its pool,
             whose vectors do not say what the pool held.
-        seed: Of the draw of pairs, and of those held out.
+        seed: Random seed of the sampled and the held-out pairs.
         most_pairs: Pairs to read, at most.
 
     Returns:

@@ -63,7 +63,7 @@ def starting_student(
             has so many already.
         new_pieces: ``"extend"``: how many pieces to add, in place of ``vocab_size``.
         num_layers: Layers of a grown student; all of the teacher's where ``None``.
-        seed: Of what is drawn.
+        seed: Random seed of the sampled pairs and new rows.
         reads_english: The student is to read English too: rows of the teacher's own pieces keep their meaning, as they
             do where the teacher is multilingual.
         on_grown: Called with the student before its rows are aligned, to measure it, say.

@@ -75,7 +75,7 @@ def start_on_vectors(
         english: The English of the bitext.
         translations: Its translations.
         also: More English, of pairs that are held out of the training, say: no map is fitted on it.
-        seed: Of the draw of pairs, and of those held out.
+        seed: Random seed of the sampled and the held-out pairs.
         most_rows: Rows of the index to read, at most, from its beginning.
         most_pairs: Pairs by which the offset is decided, at most.
 

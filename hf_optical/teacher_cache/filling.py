@@ -44,7 +44,7 @@ def prepare(folder: Path, identity: CacheIdentity, teacher: BaseModel) -> Manife
         with waited_for(folder / LOCK_FILE, f"the teacher cache {folder}"):
             return _forget_removed(folder)
     if folder.exists() and (not folder.is_dir() or any(_ours(path) is False for path in folder.iterdir())):
-        raise InputError("holds something that is no teacher cache", "choose another folder", path=folder)
+        raise InputError("holds something that is not a teacher cache", "choose another folder", path=folder)
     folder.mkdir(parents=True, exist_ok=True)
     with waited_for(folder / LOCK_FILE, f"the teacher cache {folder}"):
         if (folder / MANIFEST_FILE).exists():  # another process was first
@@ -57,7 +57,7 @@ def prepare(folder: Path, identity: CacheIdentity, teacher: BaseModel) -> Manife
 
 
 def room_for(folder: Path) -> bool:
-    """Return whether a cache exists or the disk has room for one; warns where it has not."""
+    """Return whether a cache exists or the disk has room for one; warns if it has no room."""
     if (folder / MANIFEST_FILE).exists():
         return True
     place = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())

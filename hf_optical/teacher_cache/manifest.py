@@ -93,7 +93,7 @@ def read_manifest(folder: str | Path) -> Manifest:
     """
     path = Path(folder) / MANIFEST_FILE
     if not path.is_file():
-        raise InputError("is no teacher cache: it has no manifest.json", "check the path", path=folder)
+        raise InputError("is not a teacher cache: it has no manifest.json", "check the path", path=folder)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         version = content["format"]

@@ -138,7 +138,7 @@ def restore(source: str, folder: Path, *, revision: str | None = None) -> Path:
             manifest = _begin(folder, published, described)
             if manifest.texts == published.texts:
                 return folder
-            if local:  # by its files: by its name the host would give back what it read there an hour ago
+            if local:  # by its files, because by its name datasets would return its cached older content
                 files = sorted(str(path) for path in (described / _DATA).glob("*.parquet"))
                 if not files:
                     raise InputError("has no Parquet files in data/", "build it again", path=source)

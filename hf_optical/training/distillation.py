@@ -132,9 +132,10 @@ class Distillation(StepChecks):
             return super().train(*args, **options)
 
     def _run_epoch(self, *args: Any, **options: Any) -> None:
-        """The host's epoch; none where all steps are taken, or stopping was decided, before an interruption.
+        """Run an epoch, unless all steps were taken, or stopping was decided, before an interruption.
 
-        The host looks only after a step, so that a training resumed from its last checkpoint would take one too many.
+        The Trainer checks only after a step, so that a training resumed from its last checkpoint would take one step
+        too many.
         """
         if self.control.should_training_stop or self.state.global_step >= self.state.max_steps:
             self.control.should_training_stop = True

@@ -1,4 +1,4 @@
-"""Checks of tensor values that raise at once where the values are at hand, and without waiting on a CUDA device."""
+"""Checks of tensor values that raise at once on a CPU and do not synchronise with a CUDA device."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hf_optical.errors import InputError
 
 
 def require(good: torch.Tensor, problem: str, remedy: str, *, field: str) -> None:
-    """Stop unless every entry of ``good`` is true.
+    """Raise an error unless every entry of ``good`` is true.
 
     On CUDA the check is queued as a device-side assertion, so that a training step is not made to wait; it stops the
     run with ``problem`` when the device reaches it. Elsewhere it raises here, and names the first entry at fault.
@@ -16,7 +16,7 @@ def require(good: torch.Tensor, problem: str, remedy: str, *, field: str) -> Non
     Args:
         good: ``(B,)`` booleans, one per pair of the batch (or per vocabulary entry).
         problem: What is wrong.
-        remedy: What to do about it.
+        remedy: What the user can do.
         field: The argument at fault.
 
     Raises:

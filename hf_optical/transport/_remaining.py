@@ -1,4 +1,4 @@
-"""Pairs that have converged leave the batch, so that the others are not slowed down by them."""
+"""Bookkeeping of pairs that leave a batch when they have converged, so that the others are solved faster."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def may_look(tensor: Tensor) -> bool:
-    """Whether values can be read without waiting for a device.
+    """Return whether values can be read without waiting for a device.
 
     Example:
         >>> may_look(torch.ones(1))
@@ -35,7 +35,7 @@ class Remaining:
         self._done: list[tuple[Tensor, Tensor]] = []
 
     def drop(self, done: Tensor, plans: Tensor) -> Tensor:
-        """Put away the plans of the pairs that are done.
+        """Store the plans of the pairs that are done.
 
         Args:
             done: ``(b,)`` booleans, one per pair that remained.

@@ -32,8 +32,8 @@ def aligned_cost(
     Args:
         student_tokens: ``(B, n, d)`` floating point.
         teacher_tokens: ``(B, m, d)`` floating point.
-        align: Called once, without gradient, with the cost in float32 (float64 for float64 tokens); returns weights
-            and plan.
+        align: Function called once, without gradient, with the cost in float32 (float64 for float64 tokens); returns
+            weights and plan.
         student_mask: ``(B, n)``, true on real tokens; all are real by default. What masked tokens hold is not read.
         teacher_mask: ``(B, m)``, likewise.
 
@@ -97,7 +97,7 @@ class _AlignedCost(torch.autograd.Function):
 
 
 def _cost_of_nothing(tokens: Tensor) -> Tensor:
-    """The cost of a zero vector, as a tensor that broadcasts over every cost."""
+    """Return the cost of a zero vector, as a tensor that broadcasts over every cost."""
     return tokens.new_ones(1, 1, 1)
 
 
@@ -113,7 +113,7 @@ def _cost(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def _units(tokens: Tensor, mask: Tensor | None, name: str) -> tuple[Tensor, Tensor]:
-    """Unit vectors, and one over the length of each vector, (B, n, 1): zero for a zero vector."""
+    """Return unit vectors and the inverse length of each vector, (B, n, 1), zero for a zero vector."""
     tokens = keep_real(tokens, mask, name)
     # In double precision, because squares overflow where the vectors do not.
     length = torch.linalg.vector_norm(tokens, dim=-1, keepdim=True, dtype=torch.float64)
@@ -123,6 +123,6 @@ def _units(tokens: Tensor, mask: Tensor | None, name: str) -> tuple[Tensor, Tens
 
 
 def _tangent(pulled: Tensor, units: Tensor, scale: Tensor) -> Tensor:
-    """The part of a gradient with respect to unit vectors that turns them, over the lengths of the vectors."""
+    """Project a gradient with respect to unit vectors onto their tangent spaces, divided by the vectors' lengths."""
     along = torch.linalg.vecdot(units, pulled).unsqueeze(-1)
     return pulled.addcmul_(units, along, value=-1.0).mul_(scale)

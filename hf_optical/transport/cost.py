@@ -14,7 +14,7 @@ def cosine_cost(
     student_mask: torch.Tensor | None = None,
     teacher_mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Cosine distance between every student token and every teacher token of a pair.
+    """Compute the cosine distance between every student token and every teacher token of a pair.
 
     ``C[i, j] = 1 - cos(student token i, teacher token j)``, the cost of OPTICAL (arXiv 2301.12566). It is computed in
     float32 whatever the autocast (in float64 for float64 inputs) and is differentiable in both arguments. A zero
@@ -53,7 +53,7 @@ def cosine_cost(
 
 
 def transport_cost(plan: torch.Tensor, cost: torch.Tensor) -> torch.Tensor:
-    """The Frobenius inner product ``<P, C>`` of each pair: what the plan costs.
+    """Compute the cost of each plan, the Frobenius inner product ``<P, C>`` of each pair.
 
     With the plan detached, as the solvers return it, the gradient with respect to the cost is the plan itself.
     Entries that carry no mass are left out, so that a non-finite cost on padding does no harm.
@@ -93,7 +93,7 @@ def _unit_rows(tokens: torch.Tensor) -> torch.Tensor:
 
 
 def keep_real(tokens: torch.Tensor, mask: torch.Tensor | None, name: str) -> torch.Tensor:
-    """Token vectors with zeros wherever the mask is false, whatever stood there.
+    """Return token vectors with zeros wherever the mask is false.
 
     Args:
         tokens: ``(B, n, d)``.
@@ -118,9 +118,9 @@ def keep_real(tokens: torch.Tensor, mask: torch.Tensor | None, name: str) -> tor
 
 
 def largest_size(tensor: torch.Tensor, dim: int | tuple[int, ...]) -> torch.Tensor:
-    """The largest absolute value along dimensions; NaN where there is one.
+    """Compute the largest absolute value along dimensions; NaN if any value is NaN.
 
-    What ``vector_norm(ord=inf)`` says, which on CPU takes about twenty times as long.
+    It equals ``vector_norm(ord=inf)``, which takes about twenty times as long on a CPU.
 
     Example:
         >>> largest_size(torch.tensor([[1.0, -3.0], [2.0, float("nan")]]), dim=1)
@@ -130,7 +130,7 @@ def largest_size(tensor: torch.Tensor, dim: int | tuple[int, ...]) -> torch.Tens
 
 
 def check_tokens(student: torch.Tensor, teacher: torch.Tensor) -> None:
-    """Stop unless both are token vectors of the same pairs in one space.
+    """Raise an error unless both are token vectors of the same pairs in one space.
 
     Raises:
         InputError: If the shapes do not fit together, or the vectors are no floating point numbers.

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def lower_bound(cost: Tensor, row_potential: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """A cost below which no plan with these marginals can be.
+    """Compute a lower bound of the cost of every plan with these marginals.
 
     Weak duality of linear programming: for every ``f`` and ``g`` with ``f_i + g_j <= C_ij``, each plan costs at least
     ``<f, a> + <g, b>``. Any ``f`` will do: here ``g_j = min_i (C_ij - f_i)``, and then ``f_i = min_j (C_ij - g_j)``,

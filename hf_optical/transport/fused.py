@@ -23,7 +23,7 @@ from hf_optical.transport.solver import TransportSolver
 from hf_optical.transport.special_token_match import SpecialTokenMatch
 
 LONGEST = 128
-"""Most tokens of a side that a multiprocessor's registers hold through all iterations."""
+"""Largest number of tokens of a side that fits into a multiprocessor's registers."""
 SWITCH = "HF_OPTICAL_FUSED"
 """Environment variable; ``0`` switches the kernel off."""
 _SMALLEST_BETA = 0.05  # exp(-2 / 0.05) is far from underflow, also after a few iterations
@@ -31,7 +31,7 @@ _OFF = {"0", "off", "false", "no"}
 
 
 def fused_fits(student_tokens: Tensor, teacher_tokens: Tensor, solver: TransportSolver) -> bool:
-    """Whether the fused kernel can take these tokens and this solver, here and now.
+    """Return whether the fused kernel supports these tokens and this solver on their device.
 
     It can on CUDA, with Triton installed (PyTorch for CUDA brings it), for up to 128 tokens a side in float32,
     float16 or bfloat16, a teacher without gradient, and exactly the solvers `IPOT` (beta of at least 0.05) and
@@ -143,7 +143,7 @@ class _Fused(torch.autograd.Function):
 
 
 def _is_known(solver: TransportSolver) -> bool:
-    # A subclass may solve otherwise, so the class itself is asked for.
+    # A subclass may solve differently, so the exact class is checked.
     if type(solver) is IPOT:
         return solver.beta >= _SMALLEST_BETA
     return type(solver) is Sinkhorn and solver.epsilon >= sinkhorn.KERNEL_EPSILON

@@ -16,7 +16,8 @@ from hf_optical.transport.solver import TransportSolver, check_count, check_posi
 _COST_LIMIT = 4.0  # cosine cost is at most 2, squared Euclidean distance of unit vectors at most 4
 _EXPONENT = 40.0  # largest exponent let into the kernel between two rescalings
 NEGLIGIBLE = 1e-25
-"""What the kernel counts as zero: times exp(-20), the loss between rescalings, it is still a normal float32."""
+"""Threshold below which the kernel is zero; times exp(-20), the loss between rescalings, it is still a normal
+float32."""
 _MOST_RELAXED = 1.7
 CHECK_EVERY = 10
 """Iterations between two tests of a tolerance."""
@@ -92,7 +93,7 @@ class IPOT(TransportSolver):
 
     @classmethod
     def near_exact(cls) -> IPOT:
-        """Made to come within 1 % of the exact cost at 1e-3 of mass misplaced: 60 iterations of four sweeps at most.
+        """Return a solver that comes within 1 % of the exact cost at 1e-3 of misplaced mass.
 
         Example:
             >>> IPOT.near_exact()
@@ -165,7 +166,7 @@ class IPOT(TransportSolver):
 
 
 class _Proximal(NamedTuple):
-    """A batch in the making.
+    """State of a batch that is being solved.
 
     Kernel and decay are kept in both orientations, because on CPU a product with a row vector from the left is about
     ten times faster than one with a column vector from the right. Vectors are ``(B, 1, n)`` or ``(B, 1, m)``.

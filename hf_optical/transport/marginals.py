@@ -30,7 +30,7 @@ def uniform_marginals(mask: torch.Tensor, dtype: torch.dtype = torch.float32) ->
 
 
 def weighted_marginals(mask: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Mass in proportion to a weight (attention, IDF, a layer's norm), none on padding.
+    """Give real tokens mass in proportion to a weight (attention, IDF, a layer's norm), and padding none.
 
     Args:
         mask: ``(B, n)``, true (or non-zero) on real tokens.
@@ -109,7 +109,7 @@ def document_frequencies(token_ids: torch.Tensor, mask: torch.Tensor, vocabulary
 
 
 def idf_weights(counts: torch.Tensor, n_documents: int) -> torch.Tensor:
-    """Inverse document frequency of every token of a vocabulary.
+    """Compute the inverse document frequency of every token of a vocabulary.
 
     ``log(1 + (N - df + 0.5) / (df + 0.5))``: the form of BM25 in Lucene, positive for every ``df <= N``, so that no
     sentence loses all its mass. A token never seen gets the largest weight.
@@ -145,7 +145,7 @@ def idf_weights(counts: torch.Tensor, n_documents: int) -> torch.Tensor:
 
 
 def idf_marginals(mask: torch.Tensor, token_ids: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Mass in proportion to the inverse document frequency of each token.
+    """Give each token mass in proportion to its inverse document frequency.
 
     Args:
         mask: ``(B, n)``, true (or non-zero) on real tokens.
@@ -179,7 +179,7 @@ def idf_marginals(mask: torch.Tensor, token_ids: torch.Tensor, weights: torch.Te
 
 
 def independent_plan(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """The plan ``a b^T``, which aligns nothing: every student token goes to every teacher token alike.
+    """Compute the plan ``a b^T``, which aligns nothing: every student token is spread over all teacher tokens.
 
     It is the control of every comparison: distilling with it pulls each student token to the teacher's mean.
 
@@ -199,7 +199,7 @@ def independent_plan(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def marginal_violation(plan: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Mass that a plan misplaces: the larger of the L1 errors of its two marginals.
+    """Compute the mass that a plan misplaces: the larger of the L1 errors of its two marginals.
 
     ``max(|P 1 - a|_1, |P^T 1 - b|_1)``, between 0 and 2. A sum, not a maximum over tokens, so that it means the same
     for sentences of every length.

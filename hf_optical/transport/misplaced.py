@@ -1,4 +1,4 @@
-"""Mass that plans misplace, watched: a solver stopped too early says nothing by itself."""
+"""Monitoring of the mass that plans misplace, because a solver that stops too early gives no other sign."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _kept: ContextVar[list[float] | None] = ContextVar("kept", default=None)
 
 @contextmanager
 def misplaced_shares() -> Iterator[list[float]]:
-    """Keep the share that every plan in this block misplaces, on any device, and warn of none.
+    """Collect the share that every plan in this context misplaces, on any device, without warnings.
 
     Example:
         >>> from hf_optical.transport import Sinkhorn

@@ -90,7 +90,7 @@ def test_late_interaction_settings_are_carried(make_teacher, xlmr_folder):
 
 
 def test_missing_folder_and_folder_without_a_model(make_teacher, tmp_path):
-    with pytest.raises(InputError, match="no such folder"):
+    with pytest.raises(InputError, match="the folder does not exist"):
         adapt_student(tmp_path / "nothing", make_teacher())
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="local folder"):

@@ -100,7 +100,7 @@ def test_an_interrupted_restoring_goes_on_and_a_changed_row_is_refused(tmp_path,
 
 def test_what_is_no_cache_is_refused(tmp_path):
     (tmp_path / "set").mkdir()
-    with pytest.raises(InputError, match="no teacher cache"):
+    with pytest.raises(InputError, match="not a teacher cache"):
         CachedTeacher.from_dataset(str(tmp_path / "set"), tmp_path / "back")
     teacher = tiny_models.dense(tmp_path / "made", tiny_models.ENGLISH)
     empty = CachedTeacher.for_teacher(teacher, tmp_path / "empty")

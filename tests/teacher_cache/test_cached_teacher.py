@@ -182,7 +182,7 @@ def test_another_folder_is_not_written_into(tmp_path):
     place = tmp_path / "mine"
     place.mkdir()
     (place / "thesis.txt").write_text("x")
-    with pytest.raises(InputError, match="no teacher cache"):
+    with pytest.raises(InputError, match="not a teacher cache"):
         CachedTeacher.for_teacher(make("dense", tmp_path), place)
     assert [path.name for path in place.iterdir()] == ["thesis.txt"]
 

@@ -17,6 +17,7 @@ from hf_optical.doctor.encoding import can_repair
 from hf_optical.doctor.kinds import bit_of, chosen_kinds
 from hf_optical.doctor.lengths import length_scores
 from hf_optical.doctor.lexical import Stems, joined, stems_of
+from hf_optical.doctor.marks import MarkedWords
 from hf_optical.doctor.misaligned import LEAST_AUC, LEAST_PAIRS, alignment, undecided
 from hf_optical.doctor.near import first_seen, near_duplicates, pair_keys, signatures
 from hf_optical.doctor.overlap import EvaluationIndex
@@ -175,6 +176,7 @@ class _Facts:
         self._characters = 0
         self._parts: list[_Columns] = []
         self._stems: tuple[list[Stems], list[Stems]] = ([], [])
+        self._marked = MarkedWords()
 
     def add(self, chunk: Chunk, language: str | None) -> None:
         """Take in a chunk."""
@@ -191,6 +193,7 @@ class _Facts:
             for kept, words in zip(self._stems, found.words, strict=True):
                 kept.append(stems_of(words))
         self._keep_details(found.details)
+        self._marked.add(text for text in chunk.translation if isinstance(text, str))
         self.rows += len(chunk)
         self._characters += sum(map(len, chunk.source)) + sum(map(len, chunk.translation))
         if self.held is not None:
@@ -257,6 +260,8 @@ class _Facts:
                 f"{lengths[row, 0]} characters against {lengths[row, 1]} (usual ratio {ratio:.2f}; "
                 f"{abs(scores[row]):.1f} deviations off)"
             )
+        if note := self._marked.note():
+            verdict.notes.append(note)
         verdict.notes.append(f"Usual length of a translation: {ratio:.2f} times the English (spread {spread:.0%}).")
         verdict.histograms.append(Histogram.of("Length ratio, deviations from the usual", np.clip(scores, -8, 8)))
         for side, values in zip(("English", "Translation"), lengths.T, strict=True):

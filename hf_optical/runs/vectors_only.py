@@ -107,7 +107,7 @@ def run_vectors_only(config: TrainConfig) -> None:
     held_out = HeldOutRun.of(config, data, teacher, documents)
     if checkpoint := last_whole_checkpoint(output):
         check_checkpoint(checkpoint)
-        print(f"Going on from {checkpoint}")
+        print(f"Resuming from {checkpoint}")
     trainer = OTDistillationTrainer(
         model=student, teacher=teacher, args=config.arguments(), train_dataset=data.sets(bitext=True)
     )

@@ -167,19 +167,4 @@ def test_two_workers_give_what_one_gives_and_grow_each_student_once(tmp_path):
         logs = sorted((folder / "out" / "runs").rglob("log.txt"))
         assert [log.read_text().count("GROWN") for log in logs] == [1, 0]  # the first arm's is the second's too
     assert results[1][0] == results[2][0]
-    # Killed with all its runs in mid-training, and started again, it ends with the same.
-    folder = tmp_path / "killed"
-    folder.mkdir()
-    (folder / "training.py").write_text(training)
-    program, how = PROGRAM.format(more="compare.TRAINING = ('training.py',)"), {**options, "seeds": [0], "workers": "2"}
-    process = compare(folder, program, **how)
-    wait_until(lambda: list((folder / "out" / "runs").rglob("checkpoint-*/trainer_state.json")), 600)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
-    process = compare(folder, program, **how)
-    output, _ = process.communicate(timeout=800)
-    assert process.returncode == 0, output
-    assert "Going on from" in "".join(log.read_text() for log in (folder / "out" / "runs").rglob("log.txt"))
-    found = json.loads((folder / "out" / "results.json").read_text())
-    assert without_measured(found) == results[1][0]
     assert results[1][1]["done"] == 2 and len(results[1][1]["evaluations"][0]["arms"]) == 2

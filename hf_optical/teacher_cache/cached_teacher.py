@@ -100,7 +100,7 @@ class CachedTeacher(TeacherStandIn):
             online: As above.
 
         Raises:
-            InputError: It is no teacher cache, or not all of it arrived.
+            InputError: It is not a teacher cache, or not all of it arrived.
         """
         from hf_optical.teacher_cache.publication import restore
 

@@ -121,7 +121,7 @@ def restore(source: str, folder: Path, *, revision: str | None = None) -> Path:
         revision: Of the Hub's data set.
 
     Raises:
-        InputError: It is no teacher cache, or what arrived is not what was published; names the shard.
+        InputError: It is not a teacher cache, or what arrived is not what was published; names the shard.
     """
     from datasets import load_dataset
     from filelock import FileLock
@@ -204,7 +204,7 @@ def _described(source: str, revision: str | None) -> Path:
         )
     )
     if not (place / MANIFEST_FILE).is_file():
-        raise InputError("the data set is no teacher cache: it has no manifest.json", "check the name", path=source)
+        raise InputError("the data set is not a teacher cache: it has no manifest.json", "check the name", path=source)
     return place
 
 

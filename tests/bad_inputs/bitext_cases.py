@@ -62,7 +62,11 @@ CASES = [
         ("pairs.tsv.gz", "gzip", "damaged"),
         _file("pairs.tsv.gz", packed(tsv())[:30] + b"\0\0\0\0" + packed(tsv())[34:]),
     ),
-    Bad("bitext_gzip_not", ("pairs.jsonl.gz", "row 1"), _file("pairs.jsonl.gz", b"\x50\x4b\x03\x04 not gzip\n" * 9)),
+    Bad(
+        "bitext_gzip_not",
+        ("pairs.jsonl.gz", "zip archive"),
+        _file("pairs.jsonl.gz", b"\x50\x4b\x03\x04 not gzip\n" * 9),
+    ),
     _row("cut", '{"en": "the goat"', "invalid JSON"),
     _row("list", ["the goat", "mbuzi"], "object"),
     _row("nested", {"en": "the goat", "sw": ["mbuzi"]}, "'sw'", "list"),
@@ -79,10 +83,8 @@ CASES = [
     Bad("bitext_header_only", ("pairs.tsv", "no row is left"), _file("pairs.tsv", "en\tsw\n")),
     Bad("bitext_blank_lines", ("pairs.tsv", "empty"), _file("pairs.tsv", "\n\n\n")),
     Bad("bitext_one_column", ("pairs.tsv", "two columns"), _file("pairs.tsv", "en\nthe goat\nthe dog\n")),
-    Bad(
-        "bitext_web_page", ("pairs.tsv", "two columns"), _file("pairs.tsv", "<!DOCTYPE html>\n<html>Not found</html>\n")
-    ),
-    Bad("bitext_git_pointer", ("pairs.jsonl", "row 1", "invalid JSON"), _file("pairs.jsonl", _POINTER)),
+    Bad("bitext_web_page", ("pairs.tsv", "web page"), _file("pairs.tsv", "<!DOCTYPE html>\n<html>Not found</html>\n")),
+    Bad("bitext_git_pointer", ("pairs.jsonl", "git lfs pull"), _file("pairs.jsonl", _POINTER)),
     Bad(
         "bitext_three_columns",
         ("pairs.tsv", "'en'", "'english'", "source_field"),

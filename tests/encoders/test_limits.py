@@ -87,7 +87,7 @@ def test_the_trainer_refuses_before_it_trains(tmp_path):
         output_dir=str(tmp_path / "o"), max_length=64, use_cpu=True, report_to="none"
     )
     rows = {"bitext/eng_Latn-swh_Latn": tiny_models.bitext()}
-    with pytest.raises(InputError, match=r"max_length.*64, and the student has positions for 32"):
+    with pytest.raises(InputError, match=r"max_length.*64, but the student has positions for 32"):
         OTDistillationTrainer(model=student, teacher=teacher, args=args, train_dataset=rows)
     args.max_length = 32
     student.tokenizer.add_tokens(["zebra"])
@@ -116,7 +116,7 @@ def test_the_default_length_is_lowered_to_what_the_models_have(tmp_path, caplog)
     with caplog.at_level(logging.WARNING, logger="hf_optical"):
         config.check()
     assert config.max_length == 32
-    assert "max_length is 32" in caplog.text
+    assert "max_length is set to 32" in caplog.text
 
 
 def test_a_model_that_claims_more_than_it_has_is_cut_with_a_word(tmp_path, caplog):
@@ -130,5 +130,5 @@ def test_a_model_that_claims_more_than_it_has_is_cut_with_a_word(tmp_path, caplo
     with caplog.at_level(logging.WARNING, logger="hf_optical"):
         loaded = load_encoder(str(folder))
     assert loaded.max_seq_length == 32
-    assert "34 tokens" in caplog.text and "cut at 32" in caplog.text
+    assert "34 tokens" in caplog.text and "truncated at 32" in caplog.text
     loaded.encode(["the goat " * 40])

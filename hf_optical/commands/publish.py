@@ -87,9 +87,10 @@ def _space(config: PublishConfig) -> None:
     )  # fmt: skip
     folder = build_space(space, str(config.space))
     place, model = shlex.quote(str(folder)), shlex.quote(str(Path(config.run) / "model"))
+    teacher = shlex.quote(str((read_results(Path(config.run))[0].get("config") or {}).get("teacher")))
     print(
         f"Built: {folder}, a Gradio app over {len(space.documents):,} documents. Nothing was sent. Try it with\n"
-        f"  pip install gradio -r {place}/requirements.txt\n  MODEL={model} TEACHER=... python {place}/app.py\n"
+        f"  pip install gradio -r {place}/requirements.txt\n  MODEL={model} TEACHER={teacher} python {place}/app.py\n"
         f"and once the model is published, send it:\n  hf upload {config.repo_id}-search {place} . --repo-type space"
     )
 

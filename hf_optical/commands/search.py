@@ -54,10 +54,12 @@ def main(config: SearchConfig) -> None:
         print(f"scores: {kind}, after reranking")
     elif config.hybrid:
         print("scores: sums of reciprocal ranks among the vectors and among the words")
+    digits = 4 if config.hybrid and not config.rerank else 3  # reciprocal ranks differ in the fourth
     for text, hits in zip(texts, found, strict=True):
         print(f"\n{text}")
         for rank, hit in enumerate(hits, start=1):
-            print(f"  {rank:2d}  {hit.score:.3f}  {hit.id}  {excerpt(shown[hit.id], 80) if hit.id in shown else ''}")
+            said = excerpt(shown[hit.id], 80) if hit.id in shown else ""
+            print(f"  {rank:2d}  {hit.score:.{digits}f}  {hit.id}  {said}")
 
 
 def _indexed(config: SearchConfig, index: DocumentIndex, documents: dict[str, str]) -> str:

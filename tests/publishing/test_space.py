@@ -164,6 +164,7 @@ def test_the_command_builds_it_and_says_how_to_go_on(built, tmp_path, capsys):
         )
     )
     printed = capsys.readouterr().out
+    assert "TEACHER=owner/english python" in printed
     assert "6 documents" in printed and "Nothing was sent" in printed and "hf upload me/tiny-search" in printed
     assert (tmp_path / "app" / "app.py").is_file()
     with pytest.raises(InputError, match="add --documents"):

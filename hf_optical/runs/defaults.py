@@ -31,7 +31,8 @@ def with_defaults(config: TrainConfig, teacher: Any, pairs: int) -> TrainConfig:
     from sentence_transformers import MultiVectorEncoder
 
     from hf_optical.losses.terms import default_objective
-    from hf_optical.students.start import DEFAULT_SIZE, extended_size
+    from hf_optical.students.grow import DEFAULT_SIZE
+    from hf_optical.students.start import extended_size
 
     found: dict[str, Any] = {}
     if config.objective is None:

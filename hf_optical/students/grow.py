@@ -49,8 +49,8 @@ from hf_optical.students.vocabulary import (
 logger = logging.getLogger(__name__)
 
 VOCABULARIES = ("copy", "extend", "replace")
-DEFAULT_SIZE = 32_000
-"""Pieces of a student for which no number is given, and whose teacher has fewer."""
+DEFAULT_SIZE = 40_000
+"""Default vocabulary size of a grown student."""
 _MORE = 5_000  # pieces that are added to a larger vocabulary
 
 
@@ -127,7 +127,7 @@ def vocabulary_size(teacher: Encoder, vocab_size: int | None = None, new_pieces:
         new_pieces: How many to add, if that is.
 
     Returns:
-        By default 32,000, or 5,000 more than the teacher's where it has so many already (XLM-R: 250,002).
+        By default 40,000, and at least 5,000 more than the teacher's (XLM-R has 250,002).
 
     Raises:
         InputError: If both are given, or there is no room for a new piece.
@@ -148,7 +148,7 @@ def _size(size: int, vocab_size: int | None, new_pieces: int | None) -> int:
     if new_pieces is not None:
         return size + new_pieces
     if vocab_size is None:
-        return DEFAULT_SIZE if size < DEFAULT_SIZE else size + _MORE
+        return max(DEFAULT_SIZE, size + _MORE)
     if vocab_size <= size:
         raise InputError(
             f"vocab_size is {vocab_size}, and the teacher's vocabulary already has {size} pieces",

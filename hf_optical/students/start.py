@@ -14,13 +14,12 @@ from hf_optical.errors import InputError
 from hf_optical.students.adapt import StartReport
 from hf_optical.students.bitext_init import TRANSPORT, initialise_from_bitext
 from hf_optical.students.build import build_student
-from hf_optical.students.grow import VOCABULARIES, vocabulary_size
+from hf_optical.students.grow import DEFAULT_SIZE, VOCABULARIES, vocabulary_size
 from hf_optical.students.mapped import IndexRows
 
 ROW_INITS = ("transport", "bitext", "surface")
 ALIGNED = ("transport", "bitext")
 """The ways that look at the bitext: such a student is measured before and after."""
-DEFAULT_SIZE = 40_000
 
 
 def extended_size(teacher: Encoder, vocab_size: int | None = None, new_pieces: int | None = None) -> int:
@@ -29,8 +28,6 @@ def extended_size(teacher: Encoder, vocab_size: int | None = None, new_pieces: i
     Raises:
         InputError: As `vocabulary_size`.
     """
-    if vocab_size is None and new_pieces is None:
-        return max(DEFAULT_SIZE, vocabulary_size(teacher))
     return vocabulary_size(teacher, vocab_size, new_pieces)
 
 

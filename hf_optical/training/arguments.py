@@ -12,7 +12,7 @@ from hf_optical.encoders.token_view import SpecialTokens
 from hf_optical.errors import InputError, check_choice, check_positive
 from hf_optical.losses.lexical_injection import LEXICAL_OBJECTIVES
 from hf_optical.losses.terms import parse_objective
-from hf_optical.training.teacher_bank import BANK_SIZE
+from hf_optical.training.default_values import BANK_SIZE
 from hf_optical.training.trainable_embeddings import TRAINED_ROWS
 from hf_optical.transport import SOLVERS
 

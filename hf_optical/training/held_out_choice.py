@@ -21,11 +21,10 @@ from hf_optical.evaluation.held_out import HeldOutScore
 from hf_optical.results.files import write_json
 
 __all__ = ["PATIENCE", "HeldOutChoice", "Reading", "validation_interval"]
+from hf_optical.training.default_values import PATIENCE
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 6
-"""Number of validations without improvement after which training stops."""
 _CURVE, _WEIGHTS = "curve.json", "best.safetensors"
 _VALIDATIONS, _CLOSEST = 25, 5
 

@@ -12,9 +12,8 @@ from torch.nn import functional
 
 from hf_optical.encoders.teachers import Teacher, TeacherStandIn, is_late_interaction
 from hf_optical.errors import InputError
+from hf_optical.training.default_values import BANK_SIZE
 
-BANK_SIZE = 16_384
-"""Default number of sentences in a bank: 25 MB at width 384, and a few seconds of encoding."""
 _CHUNK = 64  # texts whose token vectors are read from a cache at once
 
 

@@ -75,11 +75,10 @@ def test_pieces_without_support_are_taken_back(teacher):
 
 def test_sizes_by_default_and_as_asked(teacher, monkeypatch):
     size = len(teacher.tokenizer)
-    assert vocabulary_size(teacher) == 32_000
+    assert vocabulary_size(teacher) == 40_000
     assert extended_size(teacher) == 40_000
     assert vocabulary_size(teacher, new_pieces=7) == extended_size(teacher, new_pieces=7) == size + 7
     monkeypatch.setattr("hf_optical.students.grow.DEFAULT_SIZE", 20)
-    monkeypatch.setattr("hf_optical.students.start.DEFAULT_SIZE", 20)
     assert vocabulary_size(teacher) == extended_size(teacher) == size + 5_000
     sizes = {kind: with_defaults(run(kind), teacher, 100).vocab_size for kind in ("extend", "replace", "copy")}
     assert sizes == {"extend": size + 5_000, "replace": 20, "copy": None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hf_optical.configuration.parsing import option
+from hf_optical.training.default_values import PATIENCE
 
 
 @dataclass
@@ -28,7 +29,7 @@ class EvaluationOptions:
         None, "Steps between validations on held-out pairs; a twenty-fifth of the steps if not given.", yaml_only=True
     )
     patience: int = option(
-        6, "Validations without improvement after which training stops; 0 to never stop early.", yaml_only=True
+        PATIENCE, "Validations without improvement after which training stops; 0 to never stop early.", yaml_only=True
     )
     english_eval: list[str] = option(
         [],

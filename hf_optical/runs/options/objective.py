@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hf_optical.configuration.parsing import option
+from hf_optical.training.default_values import BANK_SIZE
 
 
 @dataclass
@@ -32,7 +33,11 @@ class ObjectiveOptions:
         "Number by which the scores of the terms rank and nce are divided; chosen from the teacher's own scores if not "
         "given.",
     )
-    bank_size: int = option(16_384, "Number of English sentences that the term 'rank' ranks, at most.", yaml_only=True)
+    bank_size: int = option(
+        BANK_SIZE,
+        "Number of English sentences that the term 'rank' ranks, at most.",
+        yaml_only=True,
+    )
     contrastive_mini_batch: int | None = option(
         None,
         "Texts per forward pass of the contrastive loss on questions and passages; set it for batches that do not fit "

@@ -18,7 +18,7 @@ import torch
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
 from hf_optical.results.files import write_json
-from hf_optical.runs.options import TrainConfig
+from hf_optical.runs.options import LoraOptions, TrainConfig
 from hf_optical.runs.planning.dry_run import DryRun
 from hf_optical.runs.planning.machine import PRESETS
 from hf_optical.runs.planning.planner import estimate
@@ -70,7 +70,7 @@ def measured(positions: int, choice: dict[str, Any], activations: float) -> DryR
         model = body(LAYERS, positions)
     weights = sum(weight.numel() for weight in model.parameters())
     table = model.get_input_embeddings().weight.numel()
-    adapter = 2 * 2 * TrainConfig.lora_r * WIDTH * LAYERS
+    adapter = 2 * 2 * LoraOptions().rank * WIDTH * LAYERS
     trained = adapter if "adapter" in choice else weights
     steps = Steps(
         typical=1.0,  # the time of another machine is arithmetic

@@ -154,7 +154,7 @@ def _trainers(
     """The trainers, and the CPU seconds that each spends on cache or labels."""
     adapted = _with_adapter(config, recipe)
     torch.manual_seed(recipe.seed)
-    LanguageAdapters(students[ADAPTER]).add(recipe.language or config.language, **adapted.adapter_options())
+    LanguageAdapters(students[ADAPTER]).add(recipe.language or config.language, **adapted.lora.adapter_options())
     once = {ONLINE: 0.0}
     trainers = {}
     for name, options in ((OURS, recipe), (ADAPTER, adapted)):

@@ -174,7 +174,7 @@ def test_python_runs(workplace, block):
         if f"from {framework}" in block.code:
             pytest.importorskip(framework, reason=f"{framework} is not installed")
     names = execute(block.code, str(block))
-    if "found" in names:
+    if isinstance(names.get("found"), str):
         assert names["found"] in block.code  # a document
     if "trainer" in names:
         assert names["trainer"].state.global_step == 2

@@ -34,7 +34,7 @@ def flags(tmp_path_factory):
         pytest.skip("there is no unshare here")
     if probe.returncode:
         pytest.skip(f"no mount namespace may be made here: {probe.stderr.strip()}")
-    return folder, " ".join(kill_resume.workplace(folder))
+    return folder, " ".join(kill_resume.workplace(folder, held_out=0))
 
 
 def test_a_disk_that_fills_up_in_training(flags):

@@ -201,9 +201,8 @@ def test_the_configurations_of_the_hybrid_paper_lack_data_only(recipe, name):
     config.check()
 
 
-@pytest.mark.parametrize("name", ["swahili", "somali", "tagalog", "marathi", "sample"])
-def test_the_configurations_parse(recipe, name):
-    config = parse(recipe.TrainConfig, ["--config", str(RECIPES / "configs" / f"{name}.yaml"), "--seed", "7"])
+def test_the_configuration_of_the_sample_parses(recipe):
+    config = parse(recipe.TrainConfig, ["--config", str(RECIPES / "configs" / "sample.yaml"), "--seed", "7"])
     assert config.seed == 7 and config.student == "extend" and "_" in config.language
 
 

@@ -100,8 +100,8 @@ def main(config: Config) -> None:
         name = f"{row['temperature']:g}" + (" rule" if row["rule"] else "")
         print(f"{name:>12} {row['untrained']:10.3f} {row['step']:10d} {row['best']:13.3f} {row['last']:10.3f}")
     print(f"The rule against {best['temperature']:g}, the best fixed one, as saved: {test.verdict}")
-    evaluations = [{name: value for name, value in row.items() if name != "scores"} for row in rows]
-    write_results(output, evaluations=evaluations, seed=config.seed, rule_against_best=vars(test))
+    kept = [{name: value for name, value in row.items() if name != "scores"} for row in rows]
+    write_results(output, evaluations=[], seed=config.seed, temperatures=kept, rule_against_best=vars(test))
 
 
 def _row(folder: Path, rule: bool) -> dict:

@@ -217,7 +217,7 @@ class OTDistillationDataCollator(BaseDataCollator):
             return text
         other = row["translation" if column == "source" else "source"]
         raise InputError(
-            f"the text is {text!r}in the row whose other side is {str(other)[:80]!r}",
+            f"the text is {text!r}, in the row whose other side is {str(other)[:80]!r}",
             "remove or repair the row",
             path=name,
             field=column,

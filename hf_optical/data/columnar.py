@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,28 @@ def read_columnar(path: Path, kind: str) -> Iterator[Numbered]:
             pass
     names = {".parquet": "Parquet file", ".arrow": "Arrow file", "": "saved data set"}
     number = 0
-    try:
+    with damage_reported(path, names[kind]):
         for batch in _batches(path, kind):
             for row in _values(batch):
                 number += 1
                 yield number, row if isinstance(row, Fault) else flattened(row)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"not a readable {names[kind]} ({excerpt(str(error))})", "write it again", path=path) from None
+
+
+@contextmanager
+def damage_reported(path: Path, what: str) -> Iterator[None]:
+    """Report what pyarrow says of a damaged file; a name of a column that is no UTF-8 is damage too.
+
+    Args:
+        path: The file.
+        what: Its kind, in words.
+
+    Raises:
+        InputError: Names the file and what was found.
+    """
+    try:
+        yield
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"not a readable {what} ({excerpt(str(error))})", "write it again", path=path) from None
 
 
 def _batches(path: Path, kind: str) -> Iterator[pa.RecordBatch]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hf_optical.data.columnar import damage_reported
 from hf_optical.data.tables import Fault, read_records, renamed
 from hf_optical.data.texts import text_fault
 from hf_optical.errors import InputError, NonFiniteError
@@ -133,36 +134,29 @@ class VectorRows:
         return texts[: len(found)], found
 
     def _parquet(self, path: Path) -> Iterator[Block]:
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        try:
+        with damage_reported(path, "Parquet file"):
             table = pq.ParquetFile(path)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(
-                f"is no Parquet file ({str(error).splitlines()[0][:120]})",
-                "give a Parquet file with text and vector, or a folder",
-                path=path,
-            ) from error
-        names = table.schema_arrow.names
-        text = _column(names, self._text, TEXT_NAMES, path)
-        vector = _column(names, self._vector, VECTOR_NAMES, path)
-        row = 0
-        for batch in table.iter_batches(batch_size=_BLOCK, columns=[text, vector]):
-            texts, lists = batch.column(text).to_pylist(), batch.column(vector).to_pylist()
-            widths = {None if one is None else len(one) for one in lists}
-            if len(widths) != 1 or None in widths:
-                known = [None if one is None else len(one) for one in lists]
-                wrong = next(place for place, width in enumerate(known) if width is None or width != known[0])
-                raise InputError(
-                    f"the vector has {known[wrong] or 'no'} numbers, the first one of its block {known[0]}",
-                    "give every row a vector of the same width",
-                    path=path,
-                    row=row + wrong + 1,
-                    field=vector,
-                )
-            row += len(texts)
-            yield texts, np.asarray(lists, dtype=np.float32)
+            names = table.schema_arrow.names
+            text = _column(names, self._text, TEXT_NAMES, path)
+            vector = _column(names, self._vector, VECTOR_NAMES, path)
+            row = 0
+            for batch in table.iter_batches(batch_size=_BLOCK, columns=[text, vector]):
+                texts, lists = batch.column(text).to_pylist(), batch.column(vector).to_pylist()
+                widths = {None if one is None else len(one) for one in lists}
+                if len(widths) != 1 or None in widths:
+                    known = [None if one is None else len(one) for one in lists]
+                    wrong = next(place for place, width in enumerate(known) if width is None or width != known[0])
+                    raise InputError(
+                        f"the vector has {known[wrong] or 'no'} numbers, the first one of its block {known[0]}",
+                        "give every row a vector of the same width",
+                        path=path,
+                        row=row + wrong + 1,
+                        field=vector,
+                    )
+                row += len(texts)
+                yield texts, np.asarray(lists, dtype=np.float32)
 
     def _qdrant(self, location: str, collection: str) -> Iterator[Block]:
         try:

@@ -75,14 +75,31 @@ def check_options(config: TrainConfig) -> None:
         )
     if config.adapter != "none" and config.train_embeddings != "all":
         raise InputError(
-            f"is {config.train_embeddings!r}but adapters freeze the embeddings anyway",
+            f"is {config.train_embeddings!r}, but adapters freeze the embeddings anyway",
             "leave it out",
             field="train_embeddings",
+        )
+    _check_encoders(config)
+
+
+def _check_encoders(config: TrainConfig) -> None:
+    """Check options that depend on who encodes the documents."""
+    if config.reads_index_of == "teacher" and config.trains_retrieval and config.passage_prompt is not None:
+        raise InputError(
+            "the teacher reads the passages, under its own prompt",
+            "leave it out, or set document_encoder to student",
+            field="passage_prompt",
+        )
+    if config.off_the_shelf and config.reads_index_of == "student":
+        raise InputError(
+            "is measured beside the teacher's index, and here the student reads the documents",
+            "leave it out and use hf-optical evaluate, or set document_encoder to teacher",
+            field="off_the_shelf",
         )
     if config.adapter != "none" and config.reads_index_of == "student":
         raise InputError(
             "language adapters encode queries only, but here the student encodes the documents too",
-            "train without adapters, or set document_encoder to teacher and remove query_passages and context_window",
+            "train without adapters, or set document_encoder to teacher (passages are English then: no context_window)",
             field="adapter",
         )
 

@@ -104,6 +104,8 @@ def run_vectors_only(config: TrainConfig) -> None:
     documents = _IndexDocuments(index, zip(start.texts, start.vectors, strict=True))
     panels.attach(teacher, documents=documents)
     panels.measure(table_rows.BEFORE, student)
+    if config.off_the_shelf:
+        panels.measure_off_the_shelf(load_encoder(config.off_the_shelf))
     held_out = HeldOutRun.of(config, data, teacher, documents)
     if checkpoint := last_whole_checkpoint(output):
         check_checkpoint(checkpoint)

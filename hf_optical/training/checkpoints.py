@@ -131,7 +131,7 @@ def load_loss_state(loss: nn.Module | dict[str, nn.Module], folder: str | Path) 
     saved = load_file(file) if file.is_file() else {}
     if {key: value.shape for key, value in saved.items()} != {key: value.shape for key, value in state.items()}:
         raise InputError(
-            f"the checkpoint holds the loss parameters {sorted(saved)}but this run has {sorted(state)}",
+            f"the checkpoint holds the loss parameters {sorted(saved)}, but this run has {sorted(state)}",
             "resume with the losses that the checkpoint was written with",
             path=file,
         )

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hf_optical.data.bitext import read_bitext
 from hf_optical.data.vector_rows import VectorRows
 from hf_optical.errors import InputError, NonFiniteError
 
@@ -85,3 +86,15 @@ def test_faults_are_named(folder, tmp_path):
         list(VectorRows(parquet(tmp_path / "other.parquet", TEXTS[:2], VECTORS[:2], ("passage", "numbers"))))
     with pytest.raises(InputError, match="no such index"):
         VectorRows(str(tmp_path / "nothing"))
+
+
+def test_a_column_name_that_is_no_text_is_damage(tmp_path):
+    for read, row in (
+        (lambda path: list(VectorRows(str(path))), {"texte": "a", "vector": [1.0, 0.0]}),
+        (lambda path: read_bitext(path, language="sw"), {"texte": "a", "sw": "b"}),
+    ):
+        path = tmp_path / "spoilt.parquet"
+        pq.write_table(pa.Table.from_pylist([row]), path, store_schema=False)
+        path.write_bytes(path.read_bytes().replace(b"texte", b"\xd0exte"))
+        with pytest.raises(InputError, match="not a readable Parquet file"):
+            read(path)

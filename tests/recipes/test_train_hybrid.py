@@ -24,6 +24,12 @@ def workplace(tmp_path):
     )
 
 
+def assert_same_weights(*runs):
+    first, second = (load_encoder(str(run / "model"), device="cpu").state_dict() for run in runs)
+    assert first.keys() == second.keys()
+    assert all((first[name] == value).all() for name, value in second.items())
+
+
 def test_three_kinds_of_batches_in_one_run_and_what_was_drawn(recipe, workplace, capsys):
     prompts = ["--query_prompt", "query: ", "--passage_prompt", "passage: "]
     assert call(recipe, workplace, *prompts, "--objective", "ot") == 0
@@ -56,11 +62,7 @@ def test_an_interrupted_hybrid_run_goes_on_and_ends_like_a_whole_one(recipe, wor
     with interrupted_after(8):
         assert call(recipe, workplace) == 130
     assert call(recipe, workplace) == 0
-    states = [
-        load_encoder(str(folder / "model"), device="cpu").state_dict()
-        for folder in (tmp_path / "whole", Path(workplace["output_dir"]))
-    ]
-    assert all((states[0][name] == value).all() for name, value in states[1].items())
+    assert_same_weights(tmp_path / "whole", Path(workplace["output_dir"]))
 
 
 def test_several_languages_on_bitext_alone_are_measured_in_the_teachers_index(recipe, workplace):
@@ -92,11 +94,17 @@ def test_questions_are_trained_toward_the_teachers_index(recipe, workplace, inte
     with interrupted_after(8):
         assert call(recipe, flags) == 130
     assert call(recipe, flags) == 0
-    states = [
-        load_encoder(str(folder / "model"), device="cpu").state_dict()
-        for folder in (tmp_path / "whole", Path(workplace["output_dir"]))
-    ]
-    assert all((states[0][name] == value).all() for name, value in states[1].items())
+    assert_same_weights(tmp_path / "whole", Path(workplace["output_dir"]))
+
+
+def test_an_adapter_is_trained_on_questions_toward_the_teachers_index(recipe, workplace, tmp_path):
+    rows = [{"id": str(i), "query": f"mbuzi analala {i}", "passage": f"the goat sleeps {i}"} for i in range(40)]
+    (tmp_path / "asked.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    flags = {name: value for name, value in workplace.items() if name != "context_window"}
+    flags |= {"document_encoder": "teacher", "query_passages": f"cross/sw-en={tmp_path / 'asked.jsonl'}"}
+    assert call(recipe, {**flags, "adapter": "lora", "alpha": "0.0"}) == 0
+    results = json.loads((Path(workplace["output_dir"]) / "results.json").read_text())
+    assert results["realised"]["batches"]["cross"] > 0
 
 
 def test_passages_that_the_english_index_cannot_hold_are_refused(recipe, workplace, capsys):
@@ -113,6 +121,8 @@ def test_passages_that_the_english_index_cannot_hold_are_refused(recipe, workpla
         ({"language_weights": "often"}, "language_weights"),
         ({"context_window": "1"}, "context_window"),
         ({"index": "nobody"}, "teacher, student"),
+        ({"document_encoder": "teacher", "passage_prompt": "passage: "}, "passage_prompt"),
+        ({"off_the_shelf": "some/encoder"}, "off_the_shelf"),
         ({"batch_size": "400"}, "batch_size"),
         ({"bitext": ["sw=a.tsv", "swh=b.tsv"]}, "two files"),
     ],

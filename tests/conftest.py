@@ -9,6 +9,7 @@ from pathlib import Path
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ["HF_OPTICAL_CACHE"] = "off"  # nothing is written into, or read from, the cache of whoever runs the tests
 
 import pytest
 import torch

@@ -23,6 +23,7 @@ from hf_optical.encoders.models import load_encoder
 from hf_optical.encoders.token_means import TokenMeans
 from hf_optical.errors import InputError
 from hf_optical.evaluation.bm25 import bm25_run
+from hf_optical.evaluation.default_cache import default_cache
 from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.evaluation.fusion import fuse_runs
 from hf_optical.evaluation.multilingual import evaluate_multilingual
@@ -86,7 +87,7 @@ def main(config: EvaluateConfig) -> None:
         "epsilon": config.epsilon,
         "top_k": config.top_k,
         "batch_size": config.batch_size,
-        "document_cache": DocumentCache(config.document_cache),
+        "document_cache": DocumentCache(config.document_cache) if config.document_cache else default_cache(),
         "show_progress": True,
     }
     if config.hybrid and any(isinstance(item, MultilingualSet) for item in items):

@@ -16,6 +16,7 @@ from hf_optical.data.text_rows import read_text_rows
 from hf_optical.data.texts import excerpt, one_form, text_fault
 from hf_optical.encoders.models import load_encoder
 from hf_optical.errors import InputError, check_choice
+from hf_optical.evaluation.default_cache import default_cache
 from hf_optical.evaluation.token_scoring import Scoring
 from hf_optical.search import DocumentIndex, Hit, MemoryIndex, TokenReranker
 from hf_optical.search.index_means import means_of_bitexts, means_of_folders, with_index
@@ -40,7 +41,7 @@ def main(config: SearchConfig) -> None:
     index = _index(config, encoders)
     shown: dict[str, str] = {}
     if config.documents:
-        shown = read_search_documents(config.documents)
+        shown = read_search_documents(config.documents, titles=config.titles)
         print(f"{_indexed(config, index, shown)}; the index has {len(index):,}")
     found = index.query(texts, languages=languages, top_k=max(config.top_k, config.rerank), hybrid=config.hybrid)
     missing = {hit.id for hits in found for hit in hits} - set(shown)
@@ -113,7 +114,7 @@ def _reranker(
 def _index(config: SearchConfig, encoders: dict[str | None, Any]) -> DocumentIndex:
     teacher = encoders[None]
     if config.location is None:
-        return MemoryIndex(teacher, encoders, batch_size=config.batch_size)
+        return MemoryIndex(teacher, encoders, batch_size=config.batch_size, cache=default_cache())
     from hf_optical.search import QdrantIndex
 
     options: dict[str, Any] = {"location": config.location, "collection": config.collection}

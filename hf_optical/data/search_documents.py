@@ -6,17 +6,20 @@ from pathlib import Path
 
 from hf_optical.data.identifiers import identifier_field, identifier_of
 from hf_optical.data.text_rows import read_text_rows
+from hf_optical.data.texts import one_form
+from hf_optical.data.titles import titled
 from hf_optical.errors import InputError
 
 __all__ = ["read_search_documents"]
 
 
-def read_search_documents(path: str | Path) -> dict[str, str]:
+def read_search_documents(path: str | Path, *, titles: bool = False) -> dict[str, str]:
     """Read documents, in the order of the file.
 
     Args:
         path: JSONL, JSON, TSV, CSV (``.gz`` too), Parquet or Arrow, or a folder of these, with ``id`` (or ``_id``, as
             BEIR has it) and ``text``.
+        titles: Put the column ``title``, where a document has one, before its text.
 
     Returns:
         Text by identifier.
@@ -35,5 +38,5 @@ def read_search_documents(path: str | Path) -> dict[str, str]:
                 row=number,
                 field=identifier_field(row),
             )
-        found[identifier] = row["text"]
+        found[identifier] = one_form(titled(row, row["text"])) if titles else row["text"]
     return found

@@ -3,6 +3,7 @@
 __all__ = [
     "bias",
     "bm25",
+    "default_cache",
     "document_cache",
     "evaluators",
     "fusion",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,8 @@ class DocumentCache:
 
     Args:
         folder: Where to keep the vectors; ``None`` keeps them in memory for the life of this object.
+        most_bytes: Size of the folder above which the entries that were not used for longest are deleted; no limit by
+            default.
 
     Example:
         .. code-block:: python
@@ -44,8 +48,9 @@ class DocumentCache:
             vectors = cache.vectors(teacher, passages)   # reads
     """
 
-    def __init__(self, folder: str | Path | None = None) -> None:
+    def __init__(self, folder: str | Path | None = None, *, most_bytes: int | None = None) -> None:
         self.folder = user_path(folder) if folder is not None else None
+        self.most_bytes = most_bytes
         self._memory: dict[str, Vectors] = {}
 
     def vectors(
@@ -92,10 +97,43 @@ class DocumentCache:
                     with whole_folder(place, keep_first=True) as scratch:
                         blocks = encode_blocks(model, texts, role, **options)
                         (_write_dense if kind == "dense" else _write_tokens)(scratch, blocks, len(texts))
+            if self.most_bytes is not None:
+                delete_oldest(place.parent, self.most_bytes, keep=place.name)
+        with suppress(OSError):  # the folder may be readable only
+            place.touch()  # the time of the last use
         values = np.load(place / "values.npy", mmap_mode="r" if len(texts) else None)
         if kind == "dense":
             return values
         return TokenVectors(values, np.load(place / "starts.npy"), np.load(place / "lengths.npy"))
+
+
+def delete_oldest(folder: Path, most_bytes: int, keep: str) -> None:
+    """Delete the entries of a cache that were not used for longest, until the rest fits.
+
+    Args:
+        folder: The folder of the entries, one folder each.
+        most_bytes: Size to which the entries are reduced.
+        keep: Name of the entry that is in use and stays.
+    """
+    entries = []
+    for place in folder.iterdir():
+        with suppress(OSError):  # another process may be deleting it
+            if place.is_dir() and not place.name.startswith("."):
+                size = sum(file.stat().st_size for file in place.iterdir())
+                entries.append((place.stat().st_mtime, size, place))
+    total = sum(size for _, size, _ in entries)
+    for _, size, place in sorted(entries, key=lambda entry: entry[0]):
+        if total <= most_bytes:
+            return
+        if place.name == keep:
+            continue
+        # Renamed first, so that no other process finds half an entry; one that has it mapped keeps its pages.
+        gone = place.with_name(f".deleted-{place.name}-{os.getpid()}")
+        with suppress(OSError):
+            place.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
+            place.with_name(f"{place.name}.lock").unlink(missing_ok=True)
+            total -= size
 
 
 def fingerprint(model: torch.nn.Module) -> str:

@@ -57,6 +57,7 @@ def tell(
     if (plan := output / "figures" / "plan.png").is_file():
         print(f"Picture of a transport plan between tokens: {plan}")
     query = next((query for queries in panels.queries().values() for query in queries), None)
-    print(f"\nNext: {advice(results.get('evaluations') or [], results.get('held_out'))}")
-    print("\n".join(f"  {line}" for line in commands(config, output, language, query)))
+    entries = results.get("evaluations") or []
+    print(f"\nNext: {advice(entries, results.get('held_out'))}")
+    print("\n".join(f"  {line}" for line in commands(config, output, language, query, entries)))
     print(f"\nUse in Python:\n{use}")

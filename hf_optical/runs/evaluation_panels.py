@@ -78,8 +78,8 @@ class EvaluationPanels:
         Args:
             teacher: The encoder, or an object that stands in for it.
             show_progress: Whether to show progress bars.
-            documents: Source of the documents' vectors; by default they are encoded, and kept in the shared folder if
-                there is one.
+            documents: Source of the documents' vectors; by default they are encoded, and kept in the shared folder or
+                the user's cache.
         """
         options: dict[str, Any] = {"interaction": self._config.interaction, "show_progress": show_progress}
         if self._sets:

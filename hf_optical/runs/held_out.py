@@ -51,7 +51,7 @@ class HeldOutRun:
         self._folder = Path(config.output_dir) / FOLDER
         sets = sets_of(data, config.seed)
         self.pairs = {language: len(rows) for language, rows in data.held_out.items()}
-        documents = documents if documents is not None else SharedFolder(config.shared).documents()
+        documents = documents if documents is not None else SharedFolder(config.shared).sentences()
         self.index = HeldOutRetrieval(sets, teacher, interaction=config.interaction, documents=documents)
         self._teacher = teacher
         self._rows: dict[str, list[RetrievalScores]] = {}

@@ -54,7 +54,9 @@ def advice(entries: Sequence[Mapping[str, Any]], held_out: Mapping[str, Any] | N
     return f"{said} Fused with BM25 it finds even more: search with --hybrid." if _WON in fused else said
 
 
-def commands(config: Any, output: Path, language: str, query: str | None = None) -> list[str]:
+def commands(
+    config: Any, output: Path, language: str, query: str | None = None, entries: Sequence[Mapping[str, Any]] = ()
+) -> list[str]:
     """List commands that use the run: search (if there are documents), evaluate, publish.
 
     Args:
@@ -62,13 +64,20 @@ def commands(config: Any, output: Path, language: str, query: str | None = None)
         output: The run's folder.
         language: The language of the queries.
         query: An example query.
+        entries: The run's evaluations; the search is hybrid if fusion was measured and lost on no set.
     """
     model, teacher = str(output / "model"), str(config.teacher)
     found = []
     documents = next((file for folder in config.eval for file in sorted(Path(folder).glob("corpus*.jsonl*"))), None)
     if documents is not None and query and config.reads_index_of == "teacher":
         words = ["search", "--teacher", teacher, "--documents", str(documents), "--encoders", f"{language}={model}"]
-        found.append([*words, "--language", language, "--hybrid", "--query", query])
+        words += ["--language", language]
+        if config.titles:
+            words += ["--titles"]
+        fused = [_outcome(entry, f"{table_rows.FUSED} against {table_rows.AFTER}") for entry in entries]
+        if any(fused) and _LOST not in fused:
+            words += ["--hybrid"]
+        found.append([*words, "--query", query])
     found.append(["publish", "--run", str(output), "--dry_run", f"{output}-publication"])
     return [f"hf-optical {shlex.join(words)}" for words in found]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_optical.errors import InputError
+from hf_optical.evaluation.default_cache import default_cache
 from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.places import whole_folder
 from hf_optical.results.files import plain
@@ -21,8 +22,8 @@ class SharedFolder:
     own. They are written to a temporary place and then moved, so that a killed run leaves no partial files.
 
     Args:
-        folder: The folder; it is created if missing. With ``None`` nothing is kept, and documents are encoded once per
-            run.
+        folder: The folder; it is created if missing. With ``None`` grown students are not kept, and vectors of
+            documents are kept in the user's cache.
 
     Raises:
         InputError: The folder cannot be made.
@@ -39,7 +40,11 @@ class SharedFolder:
                 ) from error
 
     def documents(self) -> DocumentCache:
-        """Return the cache of document vectors by content; in memory if there is no folder."""
+        """Return the cache of document vectors by content; the user's cache if there is no folder."""
+        return DocumentCache(self._folder / "documents") if self._folder is not None else default_cache()
+
+    def sentences(self) -> DocumentCache:
+        """Return the cache of vectors of training sentences; in memory if there is no folder."""
         return DocumentCache(self._folder / "documents" if self._folder is not None else None)
 
     def student(self, decisive: Mapping[str, Any]) -> Path | None:

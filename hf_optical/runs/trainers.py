@@ -56,7 +56,7 @@ def trainer_for(
         teacher_cache=cache,
         teacher_cache_dtype=config.teacher_cache_dtype,
     )
-    trainer.bank_cache = SharedFolder(config.shared).documents()
+    trainer.bank_cache = SharedFolder(config.shared).sentences()
     return trainer
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -243,10 +243,7 @@ class DocumentIndex(ABC):
         if not missing:
             return 0
         if as_text:
-            assert self.documents is not None
-            texts = [given[row] for row in missing]
-            options: dict[str, Any] = {"interaction": self.interaction, "batch_size": self.batch_size}
-            vectors: Any = encode_texts(self.documents, texts, "document", **options)
+            vectors: Any = self._encode([given[row] for row in missing])
         else:
             vectors = [np.asarray(given[row], dtype=np.float32) for row in missing]
         self._words = None
@@ -257,6 +254,12 @@ class DocumentIndex(ABC):
             [given[row] if as_text else None for row in missing],
         )
         return len(missing)
+
+    def _encode(self, texts: list[str]) -> Iterable[np.ndarray]:
+        """Encode documents with the document encoder."""
+        assert self.documents is not None  # _check has looked
+        options: dict[str, Any] = {"interaction": self.interaction, "batch_size": self.batch_size}
+        return encode_texts(self.documents, texts, "document", **options)
 
     def _digest(self, item: Any, as_text: bool) -> str:
         """What a stored vector depends on: the text and the encoder, or the numbers themselves."""

@@ -45,6 +45,8 @@ class EvaluateConfig:
         "error", "What to do with bad rows of --mean_bitext: 'error' stops; 'skip' leaves them out."
     )
     batch_size: int = option(32, "Texts per forward pass.")
-    document_cache: str | None = option(None, "Folder that keeps document vectors between runs.", path=True)
+    document_cache: str | None = option(
+        None, "Folder that keeps document vectors between runs; the user's cache by default.", path=True
+    )
     figures: bool = option(True, "Draw the heat map of language pairs (needs matplotlib).")
     seed: int = option(0, "Random seed of the bootstrap intervals.")

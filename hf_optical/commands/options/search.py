@@ -19,6 +19,7 @@ class SearchConfig:
         "JSONL, TSV, CSV or Parquet with id and text: all documents; those already indexed are skipped.",
         path=True,
     )
+    titles: bool = option(False, "Put the title of a document before its text, as in training with --titles.")
     sync: bool = option(True, "Remove documents from the index that are no longer in --documents; false only adds.")
     remove_most: bool = option(False, "Remove them even if they are more than half of the index.")
     encoders: dict[str, str] = option({}, "Query encoders (with their adapters): swh_Latn=FOLDER ...", path=True)

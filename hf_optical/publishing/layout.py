@@ -50,8 +50,6 @@ def publication_folder(folder: str | Path, marks: Sequence[str] = (PROVENANCE_FI
                 "Remedy: make room, or choose a folder on another disk."
             ) from error
         raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def copy_model(source: Path, target: Path) -> None:

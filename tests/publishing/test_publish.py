@@ -19,6 +19,7 @@ from script_modules import load_recipe
 from sentence_transformers import SentenceTransformer
 
 from hf_optical.errors import HFOpticalError, InputError, NonFiniteError
+from hf_optical.publishing.layout import publication_folder
 from hf_optical.publishing.publish import Publication, build
 from hf_optical.results.files import portable
 
@@ -158,6 +159,19 @@ def test_what_cannot_be_trusted_is_refused(dense_run, tmp_path):
     refused("half", InputError, "not whole", lambda run: (run / "adapters/swh_Latn/adapter_model.safetensors").unlink())
     refused("unfinished", InputError, "not a finished run", lambda run: (run / "results.json").unlink())
     refused("no model", InputError, "no sentence-transformers model", lambda run: shutil.rmtree(run / "model"))
+
+
+def test_a_folder_that_cannot_be_made_is_reported_as_such(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("hf_optical.places.whole.tempfile.mkdtemp", full)
+    with pytest.raises(HFOpticalError, match="the disk is full"), publication_folder(tmp_path / "out"):
+        pass
+    monkeypatch.undo()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OSError, match="file"), publication_folder(tmp_path / "file" / "out"):
+        pass
 
 
 def test_a_full_disk_leaves_nothing_behind(dense_run, tmp_path, monkeypatch):

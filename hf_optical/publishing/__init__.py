@@ -1,4 +1,4 @@
-"""Publishing: vocabulary trimming, model card, repository on the Hub."""
+"""Publishing of trained students: vocabulary trimming, export to other runtimes, model card, repository on the Hub."""
 
 from __future__ import annotations
 

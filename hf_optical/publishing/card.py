@@ -1,4 +1,4 @@
-"""The model card: facts from ``results.json`` and the model, put into a template, checked as the Hub checks it."""
+"""Model card: facts from ``results.json`` and the model, rendered with a template and checked as the Hub checks it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,14 @@ _STUDENTS = {
 
 @dataclass(frozen=True)
 class Adapter:
-    """A language adapter in the repository: FLORES code, folder, LoRA rank, bytes."""
+    """Language adapter in the repository.
+
+    Args:
+        language: FLORES code of the language.
+        subfolder: Folder of the adapter within the repository.
+        rank: LoRA rank.
+        bytes: Size of its weights, in bytes.
+    """
 
     language: str
     subfolder: str
@@ -49,22 +56,24 @@ class CardFacts:
     """Facts that a card states.
 
     Args:
-        repo_id: Where it is published; its last part is the card's title.
+        repo_id: Hub id of the published model; its last part is the card's title.
         results: Content of ``results.json`` of the training recipe.
         teacher: Id, revision and hash of the teacher.
         kind: ``"SentenceTransformer"`` or ``"MultiVectorEncoder"``.
         dimension: Width of the vectors.
-        max_seq_length: In tokens.
+        max_seq_length: Longest text, in tokens.
         vocabulary: Number of pieces.
-        licence: Of the model, as the Hub writes it (``apache-2.0``); None to say nothing.
-        per_query: Content of ``per_query.json``: gives the intervals.
-        evaluations: Contents of further ``results.json``, of the evaluation recipe: their scores and language bias.
-        adapters: Language adapters beside the base.
-        data: What was read: ``path``, ``rows``, ``sha256``, and where known ``licences`` and ``origin`` with counts.
+        licence: Licence of the model, as the Hub writes it (``apache-2.0``); ``None`` leaves it out.
+        per_query: Content of ``per_query.json``, from which the intervals are computed.
+        evaluations: Contents of ``results.json`` files of the evaluation recipe, with scores and language bias.
+        adapters: Language adapters that are published beside the base.
+        data: Files that were read: ``path``, ``rows``, ``sha256``, and where known ``licences`` and ``origin`` with
+            counts of rows.
         fertility: Tokens per word: FLORES code to ``{"value", "words", "teacher"}``.
-        trimming: The sentence of a :class:`~hf_optical.publishing.trim_proof.TrimProof`.
-        trimming_scores: What :func:`~hf_optical.publishing.trim_proof.retrieval_before_and_after` found.
-        limits: More limits, in the publisher's words.
+        trimming: The sentence of a :class:`~hf_optical.publishing.trim_proof.TrimProof`; ``None`` if the vocabulary
+            was not trimmed.
+        trimming_scores: Result of :func:`~hf_optical.publishing.trim_proof.retrieval_before_and_after`.
+        limits: Further limits of the model, in the publisher's words.
     """
 
     repo_id: str
@@ -86,10 +95,10 @@ class CardFacts:
 
     @property
     def languages(self) -> list[str]:
-        """FLORES codes of the query languages, English left out."""
+        """FLORES codes of the query languages, without English."""
         config = self.results.get("config") or {}
         named = [normalize(config["language"])] if config.get("language") else []
-        # "swh_Latn=FILE" where several languages were taught.
+        # Bitext is named "swh_Latn=FILE" where several languages were trained.
         named += [normalize(item.partition("=")[0]) for item in bitext_of(config) if "=" in item]
         evaluated = [entry["language"] for entry in self.results.get("evaluations", ())]
         named += [code for code in evaluated if code not in TASK_NAMES]
@@ -98,20 +107,20 @@ class CardFacts:
 
 
 def render_card(facts: CardFacts) -> str:
-    """Write the card, metadata and text.
+    """Render the card: metadata and text.
 
     Args:
-        facts: What it says.
+        facts: Facts that the card states.
 
     Returns:
         The content of ``README.md``.
 
     Raises:
-        InputError: The metadata is not what the Hub accepts, or a fact that the template needs is missing.
+        InputError: The Hub would not accept the metadata.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    # Markdown, not HTML: nothing to escape but what `cell` takes out of tables.
+    # The output is Markdown and not HTML, so only the separators of tables are escaped, by `cell`.
     environment = Environment(  # noqa: S701
         loader=FileSystemLoader(TEMPLATE.parent), undefined=StrictUndefined, keep_trailing_newline=True
     )
@@ -123,7 +132,7 @@ def render_card(facts: CardFacts) -> str:
 
 
 def metadata(facts: CardFacts) -> Any:
-    """The card's metadata, with the scores of this model as ``model-index``.
+    """Build the card's metadata, with the scores of this model as ``model-index``.
 
     Returns:
         A ``huggingface_hub.ModelCardData``.
@@ -146,13 +155,13 @@ def metadata(facts: CardFacts) -> Any:
 
 
 def check_card(card: str) -> None:
-    """Check a card's metadata as ``huggingface_hub`` reads it, strictly and back again.
+    """Parse a card's metadata strictly with ``huggingface_hub``, and check that its scores read back as written.
 
     Args:
         card: Content of ``README.md``.
 
     Raises:
-        InputError: No metadata, or metadata or a ``model-index`` that cannot be read.
+        InputError: There is no metadata, or the metadata or its ``model-index`` cannot be read.
     """
     from huggingface_hub import ModelCard
     from huggingface_hub.repocard_data import eval_results_to_model_index, model_index_to_eval_results

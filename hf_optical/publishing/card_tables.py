@@ -1,4 +1,4 @@
-"""The tables of a card, and the same scores as the Hub's ``model-index``."""
+"""Tables of scores in a card, and the same scores in the form of the Hub's ``model-index``."""
 
 from __future__ import annotations
 
@@ -30,15 +30,17 @@ _RESAMPLES = 2_000
 def score_tables(
     results: Mapping[str, Any], per_query: Mapping[str, Any] = {}, evaluations: Sequence[Mapping[str, Any]] = ()
 ) -> list[dict[str, Any]]:
-    """One table per retrieval set and language.
+    """Build one table per retrieval set and language.
 
     Args:
-        results: ``results.json`` of training: rows of :mod:`hf_optical.results.table_rows`, and tests.
-        per_query: Its ``per_query.json``: ``{"set/language": {row: {query: scores}}}``.
-        evaluations: ``results.json`` of the evaluation recipe: one row, with its own interval.
+        results: ``results.json`` of training, with rows of :mod:`hf_optical.results.table_rows` and paired tests.
+        per_query: The run's ``per_query.json``: ``{"set/language": {row: {query: scores}}}``.
+        evaluations: ``results.json`` files of the evaluation recipe; each gives a table of one row, with the interval
+            that the recipe computed.
 
     Returns:
-        ``name`` of the language, ``set``, ``n``, ``rows`` and ``verdicts`` of the paired tests, as text.
+        For each table the ``name`` of the language, ``set``, number of queries ``n``, ``rows``, and ``verdicts`` of
+        the paired tests; numbers are formatted as text.
     """
     tables = []
     for entry in Results.from_json(results).evaluations:
@@ -54,7 +56,14 @@ def score_tables(
 
 
 def bias_rows(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Language bias by pooled set, as text."""
+    """Format the language bias of every pooled set.
+
+    Args:
+        evaluations: ``results.json`` files of the evaluation recipe.
+
+    Returns:
+        For each set its name, ``rank_distance``, rank ``correlation`` and ``worst`` query language, as text.
+    """
     return [
         {
             "set": name,
@@ -68,7 +77,14 @@ def bias_rows(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 
 
 def english_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """nDCG@10 of English queries through the student, where they were measured."""
+    """Format nDCG@10 of English queries for sets on which the student was measured with them.
+
+    Args:
+        results: ``results.json`` of training.
+
+    Returns:
+        For each set its name, number of queries ``n``, and the scores ``ceiling``, ``before`` and ``after``, as text.
+    """
     return [
         {
             "set": entry.set,
@@ -84,7 +100,15 @@ def english_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def trimming_rows(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Retrieval of the whole and the trimmed model, as text."""
+    """Format the comparison of the whole and the trimmed model.
+
+    Args:
+        scores: Result of :func:`~hf_optical.publishing.trim_proof.retrieval_before_and_after`.
+
+    Returns:
+        One row per set: names, number of queries ``n``, nDCG@10 ``before`` and ``after`` trimming, and the
+        ``difference`` with its 95 % interval, as text.
+    """
     return [
         {
             "set": row["set"],
@@ -99,14 +123,15 @@ def trimming_rows(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def eval_results(results: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any]] = ()) -> list[Any]:
-    """Scores of the published model as the Hub's evaluation results.
+    """Convert the scores of the published model to the Hub's evaluation results.
 
     Args:
-        results: ``results.json`` of training; its ``after`` counts.
-        evaluations: ``results.json`` of the evaluation recipe.
+        results: ``results.json`` of training, of which the row ``after`` is used.
+        evaluations: ``results.json`` files of the evaluation recipe.
 
     Returns:
-        ``huggingface_hub.EvalResult``, one per set, language and measure.
+        One ``huggingface_hub.EvalResult`` per set, language and measure; scores that are missing or not finite are
+        left out.
     """
     from huggingface_hub import EvalResult
 

@@ -1,4 +1,4 @@
-"""Sentences of a card: training, data, limits, command."""
+"""Sentences of a card about training, data, limits and the command."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONG_COMMAND = 100  # characters; a longer one gets a line for each option
 
 
 def training(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """Steps, batch and learning rate."""
+    """Summarise the training: steps, batch size, learning rate, precision and number of processes."""
     if config.get("max_steps") is None:
         return "not stated"
     processes = results.get("processes") or 1
@@ -35,18 +35,21 @@ def pairs_used(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
 
 
 def bitext_limits(results: Mapping[str, Any]) -> str:
-    """State how much bitext the model has seen."""
+    """State how much bitext the model was trained on."""
     pairs = results.get("pairs")
     if pairs is None:
-        return "How much bitext it has seen is not stated."
-    return f"It has seen {pairs:,} sentence pairs; names, terms and turns of phrase outside them are read by parts."
+        return "The number of sentence pairs that the model was trained on is not stated."
+    return (
+        f"The model was trained on {pairs:,} sentence pairs; it knows names, terms and expressions outside them only "
+        "by their word pieces."
+    )
 
 
 def english_limits(results: Mapping[str, Any]) -> list[str]:
-    """State how much English queries lose against the teacher, where it was measured."""
+    """State how much English queries lose against the teacher, one sentence per set on which they lose."""
     return [
         f"English queries lose {raw - after:.3f} nDCG@10 against the teacher "
-        f"({entry.set}, {entry.n} queries): let the teacher read them."
+        f"({entry.set}, {entry.n} queries): encode them with the teacher."
         for entry in Results.from_json(results).evaluations
         if entry.language == ENGLISH
         and (raw := entry.score(RAW, MAIN_MEASURE)) is not None
@@ -56,12 +59,12 @@ def english_limits(results: Mapping[str, Any]) -> list[str]:
 
 
 def command_line(text: str | None, teacher: str = "", hub_id: str | None = None) -> str:
-    """The command as others may type it, an option a line where it is long.
+    """Format a run's command for a reader who repeats it; a long command gets one line per option.
 
     Args:
-        text: As it was typed.
-        teacher: The teacher of the run, a folder perhaps.
-        hub_id: Its Hub id, which is written in place of a folder that others have not got.
+        text: The command as it was typed.
+        teacher: The teacher of the run, as given to it: a Hub id or a folder.
+        hub_id: The teacher's Hub id, which replaces a folder, because other machines do not have it.
 
     Example:
         >>> command_line("recipes/train.py --teacher models/mini --seed 1", "models/mini", "owner/mini")
@@ -72,22 +75,22 @@ def command_line(text: str | None, teacher: str = "", hub_id: str | None = None)
     if hub_id and teacher:
         given = re.escape(portable(teacher))
         text = re.sub(rf"(?<=--teacher[ =]){given}(?= |$)", lambda _: hub_id, text)
-    text = f"python {text}" if text.startswith("recipes/") else text  # as older runs wrote it
+    text = f"python {text}" if text.startswith("recipes/") else text  # older runs recorded the script alone
     return text if len(text) <= _LONG_COMMAND else text.replace(" --", " \\\n  --")
 
 
 def measured_only(row: Mapping[str, Any], results: Mapping[str, Any]) -> bool:
-    """Whether an entry of the data is a retrieval set, and no training file: those have no rows."""
+    """Return whether an entry of the data is a retrieval set, which has no count of rows, and not a training file."""
     return row.get("rows") is None and row.get("path") in {entry["set"] for entry in results.get("evaluations", ())}
 
 
 def short_hash(row: Mapping[str, Any]) -> str:
-    """The beginning of a SHA-256."""
+    """Return the first 16 digits of an entry's SHA-256."""
     return str(row.get("sha256", ""))[:16] + "…"
 
 
 def data_row(row: Mapping[str, Any]) -> dict[str, str]:
-    """A row of the table of training data."""
+    """Format an entry of the data as a row of the table of training files."""
     return {
         "path": cell(str(row.get("path"))),
         "rows": f"{row['rows']:,}" if row.get("rows") is not None else "",
@@ -107,5 +110,5 @@ def _counts(found: Mapping[str, int] | str | None) -> str:
 
 
 def cell(text: str) -> str:
-    """Text that does not break a table."""
+    """Escape text for a cell of a Markdown table."""
     return text.replace("|", "\\|").replace("\n", " ")

@@ -1,9 +1,9 @@
-"""Dense students for servers without PyTorch: ONNX, ONNX in int8, OpenVINO, with the usual file names.
+"""Export of dense students to ONNX, ONNX in int8 and OpenVINO, for servers without PyTorch.
 
-The layout is that of sentence-transformers' backends: ``onnx/model.onnx``, ``onnx/model_qint8_<processor>.onnx``,
+File names are those of sentence-transformers' backends: ``onnx/model.onnx``, ``onnx/model_qint8_<processor>.onnx`` and
 ``openvino/openvino_model.xml``, beside the model. The files are written with PyTorch's exporter and the runtimes' own
-tools: optimum, which those backends use, asks for an older transformers than this package (optimum-onnx 0.1: below
-4.58), and is needed only where the files are loaded through them.
+tools. The backends themselves use optimum, which requires an older transformers than this package (optimum-onnx 0.1:
+below 4.58); it is needed only where the files are loaded through the backends.
 """
 
 from __future__ import annotations
@@ -32,10 +32,12 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 OUTPUT = "last_hidden_state"
 
 _NEEDED = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino")}
-_ONE_FILE = 1_900_000_000  # bytes of weights; a protobuf ends at 2 GiB, and the rest goes into a file beside it
+# Bytes of weights above which they go into a second file: a protobuf file holds 2 GiB at most.
+_ONE_FILE = 1_900_000_000
 
-# The weights' types are those of optimum's AutoQuantizationConfig, after which sentence-transformers names the files.
-# Second, whether weights give up a bit: without VNNI, pairs of products of signed ones overflow the 16 bits they get.
+# Type of the weights and `reduce_range` by processor. The types are those of optimum's AutoQuantizationConfig, after
+# which sentence-transformers names the files. A reduced range uses 7 of 8 bits: without VNNI instructions the sum of
+# two products of signed weights can overflow its 16 bits.
 _INT8 = {
     "arm64": ("qint8", False),
     "avx2": ("quint8", False),
@@ -52,24 +54,24 @@ def export(
     int8: str | Sequence[str] | None = None,
     adapter: str | Path | None = None,
 ) -> Path:
-    """Write a dense model for other runtimes.
+    """Export a dense model to other runtimes.
 
     Args:
-        folder: A dense sentence-transformers model.
-        target: Folder for the model with the exported files in it; the same as ``folder`` adds them there.
+        folder: Folder of a dense sentence-transformers model.
+        target: Folder for the model and the exported files; if it is ``folder``, the files are added there.
         backend: ``"onnx"`` or ``"openvino"`` (extras ``onnx``, ``openvino``), or both.
-        int8: ONNX only: also write weights in int8 for a processor, or several: ``"avx2"``, ``"avx512"``,
+        int8: Processor, or several, for which an ONNX file with int8 weights is written too: ``"avx2"``, ``"avx512"``,
             ``"avx512_vnni"``, ``"arm64"``.
-        adapter: A language adapter to merge first: a code such as ``"swh_Latn"``, looked for in ``folder/adapters``, or
-            its folder. One file then reads one language; a server needs no LoRA.
+        adapter: Language adapter to merge first: its folder, or a language code such as ``"swh_Latn"``, which is
+            looked up in ``folder/adapters``. The exported file then serves this one language and needs no LoRA.
 
     Returns:
         The target. ``SentenceTransformer(target, backend="onnx")`` loads it where optimum is installed,
         :func:`~hf_optical.publishing.runtimes.load_exported` where it is not.
 
     Raises:
-        InputError: A runtime is not installed, the model is not dense or has adapters in its weights, an option is
-            unknown.
+        InputError: A runtime is not installed, the model is not dense, its weights are adapters of another model, or
+            an option is unknown.
         HFOpticalError: PyTorch could not export the model.
 
     Example:
@@ -102,12 +104,12 @@ def export(
         for part in backends:
             (target / part).mkdir(exist_ok=True)
             for path in sorted((scratch / part).iterdir()):
-                path.replace(target / part / path.name)  # whole files only, also after a kill
+                path.replace(target / part / path.name)  # atomic, so that a killed process leaves no partial file
     return target
 
 
 def _lay_model(folder: Path, target: Path, adapter: str | Path | None) -> None:
-    """The model itself, in the target: as it is, or with an adapter merged."""
+    """Write the model itself into the target, with the adapter merged if there is one."""
     same = target.resolve() == folder.resolve()
     if adapter is not None:
         if same:
@@ -119,13 +121,13 @@ def _lay_model(folder: Path, target: Path, adapter: str | Path | None) -> None:
 
 
 def int8_file(processor: str) -> str:
-    """The file that int8 weights for a processor are in, as sentence-transformers names it.
+    """Return the name of the file with int8 weights for a processor, as sentence-transformers names it.
 
     Args:
         processor: ``"avx2"``, ``"avx512"``, ``"avx512_vnni"`` or ``"arm64"``.
 
     Raises:
-        InputError: No such processor.
+        InputError: The processor is unknown.
 
     Example:
         >>> int8_file("avx512_vnni"), int8_file("avx2")
@@ -137,10 +139,10 @@ def int8_file(processor: str) -> str:
 
 
 def require_backend(backend: str) -> None:
-    """Stop early where a runtime is missing, with what to install.
+    """Check that the packages of a backend are installed.
 
     Raises:
-        InputError: It is missing, or there is no such backend.
+        InputError: A package is missing (the message names the extra to install), or the backend is unknown.
     """
     from importlib import import_module
 
@@ -156,21 +158,27 @@ def require_backend(backend: str) -> None:
 
 
 def check_dense(folder: str | Path) -> None:
-    """Refuse what the exported files cannot hold.
+    """Raise an error for a model that exported files cannot represent.
 
     Raises:
-        InputError: A late-interaction model, or one whose weights are adapters of another.
+        InputError: The model is a late-interaction model, or its weights are adapters of another model.
     """
     from hf_optical.encoders.models import names_late_interaction
 
     if names_late_interaction(str(folder)):
-        raise InputError("is a late-interaction model", "export dense models; serve this one with PyTorch", path=folder)
+        problem = "this is a late-interaction model, and only dense models can be exported"
+        raise InputError(problem, "serve it with PyTorch", path=folder)
     if (Path(folder) / "adapter_config.json").is_file():
-        raise InputError("its weights are adapters of another model", "merge them first (merge_adapter)", path=folder)
+        raise InputError("the weights are adapters of another model", "merge them first (merge_adapter)", path=folder)
 
 
 def adapter_folder(folder: str | Path, adapter: str | Path) -> Path:
-    """The folder of a language adapter: by its code, or as it is given."""
+    """Return the folder of a language adapter.
+
+    Args:
+        folder: Folder of the model, which has its adapters in ``adapters/<code>``.
+        adapter: A language code, or the folder of an adapter.
+    """
     from hf_optical.data.languages import normalize
 
     if Path(adapter).is_dir():
@@ -179,25 +187,25 @@ def adapter_folder(folder: str | Path, adapter: str | Path) -> Path:
 
 
 def merge_adapter(folder: str | Path, adapter: str | Path, target: str | Path) -> Path:
-    """Write a model with one language adapter merged into its weights.
+    """Merge one language adapter into the weights of its base model, and save the result.
 
     Args:
-        folder: The base.
+        folder: Folder of the base model.
         adapter: Folder with ``adapter_config.json`` and ``adapter_model.safetensors``.
         target: Folder for the merged model.
 
     Returns:
-        The folder: an ordinary model without adapters.
+        The target, which holds an ordinary model without adapters.
 
     Raises:
-        InputError: There is no adapter there.
+        InputError: The adapter's folder holds no adapter.
     """
     from peft import PeftModel
 
     from hf_optical.encoders.models import load_encoder, save_whole
 
     if not (Path(adapter) / "adapter_config.json").is_file():
-        raise InputError("holds no adapter", "give a folder such as adapters/swh_Latn", path=adapter)
+        raise InputError("the folder holds no adapter", "give a folder such as adapters/swh_Latn", path=adapter)
     model: Any = load_encoder(str(folder), device="cpu")
     merged: Any = PeftModel.from_pretrained(model.transformers_model, str(adapter)).merge_and_unload()
     model[0].model = merged
@@ -206,7 +214,7 @@ def merge_adapter(folder: str | Path, adapter: str | Path, target: str | Path) -
 
 
 class _Body(nn.Module):
-    """A transformer with the names of inputs and outputs that the runtimes expect."""
+    """Transformer with the names of inputs and outputs that the runtimes expect."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -218,6 +226,7 @@ class _Body(nn.Module):
         attention_mask: torch.Tensor,
         token_type_ids: torch.Tensor | None = None,
     ) -> torch.Tensor:
+        """Return the token vectors, (batch, tokens, dimension), for ids and mask of shape (batch, tokens)."""
         more = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         return self.model(input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **more)[OUTPUT]
 
@@ -230,7 +239,7 @@ def _write_onnx(folder: Path, file: Path) -> None:
     known = set(inspect.signature(module.model.forward).parameters) & set(tokenizer_of(module).model_input_names)
     names = [name for name in INPUTS if name in known]
     body = _Body(module.model).eval()
-    # Two rows of different lengths, so that the exporter sees a mask that hides something.
+    # Two rows of different lengths, so that the exporter sees a mask with zeros.
     made = tokenizer_of(module)(["a b c d", "a"], padding=True, return_tensors="pt")
     arguments = tuple(made[name] for name in names)
     batch, sequence = torch.export.Dim("batch_size"), torch.export.Dim("sequence_length")
@@ -272,13 +281,13 @@ def _write_int8(whole: Path, file: Path, processor: str) -> None:
 def _write_openvino(whole: Path, file: Path) -> None:
     import openvino
 
-    # The core reads ONNX itself: openvino.convert_model does the same and reports that it was called.
+    # The core reads ONNX itself; openvino.convert_model would do the same and send telemetry about the call.
     openvino.save_model(openvino.Core().read_model(str(whole)), str(file), compress_to_fp16=False)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporters' advice to their own developers."""
+    """Silence warnings of the exporters, which address their developers."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""Fertility: into how many tokens a tokenizer cuts a word."""
+"""Fertility of a tokenizer: the mean number of tokens per word."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from hf_optical.errors import InputError
 
 
 def fertility(tokenizer: Any, texts: Sequence[str]) -> tuple[float, int]:
-    """Mean number of tokens per word, words being what white space parts.
+    """Compute the mean number of tokens per word, with words separated by white space.
 
     Args:
-        tokenizer: Of transformers.
+        tokenizer: A tokenizer of transformers.
         texts: Sentences of one language.
 
     Returns:
-        The mean, and the number of words it was taken over.
+        The mean, and the number of words over which it was computed.
 
     Raises:
         InputError: There are no words.

@@ -1,4 +1,4 @@
-"""Bring a repository on the Hub to the state of a folder."""
+"""Upload of a publication folder to a repository on the Hub."""
 
 from __future__ import annotations
 
@@ -18,28 +18,30 @@ if TYPE_CHECKING:
 
 
 def push(folder: str | Path, repo_id: str, *, private: bool = True, revision: str | None = None) -> str:
-    """Bring a repository on the Hub to the state of a folder that :func:`~hf_optical.publishing.publish.build` made.
+    """Upload a folder that :func:`~hf_optical.publishing.publish.build` wrote to a repository on the Hub.
 
-    The token comes from the environment (``HF_TOKEN``) or the login, and from nowhere else. Files that have not changed
-    are not sent again; files of an earlier publication that this one does not have are removed; any other file there is
-    left alone.
+    The token is read from the environment (``HF_TOKEN``) or the stored login, and from nowhere else. Unchanged files
+    are not sent again. Files of an earlier publication that are missing in this one are deleted; all other files of
+    the repository are left alone.
 
     Args:
-        folder: The folder.
-        repo_id: ``owner/name``.
-        private: Of a new repository; one that exists stays as it is.
+        folder: The folder to upload.
+        repo_id: Hub id of the repository, ``owner/name``; it is created if missing.
+        private: Whether a new repository is private; an existing one keeps its setting.
         revision: An existing branch, in place of ``main``.
 
     Returns:
         The URL of the repository.
 
     Raises:
-        InputError: No token, a wrong one, no such revision, a folder of something else.
-        HFOpticalError: The Hub could not be reached, has no room, or the upload broke off: run again to go on.
+        InputError: The token is missing or refused, the revision does not exist, or the folder was not built for
+            publication.
+        HFOpticalError: The Hub could not be reached, has no room, or the upload broke off. Calling it again continues
+            the upload.
     """
     folder = Path(folder)
     if not (folder / PROVENANCE_FILE).is_file():
-        raise InputError("is no folder that was built for publication", "build it first (--dry_run)", path=folder)
+        raise InputError("the folder was not built for publication", "build it first (--dry_run)", path=folder)
     check_layout(folder)
     with repository(repo_id, private=private, revision=revision) as api:
         stale = _stale(api, repo_id, revision, folder)
@@ -57,16 +59,19 @@ def push(folder: str | Path, repo_id: str, *, private: bool = True, revision: st
 def repository(
     repo_id: str, *, kind: str = "model", private: bool = True, revision: str | None = None
 ) -> Iterator[HfApi]:
-    """The Hub's client, for a repository that exists now; what it raises becomes an error that says what to do.
+    """Create a repository if it is missing, and provide the Hub's client with its errors translated.
 
     Args:
-        repo_id: ``owner/name``.
+        repo_id: Hub id, ``owner/name``.
         kind: ``"model"`` or ``"dataset"``.
-        private: Of a new repository; one that exists stays as it is.
-        revision: For the messages.
+        private: Whether a new repository is private; an existing one keeps its setting.
+        revision: Branch that error messages name.
+
+    Yields:
+        The client.
 
     Raises:
-        InputError: No token, a wrong one, no such revision.
+        InputError: The token is missing or refused, or the revision does not exist.
         HFOpticalError: The Hub could not be reached, or has no room.
     """
     from huggingface_hub import HfApi, get_token
@@ -81,7 +86,7 @@ def repository(
 
 
 def _stale(api: Any, repo_id: str, revision: str | None, folder: Path) -> list[str]:
-    """Files that an earlier publication wrote and this one does not have."""
+    """List the files that an earlier publication uploaded and this one does not have."""
     from huggingface_hub.errors import EntryNotFoundError
 
     try:

@@ -1,4 +1,4 @@
-"""Errors of the Hub's client, translated into errors with a remedy."""
+"""Translation of errors of the Hub's client into errors with a remedy."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from contextlib import contextmanager
 from hf_optical.errors import HFOpticalError, InputError
 
 _TOKEN = "create a token with write access on the Hub, and set it as HF_TOKEN or with `hf auth login`"  # noqa: S105
-_AGAIN = "run the same command again: what has arrived is not sent twice"
+_AGAIN = "run the same command again: files that have arrived are not sent twice"
 
 
 @contextmanager
 def hub_errors(repo_id: str, revision: str | None = None) -> Iterator[None]:
-    """Turn the client's errors into :class:`HFOpticalError`.
+    """Turn errors of the Hub's client that the block raises into :class:`HFOpticalError`.
 
     Args:
-        repo_id: For the message.
-        revision: For the message, where one was asked for.
+        repo_id: The repository that messages name.
+        revision: The branch that messages name, if one was requested.
 
     Raises:
-        InputError: No token, a token that the Hub refuses, no such repository or revision, a bad name, a bad card.
-        HFOpticalError: The Hub cannot be reached, its storage or this disk is full, the upload broke off.
+        InputError: The token is missing or refused, the repository or revision does not exist, or the Hub refuses the
+            name or the card.
+        HFOpticalError: The Hub cannot be reached, its storage or this disk is full, or the upload broke off.
 
     Example:
         >>> from huggingface_hub.errors import LocalTokenNotFoundError
@@ -41,11 +42,11 @@ def hub_errors(repo_id: str, revision: str | None = None) -> Iterator[None]:
     except LocalTokenNotFoundError as error:
         raise InputError("there is no token", _TOKEN, path=repo_id) from error
     except HFValidationError as error:
-        raise InputError(f"is no Hub id ({error})", "write owner/name", path=repo_id) from error
+        raise InputError(f"this is not a Hub id ({error})", "write owner/name", path=repo_id) from error
     except HfHubHTTPError as error:
         raise _answered(error, repo_id, revision) from error
     except Exception as error:
-        # The client wraps what happened in a thread, and its HTTP library has its own errors: look at the chain.
+        # The client wraps errors of its threads, and its HTTP library has its own classes: search the chain of causes.
         for cause in _chain(error):
             if isinstance(cause, HfHubHTTPError):
                 raise _answered(cause, repo_id, revision) from error
@@ -60,6 +61,7 @@ def hub_errors(repo_id: str, revision: str | None = None) -> Iterator[None]:
 
 
 def _answered(error: BaseException, repo_id: str, revision: str | None) -> HFOpticalError:
+    """Return the error for a response of the Hub, by the kind of error and the HTTP status."""
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
     response = getattr(error, "response", None)
@@ -68,7 +70,7 @@ def _answered(error: BaseException, repo_id: str, revision: str | None) -> HFOpt
         return InputError(f"there is no revision {revision!r}", "give a branch that exists", path=repo_id)
     if isinstance(error, RepositoryNotFoundError):
         return InputError(
-            "there is no such repository, or the token may not see it", "check the name and the token", path=repo_id
+            "the repository does not exist, or the token may not read it", "check the name and the token", path=repo_id
         )
     if status == 401:
         return InputError("the Hub does not know the token (401)", _TOKEN, path=repo_id)
@@ -81,10 +83,11 @@ def _answered(error: BaseException, repo_id: str, revision: str | None) -> HFOpt
     if status is not None and status >= 500:
         return HFOpticalError(f"{repo_id}: the Hub failed ({status}). Remedy: {_AGAIN}.")
     said = getattr(error, "server_message", None) or str(error).splitlines()[0]
-    return InputError(f"the Hub refused ({status}: {said})", "correct what it names", path=repo_id)
+    return InputError(f"the Hub refused the request ({status}: {said})", "correct what its message names", path=repo_id)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and all errors that caused it."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

@@ -1,4 +1,4 @@
-"""Layout of a repository, built in a folder: model, adapters, card, results, provenance."""
+"""Layout of a published repository, which is built in a folder: model, adapters, card, results, provenance."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ ADAPTERS = "adapters"
 
 _SAFE = (".json", ".safetensors", ".txt", ".md", ".model", ".jsonl")
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz")
-_HOST = "sentence_transformers."
+_LIBRARY = "sentence_transformers."
 _LASTING = ("Transformer", "Pooling", "Dense", "Normalize")  # known to every release as sentence_transformers.models.X
 
 
 @contextmanager
 def publication_folder(folder: str | Path, marks: Sequence[str] = (PROVENANCE_FILE,)) -> Iterator[Path]:
-    """Yield a scratch folder that becomes ``folder`` if the block ends well, and is removed if not.
+    """Provide a temporary folder that replaces the given folder at the end of the block.
 
     Args:
-        folder: Replaced if an earlier publication is in it; any other folder with something in it is left alone.
-        marks: What an earlier publication holds, all of it.
+        folder: Folder of the publication: missing, empty, or holding an earlier publication, which is replaced.
+        marks: Files and folders by which an earlier publication is recognised; it holds all of them.
+
+    Yields:
+        An empty folder. After an error it is removed, and ``folder`` is unchanged.
 
     Raises:
-        InputError: Somebody else's files are there.
+        InputError: The folder holds other files, or is a file.
         HFOpticalError: The disk is full.
     """
     folder = Path(folder)
@@ -53,19 +56,21 @@ def publication_folder(folder: str | Path, marks: Sequence[str] = (PROVENANCE_FI
 
 
 def copy_model(source: Path, target: Path) -> None:
-    """Copy a saved model without its card and without anything that is neither its own nor safe.
+    """Copy a saved model without its card and its adapters, after checking that all its files may be published.
 
     Args:
-        source: A folder that sentence-transformers wrote.
-        target: Exists.
+        source: Folder that sentence-transformers wrote.
+        target: An existing folder.
 
     Raises:
-        InputError: See :func:`check_layout`; the source is checked before anything is copied.
+        InputError: As :func:`check_layout`, before anything is copied.
+        NonFiniteError: A weight is NaN or infinite.
     """
     check_layout(source)
     for path in _files(source):
         relative = path.relative_to(source)
-        if relative == Path(CARD_FILE) or relative.parts[0] == ADAPTERS:  # a card is written, adapters are copied apart
+        # The publication writes a card of its own, and `copy_adapters` copies the adapters.
+        if relative == Path(CARD_FILE) or relative.parts[0] == ADAPTERS:
             continue
         place = target / relative
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -78,20 +83,22 @@ def copy_adapters(source: Path, target: Path, base: str) -> list[dict[str, Any]]
     Args:
         source: The folder ``adapters`` of a run.
         target: The repository's folder.
-        base: Hub id of the repository, written into each configuration as the base model.
+        base: Hub id of the repository, which is written into each configuration as the base model.
 
     Returns:
-        ``language``, ``subfolder``, ``rank`` and ``bytes`` of each.
+        ``language``, ``subfolder``, ``rank`` and ``bytes`` of each adapter.
 
     Raises:
-        InputError: An adapter is not whole, or not a safe file.
+        InputError: A file of an adapter is missing, or is of a kind that can run code.
+        NonFiniteError: A weight is NaN or infinite.
     """
     found = []
     for folder in sorted(path for path in source.iterdir() if path.is_dir()):
         config, weights = folder / "adapter_config.json", folder / "adapter_model.safetensors"
         for path in (config, weights):
             if not path.is_file():
-                raise InputError("the adapter is not whole", "save it again with LanguageAdapters.save", path=path)
+                problem = "the adapter is not complete, this file is missing"
+                raise InputError(problem, "save it again with LanguageAdapters.save", path=path)
         _check_files(folder)
         check_finite(weights)
         place = target / ADAPTERS / folder.name
@@ -115,16 +122,16 @@ def copy_adapters(source: Path, target: Path, base: str) -> list[dict[str, Any]]
 def write_provenance(
     folder: Path, *, teacher: Mapping[str, Any], data: Sequence[Mapping[str, Any]], **extra: Any
 ) -> Path:
-    """Write ``provenance.json``: the teacher, the data, and name and SHA-256 of every file beside it.
+    """Write ``provenance.json``: the teacher, the data, and the SHA-256 of every file beside it.
 
     Args:
-        folder: The repository's folder, all else in it.
-        teacher: Id, revision, hash.
-        data: Path, rows, hash, licences, origin.
-        **extra: Anything else.
+        folder: The repository's folder, which already holds all other files.
+        teacher: Id, revision and hash of the teacher.
+        data: Path, rows, hash, licences and origin of each file of the training data.
+        **extra: Further entries.
 
     Returns:
-        Its path.
+        The path of the file.
     """
     from hf_optical.data.fingerprint import file_fingerprint
 
@@ -137,42 +144,44 @@ def write_provenance(
 
 
 def name_modules(folder: Path) -> None:
-    """Call a dense model's modules what every release of sentence-transformers since 5.4 calls them.
+    """Write the module names into ``modules.json`` that every release of sentence-transformers since 5.4 can read.
 
-    Release 6 moved some of them and writes the new places into ``modules.json``, where release 5 does not find them. It
-    reads the old names too, and so do the backends, which can only be installed beside release 5 so far.
+    Release 6 moved some modules and writes their new import paths, which release 5 does not have. It reads the old ones
+    too. The ONNX and OpenVINO backends can so far be installed beside release 5 only.
 
     Args:
-        folder: A model's folder; left alone where a module has no such name.
+        folder: Folder of a model; it is not changed if one of its modules has no old name.
     """
     file = folder / "modules.json"
     modules = json.loads(file.read_text(encoding="utf-8"))
     names = [str(module["type"]).rpartition(".")[2] for module in modules]
-    if all(str(module["type"]).startswith(_HOST) for module in modules) and set(names) <= set(_LASTING):
+    if all(str(module["type"]).startswith(_LIBRARY) for module in modules) and set(names) <= set(_LASTING):
         write_json(
             file,
-            [{**module, "type": f"{_HOST}models.{name}"} for module, name in zip(modules, names, strict=True)],
+            [{**module, "type": f"{_LIBRARY}models.{name}"} for module, name in zip(modules, names, strict=True)],
         )
 
 
 def check_layout(folder: Path) -> None:
-    """Refuse what others could not, or should not, load.
+    """Raise an error for a model that others could not load, or could not load safely.
 
     Args:
-        folder: A model's folder, or a repository's.
+        folder: Folder of a model or of a repository.
 
     Raises:
-        InputError: No ``modules.json``, modules of other packages, remote code, pickle files or scripts.
-        NonFiniteError: A weight is NaN or infinite; tensor and file are named.
+        InputError: ``modules.json`` is missing, or there are modules of other packages, remote code, pickle files or
+            scripts.
+        NonFiniteError: A weight is NaN or infinite; the message names file and tensor.
     """
     modules = folder / "modules.json"
     if not modules.is_file():
-        raise InputError("no sentence-transformers model here", "give the folder of a run, or its model/", path=folder)
+        problem = "the folder holds no sentence-transformers model"
+        raise InputError(problem, "give the folder of a run, or its model/", path=folder)
     for module in json.loads(modules.read_text(encoding="utf-8")):
-        if not str(module.get("type", "")).startswith(_HOST):
+        if not str(module.get("type", "")).startswith(_LIBRARY):
             raise InputError(
-                f"the module {module.get('type')!r} is not sentence-transformers' own and would need remote code",
-                "build the model of its own modules only",
+                f"the module {module.get('type')!r} is not one of sentence-transformers, and would need remote code",
+                "build the model from modules of sentence-transformers only",
                 path=modules,
             )
     _check_files(folder)
@@ -181,11 +190,11 @@ def check_layout(folder: Path) -> None:
 
 
 def check_finite(path: Path) -> None:
-    """Refuse a weight file with NaN or infinity, reading one tensor at a time.
+    """Check that a safetensors file has no NaN or infinity, reading one tensor at a time.
 
     Raises:
-        NonFiniteError: Names the first such tensor.
-        InputError: The file is not safetensors, or cut off.
+        NonFiniteError: A tensor has one; the message names the first such tensor.
+        InputError: The file is not a safetensors file, or is cut off.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -196,13 +205,15 @@ def check_finite(path: Path) -> None:
                 if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
                     raise NonFiniteError(
                         f"{path}: the tensor {name!r} has NaN or infinity; nothing is published. "
-                        "Remedy: train again, and publish a checkpoint from before it broke."
+                        "Remedy: publish a checkpoint from before this happened, or train again."
                     )
     except SafetensorError as error:
-        raise InputError(f"is no whole safetensors file ({error})", "save the model again", path=path) from None
+        problem = f"this is not a whole safetensors file ({error})"
+        raise InputError(problem, "save the model again", path=path) from None
 
 
 def _check_files(folder: Path) -> None:
+    """Raise an error for files that can run code, that do not belong in a model, or that ask for remote code."""
     for path in _files(folder):
         suffix = path.suffix.lower()
         if suffix in _PICKLED:
@@ -215,18 +226,26 @@ def _check_files(folder: Path) -> None:
             try:
                 content = json.loads(path.read_text(encoding="utf-8"))
             except ValueError as error:
-                raise InputError(f"is not JSON ({error})", "save the model again", path=path) from None
+                raise InputError(f"the file is not JSON ({error})", "save the model again", path=path) from None
             if content.get("auto_map") or content.get("custom_pipelines"):
-                raise InputError("asks for remote code (auto_map)", "use an architecture of transformers", path=path)
+                problem = "the configuration asks for remote code (auto_map)"
+                raise InputError(problem, "use an architecture of transformers", path=path)
 
 
 def _files(folder: Path) -> list[Path]:
+    """List the files of a folder and below, without hidden ones."""
     hidden = lambda path: any(part.startswith(".") for part in path.relative_to(folder).parts)  # noqa: E731
     return sorted(path for path in folder.rglob("*") if path.is_file() and not hidden(path))
 
 
 def read_results(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """``results.json`` of a finished run, and its scores of single queries (empty if there are none).
+    """Read ``results.json`` of a finished run and its scores per query.
+
+    Args:
+        run: Output folder of the run.
+
+    Returns:
+        Contents of ``results.json`` and of the file of scores per query; the latter is empty if there is none.
 
     Raises:
         InputError: The run is not finished, or a file is not JSON.
@@ -234,12 +253,14 @@ def read_results(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     path = run / RESULTS_FILE
     if not path.is_file():
         raise InputError(
-            "there is no results.json: not a finished run", "give the --output_dir of hf-optical train", path=run
+            "there is no results.json, so this is not a finished run",
+            "give the --output_dir of hf-optical train",
+            path=run,
         )
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
         name = results.get("per_query_file")
         queries = json.loads((run / name).read_text(encoding="utf-8")) if name and (run / name).is_file() else {}
     except ValueError as error:
-        raise InputError(f"is not JSON ({error})", "run the recipe again", path=path) from None
+        raise InputError(f"the file is not JSON ({error})", "run the recipe again", path=path) from None
     return results, queries

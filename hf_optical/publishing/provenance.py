@@ -1,4 +1,4 @@
-"""Provenance of a published model: the teacher's id, revision and hash; licences and origins of its data."""
+"""Provenance of a published model: id, revision and hash of the teacher; licences and origins of the data."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from hf_optical.places import user_path
 
 _LICENCE_COLUMNS = ("license", "licence")
 _ORIGIN_COLUMNS = ("origin", "source")
-_MOST_ORIGINS = 100  # more different values than that are texts, not names of collections
+_MOST_ORIGINS = 100  # a column with more distinct values holds texts and not names of collections
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """The model whose index is searched.
+    """Teacher, the model whose index is searched.
 
     Args:
-        id: Hub id, or of a folder its last part.
+        id: Hub id, or the last part of the path of a folder.
         revision: Commit on the Hub.
-        sha256: Hash of its files, where it is a local folder.
-        hub_id: The same id if it is one of the Hub, for the card's ``base_model``.
-        vectors_only: The model was out of reach; the student was trained on its index alone, whose name ``id`` is.
+        sha256: Hash of its files, if the run was given a local folder.
+        hub_id: Its Hub id if it has one, for the card's ``base_model``.
+        vectors_only: Whether the student was trained without the model, on vectors of its index alone; ``id`` is then
+            the name of the index.
     """
 
     id: str
@@ -38,30 +39,35 @@ class Teacher:
 
     @property
     def label(self) -> str:
-        """For text: a link where there is something to link to."""
+        """Name for the card's text, with a link if the teacher is on the Hub."""
         if self.vectors_only and not self.hub_id:
-            return f"the index `{self.id}`, of whose model only the vectors were at hand"
+            return f"the index `{self.id}`, of whose model only the vectors were available"
         if self.hub_id:
             return f"[{self.id}](https://huggingface.co/{self.hub_id})"
         return f"`{self.id}` (a folder of the publisher)"
 
     @property
     def place(self) -> str:
-        """What the card's example loads: an id that everybody has, or a place that nobody takes for one."""
+        """Hub id, or a path that is recognisable as a placeholder, for the card's example."""
         return self.hub_id or f"path/to/{self.id}"
 
 
 def bitext_of(config: Mapping[str, Any]) -> list[str]:
-    """The bitext files of a run, as its options name them: ``FILE`` or ``CODE=FILE``."""
+    """Return the bitext files of a run as its options name them: ``FILE`` or ``CODE=FILE``."""
     given = config.get("bitext") or []
     return [given] if isinstance(given, str) else list(given)
 
 
 def teacher_record(name_or_path: str) -> dict[str, Any]:
-    """What ``results.json`` keeps of a teacher: whether it was a folder, for its last part may look like an id.
+    """Return the entry of ``results.json`` about a teacher, which records whether it was a folder or a Hub id.
+
+    The name alone would not tell: a relative path such as ``models/mini`` has the form of a Hub id.
 
     Args:
-        name_or_path: As the training recipe was given it.
+        name_or_path: The teacher as given to the training recipe.
+
+    Returns:
+        ``{"hub_id": ...}``, or ``folder`` and ``sha256`` of a local folder.
     """
     if not user_path(name_or_path).is_dir():
         return {"hub_id": name_or_path}
@@ -69,10 +75,10 @@ def teacher_record(name_or_path: str) -> dict[str, Any]:
 
 
 def index_record(source: str) -> dict[str, Any]:
-    """What ``results.json`` keeps of a teacher of which there are vectors only.
+    """Return the entry of ``results.json`` about a teacher of which only vectors are available.
 
     Args:
-        source: Where its index is: a folder, a file, or ``LOCATION#COLLECTION``.
+        source: The index: a folder, a file, or ``LOCATION#COLLECTION``.
 
     Example:
         >>> index_record("data/index.parquet"), index_record("http://host:6333#documents")
@@ -88,14 +94,14 @@ def find_teacher(
     revision: str | None = None,
     record: Mapping[str, Any] | None = None,
 ) -> Teacher:
-    """Find id, revision and hash of a teacher without a network.
+    """Find id, revision and hash of a teacher without using the network.
 
     Args:
-        name_or_path: As the training recipe was given it.
-        hub_id: Its Hub id, where a folder was given.
-        revision: Its commit; found in the local cache of the Hub if not given.
-        record: What the run says of it (:func:`teacher_record`); runs of old versions say nothing, and a name without
-            an owner is then taken for a folder.
+        name_or_path: The teacher as given to the training recipe.
+        hub_id: Its Hub id, if the recipe was given a folder.
+        revision: Its commit; by default looked up in the local cache of the Hub.
+        record: The entry of ``results.json`` about it (:func:`teacher_record`). Runs of old versions have none; a name
+            without an owner is then taken for a folder.
 
     Returns:
         The teacher.
@@ -116,7 +122,7 @@ def find_teacher(
         try:
             cached = try_to_load_from_cache(found, "modules.json")
         except HFValidationError as error:
-            raise InputError(f"{found!r} is no Hub id ({error})", "write owner/name", field="teacher_id") from None
+            raise InputError(f"{found!r} is not a Hub id ({error})", "write owner/name", field="teacher_id") from None
         if isinstance(cached, str):
             revision = Path(cached).parent.name
     return Teacher(
@@ -129,14 +135,14 @@ def _looks_like_id(name: str) -> bool:
 
 
 def data_provenance(entries: Sequence[Mapping[str, Any]], places: Sequence[str | Path]) -> list[dict[str, Any]]:
-    """Add licences and origins, with counts of rows, to what ``results.json`` says of the data.
+    """Add licences and origins, with counts of rows, to the entries of ``results.json`` about the data.
 
     Args:
-        entries: ``path``, ``rows``, ``sha256``.
-        places: Where the files are now; only a file with the recorded hash is looked into.
+        entries: Entries with ``path``, ``rows``, ``sha256``.
+        places: Where the files are now. A file is read only if its hash is that of an entry.
 
     Returns:
-        The entries; with ``licences`` and ``origin`` where the file has such columns.
+        The entries, with ``licences`` and ``origin`` added if the file has such columns.
     """
     known: dict[str, Path] = {}
     for place in map(Path, places):
@@ -155,7 +161,16 @@ def data_provenance(entries: Sequence[Mapping[str, Any]], places: Sequence[str |
 
 
 def column_counts(path: Path, names: Sequence[str]) -> dict[str, int] | None:
-    """Count the values of a column; ``None`` if there is no such column, or it holds texts."""
+    """Count the values of a column.
+
+    Args:
+        path: A table of records.
+        names: Names of the column; the first one that the table has is counted.
+
+    Returns:
+        Rows by value, the most frequent value first; ``None`` if there is no such column, or if it has so many distinct
+        values that it must hold texts.
+    """
     file_format(path)
     records = read_records(path)
     column = next((name for name in names if name in records.columns), None)
@@ -171,7 +186,7 @@ def column_counts(path: Path, names: Sequence[str]) -> dict[str, int] | None:
 
 
 def non_commercial(data: Sequence[Mapping[str, Any]]) -> str:
-    """The non-commercial licences of the data and their rows, as text; empty if there are none.
+    """List the non-commercial licences of the data with their rows, as text that is empty if there are none.
 
     Example:
         >>> non_commercial([{"licences": {"CC-BY-NC-4.0": 1200, "CC-BY-4.0": 3}}])

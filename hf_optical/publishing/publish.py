@@ -1,4 +1,4 @@
-"""Build the repository of a finished run in a folder: model, adapters, card, results, provenance."""
+"""Building of a finished run's repository in a folder: model, adapters, card, results, provenance."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ class Publication:
 
     Args:
         run: Output folder of the training recipe: ``results.json``, ``model/``, and ``adapters/`` if there are any.
-        repo_id: Hub id, ``owner/name``; also the name in the card.
-        teacher_id: The teacher's Hub id, where the run was given a folder.
-        teacher_revision: Its commit; found in the local cache if not given.
-        licence: Of the model, as the Hub writes it.
-        evaluations: ``results.json`` files of the evaluation recipe.
+        repo_id: Hub id, ``owner/name``; the card shows it too.
+        teacher_id: The teacher's Hub id, if the run was given a folder.
+        teacher_revision: The teacher's commit; by default looked up in the local cache of the Hub.
+        licence: Licence of the model, as the Hub writes it.
+        evaluations: ``results.json`` files of the evaluation recipe, whose scores the card shows.
         data: Where the training files are now, to count licences and origins; by default where the run read them.
-        texts: Sentences of the language, to measure tokens per word.
-        trim_texts: Sentences of every language to keep; the vocabulary is trimmed to them.
-        trim_min_count: A piece is kept if they have it at least so often.
-        trim_evaluations: Retrieval sets to read with the whole and the trimmed model, beside the teacher's documents.
-        limits: More limits, in your words.
+        texts: Sentences by language code, on which tokens per word are measured.
+        trim_texts: Sentences of every language to keep, to which the vocabulary is trimmed; empty for no trimming.
+        trim_min_count: Least number of occurrences in ``trim_texts`` for which a piece is kept.
+        trim_evaluations: Retrieval sets on which the whole and the trimmed model are compared.
+        limits: Further limits of the model for the card, in the publisher's words.
     """
 
     run: Path
@@ -67,12 +67,12 @@ class Publication:
 
 
 def build(publication: Publication, folder: str | Path, *, show_progress: bool = False) -> Path:
-    """Build the repository in a folder, whole or not at all.
+    """Build the repository in a folder; after an error the folder is unchanged.
 
     Args:
         publication: What to publish.
-        folder: An empty or missing folder, or that of an earlier publication.
-        show_progress: Whether to show bars.
+        folder: A missing or empty folder, or one that holds an earlier publication.
+        show_progress: Whether to show progress bars.
 
     Returns:
         The folder: the model's files, ``adapters/<code>/``, ``README.md``, ``results.json``, ``provenance.json``.
@@ -91,8 +91,8 @@ def build(publication: Publication, folder: str | Path, *, show_progress: bool =
     )  # fmt: skip
     if teacher.hub_id is None and not teacher.vectors_only:
         logger.warning(
-            "the teacher was the folder %r, which nobody else has: the card calls it a folder and has no base_model; "
-            "hf-optical publish --teacher_id owner/name names it", teacher.id,
+            "the teacher was the local folder %r, so the card has no base_model; if it is on the Hub, name it with "
+            "hf-optical publish --teacher_id owner/name", teacher.id,
         )  # fmt: skip
     places = publication.data or [item.rpartition("=")[2] for item in bitext_of(config)]
     data = data_provenance(results.get("data", ()), places)
@@ -133,7 +133,7 @@ def build(publication: Publication, folder: str | Path, *, show_progress: bool =
 
 
 def _trim(publication: Publication, folder: Path, model: Any, show: bool) -> Any:
-    """Replace the model in ``folder`` by its trimmed one, if the proof holds."""
+    """Replace the model in ``folder`` by its trimmed version, and return the proof that both read alike."""
     trimmed = trim(model, publication.trim_texts, min_count=publication.trim_min_count, show_progress=show)
     proof = prove(model, trimmed, publication.trim_texts, show_progress=show).check()
     shutil.rmtree(folder)
@@ -144,14 +144,14 @@ def _trim(publication: Publication, folder: Path, model: Any, show: bool) -> Any
 def _trimmed_scores(
     publication: Publication, model: Any, folder: Path, results: Mapping[str, Any], show: bool
 ) -> list[dict[str, Any]]:
-    """Retrieval before and after, in every language that the run measured and the sets have."""
+    """Compare retrieval before and after trimming, in every language that the run measured and the sets have."""
     measured = dict.fromkeys(entry["language"] for entry in results.get("evaluations", ()))
     sets: list[Any] = []
     titles = bool((results.get("config") or {}).get("titles"))
     for place in publication.trim_evaluations:
         languages = [code for code in retrieval_languages(place)["queries"] if code in measured]
         if not languages:
-            raise InputError("has no language that the run was measured in", "leave the set out", path=place)
+            raise InputError("the set has no language that the run was measured in", "leave the set out", path=place)
         sets += [read_retrieval_set(place, code, use_titles=titles) for code in languages]
     if not sets:
         return []
@@ -161,14 +161,15 @@ def _trimmed_scores(
 
 
 def _adapters(run: Path, folder: Path, publication: Publication, *, trimmed: bool) -> list[Adapter]:
-    # The training recipe saves them with their base, as LanguageAdapters.save has it.
+    # The training recipe saves adapters beside their base, in model/adapters, as LanguageAdapters.save does.
     source = run / ADAPTERS if (run / ADAPTERS).is_dir() else run / "model" / ADAPTERS
     if not source.is_dir():
         return []
     if trimmed:
         for path in source.glob("*/adapter_config.json"):
             if json.loads(path.read_text(encoding="utf-8")).get("trainable_token_indices"):
-                raise InputError("the adapter has embedding rows of its own", "publish without trimming", path=path)
+                problem = "the adapter has embedding rows of its own, which belong to the whole vocabulary"
+                raise InputError(problem, "publish without trimming", path=path)
     return [Adapter(**entry) for entry in copy_adapters(source, folder, publication.repo_id)]
 
 

@@ -1,4 +1,4 @@
-"""Run exported models in place of their PyTorch twins, and say how far they are from them."""
+"""Exported models run in place of the PyTorch models they were made from, and compared with them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Parity:
     """Difference between an exported model and its original.
 
     Attributes:
-        texts: How many were compared.
-        largest_difference: Of two numbers of a vector.
-        smallest_cosine: Of two vectors of one text.
+        texts: Number of texts compared.
+        largest_difference: Largest absolute difference between two numbers of a vector.
+        smallest_cosine: Smallest cosine between the two vectors of a text.
     """
 
     texts: int
@@ -31,7 +31,7 @@ class Parity:
 
     @classmethod
     def of(cls, a: np.ndarray, b: np.ndarray) -> Parity:
-        """Compare two models' vectors of the same texts, row by row.
+        """Compare two models' vectors of the same texts, both (texts, dimension), row by row.
 
         Example:
             >>> Parity.of(np.array([[1.0, 0.0]]), np.array([[0.5, 0.0]]))
@@ -41,10 +41,10 @@ class Parity:
         return cls(len(a), float(np.abs(a - b).max()), float(cosines.min()))
 
     def check(self, tolerance: float = 1e-4) -> Parity:
-        """Return itself, or raise where a number differs by more than the tolerance.
+        """Return the comparison itself, or raise an error if the models differ by more than the tolerance.
 
         Raises:
-            HFOpticalError: It does.
+            HFOpticalError: A number of a vector differs by more than the tolerance.
         """
         if not self.largest_difference <= tolerance:
             raise HFOpticalError(
@@ -55,12 +55,12 @@ class Parity:
 
 
 def compare(folder: str | Path, exported: Any, texts: Sequence[str], *, batch_size: int = 32) -> Parity:
-    """Compare an exported model with the one it was made of.
+    """Compare an exported model with the PyTorch model it was made from.
 
     Args:
-        folder: The PyTorch model.
-        exported: The exported one, loaded: by :func:`load_exported`, or by a backend of sentence-transformers.
-        texts: Queries.
+        folder: Folder of the PyTorch model.
+        exported: The exported model, loaded by :func:`load_exported` or by a backend of sentence-transformers.
+        texts: Queries that both models encode.
         batch_size: Texts per forward pass.
 
     Returns:
@@ -79,30 +79,33 @@ def compare(folder: str | Path, exported: Any, texts: Sequence[str], *, batch_si
 
 
 def load_exported(folder: str | Path, file: str = ONNX_FILE, *, threads: int | None = None) -> Any:
-    """An exported model with sentence-transformers' own tokenizer, pooling and normalisation around the runtime.
+    """Load an exported model as a ``SentenceTransformer`` whose transformer is computed by the runtime.
 
-    This is for tests, measurements and processes that have PyTorch anyway; it needs no optimum. A server without
-    PyTorch reads the same file with the runtime and pools itself, or uses sentence-transformers' backend.
+    Tokenizer, pooling and normalisation are those of sentence-transformers. This is for tests, measurements and
+    processes that have PyTorch anyway; it does not need optimum. A server without PyTorch runs the same file with the
+    runtime and does its own pooling, or uses a backend of sentence-transformers.
 
     Args:
-        folder: A folder that :func:`~hf_optical.publishing.export.export` wrote.
+        folder: Folder that :func:`~hf_optical.publishing.export.export` wrote.
         file: ``onnx/model.onnx``, an int8 file, or ``openvino/openvino_model.xml``.
-        threads: Of the runtime; its own choice if not given.
+        threads: Threads of the runtime; ``None`` for its default.
 
     Returns:
-        A ``SentenceTransformer``. It cannot be trained or saved.
+        The model, which cannot be trained or saved.
 
     Raises:
-        InputError: There is no such file, or its runtime is not installed.
+        InputError: There is no such file, it is not an exported model, or its runtime is not installed.
     """
     from hf_optical.encoders.models import load_encoder
 
     path = Path(folder) / file
     if not path.is_file():
         found = sorted(str(each.relative_to(folder)) for each in Path(folder).glob("*/*") if each.suffix in _RUNTIMES)
-        raise InputError(f"is not there; found {', '.join(found) or 'no exported file'}", "export it first", path=path)
+        problem = f"the file does not exist; found {', '.join(found) or 'no exported file'}"
+        raise InputError(problem, "export it first", path=path)
     if path.suffix not in _RUNTIMES:
-        raise InputError("is no exported model", f"give a file that ends in {' or '.join(_RUNTIMES)}", path=path)
+        remedy = f"give a file that ends in {' or '.join(_RUNTIMES)}"
+        raise InputError("the file is not an exported model", remedy, path=path)
     check_dense(folder)
     model: Any = load_encoder(str(folder), device="cpu")
     model[0].model = _RuntimeBody(model[0].model.config, _RUNTIMES[path.suffix](path, threads))
@@ -110,7 +113,7 @@ def load_exported(folder: str | Path, file: str = ONNX_FILE, *, threads: int | N
 
 
 class _RuntimeBody(nn.Module):
-    """A transformer that another runtime computes."""
+    """Transformer that is computed by another runtime."""
 
     def __init__(self, config: Any, session: Any) -> None:
         super().__init__()
@@ -123,19 +126,22 @@ class _RuntimeBody(nn.Module):
         token_type_ids: torch.Tensor | None = None,
         **_: Any,
     ) -> dict[str, torch.Tensor]:
+        """Return the token vectors, (batch, tokens, dimension), for ids and mask of shape (batch, tokens)."""
         given = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
         made = self.session({name: value.numpy() for name, value in given.items() if value is not None})
         return {OUTPUT: torch.from_numpy(made)}
 
 
 class _OnnxSession:
+    """Model in ONNX Runtime on the CPU, called with NumPy inputs by name."""
+
     def __init__(self, path: Path, threads: int | None) -> None:
         try:
             import onnxruntime
         except ImportError as error:
             raise InputError("onnxruntime is not installed", "pip install 'hf-optical[onnx]'", path=path) from error
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 3  # errors only
         if threads:
             options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -147,12 +153,14 @@ class _OnnxSession:
 
 
 class _OpenVinoSession:
+    """Model in OpenVINO on the CPU in 32-bit floats, called with NumPy inputs by name."""
+
     def __init__(self, path: Path, threads: int | None) -> None:
         try:
             import openvino
         except ImportError as error:
             raise InputError("openvino is not installed", "pip install 'hf-optical[openvino]'", path=path) from error
-        # By itself it computes in bfloat16 on processors that have it, which is off by 1e-2.
+        # By default OpenVINO computes in bfloat16 on processors that support it, with differences of 1e-2.
         options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
         if threads:
             options["INFERENCE_NUM_THREADS"] = threads
@@ -160,7 +168,7 @@ class _OpenVinoSession:
         self.names = {name for port in self.model.inputs for name in port.get_names()}
 
     def __call__(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        # A copy: the runtime writes its next answer into the same place.
+        # Copy the output, because the runtime writes the next one into the same buffer.
         return np.array(self.model({name: value for name, value in inputs.items() if name in self.names})[OUTPUT])
 
 

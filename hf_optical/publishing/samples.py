@@ -1,4 +1,4 @@
-"""A sample of the declared languages: sentences from a text file or from columns of a table."""
+"""Reading of sample sentences from a text file or from columns of a table."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from hf_optical.errors import InputError
 
 
 def read_sample(path: str | Path, fields: Sequence[str] = ("text",)) -> list[str]:
-    """Read sentences.
+    """Read sentences from a text file or a table.
 
     Args:
-        path: A ``.txt`` file, one sentence a line (blank lines are left out), or a table: JSONL, TSV, CSV (.gz too) or
-            Parquet.
+        path: A ``.txt`` file with one sentence per line, of which blank lines are skipped, or a table: JSONL, TSV, CSV
+            (also with ``.gz``) or Parquet.
         fields: Columns of a table that hold text, such as ``("source", "translation")`` of a bitext.
 
     Returns:
-        The sentences, column by column within a row.
+        The sentences, row by row; those of one row are in the order of ``fields``.
 
     Raises:
-        InputError: The file cannot be read, has no such column, or a row has no text there.
+        InputError: The file cannot be read, a column is missing, or a row has no text in it.
     """
     path = Path(path)
     if path.suffix.lower() == ".txt":

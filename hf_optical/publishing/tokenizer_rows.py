@@ -1,6 +1,6 @@
-"""Fewer rows in a tokenizer: which pieces texts need, and the tokenizer's JSON without the others.
+"""Selection of the pieces of a tokenizer that texts need, and the tokenizer's JSON without the other pieces.
 
-Everything here works on the JSON of `tokenizers.Tokenizer` and knows no model.
+All functions work on the JSON of `tokenizers.Tokenizer`, without a model.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ _PREFIXES = ("▁", "##")
 
 
 def check_kind(spec: Mapping[str, Any]) -> str:
-    """Return the kind of tokenizer, if a part of its vocabulary cuts text as the whole does.
+    """Return the kind of tokenizer, provided that its vocabulary can be trimmed.
 
-    Unigram takes the best-scored path and WordPiece the longest piece: where the pieces of a text are all kept, what is
-    best or longest among all is so among the kept. BPE merges step by step through pieces that no text shows.
+    Unigram chooses the segmentation with the best score and WordPiece the longest piece. If all pieces of a text are
+    kept, the best or longest choice stays the same without the other pieces, and so does the segmentation. BPE cannot
+    be trimmed in this way, because its merges pass through pieces that do not occur in the segmented text.
 
     Args:
         spec: A tokenizer's JSON.
@@ -29,7 +30,7 @@ def check_kind(spec: Mapping[str, Any]) -> str:
         ``"Unigram"``, ``"WordPiece"`` or ``"WordLevel"``.
 
     Raises:
-        InputError: For another kind.
+        InputError: The tokenizer is of another kind.
 
     Example:
         >>> check_kind({"model": {"type": "Unigram"}})
@@ -38,14 +39,14 @@ def check_kind(spec: Mapping[str, Any]) -> str:
     kind = str(spec["model"].get("type"))
     if kind not in TRIMMED_KINDS:
         raise InputError(
-            f"the tokenizer is of kind {kind!r}, which cuts text otherwise when pieces are missing",
+            f"the tokenizer is of kind {kind!r}, which may segment text differently when pieces are removed",
             f"publish without trimming, or use a model with a tokenizer of kind {', '.join(TRIMMED_KINDS)}",
         )
     return kind
 
 
 def _pieces_of(spec: Mapping[str, Any]) -> dict[int, str]:
-    """Every piece by its id, added tokens included.
+    """Return every piece by its id, including added tokens.
 
     Example:
         >>> _pieces_of({"model": {"vocab": [["<s>", 0], ["▁a", -1]]}, "added_tokens": [{"id": 2, "content": "<m>"}]})
@@ -60,7 +61,7 @@ def _pieces_of(spec: Mapping[str, Any]) -> dict[int, str]:
 
 
 def unknown_id(spec: Mapping[str, Any]) -> int | None:
-    """The id that stands for what the vocabulary does not have; None where there is none.
+    """Return the id of the unknown token, or ``None`` if the tokenizer has none.
 
     Example:
         >>> unknown_id({"model": {"unk_token": "[UNK]", "vocab": {"[PAD]": 0, "[UNK]": 1}}})
@@ -73,20 +74,21 @@ def unknown_id(spec: Mapping[str, Any]) -> int | None:
 
 
 def rows_to_keep(spec: Mapping[str, Any], used: Iterable[int], characters: Iterable[str] = ()) -> list[int]:
-    """The ids to keep, in rising order, so that special ids at the start stay what they are.
+    """Return the ids to keep, in rising order, so that special ids at the start do not change.
 
     Args:
         spec: A tokenizer's JSON.
-        used: The ids that the texts need.
-        characters: Characters of the texts. The pieces of one such character, and of one printable ASCII character, are
-            kept too, so that other words of the same script are cut finer and not lost.
+        used: Ids that the texts need.
+        characters: Characters of the texts. Pieces of a single such character, or of a single printable ASCII
+            character, are kept too, so that other words of the same script are split into more pieces and do not
+            become unknown.
 
     Returns:
-        ``used``, and: added and special tokens, single characters, byte pieces, and of Unigram the piece with the
-        lowest score. It sets the score of unknown characters (10 below it), and with it the best path around them.
+        ``used``, added and special tokens, single characters and byte pieces. For Unigram also the piece with the
+        lowest score: unknown characters score 10 below it, which decides on the segmentation around them.
 
     Raises:
-        InputError: If an id is not in the vocabulary.
+        InputError: An id is not in the vocabulary.
 
     Example:
         >>> spec = {"model": {"type": "WordPiece", "unk_token": "[UNK]",
@@ -113,17 +115,17 @@ def rows_to_keep(spec: Mapping[str, Any], used: Iterable[int], characters: Itera
 
 
 def with_rows(spec: Mapping[str, Any], kept: Iterable[int]) -> dict[str, Any]:
-    """A tokenizer's JSON with some of its pieces, renumbered in the order given.
+    """Build a tokenizer's JSON with some of its pieces, renumbered in the given order.
 
     Args:
-        spec: The JSON; not changed.
+        spec: The tokenizer's JSON, which is not changed.
         kept: Old ids in rising order; piece ``kept[i]`` gets id ``i``.
 
     Returns:
-        The new JSON: vocabulary, unknown id, added tokens, post-processor and padding speak of the new ids.
+        The new JSON, in which vocabulary, unknown id, added tokens, post-processor and padding use the new ids.
 
     Raises:
-        InputError: If an added token, or a token that the post-processor or padding writes, is not kept.
+        InputError: An added token, or a token that the post-processor or the padding inserts, is not kept.
 
     Example:
         >>> spec = {"model": {"type": "WordPiece", "vocab": {"[UNK]": 0, "dog": 1, "mbwa": 2}}}
@@ -151,13 +153,14 @@ def with_rows(spec: Mapping[str, Any], kept: Iterable[int]) -> dict[str, Any]:
 
 
 def _renumbered(new: Mapping[int, int], old: int, name: str) -> int:
+    """Return the new id of a token that the tokenizer itself refers to."""
     if old not in new:
         raise InputError(f"the token {name!r} (id {old}) is not kept, and the tokenizer needs it", "keep its row too")
     return new[old]
 
 
 def _post_processor(spec: Mapping[str, Any], new: Mapping[int, int]) -> dict[str, Any]:
-    """The post-processor with new ids: templates, BERT's and RoBERTa's pairs, and sequences of these."""
+    """Renumber a post-processor: templates, pairs of BERT and RoBERTa, and sequences of these."""
     out = dict(spec)
     if "processors" in spec:
         out["processors"] = [_post_processor(step, new) for step in spec["processors"]]

@@ -1,7 +1,8 @@
-"""A smaller model for the languages that it is published for: the vocabulary that their texts need, and no other row.
+"""Trimming of a model's vocabulary to the pieces that texts of the published languages need.
 
-An encoder of a hundred languages spends most of its file on the embedding rows of the other ninety-five. Nothing else
-changes: on text whose pieces are all kept, the trimmed model makes the same vectors, and :func:`prove` shows it.
+Most of the file of an encoder for a hundred languages are embedding rows for languages that a student does not need.
+Trimming changes nothing else: for text whose pieces are all kept the trimmed model gives the same vectors, which
+:func:`prove` checks.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ _BATCH = 1_000  # texts per call of the tokenizer
 
 
 class Trimmed(Generic[Model]):
-    """A trimmed model and where its rows come from.
+    """Trimmed model with the origin of its embedding rows.
 
     Args:
-        model: The trimmed model, as it is read from disk.
-        kept: Row ``i`` of its embedding table is row ``kept[i]`` of the whole model's.
+        model: The trimmed model, as read back from disk.
+        kept: Row ``i`` of its embedding table is row ``kept[i]`` of the whole model's table.
     """
 
     def __init__(self, model: Model, kept: Sequence[int]) -> None:
@@ -54,23 +55,23 @@ class Trimmed(Generic[Model]):
 
 
 def trim(model: Model, texts: Iterable[str], *, min_count: int = 1, show_progress: bool = False) -> Trimmed[Model]:
-    """Keep the vocabulary that texts of the declared languages need.
+    """Trim a model's vocabulary to the pieces that texts of the given languages need.
 
     Args:
         model: A dense or late-interaction encoder with a fast tokenizer (Unigram as in XLM-R, WordPiece as in BERT);
             it is not changed.
-        texts: Sentences of *every* language that the model is to go on reading, English too if it reads it.
-        min_count: A piece is kept if the texts have it at least so often. 2 makes a smaller file and cuts more words of
-            other text into finer pieces: see what it costs with
+        texts: Sentences of *every* language that the model is still to read, including English if needed.
+        min_count: Least number of occurrences in the texts for which a piece is kept. With 2 the file is smaller, and
+            more words of other text are split into more pieces; measure the effect with
             :func:`~hf_optical.publishing.trim_proof.retrieval_before_and_after`.
-        show_progress: Whether to show a bar.
+        show_progress: Whether to show a progress bar.
 
     Returns:
-        The trimmed model. It reads other text too, cut into finer pieces.
+        The trimmed model. It reads other text too, split into more pieces.
 
     Raises:
-        InputError: If there are no texts, a row is no text, the tokenizer cannot be trimmed, or the model has LoRA
-            adapters in it or special tokens that cannot move.
+        InputError: There are no texts, an entry is not a text, the tokenizer cannot be trimmed, the model has LoRA
+            adapters in it, or its special tokens cannot be renumbered.
 
     Example:
         .. code-block:: python
@@ -82,7 +83,7 @@ def trim(model: Model, texts: Iterable[str], *, min_count: int = 1, show_progres
     module = transformer_of(model)
     if getattr(module.model, "peft_config", None):
         raise InputError(
-            "the model has LoRA adapters in it, which belong to the whole vocabulary's file",
+            "the model has LoRA adapters in it, which were saved for the whole vocabulary",
             "trim the base before adding adapters, or merge them first",
         )
     if min_count < 1:
@@ -112,23 +113,24 @@ def prove(
     batch_size: int = 32,
     show_progress: bool = False,
 ) -> TrimProof:
-    """Compare the trimmed model with the whole one, on text that need not be that which it was trimmed with.
+    """Compare the trimmed model with the whole one on any texts, also on others than it was trimmed with.
 
-    A text is covered if all its pieces are kept, and (WordPiece) none is unknown.
+    A text is covered if all its pieces are kept and, for WordPiece, none of them is the unknown token.
 
     Args:
         model: The whole model.
-        trimmed: What :func:`trim` made of it.
-        texts: Sentences of the declared languages.
-        max_encoded: Embed so many covered sentences at most, evenly spread; token ids are compared for all.
+        trimmed: Result of :func:`trim` for it.
+        texts: Sentences of the kept languages.
+        max_encoded: Largest number of covered sentences to embed, evenly spread over all; token ids are compared for
+            all of them.
         batch_size: Texts per forward pass.
-        show_progress: Whether to show bars.
+        show_progress: Whether to show progress bars.
 
     Returns:
-        The comparison; its ``check()`` raises where it failed.
+        The comparison; its ``check()`` raises an error if the models differ on covered texts.
 
     Raises:
-        InputError: If there are no texts, or none is covered.
+        InputError: There are no texts, or none is covered.
     """
     rows = check_texts(texts)
     before, after = transformer_of(model), transformer_of(trimmed.model)
@@ -167,14 +169,14 @@ def prove(
 
 
 def _encoded(module: Transformer, texts: Sequence[str], show: bool) -> Iterator[tuple[list[list[int]], list[str]]]:
-    """Token ids, batch by batch, with the texts."""
+    """Tokenize texts in batches, and yield the token ids with the texts of each batch."""
     lines = iter(tqdm(texts, desc="Reading texts", unit="texts", disable=not show))
     while batch := list(islice(lines, _BATCH)):
         yield _ids(module, batch), batch
 
 
 def _ids(module: Transformer, texts: list[str]) -> list[list[int]]:
-    """Token ids without any cut, so that what a longer limit would read is looked at too."""
+    """Tokenize texts without truncation, so that the pieces of long texts are all taken into account."""
     if not texts:
         return []
     if module.do_lower_case:
@@ -187,7 +189,7 @@ def _normalized(backend: Any, text: str) -> str:
 
 
 def _needed(model: Encoder, module: Transformer) -> set[int]:
-    """Rows needed whatever the texts: roles, prompts, words that late interaction skips or expands with."""
+    """Return ids that are needed for any text: special tokens, prompts, words that late interaction skips or adds."""
     tokenizer = tokenizer_of(module)
     vocabulary = tokenizer.get_vocab()
     prompts = [prompt for prompt in model.prompts.values() if prompt]
@@ -202,7 +204,10 @@ def _needed(model: Encoder, module: Transformer) -> set[int]:
 
 
 def _with_kept_rows(model: Model, module: Transformer, spec: dict[str, Any], kept: list[int]) -> Model:
-    """A new model around a smaller table, written to a folder and read back: what is proved is what gets published."""
+    """Build a model with a smaller embedding table, save it and load it again.
+
+    The proof is thus about the model as it will be published.
+    """
     tokenizer = rebuilt_tokenizer(tokenizer_of(module), spec)
     table = embeddings_of(module.model).weight.detach()
     if max(kept) >= len(table):
@@ -225,7 +230,7 @@ def _with_kept_rows(model: Model, module: Transformer, spec: dict[str, Any], kep
 
 
 def _with_table(model: Any, table: torch.Tensor, kept: list[int]) -> Any:
-    """A copy of a transformer with another embedding table; the old table is not copied."""
+    """Copy a transformer with another embedding table, (kept, dimension); the old table is not copied."""
     whole = model.get_input_embeddings()
     body = copy.deepcopy(model, {id(whole): whole})
     new = {old: number for number, old in enumerate(kept)}
@@ -237,7 +242,7 @@ def _with_table(model: Any, table: torch.Tensor, kept: list[int]) -> Any:
     ]
     if positions and padding is not None and new[padding] != padding:
         raise InputError(
-            f"the padding token would move from id {padding} to {new[padding]}, and positions are counted from it",
+            f"the padding token would move from id {padding} to {new[padding]}, but the model counts positions from it",
             "give a tokenizer whose special tokens come first, or publish without trimming",
         )
     smaller = nn.Embedding.from_pretrained(
@@ -248,12 +253,13 @@ def _with_table(model: Any, table: torch.Tensor, kept: list[int]) -> Any:
     for name in ("bos", "pad", "eos", "cls", "sep", "mask", "unk", "decoder_start"):
         old = getattr(body.config, f"{name}_token_id", None)
         if isinstance(old, int):
-            # A configuration may name ids that its tokenizer does not use: BERT's has no bos.
+            # A configuration may name ids that are not kept, such as a bos that BERT's tokenizer does not use.
             setattr(body.config, f"{name}_token_id", new.get(old))
     return body
 
 
 def _largest_difference(model: Encoder, trimmed: Encoder, texts: list[str], batch_size: int, show: bool) -> float:
+    """Return the largest difference between two numbers of the models' vectors, as queries and as documents."""
     worst = 0.0
     for role in ("query", "document"):
         options: dict[str, Any] = {"batch_size": batch_size, "show_progress": show}

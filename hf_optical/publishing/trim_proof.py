@@ -1,4 +1,4 @@
-"""Proof of a trimmed model: its comparison with the whole one."""
+"""Comparison of a trimmed model with the whole one, which proves that trimming changed nothing else."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from hf_optical.units import folder_bytes
 
 @dataclass(frozen=True)
 class TrimProof:
-    """The whole and the trimmed model, read by the same texts.
+    """Comparison of the whole and the trimmed model on the same texts.
 
     Attributes:
-        texts: Texts looked at.
-        covered: Those whose pieces are all kept.
+        texts: Number of texts compared.
+        covered: Texts whose pieces are all kept.
         pieces_kept: Share of the texts' pieces that are kept, 0 to 1.
-        identical_ids: Covered texts whose token ids are the same, through the map of rows.
+        identical_ids: Covered texts whose token ids are the same after renumbering.
         encoded: Covered texts that were embedded by both models, as queries and as documents.
-        largest_difference: Of any number of any of their vectors.
+        largest_difference: Largest absolute difference between two numbers of their vectors.
         rows_before: Embedding rows of the whole model.
-        rows_after: Embedding rows of the trimmed one.
+        rows_after: Embedding rows of the trimmed model.
         bytes_before: Size of the whole model's folder.
         bytes_after: Size of the trimmed model's folder.
     """
@@ -51,28 +51,28 @@ class TrimProof:
         return self.bytes_after / self.bytes_before
 
     def check(self, tolerance: float = 1e-6) -> TrimProof:
-        """Return the proof if it is one.
+        """Return the proof, or raise an error if trimming changed ids or vectors of covered texts.
 
         Args:
             tolerance: Largest difference allowed between two numbers of a vector.
 
         Raises:
-            HFOpticalError: A covered text has other ids, or another vector, than before.
+            HFOpticalError: A covered text has other token ids, or a vector that differs by more than the tolerance.
         """
         if self.identical_ids != self.covered:
             raise HFOpticalError(
                 f"{self.covered - self.identical_ids} of {self.covered} covered texts have other token ids after "
-                "trimming; nothing is published. Remedy: publish the whole model, and report the tokenizer"
+                "trimming; nothing is published. Remedy: publish the whole model, and report the tokenizer."
             )
-        if not self.largest_difference <= tolerance:  # also where it is not a number
+        if not self.largest_difference <= tolerance:  # true for NaN as well
             raise HFOpticalError(
                 f"embeddings differ by {self.largest_difference:.2g} after trimming (allowed: {tolerance:g}); nothing "
-                "is published. Remedy: publish the whole model, and report the model"
+                "is published. Remedy: publish the whole model, and report the model."
             )
         return self
 
     def sentence(self) -> str:
-        """The proof in words.
+        """Format the proof as text for the card.
 
         Example:
             >>> print(TrimProof(10, 9, 0.998, 9, 9, 0.0, 250_002, 40_000, 10**9, 4 * 10**8).sentence())
@@ -94,18 +94,19 @@ class TrimProof:
 def retrieval_before_and_after(
     model: Encoder, trimmed: Encoder, sets: Sequence[RetrievalSet], documents: Encoder, *, show_progress: bool = False
 ) -> list[dict[str, Any]]:
-    """Retrieval of the whole and of the trimmed model, which differ on queries that are not covered.
+    """Compare the retrieval of the whole and of the trimmed model, which differ on queries that are not covered.
 
     Args:
         model: The whole model.
-        trimmed: The trimmed one.
+        trimmed: The trimmed model.
         sets: Retrieval sets, one for each language of the queries.
-        documents: Reads the documents: the teacher.
-        show_progress: Whether to show bars.
+        documents: Encoder of the documents, the teacher.
+        show_progress: Whether to show progress bars.
 
     Returns:
-        For each set: ``set``, ``language``, ``n``; nDCG@10 ``whole`` and ``trimmed``, their ``difference``, its 95 %
-        bootstrap ``interval`` over queries, and the ``verdict`` of the paired test.
+        For each set its name ``set``, ``language``, number of queries ``n``, nDCG@10 of the ``whole`` and the
+        ``trimmed`` model, their ``difference`` with its 95 % bootstrap ``interval`` over queries, and the ``verdict``
+        of the paired test.
     """
     cache = DocumentCache()
     options: dict[str, Any] = {"document_cache": cache, "show_progress": show_progress}
@@ -129,7 +130,7 @@ def retrieval_before_and_after(
 
 
 def saved_bytes(model: Encoder) -> int:
-    """Return the size of a saved model's files without its card, in bytes."""
+    """Save a model to a temporary folder, and return the size of its files without the card, in bytes."""
     with TemporaryDirectory() as folder:
         model.save_pretrained(folder, create_model_card=False)
         return folder_bytes(Path(folder))

@@ -141,7 +141,7 @@ def test_what_english_loses_is_a_limit_and_long_commands_are_folded():
     english = {**results["evaluations"][0], "set": "health", "language": "eng_Latn", "n": 516, "tests": {}}
     results["evaluations"].append({**english, "raw": _scores(0.767), "after": _scores(0.658)})
     card = render_card(_facts(results=results))
-    assert "- English queries lose 0.109 nDCG@10 against the teacher (health, 516 queries): let the" in card
+    assert "- English queries lose 0.109 nDCG@10 against the teacher (health, 516 queries): encode" in card
     assert "python recipes/train.py \\\n  --config recipes/configs/swahili.yaml \\\n  --bitext pairs.jsonl" in card
     results["evaluations"][-1]["after"] = _scores(0.767)
     assert "English queries lose" not in render_card(_facts(results=results))

@@ -156,7 +156,9 @@ def test_what_cannot_be_trusted_is_refused(dense_run, tmp_path):
     refused("bin", InputError, ".bin files can run code", lambda run: (run / "model" / "x.bin").write_bytes(b"x"))
     refused("py", InputError, "a .py file", lambda run: (run / "model" / "modeling.py").write_text("x"))
     refused("cut", InputError, "whole safetensors", lambda run: os.truncate(run / "model" / "model.safetensors", 900))
-    refused("half", InputError, "not whole", lambda run: (run / "adapters/swh_Latn/adapter_model.safetensors").unlink())
+    refused(
+        "half", InputError, "not complete", lambda run: (run / "adapters/swh_Latn/adapter_model.safetensors").unlink()
+    )
     refused("unfinished", InputError, "not a finished run", lambda run: (run / "results.json").unlink())
     refused("no model", InputError, "no sentence-transformers model", lambda run: shutil.rmtree(run / "model"))
 

@@ -114,7 +114,7 @@ def test_round_trip_with_unmodified_clients(hub, built, tmp_path, dense_run):
     assert "may not write here (403)" in first[1]
     assert first[2] == f"ok {hub.url}/me/dense"
     assert "there is no revision 'no-such-branch'" in first[5]
-    assert "no Hub id" in first[6]
+    assert "not a Hub id" in first[6]
     assert "built for publication" in first[7]
     repository = hub.repositories["models", "me/dense"]
     assert repository.private

@@ -138,7 +138,7 @@ def test_an_adapter_reads_the_question(tmp_path, built):
 
 def test_what_cannot_be_shown_is_said(tmp_path, built):
     late = write_run(tmp_path / "late", tiny_models.late(tmp_path / "made"))
-    with pytest.raises(InputError, match="vector for every token"):
+    with pytest.raises(InputError, match="late-interaction model"):
         build_space(Space(late, "me/late", DOCUMENTS), tmp_path / "app")
     with pytest.raises(InputError, match="nothing to search"):
         build_space(Space(built / "run", "me/tiny", {}), tmp_path / "app")

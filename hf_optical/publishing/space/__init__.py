@@ -1,4 +1,4 @@
-"""A Gradio app for a published student, built in a folder: questions in its language over English documents."""
+"""Gradio app for a published student, built in a folder: search in English documents with questions in its language."""
 
 from __future__ import annotations
 

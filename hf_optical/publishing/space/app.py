@@ -1,8 +1,9 @@
-"""Search English documents in another language: what a student finds, what its teacher alone finds, and why.
+"""Search in English documents with questions in another language: results of a student and of its teacher alone.
 
-The student and its teacher are plain sentence-transformers models, named in space.json beside this file; MODEL and
-TEACHER in the environment name others, such as folders on this machine. The documents are read from documents.jsonl,
-and the teacher encodes them when the app starts. Transport plans are computed with POT.
+The student and its teacher are plain sentence-transformers models, named in space.json beside this file; the
+environment variables MODEL and TEACHER override them, for instance with folders on this machine. The documents are read
+from documents.jsonl, and the teacher encodes them when the app starts. The transport plan between a question and a
+document's sentence, computed with POT, shows which words match.
 """
 
 import html
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 TOP = 5  # documents shown
-LONGEST = 40  # words of the English side of a plan; more do not fit into a picture
+LONGEST = 40  # words of the English sentence in a plan; more do not fit into the table
 FOLDER = Path(__file__).parent
 _LINE = "1px solid rgba(128,128,128,.25) !important"
 STYLE = (
@@ -34,7 +35,7 @@ STYLE = (
 
 @dataclass
 class Search:
-    """A student, its teacher, and documents that the teacher has read."""
+    """Search with a student in documents that its teacher has encoded."""
 
     student: Any
     teacher: Any
@@ -42,16 +43,16 @@ class Search:
 
     @cached_property
     def index(self) -> Any:
-        """The documents' vectors, (n, d), by the teacher."""
+        """Vectors of the n documents by the teacher, (n, d)."""
         return self.teacher.encode_document(self.documents)
 
     def ranking(self, model: Any, question: str) -> list[tuple[int, float]]:
-        """All documents with their scores, best first, for the question as this model reads it."""
+        """Rank all documents for the question as this model encodes it: positions and scores, best first."""
         scores = np.asarray(self.teacher.similarity(model.encode_query([question]), self.index))[0]
         return [(int(place), float(scores[place])) for place in np.argsort(-scores, kind="stable")]
 
     def answers(self, question: str) -> list[list[Any]]:
-        """What the student finds: rank, score, document, and the rank that the teacher alone gives it."""
+        """Return the student's results: rank, score, document, and the document's rank by the teacher alone."""
         alone = {place: rank for rank, (place, _) in enumerate(self.ranking(self.teacher, question), start=1)}
         found = self.ranking(self.student, question)[:TOP]
         return [
@@ -60,21 +61,24 @@ class Search:
         ]
 
     def without_student(self, question: str) -> list[list[Any]]:
-        """What the teacher finds when it reads the question itself: rank, score, document."""
+        """Return the results of the teacher when it encodes the question itself: rank, score, document."""
         found = self.ranking(self.teacher, question)[:TOP]
         return [[rank, f"{score:.2f}", self.documents[place]] for rank, (place, score) in enumerate(found, start=1)]
 
     def best_sentence(self, question: str, document: str) -> str:
-        """The sentence of a document that is nearest to the question, for a plan that can be read."""
+        """Return the sentence of a document that is nearest to the question, short enough to show a plan for."""
         sentences = [text.strip() for text in re.split(r"(?<=[.!?])\s+", document) if text.strip()] or [document]
         scores = self.teacher.similarity(self.student.encode_query([question]), self.teacher.encode_document(sentences))
         return " ".join(sentences[int(np.asarray(scores)[0].argmax())].split()[:LONGEST])
 
     def plan(self, question: str, sentence: str) -> tuple[list[str], list[str], np.ndarray]:
-        """The optimal transport of the question's token vectors into those of an English sentence, by words.
+        """Compute the optimal transport plan from the question's words to those of an English sentence.
+
+        The plan is computed between token vectors, with uniform marginals and cosine cost, and summed over the tokens
+        of each word.
 
         Returns:
-            Words of the question (n), English words (m), and the mass that goes from each to each, (n, m), sum 1.
+            The n words of the question, the m English words, and the plan, (n, m), which sums to 1.
         """
         import ot
 
@@ -86,9 +90,14 @@ class Search:
 
 
 def words_of(model: Any, text: str) -> tuple[list[str], list[np.ndarray]]:
-    """The words of a text read as a query, and the vectors of each word's tokens, (tokens, d) each.
+    """Split a text into words, and encode it as a query.
 
-    The prompt and special tokens are left out.
+    Args:
+        model: A sentence-transformers model with a fast tokenizer.
+        text: A question or sentence.
+
+    Returns:
+        The words, and for each word the vectors of its tokens, (tokens, d). The prompt and special tokens are left out.
     """
     prompt = (getattr(model, "prompts", None) or {}).get("query") or ""
     vectors = model.encode_query([text], output_value="token_embeddings")[0].float().cpu().numpy()
@@ -106,13 +115,13 @@ def words_of(model: Any, text: str) -> tuple[list[str], list[np.ndarray]]:
 
 
 def by_groups(plan: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
-    """Sum consecutive rows of a plan: as many for each group as it has vectors."""
+    """Sum the rows of a plan, (tokens, m), over groups of consecutive tokens; the result is (groups, m)."""
     starts = np.cumsum([0, *[len(group) for group in groups[:-1]]])
     return np.add.reduceat(plan, starts, axis=0)
 
 
 def table_of(rows: list[str], columns: list[str], plan: np.ndarray) -> str:
-    """A plan as a table of shaded cells; every row is scaled to its own mass."""
+    """Render a plan, (n, m), as an HTML table of shaded cells; every row is scaled to sum 1."""
     share = plan / np.maximum(plan.sum(axis=1, keepdims=True), 1e-12)
     words = [html.escape(word) for word in columns]
     head = "".join(f'<th class="above">{word}</th>' for word in words)
@@ -127,7 +136,7 @@ def table_of(rows: list[str], columns: list[str], plan: np.ndarray) -> str:
 
 
 def load(folder: Path = FOLDER) -> tuple[Search, dict[str, Any]]:
-    """The models and documents that a folder names, and its settings."""
+    """Load the models and documents that a folder names, and its settings."""
     from sentence_transformers import SentenceTransformer
 
     settings = json.loads((folder / "space.json").read_text(encoding="utf-8"))
@@ -144,7 +153,7 @@ def load(folder: Path = FOLDER) -> tuple[Search, dict[str, Any]]:
 
 
 def list_of(found: list[list[Any]], headings: list[str]) -> str:
-    """A list of documents as a table that wraps on a phone."""
+    """Render results as an HTML table that also fits the width of a phone."""
     head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
     lines = ["".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) for row in found]
     body = "".join(f"<tr>{line}</tr>" for line in lines)
@@ -152,7 +161,7 @@ def list_of(found: list[list[Any]], headings: list[str]) -> str:
 
 
 def build(search: Search, settings: dict[str, Any]) -> Any:
-    """The page: a question, two lists, a plan."""
+    """Build the page: a question, the results of student and teacher, and a transport plan."""
     import gradio as gr
 
     def picture(question: str, rank: int = 1) -> str:
@@ -181,8 +190,9 @@ def build(search: Search, settings: dict[str, Any]) -> Any:
                 gr.Markdown("### The teacher alone would find")
                 alone = gr.HTML(elem_id="alone")
         gr.Markdown(
-            "### Which words meet\nThe transport plan between the question and the nearest sentence of a document: a "
-            "row is a word of the question, and the darker a cell, the more of that word goes to the English one."
+            "### Which words match\nThe transport plan between the question and the nearest sentence of a document: "
+            "each row is a word of the question, and a cell is the darker the more of that word's mass is transported "
+            "to the English word."
         )
         ranks = [(str(rank), rank) for rank in range(1, min(TOP, len(search.documents)) + 1)]
         rank = gr.Radio(ranks, value=1, label="Document of the student's list", elem_id="rank")

@@ -1,4 +1,4 @@
-"""Build the folder of a Space: the app, its settings, documents, requirements, and a card with the Hub's metadata."""
+"""Building of a Space's folder: the app, its settings, documents, requirements, and a card with the Hub's metadata."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from hf_optical.results.files import write_json
 
 SETTINGS = "space.json"
 MOST = 5_000
-"""Documents of a Space at most: it encodes them whenever it starts, on two CPU cores."""
+"""Largest number of documents of a Space, which encodes them on two CPU cores whenever it starts."""
 
-_SDK = "6.31.0"  # of gradio, with which the app was tried
+_SDK = "6.31.0"  # version of gradio with which the app was tested
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Space:
     Args:
         run: Output folder of a finished run.
         repo_id: Hub id of the published model, ``owner/name``.
-        documents: English documents to search, text by id.
-        teacher_id: The teacher's Hub id, where the run was given a folder.
-        teacher_revision: Its commit.
-        licence: As the Hub writes it.
+        documents: English documents to search in, text by id.
+        teacher_id: The teacher's Hub id, if the run was given a folder.
+        teacher_revision: The teacher's commit; by default looked up in the local cache of the Hub.
+        licence: Licence of the app, as the Hub writes it.
     """
 
     run: Path
@@ -45,20 +45,20 @@ class Space:
 
 
 def build_space(space: Space, folder: str | Path) -> Path:
-    """Write a Gradio app for the student of a run into a folder, whole or not at all.
+    """Write a Gradio app for the student of a run into a folder; after an error the folder is unchanged.
 
     The app loads the published model and its teacher with plain sentence-transformers, without this package.
 
     Args:
-        space: What it shows.
-        folder: An empty or missing folder, or that of an earlier build.
+        space: Options of the Space.
+        folder: A missing or empty folder, or one that holds an earlier build.
 
     Returns:
         The folder: ``app.py``, ``space.json``, ``documents.jsonl``, ``requirements.txt``, ``README.md``.
 
     Raises:
-        InputError: The run is not finished, its student has several vectors per text, its teacher is out of reach, or
-            there are no documents or too many.
+        InputError: The run is not finished, its student has several vectors per text, it was trained on vectors of an
+            index without the teacher's model, or there are no documents or too many.
     """
     results, _ = read_results(space.run)
     _check(space, results)
@@ -68,7 +68,10 @@ def build_space(space: Space, folder: str | Path) -> Path:
         record=results.get("teacher"),
     )  # fmt: skip
     if teacher.vectors_only:
-        raise InputError("the teacher of the run is an index without its model", "a Space needs one it can load")
+        raise InputError(
+            "the run was trained on the vectors of an index alone, and a Space has to load the index's model",
+            "build the Space for a run that was trained with the model",
+        )
     adapter = _adapter(space.run)
     languages = CardFacts(space.repo_id, results, teacher).languages or ([adapter] if adapter else [])
     language = " or ".join(language_name(code) for code in languages) or "your language"
@@ -93,26 +96,28 @@ def build_space(space: Space, folder: str | Path) -> Path:
 
 
 def _check(space: Space, results: Mapping[str, Any]) -> None:
+    """Raise an error if there are no documents or too many, or if the run has no dense student."""
     if not space.documents:
         raise InputError("there is nothing to search", "add --documents FILE, English texts with id and text")
     if len(space.documents) > MOST:
         raise InputError(
-            f"has {len(space.documents):,} documents, and a Space encodes them whenever it starts",
+            f"there are {len(space.documents):,} documents, and a Space encodes them whenever it starts",
             f"give {MOST:,} at most, such as the first ones of the file",
             field="documents",
         )
     modules = space.run / "model" / "modules.json"
     if not modules.is_file():
-        raise InputError("no sentence-transformers model here", "give the folder of a finished run", path=space.run)
+        problem = "the folder holds no sentence-transformers model"
+        raise InputError(problem, "give the folder of a finished run", path=space.run)
     if "MultiVectorMask" in modules.read_text(encoding="utf-8"):
         raise InputError(
-            "the student has a vector for every token, which the app does not show",
-            "publish a Space of a dense student",
+            "the student is a late-interaction model, which the app does not support",
+            "build the Space for a dense student",
         )
 
 
 def _adapter(run: Path) -> str | None:
-    """The language of the first adapter, if the run has any."""
+    """Return the language code of the run's first adapter, or ``None`` if it has none."""
     for source in (run / ADAPTERS, run / "model" / ADAPTERS):
         found = sorted(path.name for path in source.iterdir() if path.is_dir()) if source.is_dir() else []
         if found:
@@ -131,9 +136,9 @@ def _card(settings: Mapping[str, Any], models: list[str], licence: str | None) -
     return (
         f"---\n{data.to_yaml(line_break=chr(10)).strip()}\n---\n\n# {settings['title']}\n\n"
         f"Type a question in {settings['language']}. `{settings['model']}` reads it and searches an index of English "
-        f"documents that `{settings['teacher']}` has made. Beside it stands what the teacher alone would have found, "
-        "and below it which words of the question meet which of the document, by optimal transport.\n\n"
-        "On your own machine, with models from folders if you like:\n\n"
+        f"documents that `{settings['teacher']}` has made. The page shows the results of the teacher alone beside "
+        "those of the student, and the words of question and document that match by optimal transport.\n\n"
+        "To run it on your own machine, with models from folders if you like:\n\n"
         "```bash\npip install gradio -r requirements.txt\n"
         "MODEL=outputs/run/model TEACHER=sentence-transformers/all-MiniLM-L6-v2 python app.py\n```\n"
     )

@@ -100,7 +100,7 @@ def _require_teacher_id(config: PublishConfig) -> None:
     results, _ = read_results(Path(config.run or ""))
     name = str((results.get("config") or {}).get("teacher") or "")
     teacher = find_teacher(name, hub_id=config.teacher_id, record=results.get("teacher"))
-    if teacher.hub_id is None:
+    if teacher.hub_id is None and not teacher.vectors_only:
         raise InputError(
             f"the teacher of the run was the folder {teacher.id!r}, which nobody else has",
             "name its Hub id: --teacher_id owner/name; --dry_run FOLDER builds the repository without",

@@ -155,7 +155,14 @@ def _trimmed_scores(
         sets += [read_retrieval_set(place, code, use_titles=titles) for code in languages]
     if not sets:
         return []
-    teacher: Any = load_encoder(str((results.get("config") or {}).get("teacher")), device="cpu")
+    name = (results.get("config") or {}).get("teacher")
+    if not name:
+        raise InputError(
+            "the run was trained on the vectors of an index alone, and no model can encode the documents of a set",
+            "leave --trim_eval out",
+            field="trim_eval",
+        )
+    teacher: Any = load_encoder(str(name), device="cpu")
     trimmed: Any = load_encoder(str(folder), device="cpu")
     return retrieval_before_and_after(model, trimmed, sets, teacher, show_progress=show)
 
@@ -183,7 +190,8 @@ def _fertility(model: Any, teacher: str, texts: dict[str, list[str]]) -> dict[st
 
     if not texts:
         return {}
-    whole = load_encoder(teacher, device="cpu") if Path(teacher).is_dir() else None
+    # A teacher on the Hub is not downloaded, and a run on an index alone has none.
+    whole = load_encoder(teacher, device="cpu") if teacher and Path(teacher).is_dir() else None
     found = {}
     for code, lines in texts.items():
         value, words = fertility(model.tokenizer, lines)

@@ -242,6 +242,29 @@ def test_a_teacher_cache_is_sent_from_the_disk_that_holds_it(tmp_path, monkeypat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "made"]
 
 
+def test_a_run_on_an_index_alone_is_published_without_a_teacher(dense_run, tmp_path, monkeypatch):
+    results = {**RESULTS, "config": {**RESULTS["config"], "teacher": None}, "teacher": {"index": "documents"}}
+    run_folder = tmp_path / "run"
+    shutil.copytree(dense_run, run_folder)
+    (run_folder / "results.json").write_text(json.dumps(results))
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS))
+    texts = str(tmp_path / "texts.txt")
+    cards = []
+
+    def push(folder, *_, **__):
+        cards.append((folder / "README.md").read_text())
+        return "there"
+
+    recipe = load_recipe("publish")
+    monkeypatch.setattr("hf_optical.commands.publish.push", push)
+    config = recipe.PublishConfig(run=str(run_folder), repo_id="me/tiny", texts=texts)
+    recipe.main(config)
+    assert "tokens per word, Swahili | 1.00, over 12 words" in cards[0] and "the index `documents`" in cards[0]
+    place = _retrieval_set(tmp_path / "s")
+    with pytest.raises(InputError, match="trained on the vectors of an index alone"):
+        recipe.main(replace(config, trim=[texts], trim_eval=[str(place)]))
+
+
 def test_the_recipe_asks_for_the_id_of_a_teacher_that_was_a_folder(dense_run, tmp_path):
     results = {**RESULTS, "config": {**RESULTS["config"], "teacher": "model"}, "teacher": {"folder": "model"}}
     run_folder = tmp_path / "run"

@@ -1,4 +1,4 @@
-"""Encode texts that each have an adapter of their own, in mixed batches, order kept."""
+"""Encoding of texts of several languages in mixed batches, each text through its own adapter."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from hf_optical.adapters.rows import ROW_KEY, row_numbers
 from hf_optical.errors import InputError
 
 if TYPE_CHECKING:
-    from hf_optical.adapters.language_adapters import LanguageAdapters, Policy
+    from hf_optical.adapters.language_adapters import LanguageAdapters
+    from hf_optical.adapters.resolving import Policy
     from hf_optical.adapters.routing import LanguageRouter
 
-# The adapters of a forward pass are kept on the model, and the hook below on its preprocessing.
+# A lock, because the adapters of a forward pass and the hook on preprocessing below are stored on the model.
 _ONE_AT_A_TIME = threading.RLock()
 
 
 class _Text(str):
-    """A text that keeps its adapter while sentence-transformers sorts texts by length."""
+    """Text that carries the name of its adapter while sentence-transformers sorts texts by length."""
 
     adapter: str | None
 
@@ -35,7 +36,24 @@ def encode_languages(
     router: LanguageRouter | None = None,
     **options: Any,
 ) -> Any:
-    """Implement :meth:`LanguageAdapters.encode` with sentence-transformers' method."""
+    """Implement :meth:`LanguageAdapters.encode` with a method of sentence-transformers.
+
+    Args:
+        adapters: Adapters of the model.
+        encode: The model's ``encode``, ``encode_query`` or ``encode_document``.
+        texts: As in :meth:`LanguageAdapters.encode`.
+        languages: As in :meth:`LanguageAdapters.encode`.
+        policy: As in :meth:`LanguageAdapters.resolve`.
+        router: Router for ``languages="auto"``; a :class:`LanguageRouter` with its defaults if ``None``.
+        options: Options of ``encode``.
+
+    Returns:
+        The result of ``encode``; one vector if ``texts`` is a single string.
+
+    Raises:
+        InputError: There are not as many languages as texts, or a text is not a string.
+        UnknownLanguageError: A language is unknown, or lacks an adapter under the policy ``"error"``.
+    """
     single = isinstance(texts, str)
     texts = [texts] if isinstance(texts, str) else list(texts)
     names: list[str | None]
@@ -46,7 +64,9 @@ def encode_languages(
         given = [languages] * len(texts) if languages is None or isinstance(languages, str) else list(languages)
         if len(given) != len(texts):
             raise InputError(
-                f"{len(given)} languages for {len(texts)} texts", "give one for each text", field="languages"
+                f"{len(given)} languages are given for {len(texts)} texts",
+                "give one language for each text",
+                field="languages",
             )
         found = {language: adapters.resolve(language, policy) for language in set(given)}
         names = [found[language] for language in given]
@@ -57,29 +77,31 @@ def encode_languages(
 def _encode_rows(
     model: BaseModel, encode: Callable[..., Any], texts: Sequence[str], names: Sequence[str | None], options: Any
 ) -> Any:
-    """Encode texts, each through the adapter named beside it.
+    """Encode every text through the adapter of its row.
 
-    Sentence-transformers sorts, batches and restores the order as usual; its batches mix adapters, which costs less
-    than a batch for each language (a forward pass of few texts is a slow one).
+    Sentence-transformers sorts the texts, batches them and restores their order as usual. Its batches mix adapters,
+    which is faster than a batch for each language, because small batches use the hardware badly.
 
     Args:
-        model: Its ``preprocess`` makes the features of a batch.
-        encode: ``model.encode``, or ``encode_query``, ``encode_document``.
+        model: The model, whose ``preprocess`` tokenizes a batch.
+        encode: ``model.encode``, ``model.encode_query`` or ``model.encode_document``.
         texts: The texts.
-        names: For each an adapter, or ``None`` for the base.
-        options: Options of sentence-transformers' method.
+        names: The adapter of each text, or ``None`` for the base.
+        options: Options of ``encode``.
 
     Raises:
-        InputError: Something is no text, or several processes are asked for.
+        InputError: A text is not a string, or several processes are requested.
     """
     if options.get("pool") is not None or isinstance(options.get("device"), (list, tuple)):
         raise InputError(
-            "encoding in several processes does not know the language of a text", "encode on one device", field="pool"
+            "several processes cannot encode through language adapters, because they do not receive the languages",
+            "encode on one device, without pool",
+            field="pool",
         )
     tagged = []
     for row, (text, name) in enumerate(zip(texts, names, strict=True), start=1):
         if not isinstance(text, str):
-            raise InputError(f"{type(text).__name__} is not a text", "give strings", row=row)
+            raise InputError(f"found a {type(text).__name__} where a text is expected", "give strings", row=row)
         one = _Text(text)
         one.adapter = name
         tagged.append(one)

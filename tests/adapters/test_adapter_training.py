@@ -173,16 +173,16 @@ def test_one_language_after_another_moves_only_the_chosen(tmp_path):
     for language, state in states(adapters).items():
         same = all(torch.equal(value, start[language][key]) for key, value in state.items())
         assert same == (language != "som_Latn")
-    with pytest.raises(InputError, match=r"rows are swh_Latn, which has no adapter that is trained.*som_Latn"):
+    with pytest.raises(InputError, match=r"rows are in swh_Latn, for which no adapter is trained.*som_Latn"):
         run(tmp_path / "other", {SETS["swh_Latn"]: tiny_models.bitext(12)}, prepare=choose)
 
 
 @pytest.mark.parametrize(
     ("name", "language", "message"),
     [
-        ("bitext/mixed", None, "neither the set's name nor its rows say the language"),
-        ("bitext/eng_Latn-mar_Deva", None, "mar_Deva, which has no adapter"),
-        ("bitext/mixed", "mr", "mar_Deva, which has no adapter"),
+        ("bitext/mixed", None, "neither the name of the data set nor its rows state the language"),
+        ("bitext/eng_Latn-mar_Deva", None, "mar_Deva, for which no adapter is trained"),
+        ("bitext/mixed", "mr", "mar_Deva, for which no adapter is trained"),
         ("bitext/mixed", "swahil", "'language'.*'swahil'"),
     ],
 )

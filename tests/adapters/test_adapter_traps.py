@@ -5,6 +5,8 @@ Trap 18 is in ``test_adapter_training.py``, trap 24 in ``test_adapter_files.py``
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import tiny_models
 import torch
@@ -68,6 +70,25 @@ def test_trap_22_a_replaced_adapter_leaves_no_layer_behind(dense, tmp_path):
     assert largest_difference(torch.as_tensor(adapters.encode(TEXTS, languages="sw")), expected) < 1e-6
     assert torch.equal(torch.as_tensor(adapters.encode(TEXTS, languages="so")), others)
     assert all("layer.0." in path for path in adapters.parameters("sw"))
+
+
+@pytest.mark.parametrize("start", [True, "pissa"])
+@pytest.mark.parametrize("damage", ["no such layer", "other shapes"])
+def test_a_replacement_that_fails_leaves_the_adapter_that_was_there(dense, tmp_path, start, damage):
+    other = tiny_models.dense(tmp_path, tiny_models.SWAHILI, layers=2)
+    randomized(with_adapters(other, ["sw"])).save(tmp_path / "other")
+    file = tmp_path / "other" / "adapters" / "swh_Latn" / "adapter_config.json"
+    config = json.loads(file.read_text())
+    changed = {"target_modules": ["nowhere"]} if damage == "no such layer" else {"r": 2}
+    file.write_text(json.dumps({**config, **changed}))
+    adapters = randomized(with_adapters(dense, ["sw", "so"], init_lora_weights=start))
+    before = [torch.as_tensor(adapters.encode(TEXTS, languages=code)) for code in ("sw", "so")]
+    with pytest.raises(InputError):
+        adapters.load(tmp_path / "other", "sw", replace=True)
+    after = [torch.as_tensor(adapters.encode(TEXTS, languages=code)) for code in ("sw", "so")]
+    assert all(torch.equal(*pair) for pair in zip(before, after, strict=True))
+    assert adapters.trainable == ("swh_Latn", "som_Latn")
+    assert adapters.config("sw").r == 4 and all(p.requires_grad for p in adapters.parameters("sw").values())
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_one_text_alone_gives_one_vector(dense):
 
 def test_mistakes_in_encoding_are_named(dense):
     adapters = with_adapters(dense)
-    with pytest.raises(InputError, match="2 languages for 1 texts"):
+    with pytest.raises(InputError, match="2 languages are given for 1 texts"):
         adapters.encode(["a"], languages=["sw", "so"])
     with pytest.raises(UnknownLanguageError, match=r"'swahil'; nearest: swh_Latn"):
         adapters.encode(["a"], languages=["swahil"])
@@ -154,9 +154,9 @@ def test_rows_that_do_not_fit_the_batch_are_refused(dense):
 
     with_adapters(dense, ["sw"])
     features = dense.preprocess(["mbuzi", "mbwa"])
-    with pytest.raises(InputError, match="2 rows and adapters for 1"):
+    with pytest.raises(InputError, match="2 rows but names adapters for 1"):
         dense({**features, ROW_KEY: row_numbers(["swh_Latn"])})
-    with pytest.raises(InputError, match="for som_Latn, which has no adapter here"):
+    with pytest.raises(InputError, match="for som_Latn, which has no adapter in this model"):
         dense({**features, ROW_KEY: row_numbers(["swh_Latn", "som_Latn"])})
 
 
@@ -171,7 +171,7 @@ def test_rows_that_do_not_fit_the_batch_are_refused(dense):
         ({"r": 0}, "r"),
         ({"rank": 3}, "unexpected keyword argument 'rank'"),
         ({"target_modules": ["nothing"]}, "cannot put this adapter into BertModel"),
-        ({"modules_to_save": ["LayerNorm"]}, "is a LayerNorm, which peft cannot choose by row"),
+        ({"modules_to_save": ["LayerNorm"]}, "is a LayerNorm, for which peft cannot choose an adapter row by row"),
         ({"init_lora_weights": "pissa", "target_modules": ["word_embeddings"]}, "linear layers only"),
     ],
 )

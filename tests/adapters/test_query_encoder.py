@@ -39,6 +39,15 @@ def test_the_adapter_reads_as_it_does_in_a_mixed_batch(repository):
     assert np.abs(plain - base).max() > 1e-3
 
 
+def test_paths_in_the_home_folder_are_written_and_read_there(repository, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    load_all("~/model").save("~/copy")
+    assert (tmp_path / "copy" / "adapters.json").is_file() and not (tmp_path / "~").exists()
+    expected = query_encoder(repository, "sw").encode_query(TEXTS)
+    assert np.array_equal(query_encoder("~/copy", "sw").encode_query(TEXTS), expected)
+
+
 def test_the_base_reads_when_nothing_is_chosen_and_says_so(repository, caplog):
     with caplog.at_level(logging.WARNING):
         query_encoder(repository)

@@ -1,4 +1,4 @@
-"""One base, N languages: adapters that train together, mix in one batch, save and load."""
+"""Language adapters: one LoRA per language on a shared base encoder, trained, mixed in a batch, saved and loaded."""
 
 from hf_optical.adapters.language_adapters import LanguageAdapters
 
@@ -6,7 +6,7 @@ __all__ = ["LanguageAdapters", "LanguageEvaluator", "LanguageRouter", "load_all"
 
 
 def __getattr__(name: str) -> object:
-    # peft and safetensors are imported when they are needed.
+    # Imported on first use, because peft and safetensors take long to import.
     if name == "LanguageRouter":
         from hf_optical.adapters.routing import LanguageRouter
 

@@ -1,4 +1,4 @@
-"""Base weights below the adapters: saved as if there were none, and fingerprinted."""
+"""Weights of the base model without its adapters: saving them and hashing them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from torch import nn
 
 @contextmanager
 def without_adapters(model: Any) -> Iterator[None]:
-    """Unwrap the base's modules, so that sentence-transformers saves the base under its own parameter names.
+    """Remove the adapter wrappers inside the block, so that the base is saved under its own parameter names.
 
     Args:
-        model: A transformers model with adapters in it. Nothing is copied.
+        model: A transformers model with adapters. Its modules are swapped and restored, and no weight is copied.
     """
     swapped = list(_adapted(model))
     for parent, name, child in swapped:
@@ -36,14 +36,17 @@ def without_adapters(model: Any) -> Iterator[None]:
 
 
 def fingerprint(model: nn.Module, inner: Any) -> str:
-    """Hash all weights of the base: names, types, shapes and values.
+    """Compute the SHA-256 of all weights of the base: names, types, shapes and values.
 
-    Left out is the transformers model's own pooler: sentence-transformers does not use it, and where a checkpoint has
-    none (XLM-R) every load draws another.
+    The transformers model's own pooler is left out. Sentence-transformers does not use it, and if a checkpoint lacks
+    it (XLM-R), every load initialises it at random.
 
     Args:
         model: The whole encoder.
         inner: Its transformers model, which holds the adapters.
+
+    Returns:
+        The hash in hexadecimal, the same on every device.
     """
     digest = hashlib.sha256()
     with without_adapters(inner):
@@ -56,6 +59,7 @@ def fingerprint(model: nn.Module, inner: Any) -> str:
 
 
 def _adapted(parent: nn.Module) -> Iterator[tuple[nn.Module, str, Any]]:
+    """Yield every outermost adapter wrapper with its parent module and its name there."""
     for name, child in parent.named_children():
         if isinstance(child, (BaseTunerLayer, AuxiliaryTrainingWrapper)):
             yield parent, name, child
@@ -64,6 +68,7 @@ def _adapted(parent: nn.Module) -> Iterator[tuple[nn.Module, str, Any]]:
 
 
 def _original(child: Any) -> nn.Module:
+    """Return the base's module inside nested adapter wrappers."""
     while isinstance(child, (BaseTunerLayer, AuxiliaryTrainingWrapper)):
         child = child.get_base_layer() if isinstance(child, BaseTunerLayer) else child.original_module
     return child

@@ -1,4 +1,4 @@
-"""Checked LoRA configurations: options of peft that a language adapter may have, and why others are refused."""
+"""Checks of LoRA configurations: which of peft's options a language adapter supports, and why others are refused."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 _NEEDS_DATA = "is initialised from training data, which adapters of other languages would not share"
 _REFUSED = {
-    "use_dora": "DoRA's magnitudes are lost when sentence-transformers loads the adapter (an error of 2.5e-2, without "
-    "a word), and peft cannot mix it with other adapters in one batch",
+    "use_dora": "DoRA's magnitudes are lost when sentence-transformers loads the adapter (an error of 2.5e-2 without "
+    "a warning), and peft cannot mix it with other adapters in one batch",
     "alora_invocation_tokens": "it acts on single tokens of a prompt, which retrieval texts do not have",
     "use_qalora": "it needs a quantised base, which is not tested here",
     "use_bdlora": "it is not tested here",
@@ -32,14 +32,17 @@ _STARTS = "True, 'gaussian', 'orthogonal', 'pissa', 'pissa_niter_4' or 'olora'"
 
 
 def lora_config(**options: Any) -> LoraConfig:
-    """Make a checked LoRA configuration.
+    """Create a LoRA configuration and check it.
 
     Args:
-        options: Of :class:`peft.LoraConfig`. Defaults: ``r=16``, ``lora_alpha`` twice ``r``, ``lora_dropout=0``, and
-            peft's target modules for the model (query and value projections).
+        options: Options of :class:`peft.LoraConfig`. Defaults: ``r=16``, ``lora_alpha`` twice ``r``,
+            ``lora_dropout=0``, and peft's target modules for the model (query and value projections).
+
+    Returns:
+        The configuration, which :func:`check_config` accepts.
 
     Raises:
-        InputError: An option that peft does not have, or that language adapters refuse, with the reason.
+        InputError: peft does not have an option, or language adapters do not support it; the message says why.
 
     Example:
         >>> config = lora_config(r=8, use_rslora=True)
@@ -54,27 +57,27 @@ def lora_config(**options: Any) -> LoraConfig:
     try:
         config = LoraConfig(**options)
     except (TypeError, ValueError) as error:
-        raise InputError(f"peft refuses the options: {error}", "see peft.LoraConfig") from error
+        raise InputError(f"peft refuses the options: {error}", "see the options of peft.LoraConfig") from error
     return check_config(config)
 
 
 def check_config(config: Any) -> LoraConfig:
-    """Refuse options that cannot be mixed by row or saved and loaded exactly, or that change the base.
+    """Refuse options that peft cannot mix row by row, that do not reload exactly, or that change the base.
 
     Args:
-        config: A ``peft.LoraConfig``, made here or read from a file.
+        config: A ``peft.LoraConfig``, created by :func:`lora_config`, given by the user or read from a file.
 
     Returns:
-        The same.
+        The same configuration.
 
     Raises:
-        InputError: With the option and the reason.
+        InputError: An option is refused; the message names it and says why.
     """
     from peft import LoraConfig
 
     if not isinstance(config, LoraConfig):
         raise InputError(
-            f"the configuration is a {type(config).__name__}", "language adapters are LoRA: give a peft.LoraConfig"
+            f"the configuration is a {type(config).__name__}", "language adapters use LoRA: give a peft.LoraConfig"
         )
     for option, reason in _REFUSED.items():
         value = getattr(config, option, None)
@@ -84,7 +87,7 @@ def check_config(config: Any) -> LoraConfig:
     if config.bias != "none":
         raise InputError(
             f"is {config.bias!r}: it trains biases of the base, which all languages share",
-            "use bias='none', or lora_bias=True for biases of the adapter",
+            "use bias='none', or lora_bias=True to train biases of the adapter",
             field="bias",
         )
     if not isinstance(config.r, int) or config.r < 1:
@@ -96,7 +99,7 @@ def check_config(config: Any) -> LoraConfig:
 
 
 def is_mutating(start: bool | str) -> bool:
-    """Return whether an ``init_lora_weights`` of peft changes the base's weights (PiSSA, OLoRA).
+    """Return whether a value of peft's ``init_lora_weights`` changes the base's weights (PiSSA, OLoRA).
 
     Example:
         >>> is_mutating("pissa_niter_4"), is_mutating("olora"), is_mutating("gaussian"), is_mutating(True)

@@ -1,4 +1,4 @@
-"""Add and remove adapters of a transformers model through peft, leaving the base unchanged."""
+"""Adding adapters to a transformers model and removing them, through peft and without changing the base."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from hf_optical.adapters.configs import check_config, is_mutating
 from hf_optical.adapters.starts import doubled_state, forget_start, has_start, split_state, start_from_base
 from hf_optical.errors import InputError
 
-_PREFIX = "base_model.model."  # peft's own, in files
+_PREFIX = "base_model.model."  # prefix of parameter names in peft's files
 
 
 def inject(model: Any, name: str, config: Any) -> None:
-    """Add an adapter.
+    """Add an adapter to a model.
 
     Args:
         model: A transformers model.
-        name: A FLORES code.
-        config: A ``peft.LoraConfig``; copied.
+        name: Name of the adapter, a FLORES code.
+        config: A ``peft.LoraConfig``, which is copied.
 
     Raises:
-        InputError: The configuration is refused, or does not fit the model, which is then as before.
+        InputError: The configuration is not supported or does not fit the model. The model is then unchanged.
     """
     config = deepcopy(check_config(config))
     start = config.init_lora_weights
     if is_mutating(start):
         config.init_lora_weights = True
     config.inference_mode = False
-    config.base_model_name_or_path = None  # a path of this machine is nobody else's
+    config.base_model_name_or_path = None  # a local path would not exist on other machines
     before = set(getattr(model, "peft_config", ()))
     try:
         with warnings.catch_warnings():
@@ -52,37 +52,43 @@ def inject(model: Any, name: str, config: Any) -> None:
             raise
         raise InputError(
             f"peft cannot put this adapter into {type(model).__name__}: {error}",
-            "name target_modules, modules_to_save and layers that the model has; all linear layers: 'all-linear'",
+            "name target_modules, modules_to_save and layers that the model has; target_modules='all-linear' takes "
+            "all linear layers",
         ) from error
 
 
 def eject(model: Any, name: str) -> None:
-    """Remove an adapter."""
+    """Remove an adapter from a model."""
     forget_start(model, name)
     for module in model.modules():
         if isinstance(module, (LoraLayer, AuxiliaryTrainingWrapper)):
-            module.set_adapter([])  # peft would make another adapter active in place of the removed one
+            module.set_adapter([])  # otherwise peft activates another adapter in place of the removed one
     model._hf_peft_config_loaded = True
     model.delete_adapter(name)
 
 
 def saved_state(model: Any, name: str) -> dict[str, Tensor]:
-    """Return an adapter's weights under the names of the model, without the adapter's own name."""
+    """Return an adapter's weights under the model's parameter names, without the adapter's own name in them."""
     return doubled_state(model, name, _state(model, name))
 
 
 def load_state(model: Any, name: str, state: dict[str, Tensor]) -> None:
     """Copy weights into an adapter.
 
+    Args:
+        model: The transformers model that holds the adapter.
+        name: Name of the adapter.
+        state: Weights as :func:`saved_state` returns them, or under the names of peft's files.
+
     Raises:
-        InputError: Names or shapes differ.
+        InputError: Names or shapes differ from the adapter's.
     """
     state = {key.removeprefix(_PREFIX): value for key, value in state.items()}
     own = _state(model, name)
     if set(state) != set(own):
         odd = sorted(set(state) ^ set(own))
         raise InputError(
-            f"the weights of {name} and the model's adapter differ in {len(odd)} names, the first {odd[0]!r}",
+            f"the weights of {name} and the model's adapter differ in {len(odd)} names; the first is {odd[0]!r}",
             "load them into a model and an adapter of the same shape",
         )
     if has_start(model, name):
@@ -90,29 +96,32 @@ def load_state(model: Any, name: str, state: dict[str, Tensor]) -> None:
     for key, target in own.items():
         if target.shape != state[key].shape:
             raise InputError(
-                f"{key} of {name} is {tuple(state[key].shape)} in the file, {tuple(target.shape)} in the model",
+                f"{key} of {name} is {tuple(state[key].shape)} in the file and {tuple(target.shape)} in the model",
                 "load it into a model and an adapter of the same shape",
             )
     with torch.no_grad():
-        for key, target in own.items():  # these share memory with the parameters
+        for key, target in own.items():  # these tensors share memory with the parameters
             target.copy_(state[key])
 
 
 def file_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights under the names that peft's files have, ready for safetensors."""
+    """Return contiguous copies of the weights on the CPU, under the parameter names of peft's files."""
     return {_PREFIX + key: value.detach().clone().contiguous().cpu() for key, value in state.items()}
 
 
 def loaded_config(values: dict[str, Any]) -> LoraConfig:
-    """Check the configuration read from a file like one that is given.
+    """Build a configuration from the content of ``adapter_config.json`` and check it.
+
+    Args:
+        values: The parsed file.
 
     Raises:
-        InputError: It is not a LoRA, or refused.
+        InputError: It is not a LoRA configuration, or one that language adapters do not support.
     """
     if values.get("peft_type") != "LORA":
         raise InputError(
             f"is {values.get('peft_type')!r}",
-            "language adapters are LoRA; use peft itself for others",
+            "language adapters use LoRA; load other adapters with peft itself",
             field="peft_type",
         )
     try:
@@ -123,7 +132,8 @@ def loaded_config(values: dict[str, Any]) -> LoraConfig:
 
 
 def _state(model: nn.Module, name: str) -> dict[str, Tensor]:
-    # peft's own function fails where another adapter has trainable tokens and this one has none. The names are its.
+    """Return an adapter's parameters, under the names that peft gives them in its own state dict."""
+    # peft's own function fails if another adapter has trainable tokens and this one does not.
     state = {}
     for path, value in model.named_parameters():
         parts = path.split(".")
@@ -134,18 +144,19 @@ def _state(model: nn.Module, name: str) -> dict[str, Tensor]:
 
 
 def _check_layers(model: nn.Module, name: str) -> None:
+    """Refuse layers for which peft cannot choose the adapter row by row."""
     for path, module in model.named_modules():
         if isinstance(module, ModulesToSaveWrapper) and name in module.modules_to_save:
             original = module.original_module
             if not isinstance(original, (nn.Linear, nn.Embedding)):
                 raise InputError(
-                    f"{path} is a {type(original).__name__}, which peft cannot choose by row",
+                    f"{path} is a {type(original).__name__}, for which peft cannot choose an adapter row by row",
                     "name linear layers or embeddings",
                     field="modules_to_save",
                 )
         elif isinstance(module, LoraLayer) and not isinstance(module, (Linear, Embedding, AuxiliaryTrainingWrapper)):
             raise InputError(
-                f"{path} is a {type(module).__name__}, which cannot be chosen by row",
+                f"{path} is a {type(module).__name__}, for which peft cannot choose an adapter row by row",
                 "name linear layers or embeddings",
                 field="target_modules",
             )

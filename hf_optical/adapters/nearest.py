@@ -1,7 +1,7 @@
-"""Fallback adapter for a language that has none: the same language in another script, or its macro-language.
+"""Fallback adapter for a language without its own: the same language in another script, or the same macro-language.
 
-Macro-languages are those of ISO 639-3 (SIL, "Macrolanguage Mappings"), for the languages that FLORES-200 has more than
-one of; the withdrawn ``hbs`` (Serbo-Croatian) is kept.
+The macro-languages are those of ISO 639-3 (SIL, "Macrolanguage Mappings") that have several members in FLORES-200, and
+the withdrawn ``hbs`` (Serbo-Croatian).
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ MACRO_LANGUAGES: dict[str, tuple[str, ...]] = {
 
 
 def nearest(language: str, available: Collection[str]) -> str | None:
-    """Return the nearest of the available languages, or ``None`` where none is near.
+    """Return the nearest of the available languages, or ``None`` if none is near.
+
+    The same language in another script comes first, then the members of its macro-language in the order of
+    :data:`MACRO_LANGUAGES`, those in the same script before others.
 
     Args:
         language: A FLORES code.
-        available: FLORES codes. The same language in another script comes first, then the members of its
-            macro-language in the order of the table, the same script before others.
+        available: FLORES codes from which to choose.
 
     Example:
         >>> nearest("ary_Arab", ["swh_Latn", "arb_Arab"]), nearest("swh_Latn", ["arb_Arab"])

@@ -15,11 +15,11 @@ class AdapterSize:
 
     Attributes:
         language: FLORES code.
-        method: ``lora`` or ``rslora``, with its rank.
-        parameters: Numbers in its file.
-        bytes: Their size.
-        share: Of the base's bytes, from 0 to 1.
-        trained: Whether training moves it.
+        method: ``lora`` or ``rslora``, with the rank.
+        parameters: Number of parameters in its file.
+        bytes: Size of the parameters.
+        share: Size relative to the base, where 1 is as large as the base.
+        trained: Whether training updates the adapter.
     """
 
     language: str
@@ -31,7 +31,7 @@ class AdapterSize:
 
 
 def adapter_sizes(adapters: LanguageAdapters) -> list[AdapterSize]:
-    """Measure the size of every adapter, in the order of adding."""
+    """Measure the size of every adapter, in the order in which they were added."""
     base = base_bytes(adapters)
     rows = []
     for language in adapters.languages:
@@ -51,7 +51,7 @@ def adapter_sizes(adapters: LanguageAdapters) -> list[AdapterSize]:
 
 
 def base_bytes(adapters: LanguageAdapters) -> int:
-    """Return the bytes of the base's own weights, buffers included."""
+    """Return the size of the base's weights in bytes, with its persistent buffers and without adapters."""
     from hf_optical.adapters.base_weights import without_adapters
 
     with without_adapters(adapters.inner):
@@ -59,12 +59,12 @@ def base_bytes(adapters: LanguageAdapters) -> int:
 
 
 def size_rows(adapters: LanguageAdapters) -> list[dict[str, Any]]:
-    """Return the sizes for ``results.json``."""
+    """Return the sizes as dictionaries for ``results.json``."""
     return [asdict(row) for row in adapter_sizes(adapters)]
 
 
 def size_table(adapters: LanguageAdapters) -> str:
-    """Format the sizes as text, with the base in the last line."""
+    """Format the sizes as a text table, whose last line is the base."""
     lines = [f"{'adapter':<9} {'method':<12} {'parameters':>12} {'MiB':>9} {'of base':>8}"]
     for row in adapter_sizes(adapters):
         lines.append(

@@ -1,4 +1,4 @@
-"""Routing of texts of unknown language to adapters, by language identification; the base where it is unsure."""
+"""Routing of texts in unknown languages to adapters by language identification, and to the base if that is unsure."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Routing:
 
     Attributes:
         languages: The identified language of each text, a FLORES code or ``und``.
-        confidences: From 0 to 1.
-        adapters: The adapter chosen for each text; ``None`` is the base.
-        threshold: Texts below it went to the base.
+        confidences: The confidence of each identification, from 0 to 1.
+        adapters: The adapter chosen for each text; ``None`` for the base.
+        threshold: Confidence below which texts went to the base.
     """
 
     languages: tuple[str, ...]
@@ -30,11 +30,16 @@ class Routing:
 
     @property
     def abstained(self) -> int:
-        """Number of texts that went to the base because their language was not sure enough."""
+        """Number of texts that went to the base because their language was uncertain."""
         return sum(self._unsure(row) for row in range(len(self.languages)))
 
     def report(self) -> list[dict[str, str | int | float]]:
-        """One row for each pair of language and adapter, the most frequent first, as ``results.json`` takes it."""
+        """Count the texts of each pair of language and adapter, for ``results.json``.
+
+        Returns:
+            Rows with ``language``, ``adapter``, ``texts`` (their number) and ``confidence`` (its mean), the most
+            frequent pair first. Texts that went to the base for low confidence have the language ``"unsure"``.
+        """
         rows: Counter[tuple[str, str]] = Counter()
         sums: Counter[tuple[str, str]] = Counter()
         for row, language in enumerate(self.languages):
@@ -47,7 +52,7 @@ class Routing:
         ]
 
     def table(self) -> str:
-        """Format the report as text.
+        """Format the report as a text table.
 
         Example:
             >>> print(Routing(("swh_Latn", "und"), (0.9, 0.0), ("swh_Latn", None), 0.5).table())
@@ -65,13 +70,17 @@ class Routing:
 
 
 class LanguageRouter:
-    """Router of texts to adapters by their language.
+    """Router of texts to adapters by their identified language.
 
     Args:
-        threshold: Least confidence, from 0 to 1; below it a text goes to the base. The base reads every language
-            somehow; a wrong adapter does harm.
-        among: Languages that come into question (:func:`hf_optical.data.identify.identify`); all when ``None``.
-        identifier: Another identifier: texts to FLORES codes and confidences. py3langid (extra ``routing``) by default.
+        threshold: Confidence, from 0 to 1, below which a text goes to the base. Raise it if a wrong adapter does more
+            harm than the base.
+        among: FLORES codes of the possible languages (see :func:`hf_optical.data.identify.identify`); all if ``None``.
+        identifier: Function from texts to a FLORES code and a confidence for each. Default: py3langid (extra
+            ``routing``).
+
+    Raises:
+        InputError: ``threshold`` is not between 0 and 1.
 
     Example:
         >>> router = LanguageRouter(identifier=lambda texts: [("swh_Latn", 0.9), ("swh_Latn", 0.2)])
@@ -95,8 +104,8 @@ class LanguageRouter:
         """Choose an adapter for each text.
 
         Args:
-            texts: Texts.
-            resolve: From a FLORES code to an adapter, or ``None`` for the base.
+            texts: The texts.
+            resolve: Function from a FLORES code to the name of an adapter, or to ``None`` for the base.
         """
         found = self.identifier(texts)
         sure = [language != UNDETERMINED and confidence >= self.threshold for language, confidence in found]

@@ -1,9 +1,9 @@
-"""Per-row adapters: each row of a batch goes through its own adapter, in use and in training.
+"""Per-row adapters: each row of a batch goes through its own adapter, in inference and in training.
 
-peft can mix adapters by row (``adapter_names``), but not through sentence-transformers, and it refuses in training mode
-at the door of ``PeftModel``. The layers below do it in both modes. So the features of a batch carry, beside
-``input_ids``, one number per row, and hooks hand the names to every adapter layer. Outside such a batch no adapter is
-active: a model with language adapters is its base until somebody says otherwise.
+peft can mix adapters row by row (argument ``adapter_names``), but not through sentence-transformers, and ``PeftModel``
+refuses it in training mode, although its layers support both modes. Therefore the features of a batch carry one number
+per row beside ``input_ids``, and hooks pass the names of the adapters to every adapter layer. For a batch without these
+numbers no adapter is active, and the model computes what its base computes.
 """
 
 from __future__ import annotations
@@ -22,16 +22,19 @@ from hf_optical.data.languages import known_codes
 from hf_optical.errors import InputError
 
 ROW_KEY = "adapter_language"
-"""Key of the features: (B,) long, the place of each row's language in ``known_codes()``, -1 for the base."""
+"""Key of the features for a long tensor of shape (B,): each row's index in ``known_codes()``, or -1 for the base."""
 BASE = "__base__"
-"""peft's name for no adapter."""
+"""Name by which peft selects the base without an adapter."""
 
 
 def row_numbers(names: Sequence[str | None]) -> Tensor:
-    """Return numbers of adapters, one per row, as the features carry them.
+    """Encode the names of adapters as a tensor of shape (B,) for the features.
 
-    A tensor and not names, because trainers move, slice and gather tensors (mini-batches of cached losses, several
-    devices).
+    The features hold a tensor and not names, because trainers move, slice and gather tensors (mini-batches of cached
+    losses, several devices).
+
+    Args:
+        names: The adapter of each row, a FLORES code, or ``None`` for the base.
 
     Example:
         >>> _row_names(row_numbers(["swh_Latn", None]))
@@ -42,30 +45,32 @@ def row_numbers(names: Sequence[str | None]) -> Tensor:
 
 
 def _row_names(numbers: Tensor) -> list[str]:
-    """The names again, with :data:`BASE` for the base."""
+    """Invert :func:`row_numbers`, with :data:`BASE` for the base."""
     codes = known_codes()
     return [BASE if number < 0 else codes[number] for number in numbers.tolist()]
 
 
 class RowAdapters:
-    """Hooks of one model. One forward pass at a time; not to be shared by threads.
+    """Hooks that select the adapter of each row in the forward passes of one model.
+
+    The adapters of the current pass are stored here, so only one thread at a time may use the model.
 
     Args:
-        module: The sentence-transformers ``Transformer`` module; its forward takes the dict of features.
+        module: The sentence-transformers ``Transformer`` module, whose forward takes the dictionary of features.
         model: The transformers model in it, which holds the adapter layers.
-        known: Names of the adapters that exist at the moment.
+        known: Function that returns the names of the present adapters.
     """
 
     def __init__(self, module: nn.Module, model: nn.Module, known: Callable[[], Sequence[str]]) -> None:
         self.model, self.known = model, known
-        self.resting = BASE  # for features that name no adapter
+        self.resting = BASE  # the adapter of batches that name none
         self.names: list[str] | None = None
         self._hooked: list[tuple[nn.Module, Any]] = []
         module.register_forward_pre_hook(self._enter)
         module.register_forward_hook(self._leave, always_call=True)
 
     def refresh(self) -> None:
-        """Hook the layers of a new adapter, and leave no adapter active by itself."""
+        """Register hooks on the layers of a new adapter, and deactivate every adapter outside of the hooks."""
         hooked = {id(layer) for layer, _ in self._hooked}
         for layer in self.model.modules():
             if isinstance(layer, (LoraLayer, AuxiliaryTrainingWrapper)):
@@ -76,7 +81,7 @@ class RowAdapters:
 
     @contextmanager
     def using(self, names: list[str] | None) -> Iterator[None]:
-        """Set the adapters of the rows for the forward passes inside the block."""
+        """Set the adapters of the rows for the forward passes inside the block; ``None`` for the base."""
         before, self.names = self.names, names
         try:
             yield
@@ -84,26 +89,28 @@ class RowAdapters:
             self.names = before
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        """Read the adapters of a batch from its features before the forward pass."""
         features = args[0]
         rows = features["input_ids"].shape[0]
-        flattened = "cu_seq_lens_q" in features  # FlashAttention: all texts in one row
+        flattened = "cu_seq_lens_q" in features  # for FlashAttention all texts are concatenated into one row
         names = _row_names(features[ROW_KEY]) if ROW_KEY in features else [self.resting] * rows
         unknown = sorted(set(names) - {BASE} - set(self.known()))
         if unknown:
             raise InputError(
-                f"rows of the batch are for {', '.join(unknown)}, which has no adapter here",
+                f"rows of the batch are for {', '.join(unknown)}, which has no adapter in this model",
                 f"add or load it; there are: {', '.join(self.known()) or 'none'}",
             )
         if flattened and len(set(names)) > 1:
             raise InputError(
-                "FlashAttention flattens the batch into one row, so that rows cannot have adapters of their own",
+                "FlashAttention concatenates the texts of a batch into one row, so that they cannot have different "
+                "adapters",
                 "load the base with attn_implementation='sdpa', or give batches of one language",
             )
         if flattened:
             names = names[:1] * rows
         if len(names) != rows:
             raise InputError(
-                f"the batch has {rows} rows and adapters for {len(names)}", "name one language for each text"
+                f"the batch has {rows} rows but names adapters for {len(names)}", "name one language for each text"
             )
         self.names = None if set(names) <= {BASE} else names
         if torch.is_grad_enabled() and getattr(self.model, "is_gradient_checkpointing", False):
@@ -113,6 +120,7 @@ class RowAdapters:
         self.names = None
 
     def _choose(self, layer: nn.Module, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Pass the adapter of each row to an adapter layer, as the argument ``adapter_names``."""
         if self.names is None:
             return None
         here = _adapters_of(layer)
@@ -120,12 +128,12 @@ class RowAdapters:
         if set(names) == {BASE}:
             return None
         first = args[0]
-        if first.shape[0] == 1 and len(names) > 1:  # position ids come once for all rows
+        if first.shape[0] == 1 and len(names) > 1:  # position ids have one row that is broadcast over the batch
             args = (first.expand(len(names), *first.shape[1:]), *args[1:])
         return args, {**options, "adapter_names": names}
 
     def _remember_in_checkpoints(self) -> None:
-        # Gradient checkpointing runs layers again in backward, when the names of this forward are gone.
+        # Gradient checkpointing recomputes layers in the backward pass, after `_leave` has cleared the names.
         for module in self.model.modules():
             function = getattr(module, "_gradient_checkpointing_func", None)
             if function is not None and not isinstance(function, _Remembering):
@@ -133,7 +141,7 @@ class RowAdapters:
 
 
 class _Remembering:
-    """A checkpointing function that runs a layer again under the adapters of its first run."""
+    """Checkpointing function that recomputes a layer with the adapters of its first computation."""
 
     def __init__(self, function: Callable[..., Any], rows: RowAdapters) -> None:
         self.function, self.rows = function, rows
@@ -149,7 +157,7 @@ class _Remembering:
 
 
 def _adapters_of(layer: nn.Module) -> set[str]:
-    """Names of the adapters that one adapter layer holds."""
+    """Return the names of the adapters in one adapter layer."""
     if isinstance(layer, LoraLayer):
         return {*layer.lora_A, *layer.lora_embedding_A}
     if isinstance(layer, ModulesToSaveWrapper):
@@ -161,4 +169,5 @@ def _adapters_of(layer: nn.Module) -> set[str]:
 
 @lru_cache(maxsize=1)
 def _places() -> dict[str, int]:
+    """Return the index of every FLORES code in ``known_codes()``."""
     return {code: place for place, code in enumerate(known_codes())}

@@ -1,10 +1,11 @@
-r"""PiSSA and OLoRA initialisation that leaves the base's weights as they are.
+r"""PiSSA and OLoRA initialisation that does not change the base's weights.
 
-Both start a LoRA from the base's own principal parts: :math:`W \to (W - s B_0 A_0) + s B A` with :math:`A = A_0`,
-:math:`B = B_0` at first (Meng et al., 2024, arXiv:2404.02948; Buyukakyuz, 2024, arXiv:2406.01775). peft takes
-:math:`s B_0 A_0` out of the base, which other languages share. Here the base stays, and the adapter computes
-:math:`s (B A - B_0 A_0) x`: the same function, and the LoRA of rank :math:`2 r` with which peft converts them,
-:math:`[B, -B_0] [A; A_0]`. In that form it is saved.
+Both initialise a LoRA with principal components of the base: :math:`W \to (W - s B_0 A_0) + s B A` with
+:math:`A = A_0`, :math:`B = B_0` before training (PiSSA: Meng et al., 2024, arXiv:2404.02948; OLoRA: Buyukakyuz, 2024,
+arXiv:2406.01775). peft subtracts :math:`s B_0 A_0` from the base, which the adapters of other languages share. Here the
+base is unchanged, and the adapter adds :math:`s (B A - B_0 A_0) x`, which is the same function. It equals a plain LoRA
+of rank :math:`2 r` with the factors :math:`[B, -B_0] [A; A_0]`, the form into which peft converts these adapters, and
+in that form it is saved.
 """
 
 from __future__ import annotations
@@ -25,42 +26,47 @@ if TYPE_CHECKING:
 
 
 class _FromStart(LoraVariant):
-    """peft's place for another forward of one adapter, used alone and in mixed batches."""
+    """Forward of an adapter that was initialised from the base, in the form in which peft takes variants of LoRA.
+
+    peft calls it both for an adapter that is used alone and in mixed batches.
+    """
 
     @staticmethod
     def forward(module: Any, active_adapter: str, x: Tensor, result: Tensor, **options: Any) -> Tensor:
-        """``result + s [B, -B0] [A; A0] dropout(x)``."""
-        down, up = doubled(module, active_adapter)
+        """Compute ``result + s [B, -B0] [A; A0] dropout(x)``."""
+        down, up = _doubled(module, active_adapter)
         delta = functional.linear(functional.linear(module.lora_dropout[active_adapter](x), down), up)
         return result + delta * module.scaling[active_adapter]
 
     @staticmethod
     def merge_unsafe(module: Any, active_adapter: str, orig_weight: Tensor) -> None:
-        """Merging is left to the saved form."""
+        """Refuse to merge; the saved form can be merged."""
         raise NotImplementedError("save the adapter and merge the plain LoRA that it is saved as")
 
     @staticmethod
     def merge_safe(module: Any, active_adapter: str, orig_weight: Tensor) -> Tensor:
-        """Merging is left to the saved form."""
+        """Refuse to merge; the saved form can be merged."""
         raise NotImplementedError("save the adapter and merge the plain LoRA that it is saved as")
 
 
 def start_from_base(model: nn.Module, name: str, start: str) -> None:
-    """Initialise the adapter ``name`` as peft does for ``start``, and put the base's weights back.
+    """Initialise an adapter as peft does, and restore the base's weights that peft changes.
 
     Args:
-        model: Holds the adapter, freshly injected.
-        name: The adapter.
-        start: ``"pissa"``, ``"pissa_niter_4"`` or ``"olora"``.
+        model: The transformers model with the newly injected adapter.
+        name: Name of the adapter.
+        start: peft's ``init_lora_weights``: ``"pissa"``, ``"pissa_niter_4"`` or ``"olora"``.
 
     Raises:
-        InputError: The adapter is on something else than linear layers.
+        InputError: The adapter has layers that are not linear.
     """
     layers: list[Any] = [
         module for module in model.modules() if isinstance(module, LoraLayer) and name in _names(module)
     ]
     if not all(isinstance(layer, Linear) for layer in layers):
-        raise InputError(f"{start!r} starts from linear layers only", "name other target_modules, or another start")
+        raise InputError(
+            f"{start!r} can initialise linear layers only", "name other target_modules, or another init_lora_weights"
+        )
     for layer in layers:
         base = layer.get_base_layer().weight
         values = base.data
@@ -76,31 +82,45 @@ def start_from_base(model: nn.Module, name: str, start: str) -> None:
         layer.lora_variant[name] = _FromStart()
 
 
-def doubled(layer: Any, name: str) -> tuple[Tensor, Tensor]:
-    """``[A; A0]`` (2r, in) and ``[B, -B0]`` (out, 2r) of one layer."""
+def _doubled(layer: Any, name: str) -> tuple[Tensor, Tensor]:
+    """Return ``[A; A0]``, shape (2r, in), and ``[B, -B0]``, shape (out, 2r), of one layer."""
     down = torch.cat([layer.lora_A[name].weight, getattr(layer, _buffer("A", name))], dim=0)
     up = torch.cat([layer.lora_B[name].weight, -getattr(layer, _buffer("B", name))], dim=1)
     return down, up
 
 
 def doubled_state(model: nn.Module, name: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the state of an adapter as a plain LoRA of twice the rank, its start written out."""
+    """Convert an adapter's state to that of the equal plain LoRA of twice the rank.
+
+    Args:
+        model: The transformers model that holds the adapter.
+        name: Name of the adapter.
+        state: Its weights by parameter name, of rank r.
+
+    Returns:
+        The converted state; an unchanged copy if the adapter was not initialised from the base.
+    """
     state = dict(state)
     for path, layer in _started(model, name):
-        down, up = doubled(layer, name)
+        down, up = _doubled(layer, name)
         state[f"{path}.lora_A.weight"], state[f"{path}.lora_B.weight"] = down.detach(), up.detach()
     return state
 
 
 def split_state(model: nn.Module, name: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Invert :func:`doubled_state`: put the starts into the model, and return the state of rank r."""
+    """Invert :func:`doubled_state`: copy ``A0`` and ``B0`` into the model's buffers, and return the state of rank r.
+
+    Raises:
+        InputError: The rank in the state is not twice that of the adapter.
+    """
     state = dict(state)
     for path, layer in _started(model, name):
         rank = layer.lora_A[name].weight.shape[0]
         down, up = state[f"{path}.lora_A.weight"], state[f"{path}.lora_B.weight"]
         if down.shape[0] != 2 * rank:
             raise InputError(
-                f"{path} has rank {down.shape[0]} in the file, {2 * rank} expected", "load it under another model"
+                f"{path} has rank {down.shape[0]} in the file where {2 * rank} is expected",
+                f"add the adapter with r={down.shape[0] // 2}",
             )
         with torch.no_grad():
             getattr(layer, _buffer("A", name)).copy_(down[rank:])
@@ -110,7 +130,7 @@ def split_state(model: nn.Module, name: str, state: dict[str, Tensor]) -> dict[s
 
 
 def doubled_config(config: LoraConfig) -> LoraConfig:
-    """Return the configuration of that plain LoRA: twice the rank, the same scaling."""
+    """Return the configuration of the plain LoRA of :func:`doubled_state`: twice the rank and the same scaling."""
     config = deepcopy(config)
     config.r *= 2
     # The scaling is alpha / r, or alpha / sqrt(r) with use_rslora.
@@ -122,12 +142,12 @@ def doubled_config(config: LoraConfig) -> LoraConfig:
 
 
 def has_start(model: nn.Module, name: str) -> bool:
-    """Return whether the adapter was started from the base's weights."""
+    """Return whether the adapter was initialised from the base's weights."""
     return bool(_started(model, name))
 
 
 def forget_start(model: nn.Module, name: str) -> None:
-    """Remove the buffers of a removed adapter."""
+    """Remove the buffers with the initial weights of an adapter, before the adapter itself is removed."""
     for _, layer in _started(model, name):
         for part in ("A", "B"):
             delattr(layer, _buffer(part, name))
@@ -135,6 +155,7 @@ def forget_start(model: nn.Module, name: str) -> None:
 
 
 def _started(model: nn.Module, name: str) -> list[tuple[str, Any]]:
+    """List the paths and layers of an adapter that was initialised from the base."""
     return [
         (path, module)
         for path, module in model.named_modules()

@@ -1,4 +1,4 @@
-"""Language adapters in training: the adapter of each row, checkpoints, evaluators."""
+"""Language adapters in training: the language of each row, checkpoints, and evaluation in one language."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from hf_optical.data.languages import ENGLISH, UnknownLanguageError, normalize
 from hf_optical.errors import InputError
 
 LANGUAGE_COLUMN = "language"
-"""Column of a training set that says each row's language, where the name of the set does not."""
+"""Column of a training set with each row's language, for sets whose name does not state it."""
 
 
 class RowLanguages:
-    """Adapter of a training row: by its column ``language``, else by its data set's name.
+    """Function that finds the adapter of a training row by its column ``language``, or by the name of its data set.
 
     Args:
-        languages: The adapters that are trained.
+        languages: FLORES codes of the adapters that are trained.
 
     Example:
         >>> rows = RowLanguages(["swh_Latn", "som_Latn"])
@@ -34,10 +34,14 @@ class RowLanguages:
         self.languages = tuple(languages)
 
     def __call__(self, row: Mapping[str, Any], name: str | None) -> str:
-        """The adapter of one row.
+        """Return the name of the adapter of one row.
+
+        Args:
+            row: The row.
+            name: Name of its data set, such as ``bitext/eng_Latn-swh_Latn``.
 
         Raises:
-            InputError: Neither says it, or it has no adapter that is trained.
+            InputError: Neither the row nor the name states the language, or no adapter of this language is trained.
         """
         given = row.get(LANGUAGE_COLUMN)
         try:
@@ -48,20 +52,28 @@ class RowLanguages:
             ) from error
         if language is None:
             raise InputError(
-                "language adapters are trained and neither the set's name nor its rows say the language",
+                "language adapters are trained, but neither the name of the data set nor its rows state the language",
                 "name the set like 'bitext/eng_Latn-swh_Latn', or add a column 'language'",
                 path=name,
             )
         if language not in self.languages:
             raise InputError(
-                f"the rows are {language}, which has no adapter that is trained",
-                f"add one: adapters.add({language!r}); trained are: {', '.join(self.languages) or 'none'}",
+                f"the rows are in {language}, for which no adapter is trained",
+                f"add one with adapters.add({language!r}); adapters are trained for: "
+                f"{', '.join(self.languages) or 'no language'}",
                 path=name,
             )
         return language
 
     def check(self, data: Any) -> None:
-        """Check whole data sets before training; streams are checked as they come."""
+        """Check the languages of whole data sets before training; rows of streams are checked when they are read.
+
+        Args:
+            data: A data set, or data sets by name.
+
+        Raises:
+            InputError: As when called with a row.
+        """
         sets = data.items() if isinstance(data, Mapping) else [(None, data)]
         for name, rows in sets:
             if rows is None or isinstance(rows, str):
@@ -74,7 +86,7 @@ class RowLanguages:
 
 
 def language_of(name: str | None) -> str | None:
-    """Return the one language besides English in the name of a training set, or ``None``.
+    """Return the only language besides English in the name of a training set; ``None`` if there are none or several.
 
     Example:
         >>> language_of("bitext/eng_Latn-swh_Latn"), language_of("mono/som_Latn"), language_of("bitext/mixed")
@@ -96,25 +108,26 @@ def _normal(code: str) -> str:
 
 
 def save_checkpoint(adapters: LanguageAdapters, folder: str | Path) -> None:
-    """Save all adapters into a checkpoint; the base does not change and is recorded by its hash."""
+    """Save all adapters into a checkpoint, with the hash of the base, which training does not change."""
     from hf_optical.adapters.files import write_adapters
 
     write_adapters(adapters, Path(folder), {})
 
 
 def load_checkpoint(adapters: LanguageAdapters, folder: str | Path) -> None:
-    """Restore a checkpoint's weights exactly.
+    """Restore the weights of a checkpoint exactly.
 
     Raises:
-        InputError: It holds other languages, other shapes, or belongs to a base with other weights.
+        InputError: The checkpoint has other languages or shapes, or belongs to a base with other weights.
     """
-    from hf_optical.adapters.files import open_repository, read_adapter
+    from hf_optical.adapters.files import read_adapter
+    from hf_optical.adapters.repositories import open_repository
 
     repository = open_repository(folder)
     if set(repository.languages) != set(adapters.languages):
         raise InputError(
-            f"the checkpoint holds adapters for {', '.join(repository.languages) or 'no language'}, "
-            f"the model for {', '.join(adapters.languages)}",
+            f"the checkpoint has adapters for {', '.join(repository.languages) or 'no language'}, "
+            f"and the model for {', '.join(adapters.languages) or 'no language'}",
             "add the same languages in the same way as for the first run",
             path=folder,
         )
@@ -124,12 +137,12 @@ def load_checkpoint(adapters: LanguageAdapters, folder: str | Path) -> None:
 
 
 class LanguageEvaluator(BaseEvaluator):
-    """Evaluator that uses the model as one language, in and after training.
+    """Evaluator that encodes all texts through one language's adapter, during and after training.
 
     Args:
         evaluator: Any evaluator of sentence-transformers.
-        adapters: Of the model.
-        language: Texts are encoded through its adapter; ``None`` for the base.
+        adapters: Language adapters of the model.
+        language: Language of the adapter, any code; ``None`` for the base.
     """
 
     def __init__(self, evaluator: Any, adapters: LanguageAdapters, language: str | None) -> None:
@@ -139,15 +152,15 @@ class LanguageEvaluator(BaseEvaluator):
         self.greater_is_better = getattr(evaluator, "greater_is_better", True)
 
     def __call__(self, model: Any, *args: Any, **options: Any) -> Any:
-        """The inner evaluator's own result."""
+        """Run the inner evaluator and return its result."""
         with self.adapters.use(self.language):
             result = self.evaluator(model, *args, **options)
-        # Evaluators with a name put it before their metric when they are first called.
+        # Evaluators with a name prefix their metric with it in their first call.
         self.primary_metric = getattr(self.evaluator, "primary_metric", None)
         return result
 
     @property
     def description(self) -> str:
-        """As the inner evaluator's, with the language."""
+        """Description of the inner evaluator, followed by the language."""
         inner = getattr(self.evaluator, "description", type(self.evaluator).__name__)
         return f"{inner} ({self.language or 'base'})"

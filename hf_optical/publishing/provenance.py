@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from hf_optical.data.fingerprint import file_fingerprint
-from hf_optical.data.tables import FORMATS, Fault, file_format, read_records
+from hf_optical.data.licences import licence_counts
+from hf_optical.data.tables import FORMATS
 from hf_optical.errors import InputError
 from hf_optical.places import user_path
-
-_LICENCE_COLUMNS = ("license", "licence")
-_ORIGIN_COLUMNS = ("origin", "source")
-_MOST_ORIGINS = 100  # a column with more distinct values holds texts and not names of collections
 
 
 @dataclass(frozen=True)
@@ -138,8 +135,8 @@ def data_provenance(entries: Sequence[Mapping[str, Any]], places: Sequence[str |
     """Add licences and origins, with counts of rows, to the entries of ``results.json`` about the data.
 
     Args:
-        entries: Entries with ``path``, ``rows``, ``sha256``.
-        places: Where the files are now. A file is read only if its hash is that of an entry.
+        entries: Entries with ``path``, ``rows``, ``sha256``, and ``licences`` and ``origin`` if the run has counted them.
+        places: Where the files are now, for older runs. A file is read only if its hash is that of an entry.
 
     Returns:
         The entries, with ``licences`` and ``origin`` added if the file has such columns.
@@ -148,41 +145,8 @@ def data_provenance(entries: Sequence[Mapping[str, Any]], places: Sequence[str |
     for place in map(Path, places):
         if place.is_file() and place.suffix.removesuffix(".gz") in (*FORMATS, ""):
             known[file_fingerprint(place)["sha256"]] = place
-    out = []
-    for entry in entries:
-        extra: dict[str, Any] = {}
-        if file := known.get(str(entry.get("sha256"))):
-            extra = {
-                "licences": column_counts(file, _LICENCE_COLUMNS),
-                "origin": column_counts(file, _ORIGIN_COLUMNS),
-            }
-        out.append({**entry, **{name: value for name, value in extra.items() if value}})
-    return out
-
-
-def column_counts(path: Path, names: Sequence[str]) -> dict[str, int] | None:
-    """Count the values of a column.
-
-    Args:
-        path: A table of records.
-        names: Names of the column; the first one that the table has is counted.
-
-    Returns:
-        Rows by value, the most frequent value first; ``None`` if there is no such column, or if it has so many distinct
-        values that it must hold texts.
-    """
-    file_format(path)
-    records = read_records(path)
-    column = next((name for name in names if name in records.columns), None)
-    if column is None:
-        return None
-    counts: Counter[str] = Counter()
-    for _, row in records.rows:
-        if not isinstance(row, Fault):
-            counts[str(row.get(column) or "not stated")] += 1
-        if len(counts) > _MOST_ORIGINS:
-            return None
-    return dict(counts.most_common())
+    files = [known.get(str(entry.get("sha256"))) for entry in entries]
+    return [{**entry, **(licence_counts(file) if file else {})} for entry, file in zip(entries, files, strict=True)]
 
 
 def non_commercial(data: Sequence[Mapping[str, Any]]) -> str:

@@ -18,6 +18,7 @@ from hf_optical.data.fingerprint import file_fingerprint, rows_hash
 from hf_optical.data.held_out import Split, document_names, split_bitext
 from hf_optical.data.languages import ENGLISH, language_name, normalize
 from hf_optical.data.lexicon import read_lexicon
+from hf_optical.data.licences import licence_counts
 from hf_optical.data.pairs import PairReport
 from hf_optical.data.parallel_files import parallel_files
 from hf_optical.data.query_passages import QueryPassages, read_query_passages
@@ -36,6 +37,7 @@ class TrainingData:
         lexicon: Word pairs to inject before training, or None.
         start_lexicon: Word pairs that help to grow the student, or None.
         fingerprints: Path, rows and hash of each file that was read.
+        licences: Licences and origins by the hash of the file, with counts of rows.
         notes: The columns and numbers of rows that were read; they are printed, because a guess may be wrong.
         report: Findings of the readers, including the rows that were left out.
     """
@@ -46,6 +48,7 @@ class TrainingData:
     lexicon: Dataset | None = None
     start_lexicon: Dataset | None = None
     fingerprints: list[dict[str, Any]] = field(default_factory=list)
+    licences: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     report: PairReport = field(default_factory=PairReport)
 
@@ -58,6 +61,14 @@ class TrainingData:
     def pairs(self) -> int:
         """Return the total number of training pairs."""
         return sum(len(rows) for rows in self.bitext.values())
+
+    def count_licences(self, path: str) -> None:
+        """Count licences and origins in the file whose fingerprint was added last."""
+        self.licences[self.fingerprints[-1]["sha256"]] = licence_counts(path)
+
+    def with_licences(self, fingerprints: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Add the counted licences and origins to the fingerprints, for ``results.json`` and the model card."""
+        return [{**entry, **self.licences.get(entry["sha256"], {})} for entry in fingerprints]
 
     def all_bitext(self) -> Dataset:
         """Concatenate the pairs of all languages, for the vocabulary and the first rows of a grown student."""
@@ -100,6 +111,7 @@ def read_training_data(config: TrainConfig) -> TrainingData:
     data.notes += [_of_split(code, split) for code, split in splits.items() if config.share_held_out]
     for code, source in files.items():
         data.fingerprints += _fingerprints(source, data.bitext[code], code)
+        data.count_licences(source)
     if config.lexicon:
         data.lexicon = read_lexicon(config.lexicon, language=data.languages[0], **skipping)
         data.fingerprints += _fingerprints(config.lexicon, data.lexicon, data.languages[0])
@@ -116,6 +128,7 @@ def read_training_data(config: TrainConfig) -> TrainingData:
         questions = read_query_passages(path, _named(name), use_titles=config.titles)
         collected[_named(name)].append(_drawn(questions, config) if name.startswith("cross/") else questions)
         data.fingerprints.append(file_fingerprint(path))
+        data.count_licences(path)
     if config.context_window:
         documents = [read_documents(source, code) for code, source in files.items() if Path(source).exists()]
         made = context_pairs(documents, config.context_window)

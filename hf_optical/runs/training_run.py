@@ -227,7 +227,7 @@ def _finish(
         evaluations=panels.evaluations(),
         per_query=panels.per_query(),
         seed=config.seed,
-        data=fingerprints,
+        data=data.with_licences(fingerprints),
         started=started,
         config=vars(config),
         precision="bf16" if args.bf16 else "fp16" if args.fp16 else "float32",

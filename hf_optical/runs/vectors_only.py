@@ -131,7 +131,7 @@ def run_vectors_only(config: TrainConfig) -> None:
         evaluations=panels.evaluations(),
         per_query=panels.per_query(),
         seed=config.seed,
-        data=fingerprints,
+        data=data.with_licences(fingerprints),
         started=started,
         config=vars(config),
         processes=PartialState().num_processes,

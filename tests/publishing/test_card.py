@@ -12,12 +12,12 @@ from huggingface_hub import ModelCard
 from huggingface_hub.repocard_data import model_index_to_eval_results
 
 from hf_optical.data.fingerprint import file_fingerprint
+from hf_optical.data.licences import licence_counts
 from hf_optical.errors import InputError
 from hf_optical.evaluation.paired_statistics import bootstrap_interval
 from hf_optical.publishing.card import Adapter, CardFacts, check_card, render_card
 from hf_optical.publishing.provenance import (
     Teacher,
-    column_counts,
     data_provenance,
     find_teacher,
     non_commercial,
@@ -226,9 +226,10 @@ def test_licences_and_origins_are_counted(tmp_path):
     assert found[0]["licences"] == {"CC0": 6, "CC-BY-NC-4.0": 3}
     assert found[0]["origin"] == {"s0": 5, "s1": 4}
     assert "licences" not in found[1]
+    assert data_provenance(found, []) == found  # the run has counted them
     assert non_commercial(found) == "CC-BY-NC-4.0: 3 rows"
     pairs.write_text("".join(json.dumps({"source": f"sentence {i}", "translation": "x"}) + "\n" for i in range(200)))
-    assert column_counts(pairs, ["source"]) is None  # sentences, not names of collections
+    assert licence_counts(pairs) == {}  # sentences, not names of collections
     assert data_provenance([entry], [pairs]) == [entry]  # another file by now
 
 

@@ -56,3 +56,15 @@ def test_questions_are_drawn_and_smaller_draws_are_part_of_larger(tmp_path):
     assert (len(few.ids), len(more.ids), len(drawn(None).ids)) == (5, 12, 30)
     assert set(few.ids) < set(more.ids)
     assert few.rows["query"][0] == f"nani {few.ids[0]}?"
+
+
+def test_licences_are_counted_when_the_data_are_read(tmp_path):
+    rows = [
+        {"en": f"the goat {i}", "sw": f"mbuzi {i}", "license": "CC-BY-NC-4.0" if i % 2 else "CC0"} for i in range(6)
+    ]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    config = TrainConfig(teacher="T", language="swh_Latn", bitext=[str(tmp_path / "pairs.jsonl")], held_out=0.0)
+    data = read_training_data(config)
+    (entry,) = data.with_licences(data.fingerprints)
+    assert entry["licences"] == {"CC0": 3, "CC-BY-NC-4.0": 3}
+    assert "licences" not in data.fingerprints[0]  # which decide whether a run may be resumed

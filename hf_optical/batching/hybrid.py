@@ -136,8 +136,9 @@ class HybridBatchSampler(MultiDatasetDefaultBatchSampler):
         counts = self._counts[epoch] = np.zeros(len(KINDS) + len(self._sources), dtype=np.int64)
         together = self._world if self.policy.gathered else 1
         try:
-            for _ in range(self._count // together):
-                kind = int(rng.choice(len(KINDS), p=self._shares))
+            for drawn in range(0, self._count // together * together, together):
+                shares = self.policy.shares(epoch * self._count + drawn)
+                kind = int(rng.choice(len(KINDS), p=shares))
                 rows = np.array(self._fill(KINDS[kind], self.batch_size * together, streams, rng))
                 for batch in rng.permutation(rows).reshape(together, self.batch_size):
                     counts[kind] += 1

@@ -42,6 +42,8 @@ class HybridPolicy:
             checkpoint.
         no_duplicates: Keep rows that share a text in any column out of one batch, in addition to rows that share an id,
             because the passage of one row would be a false negative of another.
+        bitext_batches: Train one after the other: this number of batches, over all processes and epochs, are bitext, and
+            none after them is. By default bitext batches are mixed with the others.
         gathered: Apply the rules of a batch to all batches that the processes train on in one step. Needed if the loss
             gathers them (``gather_across_devices=True``).
 
@@ -59,6 +61,7 @@ class HybridPolicy:
     names: Sequence[str] | None = None
     ids: Mapping[str, Sequence[Any] | np.ndarray] | None = None
     no_duplicates: bool = True
+    bitext_batches: int | None = None
     gathered: bool = False
 
     def __post_init__(self) -> None:
@@ -66,6 +69,10 @@ class HybridPolicy:
             value = getattr(self, field)
             if not 0 <= value <= 1:
                 raise InputError(f"{field} is {value}", "give a probability from 0 to 1", field=field)
+        if self.bitext_batches is not None and self.bitext_batches < 0:
+            raise InputError(
+                f"bitext_batches is {self.bitext_batches}", "give a number of batches", field="bitext_batches"
+            )
         weights = self.language_weights
         if isinstance(weights, str) and weights not in ("uniform", "size"):
             raise InputError(
@@ -92,10 +99,24 @@ class HybridPolicy:
 
         return HybridBatchSampler(dataset, batch_samplers, generator, seed, policy=self)
 
-    def shares(self) -> np.ndarray:
-        """Return the probabilities of a monolingual, a cross-lingual and a bitext batch, shape ``(3,)``."""
-        rest = 1 - self.bitext_share
-        return np.array([rest * self.alpha, rest * (1 - self.alpha), self.bitext_share])
+    def shares(self, batch: int | None = None) -> np.ndarray:
+        """Return the probabilities of a monolingual, a cross-lingual and a bitext batch, shape ``(3,)``.
+
+        Args:
+            batch: Number of batches before this one, over all processes and epochs, which decides if
+                ``bitext_batches`` is set; by default the shares of the whole training.
+
+        Example:
+            >>> HybridPolicy(bitext_share=0.5, bitext_batches=8).shares(7).tolist()
+            [0.0, 0.0, 1.0]
+            >>> HybridPolicy(bitext_share=0.5, bitext_batches=8).shares(8).tolist()
+            [0.5, 0.5, 0.0]
+        """
+        share = self.bitext_share
+        if batch is not None and self.bitext_batches is not None:
+            share = float(batch < self.bitext_batches)
+        rest = 1 - share
+        return np.array([rest * self.alpha, rest * (1 - self.alpha), share])
 
     def check_kinds(self, kinds: Collection[str]) -> None:
         """Raise an error if batches of a kind would be drawn for which there is no dataset.

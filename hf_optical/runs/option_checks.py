@@ -73,6 +73,12 @@ def check_options(config: TrainConfig) -> None:
             "leave out adapter and train_embeddings, or freeze_layers",
             field="freeze_layers",
         )
+    if config.bitext_first and not config.trains_retrieval:
+        raise InputError(
+            "orders bitext and questions, and there are no questions",
+            "leave it out, or add query_passages",
+            field="bitext_first",
+        )
     if config.adapter != "none" and config.train_embeddings != "all":
         raise InputError(
             f"is {config.train_embeddings!r}, but adapters freeze the embeddings anyway",

@@ -38,6 +38,7 @@ def trainer_for(
             **config.policy_options(),
             names=list(sets),
             ids=data.ids(),
+            bitext_batches=_bitext_batches(config, args) if config.bitext_first else None,
             gathered=args.gather_across_devices,
         )
     elif config.group_by_length:
@@ -58,6 +59,11 @@ def trainer_for(
     )
     trainer.bank_cache = SharedFolder(config.shared).sentences()
     return trainer
+
+
+def _bitext_batches(config: TrainConfig, args: OTDistillationTrainingArguments) -> int:
+    """Return the number of batches, over all processes, that the bitext's share of the steps takes."""
+    return round(config.bitext_share * args.max_steps) * args.gradient_accumulation_steps * args.world_size
 
 
 def watch_for(

@@ -301,3 +301,18 @@ def test_a_loader_reads_the_rows_that_the_sampler_names():
     loader = DataLoader(sampler.dataset, batch_sampler=sampler, collate_fn=lambda rows: [row["query"] for row in rows])
     for queries, batch in zip(loader, build([20] * 3), strict=True):
         assert queries == [f"{name} query {number}" for name, number in located(sampler, batch)]
+
+
+@pytest.mark.parametrize(("world", "gathered"), [(1, False), (2, False), (2, True)])
+def test_one_after_the_other_over_epochs(world, gathered):
+    sampler = build([40] * 6, world=world, alpha=0.5, bitext_share=0.5, bitext_batches=90, gathered=gathered)
+    kinds = []
+    for epoch in range(3):  # of 60 batches each
+        sampler.set_epoch(epoch)
+        kinds += [check_rules(sampler, batch) for batch in sampler]
+    assert set(kinds[:90]) == {"bitext"} and set(kinds[90:]) == {"mono", "cross"}
+
+
+def test_a_negative_number_of_bitext_batches_is_refused():
+    with pytest.raises(InputError, match="bitext_batches is -1"):
+        HybridPolicy(bitext_batches=-1)

@@ -57,6 +57,18 @@ def test_one_kind_of_batches_alone(recipe, workplace, alpha, kind):
     assert [name for name, count in drawn["batches"].items() if count] == [kind]
 
 
+def test_bitext_first_and_questions_afterwards(recipe, workplace, capsys):
+    assert call(recipe, workplace, "--bitext_first", "true", "--measure_start", "false") == 0
+    drawn = json.loads((Path(workplace["output_dir"]) / "results.json").read_text())["realised"]["batches"]
+    assert drawn["bitext"] == 6 and drawn["mono"] + drawn["cross"] >= 6  # of 12 steps
+    flags = {name: value for name, value in workplace.items() if name not in ("query_passages", "context_window")}
+    assert call(recipe, {**flags, "output_dir": f"{workplace['output_dir']}-2"}, "--bitext_first", "true") not in (
+        0,
+        130,
+    )
+    assert "bitext_first" in capsys.readouterr().err
+
+
 def test_an_interrupted_hybrid_run_goes_on_and_ends_like_a_whole_one(recipe, workplace, tmp_path, interrupted_after):
     assert call(recipe, {**workplace, "output_dir": str(tmp_path / "whole")}) == 0
     with interrupted_after(8):

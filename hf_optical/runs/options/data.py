@@ -56,6 +56,12 @@ class DataOptions:
     bitext_share: float = option(
         0.5, "Share of batches from the bitext, where questions and passages are trained on too.", yaml_only=True
     )
+    bitext_first: bool = option(
+        False,
+        "Train on the bitext first and on questions and passages afterwards, each with its share of the steps, in place "
+        "of mixing the batches.",
+        yaml_only=True,
+    )
     language_weights: str = option(
         "uniform",
         "How the language of a batch is drawn: uniform, in proportion to its size ('size'), or to a power of the size "

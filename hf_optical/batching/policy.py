@@ -42,7 +42,7 @@ class HybridPolicy:
             checkpoint.
         no_duplicates: Keep rows that share a text in any column out of one batch, in addition to rows that share an id,
             because the passage of one row would be a false negative of another.
-        bitext_batches: Train one after the other: this number of batches, over all processes and epochs, are bitext, and
+        bitext_batches: Number of batches, over all processes and epochs, that are bitext at the start of the training;
             none after them is. By default bitext batches are mixed with the others.
         gathered: Apply the rules of a batch to all batches that the processes train on in one step. Needed if the loss
             gathers them (``gather_across_devices=True``).

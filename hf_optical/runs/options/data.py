@@ -58,8 +58,8 @@ class DataOptions:
     )
     bitext_first: bool = option(
         False,
-        "Train on the bitext first and on questions and passages afterwards, each with its share of the steps, in place "
-        "of mixing the batches.",
+        "Train on the bitext first and on questions and passages afterwards, each for its share of the steps; by "
+        "default their batches are mixed.",
         yaml_only=True,
     )
     language_weights: str = option(

@@ -44,7 +44,7 @@ def _column_counts(path: Path, names: Sequence[str]) -> dict[str, int] | None:
     """Count the values of the first of these columns that the table has, the most frequent value first.
 
     Returns:
-        Rows by value; ``None`` if there is no such column, or if it has so many distinct values that it must hold texts.
+        Rows by value; ``None`` if there is no such column, or if it has so many distinct values that it holds texts.
     """
     records = read_records(path)
     column = next((name for name in names if name in records.columns), None)

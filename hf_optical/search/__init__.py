@@ -1,7 +1,8 @@
-"""Search an index that is there already: the documents' vectors stay, the query goes through its language's encoder.
+"""Search in indexes of documents with a query encoder for each language.
 
-Every index has the same two calls, ``add(ids, texts)`` and ``query(texts, languages=..., top_k=...)``: in memory, in
-FAISS, in Qdrant (a folder on this machine, or a cluster by its URL).
+Documents are encoded once by their own encoder, the teacher; each query is encoded by the encoder of its language. An
+index is kept in memory, in FAISS, or in Qdrant (a folder on this machine, or a server by its URL). All have the same
+two main methods, ``add(ids, texts)`` and ``query(texts, languages=..., top_k=...)``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["DocumentIndex", "FaissIndex", "Hit", "MemoryIndex", "QdrantIndex", "
 
 
 def __getattr__(name: str) -> Any:
-    # The engines are extras: their modules are read when asked for.
+    # The engines are optional extras, so their modules are imported at the first use.
     if name == "FaissIndex":
         from hf_optical.search.faiss import FaissIndex
 

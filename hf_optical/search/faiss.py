@@ -1,4 +1,4 @@
-"""An index in FAISS, for dense vectors: exact by default, or any index that FAISS can name."""
+"""Index of dense vectors in FAISS, exact by default, or of any kind that FAISS can build from a description."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from hf_optical.search.index import DocumentIndex, unit_rows
 
 logger = logging.getLogger(__name__)
 
-_FEWEST_DEAD = 1_000
+_FEWEST_DEAD = 1_000  # vectors of removed documents that are tolerated in any case
 
 
 class FaissIndex(DocumentIndex):
-    """Dense search by cosine or inner product, as the model says, in FAISS (extra ``index``).
+    """Dense search in FAISS (extra ``index``), by the model's similarity, cosine or inner product.
 
-    FAISS cannot take vectors out of every kind of index. Those of changed and removed documents stay, are never
-    returned, and cost memory and time, until there are as many of them as of living ones (and a thousand at least);
-    then the index is filled anew from its own vectors.
+    Not every kind of FAISS index can remove vectors. Vectors of changed and removed documents therefore stay in it.
+    They are never returned, but cost memory and time. Once there are at least 1,000 of them, and as many as vectors of
+    current documents, the index is rebuilt from its current vectors.
 
     Args:
-        documents: See :class:`~hf_optical.search.index.DocumentIndex`.
-        queries: As in :class:`~hf_optical.search.index.SearchIndex`.
-        factory: How FAISS is to build it; ``"Flat"`` is exact, ``"HNSW32"`` is approximate and faster. Indexes that
-            need training are trained on the first documents added.
-        options: ``batch_size``: see there.
+        documents: As in :class:`~hf_optical.search.index.DocumentIndex`.
+        queries: As in :class:`~hf_optical.search.index.DocumentIndex`.
+        factory: Description of the index for FAISS's ``index_factory``: ``"Flat"`` is exact, ``"HNSW32"`` is
+            approximate and faster. Indexes that need training are trained on the first documents added.
+        options: ``batch_size``, as in :class:`~hf_optical.search.index.DocumentIndex`.
 
     Raises:
-        InputError: FAISS is not installed, or the encoders compare token vectors.
+        InputError: FAISS is not installed, or the encoders are late-interaction encoders.
     """
 
     def __init__(self, documents: Any = None, queries: Any = None, *, factory: str = "Flat", **options: Any) -> None:
@@ -47,7 +47,9 @@ class FaissIndex(DocumentIndex):
             raise InputError("FAISS is not installed", "pip install 'hf-optical[index]'") from error
         self._faiss, self.factory = faiss, factory
         self._index: Any = None
-        self._ids: list[str] = []  # FAISS knows documents by number; None once replaced
+        # FAISS numbers its vectors: `_ids` has the id for every number, also for vectors that are no longer current,
+        # and `_numbers` the number of the current vector of each id.
+        self._ids: list[str] = []
         self._numbers: dict[str, int] = {}
         self._kept: dict[str, str] = {}
         self._texts: dict[str, str | None] = {}
@@ -60,7 +62,7 @@ class FaissIndex(DocumentIndex):
                 f"the queries have {rows.shape[1]} dimensions and the documents {self._index.d}",
                 "encode both with models of one space",
             )
-        # Replaced and deleted documents are still in FAISS, under numbers that nobody owns: ask for so many more.
+        # Vectors of replaced and deleted documents are still in FAISS: request as many results more.
         replaced = self._index.ntotal - len(self._numbers)
         scores, numbers = self._index.search(rows, min(top_k + replaced, self._index.ntotal))
         found = [
@@ -74,12 +76,13 @@ class FaissIndex(DocumentIndex):
         wanted = min(top_k, len(self))
         if short := sum(len(hits) < wanted for hits in found):
             logger.warning(
-                "asked for %d documents, and %d of %d queries found fewer: %s looks at a part of the index only",
+                "asked for %d documents, and %d of %d queries found fewer: %s searches only a part of the index",
                 wanted, short, len(found), self.factory,
             )  # fmt: skip
         return found
 
     def _rows(self, vectors: np.ndarray) -> np.ndarray:
+        """Return vectors, (n, dimension), as float32 rows whose inner product is the index's similarity."""
         return unit_rows(vectors) if self.similarity == "cosine" else np.ascontiguousarray(vectors, dtype=np.float32)
 
     def texts(self, ids: Sequence[str] | None = None) -> dict[str, str | None]:
@@ -123,7 +126,7 @@ class FaissIndex(DocumentIndex):
         self._fill_anew()
 
     def _fill_anew(self) -> None:
-        """Leave out the vectors that nobody owns, where they are the most."""
+        """Rebuild the index without vectors of removed documents, if at least half of its vectors are of this kind."""
         dead = self._index.ntotal - len(self._numbers)
         if dead < max(len(self._numbers), _FEWEST_DEAD):
             return
@@ -133,12 +136,14 @@ class FaissIndex(DocumentIndex):
         except RuntimeError as error:
             logger.warning("%d vectors of removed documents stay in FAISS: %s", dead, error)
             return
-        self._index.reset()  # of its vectors; what it was trained to stays
+        self._index.reset()  # removes the vectors and keeps what was trained
         if rows is not None:
             self._index.add(rows)
         self._ids, self._numbers = alive, {name: number for number, name in enumerate(alive)}
 
     def _vectors(self, numbers: Sequence[int]) -> np.ndarray:
-        with contextlib.suppress(RuntimeError):  # an inverted file finds its vectors only with a map of them
+        """Read vectors back from FAISS by their numbers, (n, dimension)."""
+        # An inverted-file index needs a map from numbers to vectors for this; other kinds raise an error here.
+        with contextlib.suppress(RuntimeError):
             self._faiss.extract_index_ivf(self._index).make_direct_map()
         return self._index.reconstruct_batch(np.asarray(numbers, dtype=np.int64))

@@ -1,4 +1,4 @@
-"""A document found."""
+"""Results of searches and syncs of an index."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class SyncCounts(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """A document found: its id and its score, larger is better."""
+    """Document found by a search: its id and its score, of which larger is better."""
 
     id: str
     score: float

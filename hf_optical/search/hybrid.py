@@ -1,4 +1,4 @@
-"""BM25 over the texts of an index, fused with its vectors by reciprocal ranks: what one finds and the other misses."""
+"""Hybrid search: BM25 over the texts of an index, fused with the search by vectors by reciprocal ranks."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from hf_optical.evaluation.fusion import reciprocal_rank_fusion
 from hf_optical.search.hit import Hit
 
 DEPTH = 100
-"""Documents of each searcher that are fused, at least."""
+"""Least number of documents of each ranking that are fused."""
 
 
 class WordSearch:
-    """BM25 in memory over documents that an index holds as vectors.
+    """BM25 in memory over the documents of an index.
 
-    For up to some hundred thousand documents; past that, an engine's own sparse vectors serve better.
+    It is meant for up to some hundred thousand documents; for more, use the sparse vectors of a search engine.
 
     Args:
-        texts: Text by document id; None where the index does not know it.
+        texts: Text by document id; ``None`` for documents that were added as vectors.
 
     Raises:
-        InputError: A text is not known, or ``bm25s`` is not installed.
+        InputError: The text of a document is unknown, or ``bm25s`` is not installed.
     """
 
     def __init__(self, texts: Mapping[str, str | None]) -> None:
@@ -32,23 +32,23 @@ class WordSearch:
                 f"the index holds vectors without texts ({len(unknown)} documents, the first is {unknown[0]!r})",
                 "add the documents by text, or search without hybrid",
             )
-        self._ids = sorted(texts)  # equal scores are ordered the same whatever the engine's own order
+        self._ids = sorted(texts)  # the order of equal scores does not depend on the order in the index
         self._bm25 = Bm25([texts[name] or "" for name in self._ids])
 
     def query(self, texts: Sequence[str], *, top_k: int) -> list[list[Hit]]:
-        """The best documents of every query that share a word with it, best first."""
+        """Find the best documents of each query among those that share a word with it, best first."""
         return [[Hit(self._ids[place], score) for place, score in self._bm25.best(text, top_k)] for text in texts]
 
 
 def fuse(found: Sequence[Sequence[Sequence[Hit]]], top_k: int) -> list[list[Hit]]:
-    """Fuse what several searchers found for the same queries.
+    """Fuse the rankings of several searches for the same queries by reciprocal ranks.
 
     Args:
-        found: For each searcher, its hits of each query.
-        top_k: Documents per query.
+        found: For each search its hits for each query.
+        top_k: Number of documents to return per query.
 
     Returns:
-        Hits of each query; the score is the sum of reciprocal ranks.
+        Hits of each query; the score is the sum of the reciprocal ranks.
 
     Example:
         >>> fuse([[[Hit("a", 0.9), Hit("b", 0.8)]], [[Hit("b", 7.0)]]], 1)[0][0].id

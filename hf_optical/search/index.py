@@ -1,4 +1,4 @@
-"""Base of all indexes: documents are known by their content, so that nothing is encoded or stored twice."""
+"""Base of all indexes, which stores documents by a digest of their content, so that none is encoded or stored twice."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ from hf_optical.search.hit import Hit, SyncCounts
 from hf_optical.search.hybrid import DEPTH, WordSearch, fuse
 from hf_optical.search.queries import QueryEncoders
 
-_CHUNK = 1_024  # documents that are looked up, encoded and stored at once
+_CHUNK = 1_024  # documents that are looked up, encoded and stored together
 
 
 class DocumentIndex(ABC):
-    """An index of documents in one vector space.
+    """Index of documents in one vector space.
 
     Args:
-        documents: The encoder of the documents: the teacher, or whatever made the index. None to add vectors only.
-        queries: The encoder of queries, or encoders by language; see :class:`~hf_optical.search.queries.QueryEncoders`.
-            The document encoder by default.
-        interaction: ``"dense"``, ``"maxsim"``, or None for the document encoder's own way.
+        documents: Encoder of the documents: the teacher, or the model that made the index. ``None`` if documents are
+            added as vectors only.
+        queries: Encoder of queries, or encoders by language as in :class:`~hf_optical.search.queries.QueryEncoders`.
+            By default the document encoder.
+        interaction: ``"dense"``, ``"maxsim"``, or ``None`` for that of the document encoder.
         batch_size: Texts per forward pass.
 
     Raises:
-        InputError: Documents and queries are compared in different ways, or there is no encoder.
+        InputError: There is no encoder, or documents and queries have different interactions.
     """
 
     def __init__(
@@ -63,10 +64,10 @@ class DocumentIndex(ABC):
                 "use encoders of one kind",
             )
         encoder = documents if documents is not None else self.queries.any_encoder()
-        # Token vectors are compared as they are: their encoders have normalised them where cosine is meant.
+        # Token vectors are compared by inner product: encoders that mean cosine have normalised them.
         self.similarity: Similarity = own_similarity(encoder) if self.interaction == "dense" else "dot"
         self._space: str | None = None
-        self._words: WordSearch | None = None  # made when a hybrid search first asks, anew after a change
+        self._words: WordSearch | None = None  # built by the first hybrid search, and again after a change
 
     def add(
         self,
@@ -76,23 +77,23 @@ class DocumentIndex(ABC):
         vectors: np.ndarray | Sequence[np.ndarray] | TokenVectors | None = None,
         show_progress: bool = False,
     ) -> int:
-        """Add documents, by text or by vector. What is there already with the same content is skipped.
+        """Add documents as texts or as vectors; documents that are stored with the same content are skipped.
 
-        An interrupted call is made again with the same arguments: it goes on where it stopped. A document whose text
-        has changed replaces its old self.
+        A document whose content has changed is replaced. After an interruption, the same call continues where it
+        stopped.
 
         Args:
-            ids: One per document, all different.
-            texts: The documents.
+            ids: Ids of the documents, all different.
+            texts: Texts of the documents.
             vectors: In place of texts: ``(n, dimension)``, or for MaxSim one ``(tokens, dimension)`` array each.
-            show_progress: Whether to show a bar.
+            show_progress: Whether to show a progress bar.
 
         Returns:
-            How many documents were new or changed.
+            Number of documents that were new or changed.
 
         Raises:
-            InputError: Ids that repeat, empty texts (their numbers are named), vectors of another width, or both or
-                neither of texts and vectors.
+            InputError: An id occurs twice, a text is empty (the message names its number), vectors have another width,
+                or both or neither of texts and vectors are given.
         """
         given = texts if texts is not None else vectors
         if given is None or (texts is not None and vectors is not None):
@@ -120,17 +121,18 @@ class DocumentIndex(ABC):
 
         Args:
             texts: The queries.
-            languages: Their language, or one for each: decides which encoder reads them.
-            top_k: How many documents to return; fewer if the index has fewer.
-            hybrid: Also search the documents' words with BM25, and fuse both rankings by reciprocal ranks, which the
-                scores then are. Names and numbers are found by words, the rest by vectors. Needs documents that were
-                added by text, and the ``bm25`` extra; the words are kept in memory.
+            languages: Their language code, or one code per query, which selects the encoder.
+            top_k: Number of documents to return; fewer are returned if the index has fewer.
+            hybrid: Whether to search by words with BM25 too, and to fuse both rankings by reciprocal ranks; scores are
+                then sums of reciprocal ranks. Words help for names and numbers. This needs documents that were added
+                as texts, and the ``bm25`` extra; the BM25 index is kept in memory.
 
         Returns:
-            One list per query, best first.
+            One list of documents per query, best first.
 
         Raises:
-            InputError: An empty query, a language without an encoder, ``top_k`` below 1, vectors of another width.
+            InputError: A query is empty, a language has no encoder, ``top_k`` is below 1, or the queries' vectors have
+                another width than the documents'.
         """
         if top_k < 1:
             raise InputError(f"is {top_k}", "ask for at least one document", field="top_k")
@@ -145,14 +147,7 @@ class DocumentIndex(ABC):
         return fuse([self.query_vectors(vectors, top_k=depth), self._words.query(texts, top_k=depth)], top_k)
 
     def delete(self, ids: Sequence[str]) -> int:
-        """Take documents out; ids that are not there are passed over.
-
-        Args:
-            ids: The documents.
-
-        Returns:
-            How many were taken out.
-        """
+        """Remove the documents with these ids, of which unknown ones are ignored, and return the number removed."""
         names = list(dict.fromkeys(map(str, ids)))
         there = [name for name, digest in zip(names, self._digests(names), strict=True) if digest is not None]
         if there:
@@ -163,23 +158,24 @@ class DocumentIndex(ABC):
     def sync(
         self, ids: Sequence[str], texts: Sequence[str], *, remove_most: bool = False, show_progress: bool = False
     ) -> SyncCounts:
-        """Make the index hold these documents and no others: add, change and take out what differs.
+        """Make the index hold exactly these documents: add new ones, replace changed ones and remove all others.
 
-        An interrupted call is made again with the same arguments. Documents are taken out last, so that none that stays
-        is missing meanwhile.
+        Documents are removed last, so that searches meanwhile find every document that stays. After an interruption,
+        the same call continues where it stopped.
 
         Args:
-            ids: One per document, all different.
-            texts: The documents, all of them.
-            remove_most: Also where more than half of the index would be taken out, which otherwise stops: half of a
-                file, or the file of another index, would empty it.
-            show_progress: Whether to show a bar.
+            ids: Ids of the documents, all different.
+            texts: Texts of all documents that the index is to hold.
+            remove_most: Whether to continue if more than half of the index would be removed. By default this is an
+                error, because an incomplete file, or the file of another index, would empty the index.
+            show_progress: Whether to show a progress bar.
 
         Returns:
-            The counts.
+            Numbers of documents added, changed, removed and unchanged.
 
         Raises:
-            InputError: As :meth:`add`; no documents; most of the index would be taken out. Nothing is changed then.
+            InputError: As :meth:`add`; or no documents are given, or most of the index would be removed. The index is
+                not changed then.
         """
         self._check(ids, texts, texts)
         wanted = list(map(str, ids))
@@ -188,9 +184,9 @@ class DocumentIndex(ABC):
         if not wanted or (2 * len(gone) > len(before) and not remove_most):
             raise InputError(
                 f"{len(gone):,} of the {len(before):,} documents of the index are not among the {len(wanted):,} given "
-                "and would be taken out",
-                "give all documents; or --sync false (add) only adds them; or --remove_most true (remove_most=True) "
-                "takes them out",
+                "and would be removed",
+                "give all documents; or use --sync false (the method add) to only add them; or --remove_most true "
+                "(remove_most=True) to remove them",
                 field="documents",
             )
         new = len(set(wanted) - set(before))
@@ -199,28 +195,28 @@ class DocumentIndex(ABC):
         return SyncCounts(new, stored - new, removed, len(wanted) - stored)
 
     def ids(self) -> list[str]:
-        """The ids of all documents."""
+        """Return the ids of all documents."""
         return list(self.texts())
 
     @abstractmethod
     def texts(self, ids: Sequence[str] | None = None) -> dict[str, str | None]:
-        """The documents' texts by id, of all or of these; None for those that were added as vectors.
+        """Return texts of documents by id; ``None`` for documents that were added as vectors.
 
         Args:
-            ids: The documents; ids that are not there are left out.
+            ids: Ids of the documents, of which unknown ones are left out; ``None`` for all documents.
         """
 
     @abstractmethod
     def query_vectors(self, vectors: Vectors, *, top_k: int = 10) -> list[list[Hit]]:
-        """Search with vectors in place of texts: ``(n, dimension)``, or token vectors for MaxSim."""
+        """Find the best documents for queries given as vectors: ``(n, dimension)``, or token vectors for MaxSim."""
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many documents there are."""
+        """Return the number of documents."""
 
     @abstractmethod
     def _digests(self, ids: Sequence[str]) -> list[str | None]:
-        """The digest of the content that is stored under each id; None where there is none."""
+        """Return the digest of the content that is stored under each id, ``None`` for unknown ids."""
 
     @abstractmethod
     def _store(
@@ -230,13 +226,14 @@ class DocumentIndex(ABC):
         vectors: Sequence[np.ndarray],
         texts: Sequence[str | None],
     ) -> None:
-        """Store documents, in place of those of the same id."""
+        """Store documents, and replace those with the same id."""
 
     @abstractmethod
     def _remove(self, ids: Sequence[str]) -> None:
-        """Take out documents that are there."""
+        """Remove documents that the index holds."""
 
     def _add_chunk(self, ids: list[str], given: list[Any], as_text: bool) -> int:
+        """Encode and store the new and changed documents of a chunk, and return their number."""
         digests = [self._digest(item, as_text) for item in given]
         stored = self._digests(ids)
         missing = [row for row, digest in enumerate(digests) if stored[row] != digest]
@@ -257,12 +254,12 @@ class DocumentIndex(ABC):
 
     def _encode(self, texts: list[str]) -> Iterable[np.ndarray]:
         """Encode documents with the document encoder."""
-        assert self.documents is not None  # _check has looked
+        assert self.documents is not None  # _check has made sure
         options: dict[str, Any] = {"interaction": self.interaction, "batch_size": self.batch_size}
         return encode_texts(self.documents, texts, "document", **options)
 
     def _digest(self, item: Any, as_text: bool) -> str:
-        """What a stored vector depends on: the text and the encoder, or the numbers themselves."""
+        """Return a digest of all that a stored vector depends on: text and encoder, or the given vector itself."""
         if not as_text:
             array = np.ascontiguousarray(item, dtype=np.float32)
             return hashlib.blake2b(f"{array.shape}".encode() + array.tobytes(), digest_size=16).hexdigest()
@@ -272,6 +269,7 @@ class DocumentIndex(ABC):
         return hashlib.blake2b((self._space + item).encode(), digest_size=16).hexdigest()
 
     def _check(self, ids: Sequence[str], texts: Sequence[str] | None, given: Any) -> None:
+        """Raise an error for repeated ids, empty texts, or texts without an encoder for them."""
         if len(ids) != len(given):
             raise InputError(f"found {len(ids)} ids for {len(given)} documents", "give one id per document")
         seen: set[str] = set()
@@ -284,14 +282,14 @@ class DocumentIndex(ABC):
         if texts is None:
             return
         if self.documents is None:
-            raise InputError("there is no document encoder to read texts with", "give documents=..., or add vectors")
+            raise InputError("there is no document encoder for the texts", "give documents=..., or add vectors")
         for row, text in enumerate(texts, start=1):
             if fault := text_fault(text):
                 raise InputError(fault, "remove the document or fill it", row=row, field="texts")
 
 
 def unit_rows(rows: np.ndarray) -> np.ndarray:
-    """Rows scaled to length 1, zero rows left as they are: cosine as an inner product.
+    """Scale rows, (n, dimension), to length 1, so that inner products are cosines; zero rows are not changed.
 
     Example:
         >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)).tolist()

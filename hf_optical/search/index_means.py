@@ -1,4 +1,4 @@
-"""The mean tokens of a search: the students', from their folders, and the documents', kept with the index."""
+"""Mean tokens for a search: those of the students, from their folders, and that of the documents, kept in the index."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hf_optical.encoders.token_means import MOST_TEXTS, TokenMeans, token_mean
 
 
 def means_of_folders(folders: Iterable[str]) -> TokenMeans:
-    """What was saved with some models; of two with the same language the first counts."""
+    """Load the mean tokens that were saved with models; for a language that occurs twice the first model's is used."""
     means = TokenMeans()
     for folder in folders:
         means = means.joined(TokenMeans.load(folder) or TokenMeans())
@@ -27,13 +27,16 @@ def means_of_bitexts(
     *,
     on_bad_rows: OnBadRows = "error",
 ) -> TokenMeans:
-    """Mean tokens taken from bitext, for encoders that have none saved.
+    """Compute mean tokens from bitext, for encoders that were saved without them.
 
     Args:
-        bitexts: Files by language of their translations.
-        readers: Query encoders by language, None being the key of the one for all others.
-        teacher: Reads the English, as documents.
+        bitexts: Bitext files by language code of their translations.
+        readers: Query encoders by language code; the key ``None`` has the encoder for all other languages.
+        teacher: Encoder of the documents, which encodes the English sentences.
         on_bad_rows: ``"error"`` stops at the first bad row of a file; ``"skip"`` leaves such rows out.
+
+    Returns:
+        One mean token per language, and that of the documents, from the first bitext.
     """
     means = TokenMeans()
     by_code = {None if code is None else normalize(code): model for code, model in readers.items()}
@@ -46,16 +49,19 @@ def means_of_bitexts(
 
 
 def with_index(means: TokenMeans, teacher: Encoder, texts: Sequence[str], location: str | None) -> TokenMeans:
-    """The same with the documents' mean of an index: its own, where it has documents enough to have one.
+    """Replace the mean token of the documents by that of an index, if the index has enough documents.
 
-    It is written into the index's folder at the first time and read from there afterwards. An index of few documents
-    has no mean of its own (it would be what they are about): there the English of the bitext stands in.
+    The mean is computed once and written into the index's folder. For fewer documents it would reflect their topic
+    rather than the language, and the mean of the bitext's English sentences is kept.
 
     Args:
-        means: Of the students.
-        teacher: Reads the documents.
-        texts: The documents.
-        location: The index's folder; None or a URL where it has none.
+        means: Mean tokens of the students.
+        teacher: Encoder of the documents.
+        texts: Texts of the documents.
+        location: Folder of the index; ``None`` or a URL if it has none.
+
+    Returns:
+        The mean tokens for this index.
     """
     folder = Path(location) if location and "://" not in location and Path(location).is_dir() else None
     kept = TokenMeans.load(folder) if folder else None

@@ -1,4 +1,4 @@
-"""An exact index in memory: no further package, nothing to run, up to some hundred thousand documents."""
+"""Exact index in memory for up to some hundred thousand documents, which needs no further package or server."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 class MemoryIndex(DocumentIndex):
-    """Exact search over vectors that are held in memory, by cosine, inner product or MaxSim, as the model says.
+    """Exact search over vectors in memory, by the model's similarity: cosine, inner product or MaxSim.
 
-    Ties go to the document added first.
+    Of documents with equal scores the one added first comes first.
 
     Args:
-        documents: See :class:`~hf_optical.search.index.DocumentIndex`.
-        queries: As in :class:`~hf_optical.search.index.SearchIndex`.
+        documents: As in :class:`~hf_optical.search.index.DocumentIndex`.
+        queries: As in :class:`~hf_optical.search.index.DocumentIndex`.
         cache: Cache of document vectors, such as :func:`~hf_optical.evaluation.default_cache.default_cache`: documents
-            that training or evaluation has encoded with this encoder are not encoded again. None by default.
-        options: ``interaction``, ``batch_size``: see there.
+            that training or evaluation has encoded with this encoder are not encoded again. ``None`` by default.
+        options: ``interaction`` and ``batch_size``, as in :class:`~hf_optical.search.index.DocumentIndex`.
 
     Example:
         .. code-block:: python
@@ -60,9 +60,9 @@ class MemoryIndex(DocumentIndex):
         """See :meth:`~hf_optical.search.index.DocumentIndex.add`."""
         if texts is not None and vectors is None and self._cache is not None and not len(self):
             self._check(ids, texts, texts)
-            # All of them at once, because the cache knows a collection by its texts and their order.
+            # All documents at once, because the cache identifies a collection by its texts and their order.
             options: dict[str, Any] = {"interaction": self.interaction, "batch_size": self.batch_size}
-            assert self.documents is not None  # _check has looked
+            assert self.documents is not None  # _check has made sure
             found = self._cache.vectors(self.documents, texts, "document", show_progress=show_progress, **options)
             self._cached = dict(zip(texts, found, strict=True))
         try:
@@ -113,6 +113,7 @@ class MemoryIndex(DocumentIndex):
                 self._vectors[row], self._kept[row], self._texts[row] = vector, digest, text
 
     def _encode(self, texts: list[str]) -> Iterable[np.ndarray]:
+        """Return vectors that the cache has provided for the current call, or encode the texts."""
         return [self._cached[text] for text in texts] if self._cached else super()._encode(texts)
 
     def _remove(self, ids: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""An index in Qdrant: a folder on this machine, or a cluster by its URL; dense vectors and late interaction."""
+"""Index in Qdrant, for dense vectors and late interaction: a folder on this machine, or a server by its URL."""
 
 from __future__ import annotations
 
@@ -18,36 +18,37 @@ from hf_optical.search.hit import Hit
 from hf_optical.search.index import DocumentIndex
 
 _NAMESPACE = uuid.UUID("6f1d1f6a-6d0f-5a53-9b0e-6d1a0d9f4a57")
-_POINTS = 256  # per request
-_SCROLLED = 1_000  # texts per request
-_NUMBERS = 1_000_000  # of a request of token vectors, so that it stays below the servers' limit of 32 MB
+_POINTS = 256  # points per request
+_SCROLLED = 1_000  # points per request that reads texts only
+_NUMBERS = 1_000_000  # numbers of token vectors per request, which keeps it below the servers' limit of 32 MB
 
 
 class QdrantIndex(DocumentIndex):
-    """Documents in a Qdrant collection (extra ``index``).
+    """Index of documents in a Qdrant collection (extra ``index``).
 
-    A point's id is made of the document's id, and it carries the hash of its content: an upload that was killed is run
-    again and sends only what is missing, and a changed text replaces the old one.
+    The id of a point is computed from the document's id, and the point stores a digest of the document's content. An
+    upload that was killed can thus be repeated and sends only what is missing, and a changed text replaces the old one.
 
-    Token vectors are compared by MaxSim, the only score that Qdrant has for them; other scores are for
-    :class:`~hf_optical.search.reranking.TokenReranker`, of what this index finds.
+    Token vectors are compared by MaxSim, the only score that Qdrant offers for them. For other scores, rerank the
+    results with :class:`~hf_optical.search.reranking.TokenReranker`.
 
-    The local mode is for trying things out: it commits point by point (a sync of the disk each), loads all points when
-    it is opened, searches by brute force in one process, and warns above 20,000 documents. Its files are pickled by
-    qdrant-client: open only folders of your own.
+    The local mode is meant for experiments: it writes every point to disk separately, loads all points when the folder
+    is opened, searches by brute force in one process, and warns above 20,000 documents. qdrant-client pickles its
+    files, so open only folders of your own.
 
     Args:
-        documents: See :class:`~hf_optical.search.index.DocumentIndex`.
-        queries: As in :class:`~hf_optical.search.index.SearchIndex`.
+        documents: As in :class:`~hf_optical.search.index.DocumentIndex`.
+        queries: As in :class:`~hf_optical.search.index.DocumentIndex`.
         location: A folder (Qdrant's embedded local mode: exact, one process at a time), ``":memory:"``, or the
-            ``http(s)://`` URL of a server or cluster. Its key is read from ``QDRANT_API_KEY``.
-        collection: Name; made if it does not exist.
-        exact: Search every document. False lets a server use its graph, which is faster and may miss some.
-        options: ``interaction``, ``batch_size``: see there.
+            ``http(s)://`` URL of a server or cluster, whose key is read from ``QDRANT_API_KEY``.
+        collection: Name of the collection, which is created if it does not exist.
+        exact: Whether to compare every document. ``False`` lets a server use its HNSW graph, which is faster and may
+            miss documents.
+        options: ``interaction`` and ``batch_size``, as in :class:`~hf_optical.search.index.DocumentIndex`.
 
     Raises:
         InputError: qdrant-client is not installed, the folder is in use, or the collection is of another kind.
-        HFOpticalError: The server cannot be reached, or refuses.
+        HFOpticalError: The server cannot be reached, or refuses the request.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class QdrantIndex(DocumentIndex):
             self._width = self._existing_width()
 
     def close(self) -> None:
-        """Let go of the folder or the connection."""
+        """Close the connection, or release the folder."""
         self.client.close()
         self._holding.close()
 
@@ -93,7 +94,7 @@ class QdrantIndex(DocumentIndex):
             models.QueryRequest(
                 query=row.tolist(),
                 limit=top_k,
-                # The embedded mode is always exact, and warns of being told so.
+                # The embedded mode is always exact, and warns if this is requested.
                 params=models.SearchParams(exact=self.exact) if self._is_server else None,
                 with_payload=["id"],
             )
@@ -108,7 +109,7 @@ class QdrantIndex(DocumentIndex):
         return found
 
     def texts(self, ids: Sequence[str] | None = None) -> dict[str, str | None]:
-        """See :meth:`~hf_optical.search.index.DocumentIndex.texts`; None also for what older versions stored."""
+        """See :meth:`~hf_optical.search.index.DocumentIndex.texts`; older versions stored no texts (``None``)."""
         if self._width is None:
             return {}
         fields = ["id", "text"]
@@ -127,7 +128,7 @@ class QdrantIndex(DocumentIndex):
         return [point.payload["id"] for point in self._scrolled(["id"])]
 
     def _scrolled(self, fields: list[str]) -> Iterator[Any]:
-        """All points with some of their fields, without their vectors."""
+        """Yield all points with the given fields and without vectors."""
         place: Any = None
         while self._width is not None:
             with self._errors():
@@ -184,9 +185,10 @@ class QdrantIndex(DocumentIndex):
             self.client.delete(self.collection, points_selector=points, wait=True)
 
     def _create(self, width: int) -> None:
+        """Create the collection for vectors of this width."""
         models = self._models
         late = self.interaction == "maxsim"
-        # MaxSim compares the token vectors as they are; the encoders have normalised them where cosine is meant.
+        # MaxSim compares token vectors by inner product: encoders that mean cosine have normalised them.
         parameters = models.VectorParams(
             size=width,
             distance=models.Distance.DOT if self.similarity == "dot" else models.Distance.COSINE,
@@ -199,6 +201,7 @@ class QdrantIndex(DocumentIndex):
         self._width = width
 
     def _existing_width(self) -> int | None:
+        """Return the width of the vectors in the collection, or ``None`` if there is no collection yet."""
         if not self.client.collection_exists(self.collection):
             return None
         parameters = self.client.get_collection(self.collection).config.params.vectors
@@ -221,13 +224,15 @@ class QdrantIndex(DocumentIndex):
                 )
 
     def _connect(self, client: Any) -> Any:
+        """Open the location with a client of this class, and lock it if it is a folder."""
         with self._errors():
             if self._is_server:
                 return client(url=self.location, api_key=os.environ.get("QDRANT_API_KEY"), timeout=60)
             if self.location == ":memory:":
                 return client(":memory:")
             try:
-                self._holding.enter_context(held(self.location, "location"))  # qdrant's own lock names no holder
+                # Qdrant locks the folder too, but its error does not name the process that holds it.
+                self._holding.enter_context(held(self.location, "location"))
                 return client(path=self.location)
             except InputError as error:
                 problem = f"the folder is open in another process or index: it {error.problem}"
@@ -241,6 +246,7 @@ class QdrantIndex(DocumentIndex):
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
+        """Turn errors of Qdrant's client into errors with a remedy."""
         from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
         try:
@@ -248,17 +254,18 @@ class QdrantIndex(DocumentIndex):
         except UnexpectedResponse as error:
             remedy = "set QDRANT_API_KEY" if error.status_code in (401, 403) else "see the server's log"
             raise HFOpticalError(
-                f"{self.location}: Qdrant refused ({error.status_code} {error.reason_phrase}). Remedy: {remedy}."
+                f"{self.location}: Qdrant refused the request ({error.status_code} {error.reason_phrase}). "
+                f"Remedy: {remedy}."
             ) from error
         except (ApiException, ConnectionError, TimeoutError) as error:
             raise HFOpticalError(
-                f"{self.location}: Qdrant cannot be reached ({error}). Remedy: start it or check the URL, and run "
-                "again: what is stored is not sent twice."
+                f"{self.location}: Qdrant cannot be reached ({error}). Remedy: start it or check the URL, and run the "
+                "command again; documents that are stored are not sent twice."
             ) from error
 
 
 def point_id(document: str) -> str:
-    """The id of a document's point: the same in every process.
+    """Return the id of a document's point, a UUID computed from the document's id.
 
     Example:
         >>> point_id("a") == point_id("a") != point_id("b")
@@ -268,7 +275,7 @@ def point_id(document: str) -> str:
 
 
 def _requests(vectors: Sequence[np.ndarray]) -> Iterator[list[int]]:
-    """Rows of each request: so many points, and so many numbers, at most."""
+    """Group rows into requests of limited numbers of points and of numbers."""
     batch: list[int] = []
     size = 0
     for row, vector in enumerate(vectors):

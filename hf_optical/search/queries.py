@@ -1,4 +1,4 @@
-"""Choice of the query encoder: one for all, one per language, or one base with adapters."""
+"""Choice of the query encoder: one for all languages, one per language, or one base with language adapters."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ from hf_optical.errors import InputError
 
 
 class QueryEncoders:
-    """Encoders of queries whose vectors all lie in the documents' space.
+    """Encoders of queries into the vector space of the documents, chosen by language.
 
     Args:
-        encoders: One encoder for every language; or a mapping from language codes to encoders, ``None`` being the key
-            of the one for queries whose language is not named; or an object that routes the queries itself, by
-            ``encode_query(texts, languages=...)`` or ``encode(texts, languages=...)`` (``LanguageAdapters``).
-        interaction: ``"dense"``, ``"maxsim"``, or None for the encoders' own way.
+        encoders: One encoder for every language; or a mapping from language codes to encoders, whose key ``None`` has
+            the encoder for all other languages and for queries without a language code; or an object that chooses by
+            itself, with a method ``encode_query(texts, languages=...)`` or ``encode(texts, languages=...)``, such as
+            ``LanguageAdapters``.
+        interaction: ``"dense"``, ``"maxsim"``, or ``None`` for that of the encoders.
         batch_size: Texts per forward pass.
 
     Raises:
-        InputError: An unknown language code, or no encoder at all.
+        InputError: A language code is unknown, there is no encoder, or the encoders have different interactions.
 
     Example:
         .. code-block:: python
@@ -61,7 +62,7 @@ class QueryEncoders:
             self.interaction = resolve_interaction(self.router.model, interaction)
 
     def any_encoder(self) -> Any:
-        """One of the encoders: they share a space, and with it the way in which vectors are compared."""
+        """Return one of the encoders, for facts that are the same for all, such as the similarity."""
         return self.router.model if self.router is not None else next(iter(self.by_language.values()))
 
     def encode(
@@ -75,15 +76,15 @@ class QueryEncoders:
 
         Args:
             texts: The queries.
-            languages: Their language, or one for each; None where it is not known.
-            content_only: Of token vectors, leave out special and prompt tokens.
+            languages: Their language code, or one code per query; ``None`` if it is unknown.
+            content_only: Whether to leave out token vectors of special tokens and of the prompt.
 
         Returns:
             ``(n, dimension)`` float32, or token vectors for MaxSim, in the order of the texts.
 
         Raises:
-            InputError: An empty query (its number is named), as many languages as texts are not given, or a language
-                has no encoder.
+            InputError: A query is empty (the message names its number), the numbers of languages and texts differ, or
+                a language has no encoder.
         """
         check_query_texts(texts)
         if self.router is not None:
@@ -112,10 +113,10 @@ class QueryEncoders:
 
 
 def check_query_texts(texts: Sequence[str]) -> None:
-    """Refuse a single string and empty queries.
+    """Check that queries are a list of texts that are not empty.
 
     Raises:
-        InputError: Names the query by its number.
+        InputError: A single string is given, or a query is empty, which the message names by its number.
     """
     if isinstance(texts, str):
         raise InputError("one string was given", "pass a list of queries", field="texts")
@@ -131,10 +132,14 @@ def _is_encoder(value: Any) -> bool:
 
 
 def query_languages(languages: str | Sequence[str | None] | None, count: int) -> list[str | None]:
-    """The FLORES code of each of so many queries; None where it is not known.
+    """Return the FLORES code of each query, ``None`` if it is unknown.
+
+    Args:
+        languages: One language code for all queries, or one per query.
+        count: Number of queries.
 
     Raises:
-        InputError: Not as many languages as texts, or an unknown code.
+        InputError: The number of codes is not that of the queries, or a code is unknown.
     """
     if languages is None or isinstance(languages, str):
         return [normalize(languages) if languages else None] * count
@@ -146,6 +151,7 @@ def query_languages(languages: str | Sequence[str | None] | None, count: int) ->
 
 
 def _routed(queries: QueryEncoders, texts: list[str], languages: Any, content_only: bool) -> Vectors:
+    """Encode queries with an object that chooses the encoder by itself."""
     router: Any = queries.router
     method = getattr(router, "encode_query", None) or router.encode
     options: dict[str, Any] = {"batch_size": queries.batch_size}
@@ -160,6 +166,7 @@ def _routed(queries: QueryEncoders, texts: list[str], languages: Any, content_on
 
 
 def _packed(vectors: list[np.ndarray], interaction: Interaction) -> Vectors:
+    """Combine one array per query into ``(n, dimension)``, or into token vectors for MaxSim."""
     if interaction == "maxsim":
         return TokenVectors.from_list(vectors)
     return np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)

@@ -1,4 +1,4 @@
-"""Order what a dense index found anew, token by token: the index stays, and finds what it finds."""
+"""Reranking of a search's results by a score between token vectors, without a change to the index."""
 
 from __future__ import annotations
 
@@ -17,28 +17,29 @@ from hf_optical.search.queries import QueryEncoders, query_languages
 
 
 class TokenReranker:
-    """A score between the token vectors of query and document, for dense encoders too.
+    """Reranker that compares the token vectors of query and document, for dense encoders too.
 
-    A dense student's token vectors lie in its teacher's space like its sentence vectors, and comparing them costs no
-    training: by MaxSim (ColBERT, arXiv 2004.12832), or by entropic transport between tokens from which their
-    languages' means are taken off (:class:`~hf_optical.evaluation.token_scoring.TokenScoring`). What it brings depends
-    on the documents (``benchmarks/token_scoring.py``, docs/dense_or_multi_vector.md): measure it on yours with
+    The token vectors of a dense student lie in its teacher's space, as its sentence vectors do, and can be compared
+    without further training: by MaxSim (ColBERT, arXiv 2004.12832), or by entropic transport between tokens from which
+    the means of their languages are subtracted (:class:`~hf_optical.evaluation.token_scoring.TokenScoring`). The gain
+    depends on the documents (``benchmarks/token_scoring.py``, docs/dense_or_multi_vector.md); measure it on yours with
     ``hf-optical evaluate --interaction maxsim --scoring soft``.
 
     Args:
-        documents: The encoder of the documents: the teacher.
-        queries: The encoder of queries, or encoders by language; see :class:`~hf_optical.search.queries.QueryEncoders`.
-            The document encoder by default.
-        scoring: ``"maxsim"``, ``"soft"`` for queries against passages, ``"balanced"`` for sentences against sentences.
-            ``"soft"`` by default where the means are given, else ``"maxsim"``.
+        documents: Encoder of the documents, the teacher.
+        queries: Encoder of queries, or encoders by language as in :class:`~hf_optical.search.queries.QueryEncoders`.
+            By default the document encoder.
+        scoring: ``"maxsim"``, ``"soft"`` for queries against passages, or ``"balanced"`` for sentences against
+            sentences. By default ``"soft"`` if means are given, else ``"maxsim"``.
         means: Mean tokens of the query languages and of the documents, which ``"soft"`` and ``"balanced"`` need:
-            ``TokenMeans.load(folder)`` of a trained student, or made with
+            ``TokenMeans.load(folder)`` of a trained student, or computed with
             :func:`~hf_optical.encoders.token_means.token_mean`.
-        epsilon: Weight of the entropy: 0.1 for students grown from MiniLM; E5 wants 0.03, by held-out pairs.
+        epsilon: Weight of the entropy, above 0: 0.1 for students grown from MiniLM, 0.03 for E5 (chosen on held-out
+            pairs).
         batch_size: Texts per forward pass.
 
     Raises:
-        InputError: An unknown scoring, one that needs means without them, or an epsilon that is not above 0.
+        InputError: The scoring is unknown, the means that it needs are missing, or epsilon is not above 0.
 
     Example:
         .. code-block:: python
@@ -83,25 +84,26 @@ class TokenReranker:
         languages: str | Sequence[str | None] | None = None,
         top_k: int = 10,
     ) -> list[list[Hit]]:
-        """Order each query's documents by their tokens.
+        """Rerank the documents found for each query by their token vectors.
 
         Args:
             texts: The queries.
-            found: For each query, the documents that an index found; each is read once, however often it was found.
+            found: For each query, the documents that an index found. A document that several queries found is encoded
+                once.
             documents: Text of every document found, by id.
-            languages: The queries' language, or one for each.
-            top_k: How many documents to return.
+            languages: The queries' language code, or one code per query.
+            top_k: Number of documents to return per query.
 
         Returns:
-            One list per query, best first; the scores are sums of cosines over the query's tokens for MaxSim, means of
-            cosines over the plan otherwise.
+            One list of documents per query, best first. For MaxSim the score is the sum of the largest cosines over the
+            query's tokens, otherwise the mean of the cosines, weighted by the transport plan.
 
         Raises:
-            InputError: Not one list for each query, ``top_k`` below 1, a document without text, a query that cannot
-                be read, or a language without a mean token.
+            InputError: The number of lists is not that of the queries, ``top_k`` is below 1, a document has no text, a
+                query is empty, or a language has no mean token.
         """
         if len(found) != len(texts):
-            raise InputError(f"found {len(found)} lists for {len(texts)} queries", "give one list for each")
+            raise InputError(f"found {len(found)} lists for {len(texts)} queries", "give one list per query")
         if top_k < 1:
             raise InputError(f"is {top_k}", "ask for at least one document", field="top_k")
         names = list(dict.fromkeys(hit.id for hits in found for hit in hits))
@@ -141,17 +143,17 @@ def order_by_tokens(
     top_k: int,
     scoring: TokenScoring | None = None,
 ) -> list[list[Hit]]:
-    """The documents found, ordered token by token.
+    """Order the documents found for each query by a score between token vectors.
 
     Args:
         queries: Token vectors of each query, ``(tokens, dimension)``.
-        found: What was found for each query; its scores are not looked at.
-        vectors: Token vectors of every document found, by id.
-        top_k: How many documents to keep.
-        scoring: Another score than MaxSim; the queries are of its language.
+        found: Documents found for each query, whose scores are ignored.
+        vectors: Token vectors of every document found, ``(tokens, dimension)``, by id.
+        top_k: Number of documents to return per query.
+        scoring: The score, for queries of its language; MaxSim by default.
 
     Returns:
-        One list per query, best first.
+        One list of documents per query, best first.
 
     Example:
         >>> east, north = np.array([[1.0, 0.0]], np.float32), np.array([[0.0, 1.0]], np.float32)

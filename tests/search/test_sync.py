@@ -45,7 +45,7 @@ def test_the_index_becomes_what_is_given(make, teacher):
 def test_half_of_a_file_does_not_empty_the_index(make, teacher):
     index = make(teacher)
     index.sync(list(DOCUMENTS), list(DOCUMENTS.values()))
-    with pytest.raises(InputError, match=r"3 of the 4 documents .* would be taken out.*--remove_most true"):
+    with pytest.raises(InputError, match=r"3 of the 4 documents .* would be removed.*--remove_most true"):
         index.sync(["a"], ["another text"])
     with pytest.raises(InputError, match="4 of the 4"):
         index.sync([], [], remove_most=True)

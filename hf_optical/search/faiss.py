@@ -56,6 +56,8 @@ class FaissIndex(DocumentIndex):
 
     def query_vectors(self, vectors: Vectors, *, top_k: int = 10) -> list[list[Hit]]:
         """See :meth:`~hf_optical.search.index.DocumentIndex.query_vectors`."""
+        if not len(self):
+            return [[] for _ in range(len(vectors))]
         rows = self._rows(np.asarray(vectors, dtype=np.float32))
         if rows.shape[1] != self._index.d:
             raise InputError(

@@ -72,6 +72,8 @@ class MemoryIndex(DocumentIndex):
 
     def query_vectors(self, vectors: Vectors, *, top_k: int = 10) -> list[list[Hit]]:
         """See :meth:`~hf_optical.search.index.DocumentIndex.query_vectors`."""
+        if not len(self):
+            return [[] for _ in range(len(vectors))]
         if self.interaction == "maxsim":
             scores, rows = search_multi_vector(cast("TokenVectors", vectors), self._vectors, top_k)
         else:

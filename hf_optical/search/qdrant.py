@@ -87,6 +87,8 @@ class QdrantIndex(DocumentIndex):
 
     def query_vectors(self, vectors: Vectors, *, top_k: int = 10) -> list[list[Hit]]:
         """See :meth:`~hf_optical.search.index.DocumentIndex.query_vectors`."""
+        if self._width is None:
+            return [[] for _ in range(len(vectors))]
         models = self._models
         rows = [np.asarray(vector, dtype=np.float32) for vector in vectors]
         self._check_width(rows, "queries")

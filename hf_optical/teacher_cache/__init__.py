@@ -1,7 +1,7 @@
-"""Cache of the frozen teacher's token vectors, computed once per English text.
+"""Cache of the frozen teacher's token vectors, which are computed once per English text.
 
-``CachedTeacher`` stands in for the teacher in trainer and loss; ``build_dataset`` and ``publish`` make a Hub data set
-of a cache. ``VectorTeacher`` stands in for a model that nobody has, by the vectors of its index.
+``CachedTeacher`` takes the teacher's place in trainer and loss; ``build_dataset`` and ``publish`` turn a cache into a
+data set on the Hub. ``VectorTeacher`` takes the place of a model that is not available, with the vectors of its index.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A stand-in for the teacher that answers from a cache, with or without the teacher's weights at hand."""
+"""Teacher whose vectors are read from a cache, so that its weights need not be loaded."""
 
 from __future__ import annotations
 
@@ -22,25 +22,26 @@ from hf_optical.teacher_cache.reading import CacheReader
 
 
 class CachedTeacher(TeacherStandIn):
-    """Teacher read from a cache, for losses and collator.
+    """Teacher whose vectors are read from a cache, for losses and collator.
 
-    Give it to the trainer as ``teacher=``. A text that the cache does not have is read by ``online``, the whole batch
-    with it; without one, the collator stops and names the row.
+    Pass it to the trainer as ``teacher=``. If a batch has a text that the cache does not have, ``online`` encodes the
+    whole batch; without ``online`` the collator raises an error that names the row.
 
     Args:
-        folder: A cache, made by :meth:`for_teacher` or :meth:`from_dataset`.
-        online: The teacher itself, for texts that are not in the cache; ``None`` where its weights are not at hand.
-        verify: Compare every shard with its hash.
+        folder: Folder of a cache that :meth:`for_teacher` or :meth:`from_dataset` made.
+        online: The teacher itself, for texts that are not in the cache; ``None`` if its weights are not available.
+        verify: Whether to compare every shard with its hash.
 
     Raises:
-        InputError: No cache, a damaged one, or one of another teacher than ``online``.
+        InputError: There is no cache, it is damaged, or it is the cache of another teacher than ``online``.
 
     Example:
         ::
 
             cached = CachedTeacher.for_teacher(teacher, "cache")
-            cached.fill(rows["source"])                                       # once
-            trainer = OTDistillationTrainer(student, args, rows, teacher=CachedTeacher("cache"))   # ever after
+            cached.fill(rows["source"])  # once
+            # later trainings do not need the teacher's weights
+            trainer = OTDistillationTrainer(student, args, rows, teacher=CachedTeacher("cache"))
     """
 
     def __init__(self, folder: str | Path, online: BaseModel | None = None, *, verify: bool = True) -> None:
@@ -65,19 +66,19 @@ class CachedTeacher(TeacherStandIn):
         dtype: str = "float16",
         verify: bool = True,
     ) -> CachedTeacher:
-        """Open or make the cache of this teacher.
+        """Open the cache of a teacher, or create an empty one.
 
         Args:
-            teacher: Reads what the cache does not have.
-            folder: Of the cache.
-            prompt: Under which the English is read; by default the teacher's own for queries.
-            max_length: Tokens per text; by default the teacher's own limit.
+            teacher: The teacher, which encodes texts that the cache does not have.
+            folder: Folder of the cache.
+            prompt: Prompt before the English texts; by default the teacher's own prompt for queries.
+            max_length: Largest number of tokens per text; by default the teacher's own limit.
             dtype: ``"float16"``, or ``"int8"`` for half the size.
-            verify: As above.
+            verify: Whether to compare every shard with its hash.
 
         Raises:
-            InputError: The folder holds something else: another teacher's cache, or one with another prompt, length or
-                dtype; names what differs.
+            InputError: The folder holds something else, or a cache of another teacher, prompt, length or dtype; the
+                message names the difference.
         """
         prompt = prompt if prompt is not None else query_prompt(teacher)
         identity = identity_of(teacher, prompt=prompt, max_length=max_length, dtype=dtype)
@@ -91,34 +92,35 @@ class CachedTeacher(TeacherStandIn):
     def from_dataset(
         cls, source: str, folder: str | Path, *, revision: str | None = None, online: BaseModel | None = None
     ) -> CachedTeacher:
-        """Download a published cache (Hub or folder) into ``folder`` and open it.
+        """Load a published cache, from the Hub or from a folder, into ``folder`` and open it.
 
         Args:
             source: Hub id, or the folder that :func:`~hf_optical.teacher_cache.publication.build_dataset` made.
-            folder: Where the cache goes; one that is already there is opened.
-            revision: Of the Hub's data set.
-            online: As above.
+            folder: Folder for the cache; a complete cache in it is only opened.
+            revision: Revision of the data set on the Hub.
+            online: The teacher itself, for texts that are not in the cache.
 
         Raises:
-            InputError: It is not a teacher cache, or not all of it arrived.
+            InputError: The source is not a teacher cache, or its content is not what was published.
         """
         from hf_optical.teacher_cache.publication import restore
 
         return cls(restore(source, user_path(folder), revision=revision), online)
 
     def fill(self, texts: Iterable[str], *, show_progress: bool = True, batch_size: int = 64) -> bool:
-        """Have the teacher read the texts that the cache does not have.
+        """Encode the texts that the cache does not have, and add them to it.
 
         Args:
-            texts: English sentences; equal ones are read once.
-            show_progress: A bar, and the size before anything is written.
+            texts: English sentences; duplicates are encoded once.
+            show_progress: Whether to print the expected size before anything is written, and to show a progress bar.
             batch_size: Texts per forward pass.
 
         Returns:
-            Whether all are in the cache now. ``False``: the disk is short, which was said; ``online`` reads the rest.
+            Whether all texts are in the cache now. If the disk has too little room, a warning is logged, the result is
+            ``False``, and ``online`` encodes the other texts during training.
 
         Raises:
-            InputError: Texts are missing and there is no teacher to read them.
+            InputError: Texts are missing in the cache and there is no teacher to encode them.
             NonFiniteError: The teacher's vectors are not finite.
         """
         texts = list(dict.fromkeys(texts))
@@ -127,7 +129,7 @@ class CachedTeacher(TeacherStandIn):
             if missing:
                 raise InputError(
                     f"{len(missing)} texts are not in the teacher cache, the first is {texts[missing[0]][:80]!r}",
-                    "give the teacher itself too, which reads them",
+                    "give the teacher itself too, which encodes them",
                     path=self.folder,
                 )
             return True
@@ -138,6 +140,7 @@ class CachedTeacher(TeacherStandIn):
 
     @contextlib.contextmanager
     def _resting(self) -> Any:
+        """Switch to evaluation mode (no dropout) for the block."""
         training = self.training
         self.eval()
         try:
@@ -162,7 +165,7 @@ class CachedTeacher(TeacherStandIn):
 
     @property
     def tokenizer(self) -> Any:
-        """The teacher's tokenizer, kept beside the vectors."""
+        """The teacher's tokenizer, which is saved with the cache."""
         if self.online is not None:
             return self.online.tokenizer
         if self._tokenizer is None:
@@ -173,22 +176,22 @@ class CachedTeacher(TeacherStandIn):
 
     @property
     def prompts(self) -> dict[str, str]:
-        """The prompt under which the cache's texts were read."""
+        """The prompt with which the cache's texts were encoded."""
         return {"query": self.identity.prompt or ""}
 
     @property
     def late_interaction(self) -> bool:
-        """Whether the teacher scores token by token."""
+        """Whether the teacher is a late-interaction model."""
         return self.identity.late_interaction
 
     @property
     def vector_widths(self) -> dict[str, int]:
-        """Widths of what the teacher puts out, as it names them."""
+        """Widths of the teacher's vectors, by its names for them."""
         widths = {"token_embeddings": self.identity.width}
         return widths if self.late_interaction else {**widths, "sentence_embedding": self.identity.sentence_width}
 
     def token_view(self, rows: Tensor) -> TokenView:
-        """The teacher's view of rows that :meth:`CacheReader.find` found, on the rows' device."""
+        """Return the teacher's token view of rows from :meth:`CacheReader.find`, (B,), on their device."""
         with torch.no_grad():
             return self.reader.view(rows, rows.device)
 
@@ -196,26 +199,26 @@ class CachedTeacher(TeacherStandIn):
         """Run the teacher itself on features.
 
         Raises:
-            InputError: There is none here.
+            InputError: The teacher itself was not given.
         """
         if self.online is None:
             raise InputError(
-                "the teacher's weights are not here, only its cache, and the batch was not made from the cache",
+                "only the teacher's cache is given and not the teacher, and the batch was not made from the cache",
                 "make batches with OTDistillationDataCollator.for_models(student, teacher), or give the teacher too",
                 path=self.folder,
             )
         return self.online(features, **options)
 
     def extra_repr(self) -> str:
-        """Folder and size."""
+        """Describe folder, size and dtype of the cache in ``repr``."""
         return f"{str(self.folder)!r}, {self.manifest.texts} texts, {self.identity.dtype}"
 
 
 def _refuse_foreign(folder: Path, found: CacheIdentity, wanted: CacheIdentity) -> None:
-    """Stop if a cache is not of what is asked for."""
+    """Raise an error if a cache has another identity than the requested one."""
     if differences := found.differences(wanted):
         raise InputError(
-            f"the teacher cache there is another one: {'; '.join(differences)}",
+            f"the folder holds another teacher cache: {'; '.join(differences)}",
             "choose another folder, or remove this one",
             path=folder,
             field="teacher_cache",

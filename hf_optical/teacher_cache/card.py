@@ -1,4 +1,4 @@
-"""The card of a published teacher cache."""
+"""Card of a published teacher cache."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from hf_optical.teacher_cache.manifest import Manifest
 _TEXT = """
 # {title}
 
-Token and sentence vectors of {texts:,} English texts ({tokens:,} tokens) as {teacher} reads them: what a student of
-another language is distilled from, without the teacher having to read the texts again, or being at hand at all.
+Token and sentence vectors of {texts:,} English texts ({tokens:,} tokens), encoded by {teacher}. A student for another
+language can be distilled from them without the teacher's weights.
 
 ```python
 from hf_optical.teacher_cache import CachedTeacher
@@ -23,7 +23,7 @@ teacher = CachedTeacher.from_dataset("{repo}", "teacher_cache")
 | --- | --- |
 | `key` | 128-bit BLAKE2b of the text (UTF-8), hexadecimal |
 | `input_ids` | token ids of the teacher's tokenizer, which is in `tokenizer/`; those of a prompt are left out |
-| `tokens` | one vector a token, width {width}, {dtype}, little-endian, as bytes, row by row |
+| `tokens` | one vector per token, width {width}, {dtype}, little-endian, as bytes, row by row |
 {scales}| `sentence` | the sentence vector, width {sentence_width}, {sentence_dtype} |
 
 Without hf-optical: `numpy.frombuffer(row["tokens"], "{dtype}").reshape(-1, {width})`{scaled}.
@@ -33,28 +33,28 @@ Without hf-optical: `numpy.frombuffer(row["tokens"], "{dtype}").reshape(-1, {wid
 | identity | `{digest}` |
 | teacher's digest (weights, settings) | `{fingerprint}` |
 | prompt | {prompt} |
-| tokens per text at most | {max_length} |
+| largest number of tokens per text | {max_length} |
 | late interaction | {late} |
-| smallest cosine of a token vector with the teacher's own | {cosine:.6f} |
+| smallest cosine of a stored token vector with the teacher's | {cosine:.6f} |
 
 ## Limits
 
-The texts themselves are not in it, but their token ids are, and so the texts can be read from it: the licences of the
-texts hold for it. A text that is not in it cannot be looked up. The vectors are those of this teacher alone, under this
-prompt and length; a trainer that is asked for another one refuses them.
+The data set has the token ids of the texts, from which the texts can be reconstructed, so that the licences of the
+texts apply to it. It has no vectors for other texts. The vectors are valid for this teacher, prompt and length only; a
+trainer refuses them for any other.
 """
 
 
 def dataset_card(manifest: Manifest, *, licence: str, repo_id: str | None = None) -> str:
-    """Write the card, with the Hub's metadata.
+    """Render the card, with the Hub's metadata.
 
     Args:
-        manifest: Of the cache.
-        licence: An id of the Hub.
-        repo_id: ``owner/name``.
+        manifest: Manifest of the cache.
+        licence: Licence of the data set, as the Hub writes it.
+        repo_id: Hub id of the data set, ``owner/name``; ``None`` leaves a placeholder.
 
     Returns:
-        Markdown, that begins with YAML between two lines of dashes.
+        Markdown that begins with a YAML block between two lines of dashes.
     """
     from huggingface_hub import DatasetCardData
 
@@ -78,7 +78,7 @@ def dataset_card(manifest: Manifest, *, licence: str, repo_id: str | None = None
         sentence_width=identity.sentence_width,
         sentence_dtype="rounded to float16" if small else "float32",
         dtype=identity.dtype,
-        scales="| `scales` | one number a token, by which its vector is multiplied |\n" if small else "",
+        scales="| `scales` | one number per token, by which its vector is multiplied |\n" if small else "",
         scaled=', times `numpy.array(row["scales"])[:, None]`' if small else "",
         digest=identity.digest,
         fingerprint=identity.teacher,
@@ -91,7 +91,7 @@ def dataset_card(manifest: Manifest, *, licence: str, repo_id: str | None = None
 
 
 def _size(rows: int) -> str:
-    """As the Hub names sizes.
+    """Return the Hub's category for a number of rows.
 
     Example:
         >>> _size(12), _size(41_482)

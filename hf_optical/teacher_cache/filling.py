@@ -1,4 +1,4 @@
-"""Fill a teacher cache: the disk is checked first, then shards are written one by one, each whole."""
+"""Filling of a teacher cache: after a check of the disk, shards are written one by one, each atomically."""
 
 from __future__ import annotations
 
@@ -27,15 +27,21 @@ logger = logging.getLogger(__name__)
 
 LOCK_FILE = ".lock"
 SHARD_BYTES = 64_000_000
+"""Size of a shard, approximately."""
 SPARE_BYTES = 1_000_000_000
-"""What must stay free on the disk: checkpoints have to go somewhere too."""
-GOOD_COSINE = 0.999
-_SAMPLE = 1_000
+"""Bytes that must stay free on the disk, for checkpoints."""
+_GOOD_COSINE = 0.999  # between a stored and a computed token vector; a smaller one is logged as a warning
+_SAMPLE = 1_000  # texts from which the size of the cache is estimated
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def prepare(folder: Path, identity: CacheIdentity, teacher: BaseModel) -> Manifest:
-    """Read the manifest of a cache; an empty cache is made where there is none.
+    """Read the manifest of a cache, and create an empty cache if there is none.
+
+    Args:
+        folder: Folder of the cache.
+        identity: Identity of a cache that is created.
+        teacher: Teacher whose tokenizer is saved with the cache.
 
     Raises:
         InputError: The folder holds something else.
@@ -44,7 +50,8 @@ def prepare(folder: Path, identity: CacheIdentity, teacher: BaseModel) -> Manife
         with waited_for(folder / LOCK_FILE, f"the teacher cache {folder}"):
             return _forget_removed(folder)
     if folder.exists() and (not folder.is_dir() or any(_ours(path) is False for path in folder.iterdir())):
-        raise InputError("holds something that is not a teacher cache", "choose another folder", path=folder)
+        problem = "the folder holds something that is not a teacher cache"
+        raise InputError(problem, "choose another folder", path=folder)
     folder.mkdir(parents=True, exist_ok=True)
     with waited_for(folder / LOCK_FILE, f"the teacher cache {folder}"):
         if (folder / MANIFEST_FILE).exists():  # another process was first
@@ -57,15 +64,15 @@ def prepare(folder: Path, identity: CacheIdentity, teacher: BaseModel) -> Manife
 
 
 def room_for(folder: Path) -> bool:
-    """Return whether a cache exists or the disk has room for one; warns if it has no room."""
+    """Return whether a cache exists or the disk has room for one, and log a warning if it has no room."""
     if (folder / MANIFEST_FILE).exists():
         return True
     place = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
     free = shutil.disk_usage(place).free
     if free < SPARE_BYTES:
         logger.warning(
-            "%s: the disk has %s free, of which %s must stay free: no teacher cache, the teacher reads the English in "
-            "every step (online)",
+            "%s: the disk has %s free, of which %s must stay free: no teacher cache is made, and the teacher encodes "
+            "the English in every step (online)",
             folder,
             shown_bytes(free),
             shown_bytes(SPARE_BYTES),
@@ -74,7 +81,7 @@ def room_for(folder: Path) -> bool:
 
 
 def _forget_removed(folder: Path) -> Manifest:
-    """The manifest without shards whose files were removed: their texts are read again."""
+    """Drop shards whose files were removed from the manifest, so that their texts are encoded again."""
     found = read_manifest(folder)
     there = found.without_missing(folder)
     if there != found:
@@ -83,7 +90,7 @@ def _forget_removed(folder: Path) -> Manifest:
 
 
 def _ours(path: Path) -> bool:
-    """Whether a file may lie in the folder of a cache that was begun and cut short."""
+    """Return whether a file may be part of a cache whose creation was interrupted."""
     return path.name == TOKENIZER_FOLDER or path.name.startswith((".", "shard-"))
 
 
@@ -96,17 +103,28 @@ def fill(
     batch_size: int = 64,
     shard_bytes: int = SHARD_BYTES,
 ) -> bool:
-    """Have the teacher read what the cache lacks; see :meth:`CachedTeacher.fill`.
+    """Encode the texts that a cache does not have, and add them to it; see :meth:`CachedTeacher.fill`.
 
-    Texts are cut into shards by length, the longest first, in an order that depends on the texts alone: a filling that
-    was interrupted goes on with the same batches, and gives the same bits as one that was not.
+    Texts are sorted by length, the longest first, and divided into shards in an order that depends on the texts alone.
+    After an interruption the batches are therefore the same as without one, and so are the stored vectors, bit by bit.
+
+    Args:
+        folder: Folder of the cache.
+        teacher: The teacher, in evaluation mode.
+        texts: English sentences.
+        show_progress: Whether to print the expected size and to show a progress bar.
+        batch_size: Texts per forward pass.
+        shard_bytes: Size of a shard, approximately.
+
+    Returns:
+        Whether all texts are in the cache; ``False`` if the disk has too little room.
     """
     wanted = sorted(set(texts), key=lambda text: (-len(text), text))
     with waited_for(folder / LOCK_FILE, f"the teacher cache {folder}"):
         manifest = _forget_removed(folder)
         for leftover in folder.glob(".writing-*"):
             leftover.unlink()
-        reader = CacheReader(folder, verify=False)  # whoever opened the cache has compared its hashes
+        reader = CacheReader(folder, verify=False)  # the hashes were compared when the cache was opened
         known = (reader.find(wanted) >= 0).numpy()
         missing = int((~known).sum())
         if not missing:
@@ -120,9 +138,9 @@ def fill(
             for at in range(0, len(wanted), size)
         ]
         manifest, whole = _write(folder, manifest, teacher, chunks, missing, batch_size, show_progress)
-    if manifest.cosine is not None and manifest.cosine < GOOD_COSINE:
+    if manifest.cosine is not None and manifest.cosine < _GOOD_COSINE:
         logger.warning(
-            "%s: a token vector kept as %s has a cosine of only %.4f with what the teacher made; use float16",
+            "%s: a token vector stored as %s has a cosine of only %.4f with the teacher's own; use float16",
             folder,
             manifest.identity.dtype,
             manifest.cosine,
@@ -139,6 +157,7 @@ def _write(
     batch_size: int,
     show_progress: bool,
 ) -> tuple[Manifest, bool]:
+    """Encode and write shards; return the new manifest, and whether the disk had room for all of them."""
     from tqdm.auto import tqdm
 
     with tqdm(total=total, desc="Teacher cache", unit=" texts", unit_scale=True, disable=not show_progress) as bar:
@@ -154,7 +173,7 @@ def _write(
                 if error.errno not in _FULL and "No space left" not in str(error):
                     raise
                 logger.warning(
-                    "%s: the disk is full after %d of %d texts; the teacher reads the others in every step (online)",
+                    "%s: the disk is full after %d of %d texts; the teacher encodes the others in every step (online)",
                     folder,
                     bar.n - len(chunk),
                     total,
@@ -166,10 +185,10 @@ def _write(
 def _encode_shard(
     teacher: BaseModel, texts: Sequence[str], identity: CacheIdentity, batch_size: int, advance: Any = None
 ) -> tuple[Shard, float]:
-    """Read texts and pack what comes out; with the smallest cosine between vectors as kept and as made.
+    """Encode texts into a shard; return it with the smallest cosine between stored and computed token vectors.
 
     Raises:
-        NonFiniteError: The teacher's vectors are not finite; names a text.
+        NonFiniteError: The teacher's vectors are not finite; the message quotes a text of the batch.
         InputError: A text has no token at all.
     """
     parts: dict[str, list[torch.Tensor]] = {name: [] for name in ("lengths", "ids", "tokens", "scales", "sentences")}
@@ -185,7 +204,7 @@ def _encode_shard(
             )
         kept, scales = compress(tokens, identity.dtype)
         back = kept.float() if scales is None else dequantise(kept, scales)
-        # A zero vector, which has no direction, is kept exactly.
+        # A zero vector has no direction to compare, and is stored exactly.
         alike = torch.cosine_similarity(back, tokens, dim=-1)[tokens.abs().amax(dim=-1) > 0]
         cosine = min(cosine, float(alike.min())) if len(alike) else cosine
         parts["lengths"].append(lengths.to(torch.int32))
@@ -201,7 +220,7 @@ def _encode_shard(
     assert joined["ids"] is not None
     assert joined["sentences"] is not None
     joined["ids"] = joined["ids"].to(id_dtype(identity.vocabulary))
-    if identity.dtype == "int8":  # 32 bits a number would cost more than a tenth of what int8 saves
+    if identity.dtype == "int8":  # with 32 bits per number they would cost more than a tenth of what int8 saves
         joined["sentences"] = joined["sentences"].half()
     return Shard(keys=torch.from_numpy(keys.copy()), **joined), cosine  # type: ignore[arg-type]
 
@@ -210,13 +229,18 @@ def _encode_shard(
 def _read(
     teacher: BaseModel, texts: Sequence[str], identity: CacheIdentity, batch_size: int
 ) -> Iterator[tuple[Sequence[str], torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Texts, ids, lengths, token vectors and sentence vectors of one batch after the other, packed, on the CPU."""
+    """Encode texts in batches, and yield for each batch packed tensors on the CPU.
+
+    Yields:
+        The n texts; token ids, (T,); tokens of each text, (n,); token vectors, (T, d), and sentence vectors, (n, d'),
+        both float32.
+    """
     special = boundary_token_ids(teacher)
     for start in range(0, len(texts), batch_size):
         some = texts[start : start + batch_size]
         features = read_as_query(teacher, list(some), identity.prompt, identity.max_length)
         view = encode_tokens(teacher, features, special, late_interaction=identity.late_interaction)
-        kept = view.mask & view.text  # the prompt's own tokens take no part in any term
+        kept = view.mask & view.text  # no loss term uses the prompt's tokens
         yield (
             some,
             view.input_ids[kept].cpu(),
@@ -227,7 +251,7 @@ def _read(
 
 
 def _bytes_per_text(teacher: BaseModel, texts: Sequence[str], identity: CacheIdentity) -> float:
-    """Estimated from a sample over all lengths."""
+    """Estimate the stored bytes per text from a sample of texts of all lengths."""
     sample = list(texts[:: max(1, len(texts) // _SAMPLE)])
     tokens = 0
     for start in range(0, len(sample), 100):
@@ -241,13 +265,13 @@ def _bytes_per_text(teacher: BaseModel, texts: Sequence[str], identity: CacheIde
 
 
 def _announce(folder: Path, manifest: Manifest, missing: int, size: int, show: bool) -> bool:
-    """Say how much will be written; whether the disk has room for it."""
+    """Print how much will be written, and return whether the disk has room for it."""
     free = shutil.disk_usage(folder).free
-    there = f", {manifest.texts:,} more are there" if manifest.texts else ""
+    there = f", {manifest.texts:,} more are stored already" if manifest.texts else ""
     if free - size < SPARE_BYTES:
         logger.warning(
             "%s: the teacher's vectors of %s texts would take about %s and the disk has %s free, of which %s must stay "
-            "free: nothing is kept, the teacher reads the English in every step (online). Make room, or use "
+            "free: nothing is stored, and the teacher encodes the English in every step (online). Make room, or use "
             "--teacher_cache_dtype int8",
             folder,
             f"{missing:,}",

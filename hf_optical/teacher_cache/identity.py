@@ -1,4 +1,4 @@
-"""Identity of a teacher cache: everything besides the texts that decides the vectors."""
+"""Identity of a teacher cache: everything besides the texts on which its vectors depend."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ from hf_optical.encoders.prompts import text_start, with_text_start
 from hf_optical.errors import InputError
 
 DTYPES = ("float16", "int8", "float32")
-"""How token vectors can be kept; float32 is for checks."""
+"""Types in which token vectors can be stored; float32 is meant for checks."""
 KEY_BYTES = 16
 _PROBE = ["The goat sleeps under the tree."]
 
 
 @dataclass(frozen=True)
 class CacheIdentity:
-    """Settings that must agree for a cached vector to stand for the teacher's.
+    """Settings that must agree for a cached vector to equal the teacher's.
 
     Attributes:
         teacher: Digest of the teacher's weights, modules and settings.
         tokenizer: Digest of its tokenizer's vocabulary and rules.
-        prompt: Put before every text; its tokens are read by the teacher, and not kept.
-        max_length: Tokens at which a text is cut; ``None``: the model's own limit, which is in ``teacher``.
-        special_tokens: Ids of the tokens that stand around a text.
-        late_interaction: Whether the teacher scores token by token.
-        width: Of a token vector.
-        sentence_width: Of a sentence vector.
-        vocabulary: Number of the tokenizer's tokens.
-        dtype: Of the token vectors as kept: ``float16``, ``int8`` or ``float32``.
-        text_start: How many of a text's tokens are the prompt's, and left out.
+        prompt: Prompt before every text; the teacher reads its tokens, but their vectors are not stored.
+        max_length: Number of tokens at which a text is truncated; ``None`` for the model's own limit, which is part of
+            ``teacher``.
+        special_tokens: Ids of the special tokens at the boundaries of a text.
+        late_interaction: Whether the teacher is a late-interaction model.
+        width: Width of a token vector.
+        sentence_width: Width of a sentence vector.
+        vocabulary: Number of tokens of the tokenizer.
+        dtype: Type of the stored token vectors: ``float16``, ``int8`` or ``float32``.
+        text_start: Number of tokens of the prompt, which are left out.
 
     Example:
         >>> one = CacheIdentity("a", "t", None, 128, (101, 102), False, 384, 384, 30_522, "int8")
@@ -58,15 +59,15 @@ class CacheIdentity:
 
     @property
     def digest(self) -> str:
-        """32 hexadecimal digits over the whole identity."""
+        """Digest of the whole identity, 32 hexadecimal digits."""
         described = asdict(self)
-        if not self.text_start:  # caches without a prompt, of before this was noted, are the same
+        if not self.text_start:  # caches without a prompt keep the digest of versions without this field
             del described["text_start"]
         content = json.dumps(described, sort_keys=True).encode()
         return hashlib.blake2b(content, digest_size=16).hexdigest()
 
     def differences(self, wanted: CacheIdentity) -> list[str]:
-        """Describe what differs from another identity."""
+        """Describe every field that differs from another identity."""
         return [
             f"{item.name} (here {mine!r}, asked for {other!r})"
             for item in fields(self)
@@ -78,7 +79,7 @@ class CacheIdentity:
         """Read an identity from JSON.
 
         Raises:
-            TypeError: Other fields than these, or a dtype that does not exist.
+            TypeError: The fields are not those of an identity, or the dtype or the width is not valid.
         """
         found = cls(**{**content, "special_tokens": tuple(content.get("special_tokens", ()))})
         if found.dtype not in DTYPES or found.width < 1:
@@ -96,13 +97,13 @@ def identity_of(
     """Compute the identity of this teacher's cache.
 
     Args:
-        teacher: The model, with its weights.
-        prompt: Under which it reads the English.
-        max_length: Tokens per text; the model's own limit where ``None``.
+        teacher: The teacher, with its weights.
+        prompt: Prompt before the English texts.
+        max_length: Largest number of tokens per text; ``None`` for the model's own limit.
         dtype: ``"float16"``, ``"int8"`` or ``"float32"``.
 
     Raises:
-        InputError: Another dtype, or a model without token vectors.
+        InputError: The dtype is another one, or the model has no token vectors.
     """
     from hf_optical.encoders.teachers import is_late_interaction
     from hf_optical.encoders.token_view import boundary_token_ids, encode_tokens
@@ -132,7 +133,7 @@ def identity_of(
 
 
 def read_as_query(teacher: Any, texts: list[str], prompt: str | None, max_length: int | None) -> dict[str, Any]:
-    """Make features of texts, as the collator makes them for the teacher, on its device."""
+    """Tokenize texts for the teacher as the collator does, and move the features to the teacher's device."""
     from hf_optical.encoders.teachers import is_late_interaction
 
     options: dict[str, Any] = {"prompt": prompt, "task": "query" if is_late_interaction(teacher) else None}
@@ -145,7 +146,7 @@ def read_as_query(teacher: Any, texts: list[str], prompt: str | None, max_length
 
 
 def text_key(text: str) -> bytes:
-    """Hash a text to 16 bytes; with the cache's identity they address its vectors.
+    """Hash a text to the 16 bytes by which a cache finds its vectors.
 
     Example:
         >>> text_key("a") == text_key("a"), text_key("a") == text_key("b"), len(text_key(""))

@@ -1,4 +1,4 @@
-"""Manifest of a teacher cache: its identity, and its shards with their hashes."""
+"""Manifest of a teacher cache, which lists its identity and its shards with their hashes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Manifest:
     """List of a cache's shards, in the order in which their rows are numbered.
 
     Attributes:
-        identity: What the vectors are.
-        shards: The files that are whole.
-        teacher_name: Id or folder's name of the teacher, for people.
+        identity: Identity of the cache.
+        shards: Shards that are completely written.
+        teacher_name: Hub id or name of the teacher's folder, for the card.
     """
 
     identity: CacheIdentity
@@ -79,7 +79,7 @@ class Manifest:
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:
-    """Write the manifest, whole or not at all."""
+    """Write the manifest atomically."""
     from hf_optical.results.files import write_json
 
     write_json(folder / MANIFEST_FILE, manifest.as_dict())
@@ -89,17 +89,18 @@ def read_manifest(folder: str | Path) -> Manifest:
     """Read the manifest.
 
     Raises:
-        InputError: There is none, it is damaged, or of a later version of the format.
+        InputError: There is no manifest, it is damaged, or it has another version of the format.
     """
     path = Path(folder) / MANIFEST_FILE
     if not path.is_file():
-        raise InputError("is not a teacher cache: it has no manifest.json", "check the path", path=folder)
+        problem = "the folder is not a teacher cache: it has no manifest.json"
+        raise InputError(problem, "check the path", path=folder)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         version = content["format"]
         if version != _FORMAT:
             raise InputError(
-                f"the cache has format {version}, this version of hf-optical reads {_FORMAT}",
+                f"the cache has format {version}, and this version of hf-optical reads {_FORMAT}",
                 "update hf-optical, or make the cache again in another folder",
                 path=path,
             )
@@ -108,7 +109,7 @@ def read_manifest(folder: str | Path) -> Manifest:
             identity, tuple(ShardEntry(**entry) for entry in content["shards"]), content.get("teacher_name")
         )
         names = [shard.file for shard in manifest.shards]
-        # Names from a file that may come from elsewhere: none may lead out of the folder.
+        # The file may come from the Hub, so make sure that no name leads out of the folder.
         sound = all(name.startswith("shard-") and Path(name).name == name for name in names)
         if content["digest"] != identity.digest or len(set(names)) < len(names) or not sound:
             raise ValueError("its parts do not fit together")

@@ -1,4 +1,4 @@
-"""A teacher cache as a Hub data set: Parquet files and a card; and back, checked shard by shard."""
+"""Conversion of a teacher cache to a data set for the Hub, with Parquet files and a card, and back."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ from hf_optical.teacher_cache.manifest import (
 from hf_optical.teacher_cache.shards import Shard, ShardEntry, check_shard, id_dtype, open_shard, write_shard
 
 _DATA = "data"
-_ROWS = 500
-"""Of a row group: some ten megabytes."""
+_ROWS = 500  # rows per row group, some ten megabytes
 _TYPES = {"float16": torch.float16, "int8": torch.int8, "float32": torch.float32}
 
 
 def build_dataset(cache: str | Path, folder: str | Path, *, licence: str, repo_id: str | None = None) -> Path:
-    """Write a cache as a data set: one Parquet file a shard, the tokenizer, the manifest, a card. No pickle.
+    """Write a cache as a data set: one Parquet file per shard, the tokenizer, the manifest and a card.
 
-    The folder is written whole or not at all.
+    No file is pickled. After an error the folder is unchanged.
 
     Args:
-        cache: The cache's folder.
-        folder: A new folder, or one that this function made before.
-        licence: Of the vectors and, with their token ids, of the texts: an id of the Hub, e.g. ``"cc-by-4.0"``.
-        repo_id: For the card's example.
+        cache: Folder of the cache.
+        folder: A missing or empty folder, or one that this function made before.
+        licence: Licence of the vectors and of the texts, which can be reconstructed from their token ids, as the Hub
+            writes it, for instance ``"cc-by-4.0"``.
+        repo_id: Hub id for the card's example, ``owner/name``.
 
     Returns:
         The folder.
@@ -76,29 +76,31 @@ def build_dataset(cache: str | Path, folder: str | Path, *, licence: str, repo_i
 
 
 def publish(folder: str | Path, repo_id: str, *, private: bool = True, revision: str | None = None) -> str:
-    """Bring a data set on the Hub to the state of a folder that :func:`build_dataset` made.
+    """Upload a folder that :func:`build_dataset` made to a data set on the Hub.
 
-    The token comes from the environment (``HF_TOKEN``) or the login. What has arrived is not sent again; Parquet files
-    of an earlier state are removed.
+    The token is read from the environment (``HF_TOKEN``) or the stored login. Files that have arrived are not sent
+    again; Parquet files of an earlier upload are deleted.
 
     Args:
-        folder: The folder.
-        repo_id: ``owner/name``.
-        private: Of a new repository.
+        folder: The folder to upload.
+        repo_id: Hub id of the data set, ``owner/name``; it is created if missing.
+        private: Whether a new data set is private; an existing one keeps its setting.
         revision: An existing branch, in place of ``main``.
 
     Returns:
         The URL of the data set.
 
     Raises:
-        InputError: No token, a wrong one, a folder of something else.
-        HFOpticalError: The Hub could not be reached, has no room, or the upload broke off: run again to go on.
+        InputError: The token is missing or refused, or the folder was not made by :func:`build_dataset`.
+        HFOpticalError: The Hub could not be reached, has no room, or the upload broke off. Calling it again continues
+            the upload.
     """
     from hf_optical.publishing.hub import repository
 
     folder = Path(folder)
     if not (folder / CARD_FILE).is_file() or not (folder / _DATA).is_dir():
-        raise InputError("is no data set of a teacher cache", "make one with build_dataset", path=folder)
+        problem = "the folder is not a data set of a teacher cache"
+        raise InputError(problem, "make one with build_dataset", path=folder)
     read_manifest(folder)
     with repository(repo_id, kind="dataset", private=private, revision=revision) as api:
         api.upload_folder(
@@ -107,21 +109,25 @@ def publish(folder: str | Path, repo_id: str, *, private: bool = True, revision:
             folder_path=folder,
             revision=revision,
             commit_message="Publish a teacher cache with hf-optical",
-            delete_patterns=[f"{_DATA}/*.parquet"],  # those that are not sent now
+            delete_patterns=[f"{_DATA}/*.parquet"],  # files of this upload are not deleted
         )
     return f"{api.endpoint}/datasets/{repo_id}"
 
 
 def restore(source: str, folder: Path, *, revision: str | None = None) -> Path:
-    """Write a published cache back into a folder, shard by shard; one that was interrupted goes on.
+    """Convert a published cache back into a cache, shard by shard; after an interruption it continues.
 
     Args:
         source: Hub id, or a folder that :func:`build_dataset` made.
-        folder: Where the cache goes.
-        revision: Of the Hub's data set.
+        folder: Folder for the cache.
+        revision: Revision of the data set on the Hub.
+
+    Returns:
+        The folder of the cache.
 
     Raises:
-        InputError: It is not a teacher cache, or what arrived is not what was published; names the shard.
+        InputError: The source is not a teacher cache, the folder holds another one, or the rows of a shard, which the
+            message names, are not what was published.
     """
     from datasets import load_dataset
     from filelock import FileLock
@@ -138,16 +144,19 @@ def restore(source: str, folder: Path, *, revision: str | None = None) -> Path:
             manifest = _begin(folder, published, described)
             if manifest.texts == published.texts:
                 return folder
-            if local:  # by its files, because by its name datasets would return its cached older content
+            # A local data set is loaded by its files: datasets caches by name, and could return an older state.
+            if local:
                 files = sorted(str(path) for path in (described / _DATA).glob("*.parquet"))
                 if not files:
-                    raise InputError("has no Parquet files in data/", "build it again", path=source)
+                    raise InputError("the data set has no Parquet files in data/", "build it again", path=source)
                 rows = load_dataset("parquet", data_files=files, split="train")
             else:
                 rows = load_dataset(source, split="train", revision=revision)
     if len(rows) != published.texts:
         raise InputError(
-            f"the data set has {len(rows)} rows, its manifest says {published.texts}", "publish it again", path=source
+            f"the data set has {len(rows)} rows, and its manifest names {published.texts}",
+            "publish it again",
+            path=source,
         )
     with FileLock(folder / ".lock"):
         first = 0
@@ -157,7 +166,7 @@ def restore(source: str, folder: Path, *, revision: str | None = None) -> Path:
                 shard = _read_rows(rows, first, entry, published)
                 if _content_digest(shard) != contents.get(entry.file):
                     raise InputError(
-                        f"the rows {first} to {first + entry.texts - 1}, which were {entry.file}, are not those that "
+                        f"the rows {first} to {first + entry.texts - 1}, made from {entry.file}, are not those that "
                         "were published",
                         "load the data set again without its local copy (remove it from the Hub's cache folder), or "
                         "publish it again",
@@ -172,7 +181,7 @@ def restore(source: str, folder: Path, *, revision: str | None = None) -> Path:
 
 
 def _content_digest(shard: Shard) -> str:
-    """Digest of a shard's tensors, whatever file they are in."""
+    """Compute a digest of a shard's tensors, which does not depend on the format of the file."""
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(shard.tensors().items()):
         digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
@@ -181,11 +190,14 @@ def _content_digest(shard: Shard) -> str:
 
 
 def _begin(folder: Path, published: Manifest, described: Path) -> Manifest:
+    """Return the manifest of the cache in a folder, which is created without shards if it does not exist."""
     if (folder / MANIFEST_FILE).exists():
         found = read_manifest(folder).without_missing(folder)
         if differences := found.identity.differences(published.identity):
             raise InputError(
-                f"holds another teacher cache: {'; '.join(differences)}", "choose another folder", path=folder
+                f"the folder holds another teacher cache: {'; '.join(differences)}",
+                "choose another folder",
+                path=folder,
             )
         return found
     if not (folder / TOKENIZER_FOLDER).exists():
@@ -196,6 +208,7 @@ def _begin(folder: Path, published: Manifest, described: Path) -> Manifest:
 
 
 def _described(source: str, revision: str | None) -> Path:
+    """Download manifest and tokenizer of a data set on the Hub, and return their folder."""
     from huggingface_hub import snapshot_download
 
     place = Path(
@@ -209,6 +222,7 @@ def _described(source: str, revision: str | None) -> Path:
 
 
 def _write_parquet(path: Path, shard: Shard) -> None:
+    """Write a shard as a Parquet file with one row per text."""
     starts = (shard.lengths.to(torch.long).cumsum(0) - shard.lengths).tolist()
     writer: pq.ParquetWriter | None = None
     try:
@@ -224,6 +238,7 @@ def _write_parquet(path: Path, shard: Shard) -> None:
 
 
 def _table(shard: Shard, numbers: range, starts: list[int]) -> pa.Table:
+    """Build the table for a range of a shard's texts; ``starts`` has the first token of every text."""
     lengths = shard.lengths.tolist()
     cuts = [slice(starts[number], starts[number] + lengths[number]) for number in numbers]
     columns: dict[str, Any] = {
@@ -243,6 +258,7 @@ def _bytes(tensor: torch.Tensor) -> bytes:
 
 
 def _read_rows(rows: Any, first: int, entry: ShardEntry, manifest: Manifest) -> Shard:
+    """Build the shard of an entry from the rows of the data set, beginning with row ``first``."""
     identity = manifest.identity
     parts: dict[str, list[Any]] = {name: [] for name in ("keys", "lengths", "ids", "tokens", "scales", "sentences")}
     for batch in _batches(rows, first, entry.texts):

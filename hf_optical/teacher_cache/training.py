@@ -1,4 +1,4 @@
-"""Teacher cache in training: opened for a trainer, filled with the texts it will read, noted in checkpoints."""
+"""Use of a teacher cache in training: opening, filling with the texts of the training, and record in checkpoints."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ CHECKPOINT_FILE = "teacher_cache.json"
 def open_cache(
     student: Any, teacher: Any, cache: str | Path | CachedTeacher | None, args: Any, data: Any, dtype: str = "float16"
 ) -> Any:
-    """Return the teacher of a training: as given, or read from a cache.
+    """Return the teacher of a training, as given or with a cache.
 
     Args:
-        student: For the prompts of the training.
-        teacher: The teacher, a :class:`CachedTeacher`, or ``None`` where a cache alone is at hand.
-        cache: A folder, a :class:`CachedTeacher`, or ``None``.
-        args: The trainer's: prompts and maximal length.
+        student: The student, for the prompts of the training.
+        teacher: The teacher, a :class:`CachedTeacher`, or ``None`` if only a cache is available.
+        cache: Folder of a cache, a :class:`CachedTeacher`, or ``None`` for no cache.
+        args: Arguments of the trainer, which have the prompts and the maximal length.
         data: The training sets.
-        dtype: Of a cache that is made.
+        dtype: Type of the stored vectors if a cache is created.
 
     Returns:
-        A :class:`CachedTeacher`, or the teacher itself, where no cache is asked for or the disk is full.
+        A :class:`CachedTeacher`; or the teacher itself if no cache is requested or the disk has no room for one.
 
     Raises:
-        InputError: The folder holds another teacher's cache; the bitexts are read under several prompts.
+        InputError: The folder holds another teacher's cache, two caches are given, or the bitexts have different
+            prompts.
     """
     if cache is None:
         return teacher
@@ -56,8 +57,8 @@ def open_cache(
     prompts = {collator.source_prompt(name) or "" for name in names}
     if len(prompts) > 1:
         raise InputError(
-            f"the English is read under {len(prompts)} prompts ({', '.join(map(repr, sorted(prompts)))}), and a cache "
-            "has one",
+            f"the English is encoded with {len(prompts)} prompts ({', '.join(map(repr, sorted(prompts)))}), but a "
+            "cache has only one",
             "give all bitexts the same prompt, or train without a teacher cache",
             field="prompts",
         )
@@ -68,14 +69,14 @@ def open_cache(
 
 
 def fill_for(trainer: Any, cached: CachedTeacher) -> float:
-    """Fill a cache with the English that a trainer will read; one process writes, the others wait and read.
+    """Fill a cache with the English sentences of a training; one process writes, and the others wait for it.
 
     Args:
-        trainer: Before its training.
-        cached: With the teacher itself.
+        trainer: The trainer, before its training.
+        cached: The cache, with the teacher itself.
 
     Returns:
-        Seconds.
+        Seconds that this took.
     """
     args, started = trainer.args, time.monotonic()
     with args.main_process_first(desc="filling the teacher cache"):
@@ -89,7 +90,7 @@ def fill_for(trainer: Any, cached: CachedTeacher) -> float:
 def texts_to_read(trainer: Any) -> list[str]:
     """List the English sentences in the batches that the sampler will draw.
 
-    Streams, of which nothing is known beforehand, are left out.
+    Streams are left out, because their sentences are not known in advance.
     """
     numbers = _drawn(trainer)
     texts: dict[str, None] = {}
@@ -106,7 +107,7 @@ def texts_to_read(trainer: Any) -> list[str]:
 
 
 def _drawn(trainer: Any) -> np.ndarray | None:
-    """Numbers of the rows that will be drawn; ``None`` for all."""
+    """Return the numbers of the rows that the training will draw, (n,), or ``None`` if it draws all."""
     args, data = trainer.args, trainer.train_dataset
     sets = list(data.values()) if isinstance(data, Mapping) else [data]
     if not all(isinstance(rows, Dataset) for rows in sets):
@@ -115,7 +116,7 @@ def _drawn(trainer: Any) -> np.ndarray | None:
     proportional = args.multi_dataset_batch_sampler == MultiDatasetBatchSamplers.PROPORTIONAL
     epoch_long = sum(-(-len(rows) // args.train_batch_size) for rows in sets)
     if proportional and (batches >= epoch_long if args.max_steps > 0 else args.num_train_epochs >= 1):
-        return None  # an epoch has every row, in whatever order
+        return None  # a whole epoch draws every row
     sampler = trainer._build_dataloader(data, args.train_batch_size, dataset_kind="train").batch_sampler
     if args.max_steps <= 0:
         batches = int(np.ceil(args.num_train_epochs * len(sampler)))
@@ -137,7 +138,7 @@ def _drawn(trainer: Any) -> np.ndarray | None:
 
 
 def bitexts(data: Any) -> Iterator[tuple[str | None, int, Dataset]]:
-    """List name, number of the first row, and rows of the sets that the teacher reads."""
+    """Yield name, number of the first row, and rows of each training set whose English the teacher encodes."""
     sets = data.items() if isinstance(data, Mapping) else [(None, data)]
     first = 0
     for name, rows in sets:
@@ -149,7 +150,7 @@ def bitexts(data: Any) -> Iterator[tuple[str | None, int, Dataset]]:
 
 
 def note_in_checkpoint(teacher: Any, folder: Path) -> None:
-    """Record in a checkpoint which cache its training reads."""
+    """Record in a checkpoint which cache its training uses."""
     if isinstance(teacher, CachedTeacher) and folder.name.startswith(PREFIX_CHECKPOINT_DIR):
         from hf_optical.results.files import write_json
 
@@ -157,10 +158,12 @@ def note_in_checkpoint(teacher: Any, folder: Path) -> None:
 
 
 def check_checkpoint_cache(teacher: Any, folder: str | Path) -> None:
-    """Compare the cache of a checkpoint with that of the training that goes on.
+    """Compare the cache of a checkpoint with that of the training that resumes from it.
+
+    A cache in place of the teacher itself, or the other way round, is only logged as a warning.
 
     Raises:
-        InputError: Another cache. A cache in place of the teacher itself, or the other way round, is only said.
+        InputError: The caches are different, or the record in the checkpoint is damaged.
     """
     path = Path(folder) / CHECKPOINT_FILE
     digest = teacher.identity.digest if isinstance(teacher, CachedTeacher) else None
@@ -172,13 +175,13 @@ def check_checkpoint_cache(teacher: Any, folder: str | Path) -> None:
         return
     if before is not None and digest is not None:
         raise InputError(
-            f"the checkpoint was trained with the teacher cache {before[:12]}, and this is {digest[:12]}: "
+            f"the checkpoint was trained with the teacher cache {before[:12]}, and this one is {digest[:12]}, with "
             "another teacher, prompt, length or dtype",
-            "go on with the same cache, or start anew",
+            "resume with the same cache, or start a new training",
             path=path,
         )
     logger.warning(
-        "%s: the checkpoint was trained %s, and goes on %s; the figures differ by the cache's rounding",
+        "%s: the checkpoint was trained %s, and training resumes %s; the vectors differ by the cache's rounding",
         folder,
         "with a teacher cache" if before else "with the teacher itself",
         "with a teacher cache" if digest else "with the teacher itself",

@@ -182,5 +182,5 @@ def test_a_manifest_that_lies_about_its_rows_is_refused(tmp_path, offline_datase
     content = json.loads((folder / "manifest.json").read_text())
     content["shards"].pop()
     (folder / "manifest.json").write_text(json.dumps(content))
-    with pytest.raises(InputError, match=r"rows, its manifest says"):
+    with pytest.raises(InputError, match=r"rows, and its manifest names"):
         CachedTeacher.from_dataset(str(folder), tmp_path / "back")

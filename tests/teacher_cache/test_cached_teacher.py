@@ -126,7 +126,7 @@ def test_a_cache_of_something_else_is_refused(tmp_path, change):
         teacher, named = make("late", tmp_path), "late_interaction"
     else:
         options |= {"prompt": {"prompt": PROMPT}, "max_length": {"max_length": 8}, "dtype": {"dtype": "int8"}}[change]
-    with pytest.raises(InputError, match=rf"another one.*{named} \(here.*choose another folder"):
+    with pytest.raises(InputError, match=rf"another teacher cache.*{named} \(here.*choose another folder"):
         CachedTeacher.for_teacher(teacher, cached.folder, **options)
     if change == "weights":
         with pytest.raises(InputError, match="another one"):

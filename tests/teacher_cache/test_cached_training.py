@@ -153,7 +153,7 @@ def test_a_resumed_training_ends_like_a_whole_one_and_knows_its_cache(tmp_path, 
         trainer_of(tmp_path / "e", **other, **saving).train(resume_from_checkpoint=str(checkpoint))
     caplog.clear()
     trainer_of(tmp_path / "f", teacher=teacher, **saving).train(resume_from_checkpoint=str(checkpoint))
-    assert "goes on with the teacher itself" in caplog.text
+    assert "resumes with the teacher itself" in caplog.text
 
 
 def test_words_are_read_by_the_teacher_itself(tmp_path):

@@ -16,9 +16,11 @@ import pyarrow.parquet as pq
 import torch
 
 from hf_optical.errors import InputError
+from hf_optical.places import waited_for
 from hf_optical.publishing.layout import CARD_FILE, publication_folder
 from hf_optical.results.files import write_json
 from hf_optical.teacher_cache.card import dataset_card
+from hf_optical.teacher_cache.filling import LOCK_FILE
 from hf_optical.teacher_cache.identity import KEY_BYTES
 from hf_optical.teacher_cache.manifest import (
     MANIFEST_FILE,
@@ -130,7 +132,6 @@ def restore(source: str, folder: Path, *, revision: str | None = None) -> Path:
             message names, are not what was published.
     """
     from datasets import load_dataset
-    from filelock import FileLock
 
     from hf_optical.publishing.hub_errors import hub_errors
 
@@ -140,7 +141,7 @@ def restore(source: str, folder: Path, *, revision: str | None = None) -> Path:
         published = read_manifest(described)
         contents = json.loads((described / MANIFEST_FILE).read_text(encoding="utf-8")).get("contents", {})
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):
+        with waited_for(folder / LOCK_FILE, f"the teacher cache {folder}"):
             manifest = _begin(folder, published, described)
             if manifest.texts == published.texts:
                 return folder
@@ -158,7 +159,7 @@ def restore(source: str, folder: Path, *, revision: str | None = None) -> Path:
             "publish it again",
             path=source,
         )
-    with FileLock(folder / ".lock"):
+    with waited_for(folder / LOCK_FILE, f"the teacher cache {folder}"):
         first = 0
         done = {entry.file for entry in manifest.shards}
         for entry in published.shards:

@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from hub_server import TOKEN, Hub
 from huggingface_hub import DatasetCard
 
 from hf_optical.errors import InputError
+from hf_optical.places import waited_for
 from hf_optical.teacher_cache import CachedTeacher, build_dataset, filling
 
 ROWS = tiny_models.bitext(40)
@@ -96,6 +99,20 @@ def test_an_interrupted_restoring_goes_on_and_a_changed_row_is_refused(tmp_path,
     pq.write_table(table.set_column(2, "tokens", [tokens]), first)
     with pytest.raises(InputError, match=r"shard-00000\.safetensors.*not those that were published"):
         CachedTeacher.from_dataset(str(folder), tmp_path / "other")
+
+
+def test_restoring_names_the_process_for_which_it_waits(tmp_path, offline_datasets, caplog):
+    place = build_dataset(cache_of(tmp_path).folder, tmp_path / "set", licence="mit")
+    back = tmp_path / "back"
+    back.mkdir()
+    with ThreadPoolExecutor() as pool:
+        with waited_for(back / filling.LOCK_FILE, "it"):
+            restored = pool.submit(CachedTeacher.from_dataset, str(place), back)
+            waited = time.monotonic() + 30
+            while "waiting for it" not in caplog.text and time.monotonic() < waited:
+                time.sleep(0.01)
+            assert f"{back} is being written by process {os.getpid()}" in caplog.text
+        assert restored.result(timeout=60).manifest.texts == len(set(TEXTS))
 
 
 def test_what_is_no_cache_is_refused(tmp_path):

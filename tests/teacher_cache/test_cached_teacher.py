@@ -129,7 +129,7 @@ def test_a_cache_of_something_else_is_refused(tmp_path, change):
     with pytest.raises(InputError, match=rf"another teacher cache.*{named} \(here.*choose another folder"):
         CachedTeacher.for_teacher(teacher, cached.folder, **options)
     if change == "weights":
-        with pytest.raises(InputError, match="another one"):
+        with pytest.raises(InputError, match="another teacher cache"):
             CachedTeacher(cached.folder, online=teacher)
 
 

@@ -135,7 +135,7 @@ def data_provenance(entries: Sequence[Mapping[str, Any]], places: Sequence[str |
     """Add licences and origins, with counts of rows, to the entries of ``results.json`` about the data.
 
     Args:
-        entries: Entries with ``path``, ``rows``, ``sha256``, and with ``licences`` and ``origin`` if the run counted them.
+        entries: Entries with ``path``, ``rows``, ``sha256``, and ``licences`` and ``origin`` if the run counted them.
         places: Where the files are now, for older runs. A file is read only if its hash is that of an entry.
 
     Returns:

@@ -208,7 +208,7 @@ def test_beir_37_a_query_that_is_a_document_itself_is_said(tmp_path, caplog, tea
     corpus, queries = [("a", "the goat"), ("b", "the dog")], [("a", "the goat"), ("r", "the dog")]
     found = read_retrieval_set(_set(tmp_path / "1", corpus, queries, [("a", "b", 1), ("r", "b", 1)]), "sw")
     assert found.notes() == {"queries_in_corpus": 1}
-    assert "1 of 2 queries are a document themselves, such as 'a'" in caplog.text
+    assert "1 of 2 queries are also a document, such as 'a'" in caplog.text
     scores = evaluate_retrieval(teacher, found)
     assert scores.per_query["a"]["recall@1"] == 0.0  # its own document is first, and stays there
 

@@ -1,4 +1,4 @@
-"""Readers of bitext, lexicons and retrieval sets, with checks that name file, row and field."""
+"""Readers of bitext, lexicons and retrieval sets, whose error messages name the file, the row and the field."""
 
 from __future__ import annotations
 

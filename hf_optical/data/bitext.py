@@ -1,4 +1,4 @@
-"""Bitext: English sentences and their translations, read and checked before anything is trained on them."""
+"""Reader of bitext: English sentences and their translations, checked before training."""
 
 from __future__ import annotations
 
@@ -27,29 +27,31 @@ def read_bitext(
 ) -> datasets.Dataset:
     """Read a bitext into a dataset with exactly two text columns, ``source`` (English) and ``translation``.
 
-    Texts come out as they are in the file, outer space included, in Unicode's form NFC. Duplicates and untranslated
-    copies are counted and reported, never removed: repeated short sentences are normal in some corpora.
+    Texts are kept as they are in the file, with outer space, but in Unicode's normal form NFC. Duplicates and
+    untranslated copies are counted and reported but never removed, because repeated short sentences are normal in some
+    corpora.
 
     Args:
         source: A file (``.jsonl``, ``.json``, ``.tsv``, ``.csv``, also ``.gz``; ``.parquet``, ``.arrow``), a folder of
-            such files or one that ``save_to_disk`` wrote, two text files in parallel, of which one is named
-            (``corpus.en``, with ``corpus.sw`` beside it), several of these, a Hub dataset id (``owner/name`` or
-            ``owner/name:configuration``), a dataset, or rows: mappings or pairs. TSV is split at tabs, without
-            quoting, but for cells that pandas quoted; CSV follows RFC 4180.
-        source_field: The English column. Default: guessed, with a message. ``"1"`` is the first column of a TSV or
-            CSV without a header.
-        translation_field: The column of the other language, likewise.
+            such files or one that ``save_to_disk`` wrote, two parallel text files, of which one is named
+            (``corpus.en``, with ``corpus.sw`` beside it), a list of these, a Hub dataset id (``owner/name`` or
+            ``owner/name:configuration``), a dataset, or rows that are mappings or pairs. TSV is split at tabs without
+            quoting, except for cells that pandas quoted; CSV follows RFC 4180.
+        source_field: The English column. By default it is guessed, and a message says which column was taken. ``"1"``
+            is the first column of a TSV or CSV without a header.
+        translation_field: The column of the other language, guessed in the same way by default.
         language: The language of the translations, to recognise its column among several.
-        split: The split of a Hub dataset (default ``"train"``).
-        on_bad_rows: ``"error"`` stops at the first bad row; ``"skip"`` leaves such rows out, listed in ``report``.
-        report: Filled with counts, the rows left out and the messages; several readings add up.
+        split: The split of a Hub dataset. Default ``"train"``.
+        on_bad_rows: ``"error"`` (default) stops at the first bad row; ``"skip"`` omits bad rows and lists them in
+            ``report``.
+        report: Object to which counts, skipped rows and messages are added.
 
     Returns:
-        A dataset of strings, memory-mapped where it has ten thousand rows or more.
+        A dataset of strings, which is memory-mapped if it has ten thousand rows or more.
 
     Raises:
-        InputError: For a bad row (file, row, field, what was found), unclear columns, columns that were guessed the
-            wrong way round, an empty or unreadable source.
+        InputError: A row is bad (the message names file, row, field and what was found), the columns are unclear or
+            were guessed in the wrong order, or the source is empty or unreadable.
 
     Example:
         >>> read_bitext([{"en": "Thank you", "sw": "Asante"}])[0]
@@ -77,8 +79,9 @@ def read_bitext(
 
 
 def _counted(pairs: Iterator[Pair], report: PairReport) -> Iterator[Pair]:
-    # Hashes, not texts, are kept, and not in a set, whose entries are objects: 8 bytes a pair. A collision among ten
-    # million pairs has a chance of 3e-6, and would only make a reported count one too high.
+    """Pass pairs through and count them, their duplicates and untranslated copies."""
+    # An array of hashes needs 8 bytes a pair, a set of texts or of int objects far more. A collision among ten million
+    # pairs has a probability of 3e-6, and would only increase a reported count by one.
     seen = array("q")
     for pair in pairs:
         seen.append(hash(pair))

@@ -1,4 +1,4 @@
-"""Files opened for reading bytes of UTF-8: which format a name says, gzip and UTF-16 by their first bytes, no mark."""
+"""Opening of data files as UTF-8 bytes: the format by the file name, gzip and UTF-16 by the first bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORMATS = (".jsonl", ".ndjson", ".json", ".tsv", ".csv", ".parquet", ".arrow")
 
 logger = logging.getLogger(__name__)
 
-# The longer first: UTF-16's mark is the beginning of UTF-32's.
+# The longer marks come first, because UTF-16's mark is a prefix of UTF-32's.
 _WIDE_MARKS = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -28,10 +28,10 @@ _WIDE_MARKS = {
     codecs.BOM_UTF16_BE: "UTF-16",
 }
 _NOT_READ = {
-    b"PK\x03\x04": ("is a zip archive or a spreadsheet", "take the files out, or save the table as .csv or .tsv"),
-    b"(\xb5/\xfd": ("is packed by zstandard", "unpack it (zstd -d), or pack it by gzip"),
-    b"BZh": ("is packed by bzip2", "unpack it (bunzip2), or pack it by gzip"),
-    b"\xfd7zXZ": ("is packed by xz", "unpack it (unxz), or pack it by gzip"),
+    b"PK\x03\x04": ("is a zip archive or a spreadsheet", "unpack the files, or save the table as .csv or .tsv"),
+    b"(\xb5/\xfd": ("is compressed with zstandard", "decompress it (zstd -d), or compress it with gzip"),
+    b"BZh": ("is compressed with bzip2", "decompress it (bunzip2), or compress it with gzip"),
+    b"\xfd7zXZ": ("is compressed with xz", "decompress it (unxz), or compress it with gzip"),
     b"version https://git-lfs": ("is a pointer of Git LFS, not the file itself", "fetch it: git lfs pull"),
     b"<!DOCTYPE": ("is a web page", "download the file itself, not the page that shows it"),
     b"<html": ("is a web page", "download the file itself, not the page that shows it"),
@@ -40,10 +40,10 @@ _READ_AT_ONCE = 1 << 16  # characters
 
 
 def file_format(path: Path) -> str:
-    """The format of a file by its extension, ``.gz`` apart.
+    """Return the format of a file, which is its extension without ``.gz``.
 
     Raises:
-        InputError: For an extension that is none of :data:`FORMATS`.
+        InputError: The extension is none of :data:`FORMATS`.
 
     Example:
         >>> file_format(Path("train.jsonl.gz"))
@@ -55,8 +55,8 @@ def file_format(path: Path) -> str:
     suffix = suffixes[-1] if suffixes else ""
     if suffix not in FORMATS:
         raise InputError(
-            f"the extension {suffix!r} says nothing about the format",
-            f"name the file after what it holds: {', '.join(FORMATS)} (text formats also .gz)",
+            f"the extension {suffix!r} is not that of a supported format",
+            f"name the file after its format: {', '.join(FORMATS)} (text formats also with .gz)",
             path=path,
         )
     return suffix
@@ -64,13 +64,14 @@ def file_format(path: Path) -> str:
 
 @contextlib.contextmanager
 def open_bytes(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for reading bytes of UTF-8, through gzip where its first bytes say so, past a byte order mark.
+    """Open a file for reading bytes of UTF-8, decompressed if it is gzip, and without a byte order mark.
 
-    A file whose mark says UTF-16 (Excel's "Unicode text") or UTF-32 is turned into UTF-8 as it is read.
+    A file whose byte order mark is that of UTF-16 (Excel's "Unicode text") or UTF-32 is recoded to UTF-8 while it is
+    read.
 
     Raises:
-        InputError: If the file is missing, a folder, unreadable, empty, truncated or corrupt; or something else that is
-            known by its first bytes, such as a zip archive, a web page, a pointer of Git LFS.
+        InputError: The file is missing, a folder, unreadable, empty, truncated or corrupt, or its first bytes are those
+            of something else, such as a zip archive, a web page or a Git LFS pointer.
     """
     if path.is_dir():
         raise InputError("is a folder, not a file", "name one file", path=path)
@@ -100,10 +101,10 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
 
 
 class _Recoded(io.RawIOBase):
-    """Bytes of UTF-8 from a stream of UTF-16 or UTF-32 with its byte order mark."""
+    """Stream of UTF-8 bytes, recoded from a stream of UTF-16 or UTF-32 that begins with its byte order mark."""
 
     def __init__(self, stream: BinaryIO, encoding: str, path: Path) -> None:
-        # Without a new line of its own: a carriage return in a cell stays one.
+        # With newline="" line ends are not translated, so that a carriage return in a cell is kept.
         self._text = io.TextIOWrapper(stream, encoding=encoding, errors="surrogatepass", newline="")
         self._encoding, self._path = encoding, path
         self._left = b""
@@ -117,7 +118,7 @@ class _Recoded(io.RawIOBase):
                 self._left = self._text.read(_READ_AT_ONCE).encode("utf-8", "surrogatepass")
             except UnicodeDecodeError as error:
                 raise InputError(
-                    f"begins as {self._encoding}, and is none further on ({error.reason})",
+                    f"begins as {self._encoding}, but is not {self._encoding} further on ({error.reason})",
                     "save it as UTF-8",
                     path=self._path,
                 ) from None
@@ -127,8 +128,11 @@ class _Recoded(io.RawIOBase):
 
 
 def numbered_lines(stream: Iterable[bytes]) -> Iterator[tuple[int, str | None]]:
-    """Numbered lines without their ends; None for a blank line, unless only blank lines follow it."""
-    # Bytes are split at "\n" alone: text may hold U+2028 or a lone "\r", which str.splitlines would split at.
+    """Number the lines from 1 and decode them without line ends.
+
+    Blank lines are ``None``; those at the end of the file are omitted.
+    """
+    # Bytes are split at "\n" only, because text may contain U+2028 or a lone "\r", where str.splitlines would split.
     blank: list[int] = []
     for number, raw in enumerate(stream, start=1):
         line = raw.rstrip(b"\r\n").decode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Kind of content of a column, from a sample of its cells: text, codes, numbers, other values, or nothing."""
+"""Classification of a column's content by a sample of its cells: text, codes, numbers, other values, or nothing."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from hf_optical.data.texts import excerpt
 __all__ = ["SAMPLED", "Content", "content_of", "contents"]
 
 SAMPLED = 300
-"""Rows of the beginning of a table that are looked at."""
+"""Number of rows at the beginning of a table that are examined."""
 
 Content = Literal["text", "codes", "numbers", "values", "nothing"]
 
-_MOST = 0.9  # share of the cells that decides
-# No white space and a digit, in ASCII: "doc-0017", "3f2a9c", "2021_05.txt". Chinese or Thai write no spaces either.
+_MOST = 0.9  # share of the cells that must be of one kind
+# ASCII with a digit and without white space: "doc-0017", "3f2a9c", "2021_05.txt". Only ASCII, because Chinese and Thai
+# texts are written without spaces too.
 _CODE = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z0-9_.:/#@+=-]+|https?://\S+")
 
 
 def content_of(cells: Sequence[Any]) -> Content:
-    """Return the kind of content that most cells have.
+    """Return the kind of content of most cells.
 
     Args:
-        cells: The cells of one column, null where a row has none.
+        cells: The cells of one column, ``None`` for a row without a value.
 
     Returns:
-        ``"text"`` where more than a tenth of the cells that are not empty are text with letters; else ``"codes"``
-        (identifiers, file names, addresses), ``"numbers"`` (written as text), ``"values"`` (numbers, lists...), or
-        ``"nothing"``.
+        ``"text"`` if more than a tenth of the non-empty cells are text with letters that is not a code; otherwise
+        ``"codes"`` (identifiers, file names, addresses), ``"numbers"`` (written as text), ``"values"`` (numbers,
+        lists...), or ``"nothing"`` if all cells are empty.
 
     Example:
         >>> content_of(["doc-1", "doc-2"]), content_of(["5000", "5001"]), content_of([1]), content_of(["a goat", "x"])
@@ -49,7 +50,11 @@ def content_of(cells: Sequence[Any]) -> Content:
 
 
 def contents(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Content, str]]:
-    """Return the kind of content of every column, with an example cell.
+    """Return the kind of content of every column with an example cell.
+
+    Args:
+        columns: Names of the columns.
+        rows: Rows of the table by column name.
 
     Example:
         >>> contents(["id", "en"], [{"id": "a-1", "en": "the goat"}])

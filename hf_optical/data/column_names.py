@@ -1,4 +1,4 @@
-"""Meaning of a column's name: a language, a side of the pair, or information about the row."""
+"""Interpretation of column names: a language, a side of the pair, or information about the row."""
 
 from __future__ import annotations
 
@@ -25,25 +25,30 @@ GENERIC_OTHER = (
     "text2",
 )  # fmt: skip
 PLACEHOLDERS = ("xx", "text_xx", "xx_text", "sentence_xx", "translation_xx", "translation.xx", "non_english")
-# Words that, beside a language code, make a column of text: ``text_sw``, ``sentence_swh_Latn``, ``translation.sw``.
+# Words that mark a column of text if a language code stands beside them: ``text_sw``, ``sentence_swh_Latn``,
+# ``translation.sw``.
 _TEXT_WORDS = frozenset(
     {"text", "sentence", "sent", "translation", "source", "src", "target", "tgt", "content", "segment", "string"}
 )
 ABOUT = frozenset(
     {"id", "_id", "lang", "language", "corpus", "domain", "license", "licence", "doc", "kind", "note", "score", "split"}
 )
-"""Columns that are about the row. "id" is also the ISO 639-1 code of Indonesian."""
+"""Columns with information about the row. "id" is also the ISO 639-1 code of Indonesian."""
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names in quotes, for messages."""
+    """Join names in quotes for a message."""
     return ", ".join(repr(name) for name in names) or "none"
 
 
 def named_language(name: str) -> str | None:
-    """The language that a name is a code or the English name of, among those of FLORES-200.
+    """Return the FLORES-200 language of a column name that is a language code or an English language name.
 
-    A region is not read: ``en_id`` and ``sw-id`` are columns of identifiers, not English and Swahili in Indonesia.
+    Two-letter regions are not accepted: ``en_id`` and ``sw-id`` are columns of identifiers, not English and Swahili in
+    Indonesia.
+
+    Returns:
+        A FLORES code, or ``None``.
 
     Example:
         >>> named_language("en"), named_language("zho_Hant"), named_language("en_id")
@@ -56,7 +61,11 @@ def named_language(name: str) -> str | None:
 
 
 def names_language(name: str, language: str | None) -> bool:
-    """Whether a name is a code of the language, rare ones too; of any where None is given.
+    """Return whether a name is a code of a language, which may be one that FLORES-200 lacks.
+
+    Args:
+        name: Name of a column.
+        language: FLORES code of the language, or ``None`` for any language.
 
     Example:
         >>> names_language("pcm", "pcm_Latn"), names_language("sr_Latn", "srp_Latn"), names_language("the", None)
@@ -78,7 +87,10 @@ def _codes(language: str) -> set[str]:
 
 
 def text_language(name: str) -> str | None:
-    """The language of a name like ``text_sw``: words of text, and a language.
+    """Return the FLORES-200 language of a column name like ``text_sw``, which has a word for text and a language.
+
+    Returns:
+        A FLORES code, or ``None``.
 
     Example:
         >>> text_language("text_sw"), text_language("question_en"), text_language("sw_id")
@@ -93,7 +105,7 @@ def text_language(name: str) -> str | None:
 
 
 def is_column_name(cell: str) -> bool:
-    """Whether a cell is a name that a column might have, rather than a text."""
+    """Return whether a cell looks like the name of a column and not like a text."""
     folded = cell.strip().casefold().replace(" ", "_")
     generic = folded in GENERIC_ENGLISH or folded in GENERIC_OTHER or folded in PLACEHOLDERS or folded in ABOUT
     return generic or named_language(cell) is not None or text_language(cell) is not None

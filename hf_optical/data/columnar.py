@@ -1,4 +1,4 @@
-"""Rows of Parquet and Arrow files, and of folders that ``datasets.Dataset.save_to_disk`` wrote."""
+"""Reader of Parquet and Arrow files, and of folders that ``datasets.Dataset.save_to_disk`` wrote."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ _CHUNK = 10_000
 
 
 def is_saved_dataset(path: Path) -> bool:
-    """Whether ``Dataset.save_to_disk`` wrote this folder."""
+    """Return whether ``Dataset.save_to_disk`` wrote this folder."""
     return path.is_dir() and (path / "dataset_info.json").is_file() and (path / "state.json").is_file()
 
 
 def read_columnar(path: Path, kind: str) -> Iterator[Numbered]:
-    """Rows with their 1-based numbers.
+    """Yield the rows with their 1-based numbers.
 
     Args:
         path: The file, or the folder of a saved data set.
-        kind: ``".parquet"``, ``".arrow"`` (a stream, as datasets writes it, or a file of Arrow) or ``""`` for a folder.
+        kind: ``".parquet"``, ``".arrow"`` (Arrow's stream format, as datasets writes it, or its file format), or ``""``
+            for a folder.
 
     Raises:
-        InputError: It is damaged, or of another format.
+        InputError: The file is damaged or has another format.
     """
     if kind != "":
         with open_bytes(path):
@@ -50,14 +51,14 @@ def read_columnar(path: Path, kind: str) -> Iterator[Numbered]:
 
 @contextmanager
 def damage_reported(path: Path, what: str) -> Iterator[None]:
-    """Report what pyarrow says of a damaged file; a name of a column that is no UTF-8 is damage too.
+    """Convert pyarrow's errors about a damaged file, which include column names that are not UTF-8.
 
     Args:
         path: The file.
-        what: Its kind, in words.
+        what: Its kind for the message, such as ``"Parquet file"``.
 
     Raises:
-        InputError: Names the file and what was found.
+        InputError: The file is damaged; the message names it and repeats pyarrow's.
     """
     try:
         yield
@@ -97,7 +98,10 @@ def _saved(path: Path) -> Any:
 
 
 def _values(batch: pa.RecordBatch | pa.Table) -> Iterator[Row | Fault]:
-    """Rows of a batch; where a value cannot be one of Python's (damaged text, a date beyond time), a fault."""
+    """Yield the rows of a batch, or a fault for a row with a value that Python cannot represent.
+
+    Examples of such values are damaged text and dates out of range.
+    """
     try:
         rows: list[Row | Fault] = batch.to_pylist()
     except (ValueError, OverflowError):

@@ -1,10 +1,10 @@
 """Choice of the English column and the column of the other language, by names and by content.
 
-An explicit name always wins. Otherwise columns named after a language are preferred over generic names, because the
-name ``source`` means "English" in some files and "the corpus this row is from" in others: where ``en`` and ``xx``
-exist, ``source`` is not looked at. Of all columns, only those that hold text come into question where a sample of rows
-is at hand: ``id`` is a column of identifiers, whatever the code of Indonesian is. Two columns of text with names that
-say nothing are taken if one of them reads as English and the other does not.
+A column that the caller names is always taken. Otherwise columns named after a language are preferred to generic names,
+because ``source`` means "English" in some files and "the corpus of this row" in others: if there are columns ``en`` and
+``xx``, ``source`` is ignored. If a sample of rows is given, only columns that hold text are considered, so that a
+column of identifiers called ``id`` is not mistaken for Indonesian. Two columns of text whose names say nothing are
+taken if one of them reads as English and the other does not.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from hf_optical.errors import InputError
 __all__ = ["Columns", "choose_columns"]
 
 _REMEDY = "name them with --source_field and --translation_field"
-_FEWEST = 3  # rows of codes from which a column is refused; fewer may be chance
+_FEWEST = 3  # least number of rows from which a column of codes is refused; fewer may be chance
 _SAID: dict[Content, str] = {"codes": "codes", "numbers": "numbers", "values": "no text", "nothing": "nothing"}
 
 Contents = Mapping[str, tuple[Content, str]]
@@ -41,13 +41,13 @@ Contents = Mapping[str, tuple[Content, str]]
 
 @dataclass(frozen=True)
 class Columns:
-    """The chosen pair of columns.
+    """Chosen pair of columns.
 
     Attributes:
         source: The English column.
-        translation: The other.
-        guessed: Whether one of them was not named by the caller.
-        left: The columns that were not taken, with what they hold where it is no text.
+        translation: The column of the other language.
+        guessed: Whether at least one of them was not named by the caller.
+        left: The other columns, with the kind of their content if it is not text.
     """
 
     source: str
@@ -56,7 +56,7 @@ class Columns:
     left: tuple[str, ...] = field(default=(), compare=False)
 
     def said(self) -> str:
-        """Describe for the terminal which columns were used and which were not.
+        """Describe in a sentence which columns were used and which were not.
 
         Example:
             >>> Columns("en", "xx", True, ("'id' (codes)",)).said()
@@ -78,19 +78,19 @@ def choose_columns(
     """Choose the English column and the column of its translation.
 
     Args:
-        columns: The names found.
-        rows: Some rows, to see what the columns hold; without them names alone decide.
-        source_field: The English column, if the caller says so.
-        translation_field: The other column, if the caller says so.
-        language: FLORES code of the wanted language; its codes and name are then recognised before all others.
+        columns: All column names.
+        rows: Some rows, to find out what the columns hold; without rows only the names are used.
+        source_field: The English column, if the caller names it.
+        translation_field: The column of the other language, if the caller names it.
+        language: FLORES code of the wanted language, whose codes and name are then recognised before all others.
         path: The file, for messages.
 
     Returns:
         The two names.
 
     Raises:
-        InputError: If a named column is missing, or a guess finds none, several, or one that holds identifiers or
-            numbers; lists the columns found.
+        InputError: A named column is missing, or a guess finds no column, several columns, or one that holds
+            identifiers or numbers; the message lists the columns.
 
     Example:
         >>> choose_columns(["id", "lang", "en", "xx", "source", "license"])
@@ -101,7 +101,10 @@ def choose_columns(
     for option, name in (("source_field", source_field), ("translation_field", translation_field)):
         if name is not None and name not in columns:
             raise InputError(
-                f"no such column (found {listed(columns)})", f"set {option} to one of them", path=path, field=name
+                f"there is no such column (found {listed(columns)})",
+                f"set {option} to one of them",
+                path=path,
+                field=name,
             )
     held = contents(columns, rows[:SAMPLED]) if rows else {}
     others = [name for name in columns if name not in (source_field, translation_field)]
@@ -123,12 +126,13 @@ def choose_columns(
 
 
 def _by_name(columns: Sequence[str], held: Contents, language: str | None) -> bool:
-    """Whether the name of a column of text says a side; that it is a rare language's code too says little."""
+    """Return whether the name of a column of text tells its side; codes of rare languages do not count."""
     texts = [name for name in columns if not held or held[name][0] == "text"]
     return any(any(tier) for tier in (*_english_tiers(texts), *_other_tiers(texts, "", language)[:-1]))
 
 
 def _by_words(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], held: Contents) -> tuple[str, str] | None:
+    """Return the English column and the other of exactly two columns of varying text, if only one reads as English."""
     texts = [name for name in columns if held and held[name][0] == "text"]
     several = [name for name in texts if len({str(row.get(name)) for row in rows}) > 1]
     if len(several) != 2:
@@ -142,6 +146,8 @@ def _by_words(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], held: C
 
 
 def _left(columns: Sequence[str], taken: tuple[str, str], held: Contents) -> tuple[str, ...]:
+    """Describe the columns that were not taken."""
+
     def shown(name: str) -> str:
         what = _SAID.get(held[name][0]) if name in held else None
         return f"{name!r} ({what})" if what else repr(name)
@@ -152,6 +158,19 @@ def _left(columns: Sequence[str], taken: tuple[str, str], held: Contents) -> tup
 def _one(
     side: str, tiers: Sequence[list[str]], columns: Sequence[str], path: str | Path | None, held: Contents, rows: int
 ) -> str:
+    """Return the only column of text in the first non-empty tier.
+
+    Args:
+        side: Name of the side, for messages.
+        tiers: Candidates, the most reliable first.
+        columns: All column names, for messages.
+        path: The file, for messages.
+        held: Kind of content of each column; empty if it is not known.
+        rows: Number of rows from which the content was determined.
+
+    Raises:
+        InputError: There is no candidate, there are several in one tier, or it does not hold text.
+    """
     texts = [[name for name in tier if not held or held[name][0] == "text"] for tier in tiers]
     best = next((tier for tier in texts if tier), [])
     if len(best) == 1:
@@ -161,12 +180,12 @@ def _one(
         raise InputError(f"{problem} (columns found: {listed(columns)})", _REMEDY, path=path)
     named = next((tier for tier in tiers if tier), [])
     if len(named) == 1 and (rows < _FEWEST or held[named[0]][0] in ("values", "nothing")):
-        return named[0]  # the first row says what is wrong with it
+        return named[0]  # reading its first row gives the more precise message
     if named:
         what, example = held[named[0]]
         raise InputError(
             f"the column of the {side} text holds {_SAID[what]} (such as {example}); columns found: {listed(columns)}",
-            f"where these are the texts, or another column is meant, {_REMEDY}",
+            f"if these are the texts, or another column is meant, {_REMEDY}",
             path=path,
             field=named[0],
         )
@@ -175,6 +194,7 @@ def _one(
 
 
 def _english_tiers(columns: Sequence[str]) -> list[list[str]]:
+    """List candidates for the English column, the most reliable tier first."""
     return [
         [name for name in columns if named_language(name) == ENGLISH],
         [name for name in columns if text_language(name) == ENGLISH],
@@ -183,6 +203,7 @@ def _english_tiers(columns: Sequence[str]) -> list[list[str]]:
 
 
 def _other_tiers(columns: Sequence[str], source: str, language: str | None) -> list[list[str]]:
+    """List candidates for the column of the other language, the most reliable tier first."""
     wanted = normalize(language) if language else None
 
     def fits(found: str | None) -> bool:
@@ -193,7 +214,7 @@ def _other_tiers(columns: Sequence[str], source: str, language: str | None) -> l
     else:
         exact = [name for name in columns if fits(named_language(name)) and name.casefold() not in ABOUT]
     placeholders = [name for name in columns if name.casefold() in PLACEHOLDERS]
-    # ``question`` beside ``question_en``, ``text`` beside ``text_en``.
+    # The stem is the counterpart of a tagged English column: ``question`` of ``question_en``, ``text`` of ``text_en``.
     stem = re.sub(r"[_.\- ](en|eng|english|eng_Latn)$", "", source, flags=re.IGNORECASE)
     rare = [] if wanted else [n for n in columns if names_language(n, None) and not names_language(n, ENGLISH)]
     return [
@@ -207,5 +228,6 @@ def _other_tiers(columns: Sequence[str], source: str, language: str | None) -> l
 
 
 def _first_generic(columns: Sequence[str], generic: Sequence[str]) -> list[str]:
+    """Return a list of the first generic name that is a column, or an empty list."""
     folded = {name.casefold().replace(" ", "_"): name for name in columns}
     return [folded[name] for name in generic if name in folded][:1]

@@ -1,8 +1,8 @@
-"""Sentences and their surroundings: training pairs for retrieval made from bitext that comes in documents.
+"""Training pairs for retrieval from bitext with documents: a sentence as the query, its context as the passage.
 
-Where there are no questions in a language, a sentence may stand for one, and the sentences around it for the passage
-that answers it (the inverse cloze task: Lee, Chang, Toutanova, arXiv 1906.00300). With a translation beside every
-sentence this gives monolingual and cross-lingual pairs of every language of the bitext.
+If a language has no questions, a sentence can serve as one, and the sentences around it as the passage that answers it
+(the inverse cloze task: Lee, Chang, Toutanova, arXiv 1906.00300). Because every sentence has a translation, this gives
+monolingual and cross-lingual pairs for all languages of the bitext.
 """
 
 from __future__ import annotations
@@ -29,7 +29,13 @@ _DOCUMENT_FIELDS = ("doc", "document", "doc_id", "document_id")
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence of a document: its id, the same in every bitext that has it, and its text by language."""
+    """Sentence of a document.
+
+    Attributes:
+        id: Identifier, the same in every bitext that contains the sentence.
+        document: Identifier of the document.
+        texts: The sentence by FLORES code.
+    """
 
     id: str
     document: str
@@ -37,16 +43,15 @@ class Sentence:
 
 
 def read_documents(source: str | Path, language: str) -> list[Sentence]:
-    """The sentences of a bitext that belong to documents, in the order of the file.
+    """Read the sentences of a bitext that belong to documents, in the order of the file.
 
     Args:
-        source: A bitext file with a column ``doc`` (or ``document``); rows without a value in it are left out, for
-            they have no surroundings. Rows with an empty side are left out too: reading the file as bitext reports
-            them.
+        source: A bitext file with a column ``doc`` (or ``document``). Rows without a value there are skipped, because
+            they have no context. Rows with an empty side are skipped too; reading the file as bitext reports them.
         language: Language of the translations, any code.
 
     Returns:
-        The sentences in English and in that language; empty where the file has no documents.
+        The sentences in English and in that language; empty if the file has no documents.
     """
     code = normalize(language)
     return [sentence for one in single_sources(source, language=code) for sentence in _sentences(one, code)]
@@ -56,7 +61,7 @@ def _sentences(source: PairSource, code: str) -> Iterator[Sentence]:
     name, records = records_of(source, None)
     records, columns = with_columns(records, name, None, None, code)
     for number, row in records.rows:
-        # Looked for in every row: where only some rows have documents, the first hundred may have none.
+        # Every row is checked, because if only some rows have documents, the first hundred may have none.
         document = None if isinstance(row, Fault) else next((row[f] for f in _DOCUMENT_FIELDS if row.get(f)), None)
         if document is None or isinstance(row, Fault):
             continue
@@ -69,16 +74,16 @@ def _sentences(source: PairSource, code: str) -> Iterator[Sentence]:
 def context_pairs(
     documents: Iterable[Sequence[Sentence]], width: int = 5, languages: Sequence[str] | None = None
 ) -> dict[str, QueryPassages]:
-    """Every sentence as a query, the others of its window as the passage, in every two languages that both have.
+    """Build pairs of a sentence as the query and the rest of its window as the passage, in all pairs of languages.
 
-    Documents are cut into windows of ``width`` sentences that do not overlap, and all pairs of one window share an
-    underlying id: two of them in one batch would be false negatives of each other.
+    Documents are cut into windows of ``width`` sentences that do not overlap. All pairs of one window share an
+    underlying id, so that a batch does not get two of them, which would be false negatives of each other.
 
     Args:
-        documents: The sentences of each bitext, as `read_documents` returns them. A sentence that several bitexts have
-            under one id joins their languages.
-        width: Sentences per window; windows of one sentence give nothing.
-        languages: Only these; all by default.
+        documents: The sentences of each bitext, as `read_documents` returns them. Sentences of several bitexts with the
+            same id are merged, with the languages of all.
+        width: Number of sentences in a window. Windows of one sentence are skipped.
+        languages: FLORES codes of the languages to use; all by default.
 
     Returns:
         Training sets by name: ``mono/<language>``, ``cross/<query language>-<passage language>``.
@@ -108,7 +113,7 @@ def context_pairs(
 
 
 def _joined(documents: Iterable[Sequence[Sentence]]) -> dict[str, list[Sentence]]:
-    """Sentences by document, those with one id made one, their languages together."""
+    """Group the sentences by document and merge those with the same id."""
     texts: dict[str, dict[str, str]] = {}
     places: dict[str, list[str]] = defaultdict(list)
     for sentences in documents:
@@ -123,6 +128,7 @@ def _joined(documents: Iterable[Sequence[Sentence]]) -> dict[str, list[Sentence]
 
 
 def _windows(documents: Mapping[str, Sequence[Sentence]], width: int) -> Iterable[tuple[str, list[Sentence]]]:
+    """Yield the windows of at least two sentences with their underlying ids."""
     for document, sentences in documents.items():
         for start in range(0, len(sentences), width):
             window = list(sentences[start : start + width])

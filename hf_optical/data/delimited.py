@@ -1,4 +1,4 @@
-"""Rows of TSV and CSV files, as they are found: cells in quotes, a header that comes again."""
+"""Reader of TSV and CSV files, with quoted cells, other separators and repeated headers."""
 
 from __future__ import annotations
 
@@ -20,32 +20,33 @@ logger = logging.getLogger(__name__)
 
 _SEPARATORS = (",", ";", "\t")
 _SAID = re.compile(rb'"?sep=([,;|\t])"?')
-_LOOKED_AT = 20  # rows
-_LONGEST_CELL = 100_000_000  # characters; the csv module stops at 131,072, a book in a cell is longer
+_LOOKED_AT = 20  # rows from which the separator is determined
+_LONGEST_CELL = 100_000_000  # characters; the csv module's default of 131,072 is too small for a book in a cell
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
-# pandas quotes a cell of a TSV that holds a quote, and doubles that: nothing else looks so.
+# The form in which pandas writes a TSV cell that contains quotes: in quotes, with the inner ones doubled.
 _DOUBLED = re.compile(r'"(?=(?:[^"]|"")*"$)(?:[^"]*"")(?:[^"]|"")*"')
 
 
 def read_delimited(path: Path, kind: str) -> Records:
-    """Open a TSV or CSV file; only the caller knows whether its first row is a header.
+    """Open a TSV or CSV file. The caller decides whether its first row is a header.
 
-    TSV is split at tabs, and quotes are text, with two exceptions that a program wrote: a cell that is in quotes and
-    has doubled quotes inside is read as CSV means it, and where the whole first row is in quotes, so is the file.
-    CSV is split at commas; at semicolons or tabs where commas do not make columns and these do, as spreadsheets write
-    it in languages whose numbers have a decimal comma.
+    TSV is split at tabs, and quotes are text, except in two forms that programs write: a cell in quotes that has
+    doubled quotes inside is unquoted as in CSV, and a file whose whole first row is in quotes is read as CSV.
+
+    CSV is split at commas, or at semicolons or tabs if these give columns and commas do not. Spreadsheets write it so
+    in languages with a decimal comma.
 
     Args:
         path: The file.
         kind: ``".tsv"`` or ``".csv"``.
 
     Returns:
-        Records whose rows are by position (``"1"``, ``"2"``, ...), with the first row as it is in ``first``.
+        Records whose rows have positions for names (``"1"``, ``"2"``, ...), with the unchanged first row in ``first``.
 
     Raises:
-        InputError: The file cannot be read, is empty, or its first row cannot be.
+        InputError: The file cannot be read, is empty, or its first row is damaged.
     """
-    cells = _csv_cells(path, separator(path)) if kind == ".csv" else _tsv_cells(path)
+    cells = _csv_cells(path, _separator(path)) if kind == ".csv" else _tsv_cells(path)
     start = next(cells, None)
     if start is None:
         raise InputError("the file is empty", "give a file with at least one row", path=path)
@@ -63,22 +64,23 @@ def read_delimited(path: Path, kind: str) -> Records:
 
 
 def is_quoted_cell(cell: str) -> bool:
-    """Whether a cell of a TSV is read without its quotes; to be read as it is, it has to be quoted once more."""
+    """Return whether the reader removes the quotes of a TSV cell; to keep them, a writer has to quote it again."""
     return _DOUBLED.fullmatch(cell) is not None
 
 
 def _named(row: list[str], first: list[str]) -> Row | Fault:
-    """A row by position ("1", "2", …)."""
+    """Name the cells of a row by position ("1", "2", …); a fault if there are more or fewer than in the first row."""
     if len(row) != len(first):
         several = any(cell.startswith('"') and not _QUOTED.fullmatch(cell) for cell in row)
         return Fault(
             f"found {len(row)} column{'s' * (len(row) != 1)} where the first row has {len(first)}: {excerpt(row)}"
-            + "; a text of several lines in quotes has to be in a .csv or .jsonl" * several
+            + "; texts of several lines in quotes have to be in a .csv or .jsonl file" * several
         )
     return {str(index): cell for index, cell in enumerate(row, start=1)}
 
 
 def _tsv_cells(path: Path) -> Iterator[tuple[int, list[str] | Fault]]:
+    """Yield line numbers and cells of a TSV file."""
     unquoted = 0
     with open_bytes(path) as stream:
         for number, line in numbered_lines(stream):
@@ -92,14 +94,14 @@ def _tsv_cells(path: Path) -> Iterator[tuple[int, list[str] | Fault]]:
                     cells, unquoted = plain, unquoted + 1
             yield number, cells
     if unquoted:
-        logger.info("%s: %d rows have cells in CSV's quotes, read without them", path, unquoted)
+        logger.info("%s: %d rows have cells in CSV's quotes, which were removed", path, unquoted)
 
 
-def separator(path: Path) -> str:
-    """What separates the cells of a CSV file: the first of ``,``, ``;`` and tab that makes equal rows of its beginning.
+def _separator(path: Path) -> str:
+    """Find the separator of a CSV file: the first of ``,``, ``;`` and tab that gives the first 20 rows equal lengths.
 
-    A comma where none does: the rows that have too many or too few cells are then reported one by one. What Excel's
-    own first line says (``sep=;``) is taken.
+    If none does, it is a comma, and rows with too many or too few cells are reported one by one. Excel's own first line
+    (``sep=;``) is followed.
     """
     with open_bytes(path) as stream:
         if said := _SAID.fullmatch(stream.readline().strip()):
@@ -115,11 +117,12 @@ def separator(path: Path) -> str:
 
 
 def _csv_cells(path: Path, delimiter: str) -> Iterator[tuple[int, list[str] | Fault]]:
-    csv.field_size_limit(_LONGEST_CELL)  # the module has one limit, and no argument for it
+    """Yield line numbers and cells of a CSV file; a row of several lines has the number of its first."""
+    csv.field_size_limit(_LONGEST_CELL)  # a global setting, because the reader has no argument for it
     with open_bytes(path) as stream:
         lines = (raw.decode("utf-8", "surrogateescape") for raw in stream)
         first = next(lines, "")
-        before = 1 if _SAID.fullmatch(first.strip().encode("utf-8", "replace")) else 0  # Excel's line is no row
+        before = 1 if _SAID.fullmatch(first.strip().encode("utf-8", "replace")) else 0  # "sep=;" is not a row
         reader = csv.reader(itertools.chain([first][before:], lines), strict=True, delimiter=delimiter)
         blank: list[int] = []
         while True:
@@ -142,18 +145,25 @@ def _csv_cells(path: Path, delimiter: str) -> Iterator[tuple[int, list[str] | Fa
 
 
 def positions(count: int) -> list[str]:
-    """Names of columns by position: ``["1", "2", …]``."""
+    """Return the names of columns by position: ``["1", "2", …]``."""
     return [str(index) for index in range(1, count + 1)]
 
 
 def renamed(rows: Iterable[Numbered], names: list[str]) -> Iterator[Numbered]:
-    """Rows by position become rows by name; the header is left out, wherever files were joined with theirs."""
+    """Rename the cells from positions to column names, and omit the header, also if it occurs again further down.
+
+    Headers recur in files that were concatenated with their headers. One in another order is a fault.
+
+    Args:
+        rows: Rows by position, the header first.
+        names: Names of the columns.
+    """
     for place, (number, row) in enumerate(rows):
         if isinstance(row, Fault):
             yield number, row
         elif list(row.values()) != names:
             again = place and sorted(row.values()) == sorted(names)
-            problem = f"a header in another order ({', '.join(row.values())}): what follows is another file"
+            problem = f"the row is a header in another order ({', '.join(row.values())}): another file follows"
             yield number, Fault(problem) if again else dict(zip(names, row.values(), strict=True))
         elif place:
-            logger.warning("row %d is the header again (%s): left out", number, ", ".join(names))
+            logger.warning("row %d repeats the header (%s) and is skipped", number, ", ".join(names))

@@ -1,4 +1,4 @@
-"""Rows and hashes of the files that were read, for ``results.json``."""
+"""Row counts and hashes of input files for ``results.json``."""
 
 from __future__ import annotations
 
@@ -21,32 +21,33 @@ _TEXT_SUFFIXES = {".jsonl", ".ndjson", ".tsv", ".csv", ".trec", ".txt"}
 
 
 def file_fingerprint(path: str | Path) -> dict[str, Any]:
-    """Rows and SHA-256 of a file or a folder.
+    """Compute the number of rows and the SHA-256 of a file or a folder.
 
     Args:
-        path: A file; or a folder, hidden files and folders in it apart.
+        path: A file or a folder. Hidden files and folders inside are ignored.
 
     Returns:
-        ``{"path": name, "rows": n or None, "sha256": hex}``. The name alone, not the place: results are compared across
-        machines. Rows are lines that are not blank (a header included) of text files, the rows of Parquet files; None
-        for other files and for folders. The hash of a folder is that of its sorted relative paths and their hashes.
+        ``{"path": name, "rows": n or None, "sha256": hex}``. The name has no folder, because results are compared
+        across machines. Rows are the non-blank lines of text files (with the header) or the rows of Parquet files, and
+        ``None`` for other files and for folders. The hash of a folder is computed from its sorted relative paths and
+        their hashes.
 
     Raises:
-        InputError: If there is no such file or folder, or it cannot be read.
+        InputError: There is no such file or folder, or it cannot be read.
     """
     path = user_path(path)
     if path.is_dir():
         return {"path": path.resolve().name, "rows": None, "sha256": _folder_hash(path)}
     if not path.is_file():
-        raise InputError("no such file or folder", "check the path", path=path)
+        raise InputError("there is no such file or folder", "check the path", path=path)
     return {"path": path.name, "rows": _rows(path), "sha256": file_hash(path)}
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file.
+    """Compute the SHA-256 of a file, in hexadecimal.
 
     Raises:
-        InputError: If it cannot be read.
+        InputError: The file cannot be read.
     """
     try:
         with path.open("rb") as stream:
@@ -56,6 +57,7 @@ def file_hash(path: Path) -> str:
 
 
 def _folder_hash(folder: Path) -> str:
+    """Hash the sorted relative paths of a folder's files and their hashes, without hidden files."""
     digest = hashlib.sha256()
     relative = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     for name in relative:
@@ -65,6 +67,7 @@ def _folder_hash(folder: Path) -> str:
 
 
 def _rows(path: Path) -> int | None:
+    """Count the rows of a text or Parquet file; ``None`` for other files."""
     suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
     suffix = suffixes[-1].lower() if suffixes else ""
     if path.stat().st_size == 0:
@@ -78,7 +81,7 @@ def _rows(path: Path) -> int | None:
 
 
 def rows_hash(rows: Dataset) -> str:
-    """SHA-256 over the texts of a data set, row by row, whatever file or Hub revision they came from.
+    """Compute the SHA-256 of the texts of a data set row by row, which does not depend on its file or Hub revision.
 
     Example:
         >>> from datasets import Dataset

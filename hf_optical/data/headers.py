@@ -1,4 +1,4 @@
-"""Whether the first row of a TSV or CSV holds the names of its columns, or is data."""
+"""Recognition of headers: whether the first row of a TSV or CSV holds column names or data."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from hf_optical.errors import InputError
 __all__ = ["is_header", "refuse_unknown_header"]
 
 _REMEDY = (
-    "name the columns with --source_field and --translation_field: by name where it is a header, "
-    "by position ('1' and '2'...) where it is data"
+    "name the columns with --source_field and --translation_field: by name if it is a header, "
+    "by position ('1' and '2'...) if it is data"
 )
 _NAME_LIKE = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[_.-][A-Za-z0-9]+)*")
-_SENTENCES = 3  # words of a side, in most rows, from which a row of single words is no pair like the others
+_SENTENCES = 3  # words of the longer side in most rows, from which a first row of single words looks like a header
 
 
 def is_header(cells: Sequence[str], *, language: str | None = None, path: str | Path | None = None) -> bool:
-    """Whether the first row holds names rather than texts.
+    """Return whether the first row holds column names and not texts.
 
     Args:
         cells: The first row.
-        language: The code of the wanted language, which is a name too.
+        language: The code of the wanted language, which also counts as a name.
         path: The file, for messages.
 
     Returns:
-        True for two names, and for three or more cells of which one is a name; False where none is.
+        True if both of two cells are names, or at least one of any other number of cells; False if none is.
 
     Raises:
-        InputError: If one of two cells is the name of a column and the other is not: either reading would be a guess.
+        InputError: One of two cells is the name of a column and the other is not, so that both readings are possible.
 
     Example:
         >>> is_header(["english", "swahili"]), is_header(["Good morning", "Habari ya asubuhi"])
@@ -46,13 +46,13 @@ def is_header(cells: Sequence[str], *, language: str | None = None, path: str | 
     if any(named) and not all(named):
         other = cells[named.index(False)]
         if names_language(cells[named.index(True)], ENGLISH) and names_language(other, None):
-            return True  # "en" and "pcm": a code that is none of FLORES-200
+            return True  # such as "en" and "pcm", a code that FLORES-200 does not have
         raise InputError(f"the first row ({listed(cells)}) may be a header or a pair", _REMEDY, path=path, row=1)
     return all(named)
 
 
 def refuse_unknown_header(first: Sequence[str], rows: Sequence[Sequence[str]], path: str | Path | None) -> None:
-    """Stop where a first row of unknown names would be trained on: single words, above rows of sentences.
+    """Refuse a first row that looks like a header with unknown names, because it would be read as a pair.
 
     Args:
         first: The first row, none of whose cells is a known name.
@@ -60,7 +60,7 @@ def refuse_unknown_header(first: Sequence[str], rows: Sequence[Sequence[str]], p
         path: The file, for messages.
 
     Raises:
-        InputError: The row looks like names.
+        InputError: The row consists of single words, and at least nine tenths of the other rows of sentences.
     """
     if len(rows) < 3 or not all(_NAME_LIKE.fullmatch(cell.strip()) for cell in first):
         return

@@ -1,4 +1,4 @@
-"""Pairs held out of a bitext: how many, and which, documents kept together."""
+"""Splitting of a bitext into training pairs and held-out pairs, with documents kept together."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ import numpy as np
 from datasets import Dataset
 
 from hf_optical.data.tables import Fault, read_records, renamed
+from hf_optical.places import user_path
 
 __all__ = ["SHARE", "Split", "document_names", "held_out_size", "split_bitext"]
 
 SHARE, LEAST, MOST = 0.05, 50, 500
-_SMALLEST = 100  # pairs of a bitext of which some are held out; a fifth of fewer would say nothing
+_SMALLEST = 100  # least number of pairs from which some are held out; a fifth of fewer is too few to measure anything
 _DOCUMENT_FIELDS = ("doc", "document", "doc_id", "document_id")
 
 
 @dataclass(frozen=True)
 class Split:
-    """A bitext in two.
+    """Split of a bitext.
 
     Attributes:
-        train: What is trained on.
-        held_out: What is not, in the order of the file.
-        documents: How many documents the held-out pairs come from, and 0 where no row names one.
-        echoes: Pairs left out of both, because one of their sides is that of a held-out pair.
+        train: The pairs for training.
+        held_out: The held-out pairs, in the order of the file.
+        documents: Number of documents from which the held-out pairs come; 0 if no row names one.
+        echoes: Number of pairs in neither part, because they share a side with a held-out pair.
     """
 
     train: Dataset
@@ -36,14 +37,14 @@ class Split:
 
 
 def held_out_size(pairs: int, share: float = SHARE) -> int:
-    """Return how many pairs are held out: the share, at least 50, at most 500, never more than a fifth.
+    """Return how many pairs are held out: the share, but at least 50, at most 500, and at most a fifth.
 
     Args:
-        pairs: Of the bitext.
-        share: Of them; 0 holds nothing out.
+        pairs: Number of pairs of the bitext.
+        share: Share to hold out, from 0 to 1; 0 for none.
 
     Returns:
-        The number; 0 for fewer than 100 pairs.
+        The number of pairs; 0 if the bitext has fewer than 100.
 
     Example:
         >>> [held_out_size(pairs) for pairs in (60, 100, 500, 3785, 41_482)]
@@ -57,20 +58,20 @@ def held_out_size(pairs: int, share: float = SHARE) -> int:
 def split_bitext(
     rows: Dataset, documents: Sequence[str | None] | None = None, *, share: float = SHARE, seed: int = 0
 ) -> Split:
-    """Hold some pairs out of a bitext, whole documents where rows name one.
+    """Hold some pairs out of a bitext, in whole documents if rows name their document.
 
-    Sentences of one document speak of the same things in the same words: with its neighbours trained on, a held-out
-    sentence would be easier than any that a user will type. For the same reason a pair whose English or whose
-    translation is that of a held-out pair is trained on by nobody.
+    Sentences of one document share topics and words. If the sentences around a held-out sentence were trained on, it
+    would be easier than those of a user. For the same reason pairs that share their English or their translation with a
+    held-out pair are removed from the training pairs.
 
     Args:
-        rows: The columns ``source`` and ``translation``.
-        documents: The document of every row, or ``None``; a row without one stands alone.
+        rows: A dataset with the columns ``source`` and ``translation``.
+        documents: The document of every row, or ``None``. A row without one is its own document.
         share: As in `held_out_size`.
         seed: Random seed of the choice.
 
     Returns:
-        The two parts; the held-out one is empty where the bitext is too small.
+        The two parts; the held-out part is empty if the bitext is too small.
 
     Example:
         >>> rows = Dataset.from_dict({"source": [f"line {i}" for i in range(200)], "translation": ["x"] * 200})
@@ -84,7 +85,7 @@ def split_bitext(
     groups: dict[str, list[int]] = {}
     for place in range(len(rows)):
         name = documents[place] if documents is not None else None
-        # A row of its own has a number for a name, which the separator keeps apart from any document.
+        # Rows without a document are groups of one; the prefixes keep their numbers apart from names of documents.
         groups.setdefault(f"document\0{name}" if name is not None else f"row\0{place}", []).append(place)
     names = list(groups)
     drawn: list[int] = []
@@ -96,7 +97,7 @@ def split_bitext(
             of_documents += names[number].startswith("document")
         if len(drawn) == size:
             break
-    if not drawn:  # every document is larger than what may be held out
+    if not drawn:  # every document is larger than the number of pairs to hold out
         smallest = min(groups.values(), key=len)
         if len(smallest) > len(rows) // 3:
             return Split(rows, rows.select([]), 0, 0)
@@ -113,15 +114,15 @@ def split_bitext(
 
 
 def document_names(source: str | Path) -> list[str | None] | None:
-    """The document that each row of a bitext file names in a column ``doc`` (``document``, ``doc_id``).
+    """Read the document of each row of a bitext file, from a column ``doc`` (``document``, ``doc_id``).
 
     Args:
-        source: The file. A Hub id has none.
+        source: The file.
 
     Returns:
-        One entry a row, in the order of the file; ``None`` where no row names a document.
+        One entry for each row in the order of the file; ``None`` if no row names a document, or for a Hub id.
     """
-    path = Path(source)
+    path = user_path(source)
     if not path.is_file():
         return None
     records = read_records(path)

@@ -1,4 +1,4 @@
-"""Identifiers of queries and documents: one rule wherever rows have them."""
+"""Identifiers of queries and documents, read by the same rule in all tables."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from hf_optical.errors import InputError
 __all__ = ["FIELDS", "identifier_field", "identifier_of"]
 
 FIELDS = ("_id", "id")
-"""As BEIR and as others write it; of a row that has both, the first counts."""
+"""Names of the identifier's field, BEIR's first; if a row has both, the first is used."""
 
 
 def identifier_field(row: Mapping[str, Any]) -> str:
-    """The field of the identifier."""
+    """Return the name of the identifier's field in a row."""
     return "_id" if "_id" in row else "id"
 
 
 def identifier_of(row: Mapping[str, Any], path: str | Path | None, number: int, *, field: str | None = None) -> str:
-    """The identifier of a row, as text.
+    """Return the identifier of a row as text.
 
     Args:
         row: The row.
         path: The file, for messages.
-        number: The row's number, likewise.
-        field: The field, where it is another than ``_id`` or ``id``.
+        number: The row's number, for messages.
+        field: The field, if it is neither ``_id`` nor ``id``.
 
     Returns:
-        Text as it is; a whole number as text (``7`` and ``7.0`` are ``"7"``, for a table with a gap has floats).
+        The text itself, or a whole number as text. ``7`` and ``7.0`` are both ``"7"``, because columns of numbers with
+        missing values are often stored as floats.
 
     Raises:
-        InputError: The field is missing, null, blank, or holds anything else.
+        InputError: The field is missing, null or blank, or holds something else.
 
     Example:
         >>> identifier_of({"_id": "d1"}, None, 1), identifier_of({"id": 7.0}, None, 2)
@@ -50,7 +51,7 @@ def identifier_of(row: Mapping[str, Any], path: str | Path | None, number: int, 
     found = excerpt(value) if field in row else f"only {', '.join(row) or 'an empty object'}"
     raise InputError(
         f"found {found} where an identifier is expected",
-        "give every row an 'id' (or '_id') of its own, a text or a whole number",
+        "give every row its own 'id' (or '_id'), a text or a whole number",
         path=path,
         row=number,
         field=field,

@@ -1,8 +1,8 @@
-"""Languages and scripts beyond FLORES-200: the registries that langcodes carries, asked for one code at a time.
+"""Languages and scripts beyond FLORES-200, looked up in the registries of the package langcodes.
 
-langcodes (MIT) holds the IANA language subtag registry, which has every ISO 639-3 code with its English name, the
-scripts of ISO 15924, and CLDR's likely script of about 1,900 languages. A language of which CLDR knows no script has
-none here: the caller asks for it instead of guessing. Reading the registry takes about a tenth of a second, once.
+langcodes (MIT) contains the IANA language subtag registry, which has every ISO 639-3 code with its English name, the
+scripts of ISO 15924, and CLDR's likely script of about 1,900 languages. For other languages no script is guessed; the
+user has to state it. Reading the registry takes about a tenth of a second, once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _NO_LANGUAGE = {"collection", "special", "private-use"}  # scopes of the registr
 
 @lru_cache(maxsize=1)
 def _registry() -> tuple[dict[str, str], dict[str, str]]:
-    """Names by subtag, and subtags by name in lower case; the first of several names is the one shown."""
+    """Return names by subtag, of several names the first, and subtags by any name in lower case."""
     from langcodes.registry_parser import parse_registry
 
     names: dict[str, str] = {}
@@ -26,13 +26,13 @@ def _registry() -> tuple[dict[str, str], dict[str, str]]:
             continue
         names[entry["Subtag"]] = entry["Description"][0].replace("\u2019", "'")
         for name in entry["Description"]:
-            if len(name) > 3:  # a shorter one may be the code of another language: "Kua" is not kua
+            if len(name) > 3:  # a shorter name may be the code of another language: "Kua" is not kua
                 subtags.setdefault(name.replace("\u2019", "'").casefold(), entry["Subtag"])
     return names, subtags
 
 
 def _subtag(code: str) -> str | None:
-    """The registry's subtag of a code: two letters where the language has them, deprecated codes renewed."""
+    """Return the registry's subtag of a code or name: two letters if the language has them, never a deprecated one."""
     from langcodes import Language
 
     names, subtags = _registry()
@@ -46,7 +46,7 @@ def _is_short(code: str) -> bool:
 
 
 def iso639_3(code: str) -> str | None:
-    """The ISO 639-3 code of a language, given by its ISO 639 code or its English name; None if there is no such.
+    """Return the ISO 639-3 code of a language given by an ISO 639 code or its English name; ``None`` if unknown.
 
     Example:
         >>> iso639_3("pcm"), iso639_3("nd"), iso639_3("Nigerian Pidgin"), iso639_3("xx")
@@ -59,7 +59,7 @@ def iso639_3(code: str) -> str | None:
 
 
 def iso639_name(code: str) -> str | None:
-    """The English name of a language.
+    """Return the English name of a language given by an ISO 639 code; ``None`` if unknown.
 
     Example:
         >>> iso639_name("nqo"), iso639_name("nde")
@@ -70,7 +70,7 @@ def iso639_name(code: str) -> str | None:
 
 
 def likely_script(code: str) -> str | None:
-    """The script that CLDR holds for usual; None where it says nothing of the language.
+    """Return the usual script of a language according to CLDR; ``None`` if CLDR does not have the language.
 
     Example:
         >>> likely_script("gez"), likely_script("old")
@@ -87,7 +87,7 @@ def likely_script(code: str) -> str | None:
 
 
 def is_script(code: str) -> bool:
-    """Whether ISO 15924 has this code of a script, written like ``Latn``.
+    """Return whether a code, written like ``Latn``, is that of a script in ISO 15924.
 
     Example:
         >>> is_script("Nkoo"), is_script("Text")

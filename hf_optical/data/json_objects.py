@@ -1,4 +1,4 @@
-"""JSON objects as rows of a table."""
+"""Conversion of JSON objects to rows of a table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ __all__ = ["flattened", "unique_fields"]
 
 
 def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; of two fields with one name the parser would silently keep the last."""
+    """Build a JSON object from its fields, and refuse two with the same name, of which Python would keep the last.
+
+    Raises:
+        ValueError: A field occurs twice.
+    """
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -18,8 +22,8 @@ def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def flattened(item: dict[str, Any]) -> dict[str, Any]:
-    """One level of nesting becomes dotted names, as in the ``translation`` feature of Hub datasets."""
-    if dict not in map(type, item.values()):  # the common case; JSON and Arrow make no other mappings
+    """Flatten one level of nesting into dotted names, as in the ``translation`` feature of Hub datasets."""
+    if dict not in map(type, item.values()):  # the common case; mappings from JSON and Arrow are always dicts
         return item
     flat: dict[str, Any] = {}
     for key, value in item.items():

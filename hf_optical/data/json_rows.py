@@ -1,4 +1,4 @@
-"""Rows of JSON files: one object a line, one array of objects, or one document that holds the rows somewhere."""
+"""Reader of JSON files: an object on each line, an array of objects, or a document with the rows in one field."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from hf_optical.errors import InputError
 
 __all__ = ["read_json_rows"]
 
-_JSON = json.JSONDecoder(object_pairs_hook=unique_fields)  # json.loads would make one for each line
+_JSON = json.JSONDecoder(object_pairs_hook=unique_fields)  # json.loads would create a decoder for each line
 
 
 def read_json_rows(path: Path) -> Iterator[Numbered]:
-    """Rows of a JSON file.
+    """Read the rows of a JSON file.
 
     Args:
-        path: JSONL; or one array of objects; or, under the name ``.json``, one object of which one field holds such an
-            array (``{"data": [...]}``), or which holds columns (``{"en": [...], "sw": [...]}``, also as pandas writes
-            them). White space before and within does not matter.
+        path: JSONL, or one array of objects. A file named ``.json`` may also hold one object, of which one field is
+            such an array (``{"data": [...]}``), or whose fields are columns (``{"en": [...], "sw": [...]}``, also as
+            pandas writes them). White space before and within does not matter.
 
     Yields:
-        Row numbers, by line in JSONL, else by place in the array, with the rows or what is wrong with them.
+        Row numbers, which are lines in JSONL and positions in an array from 1, with the rows or their faults.
 
     Raises:
-        InputError: The file cannot be read, or an array or document is no JSON.
+        InputError: The file cannot be read, or an array or document is not valid JSON.
     """
     with open_bytes(path) as stream:
         skipped = _skip_blank(stream)
@@ -50,7 +50,7 @@ def _peek(stream: BinaryIO) -> bytes:
 
 
 def _skip_blank(stream: BinaryIO) -> int:
-    """Read past white space; returns how many lines were skipped whole."""
+    """Skip white space and return the number of whole lines that were skipped."""
     lines = 0
     while (first := _peek(stream)) and first in b" \t\r\n\f\v":
         lines += stream.read(1) == b"\n"
@@ -63,7 +63,11 @@ def _lines(raw: Iterable[bytes], skipped: int) -> Iterator[Numbered]:
 
 
 def _document_or_lines(stream: BinaryIO, path: Path, skipped: int) -> Iterator[Numbered]:
-    """A ``.json`` file that begins with an object: rows by line where its first or second line is one, else whole."""
+    """Read a ``.json`` file that begins with an object.
+
+    It is read line by line if one of the first two non-blank lines is a complete object and there are two; otherwise it
+    is one document.
+    """
     head: list[bytes] = []
     full: list[dict[str, Any] | Fault] = []
     while len(full) < 2 and (line := stream.readline()):
@@ -88,7 +92,7 @@ def _text(content: bytes) -> str:
 
 
 def _rows_of_document(document: Any) -> list[Any]:
-    """The rows of an object: the only array of objects in it, its columns side by side, or itself.
+    """Return the rows of an object: the only array of objects in it, its columns side by side, or the object itself.
 
     Example:
         >>> _rows_of_document({"version": "1", "data": [{"en": "goat"}]})
@@ -114,7 +118,10 @@ def _is_list(value: Any) -> bool:
 
 
 def _column(value: Any) -> dict[str, Any] | None:
-    """A column by row label: of a list, or of an object with numbers for names, as ``DataFrame.to_json`` writes it."""
+    """Return the cells of a column by row label, or ``None`` if the value is not a column.
+
+    A column is a list, or an object whose names are numbers, as ``DataFrame.to_json`` writes it.
+    """
     if isinstance(value, list):
         return {str(place): cell for place, cell in enumerate(value)}
     return value if isinstance(value, dict) and value and all(key.isdecimal() for key in value) else None

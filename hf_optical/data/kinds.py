@@ -1,4 +1,4 @@
-"""Kinds of training sets by name: ``bitext/eng_Latn-swh_Latn`` is bitext, with these columns."""
+"""Kinds of training sets and their columns: a set named ``bitext/eng_Latn-swh_Latn`` is of the kind ``bitext``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "cross": (("query", "passage"), ("negative",)),
     "lexicon": (("source", "translation"), ()),
 }
-"""Required and optional columns, in the order in which the losses read them."""
+"""Required and optional columns of each kind, in the order in which the losses read them."""
 
 
 def kind_of(name: str) -> str:
-    """The kind of a training set, from its name.
+    """Return the kind of a training set from its name.
+
+    Raises:
+        InputError: The name does not begin with a known kind.
 
     Example:
         >>> kind_of("bitext/eng_Latn-swh_Latn")
@@ -23,7 +26,7 @@ def kind_of(name: str) -> str:
     kind = name.split("/", 1)[0]
     if kind not in COLUMNS:
         raise InputError(
-            f"the training set {name!r} is of no known kind",
+            f"the name of the training set {name!r} does not begin with a known kind",
             f"name it <kind>/<languages>, with one of the kinds {', '.join(COLUMNS)}, e.g. 'bitext/eng_Latn-swh_Latn'",
         )
     return kind

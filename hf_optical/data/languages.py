@@ -1,12 +1,12 @@
-"""Language codes: whatever people write at the door, one form inside: ``swh_Latn``, as FLORES-200 writes it.
+"""Normalisation of language codes: users may write any code or name; the package uses FLORES-200's form ``swh_Latn``.
 
-The table ``languages.tsv`` holds the 204 languages of FLORES-200 (NLLB Team, 2022, "No Language Left Behind",
-arXiv:2207.04672, table 1), with their ISO 639-1 code, the other codes people use for them (ISO 639-2/B, macro-languages
-such as ``swa`` for ``swh``) and their English name. Of several scripts of one language, the first row is the default.
+The table ``languages.tsv`` has the 204 languages of FLORES-200 (NLLB Team, 2022, "No Language Left Behind",
+arXiv:2207.04672, table 1), with their ISO 639-1 code, other codes in use (ISO 639-2/B, macro-languages such as ``swa``
+for ``swh``) and their English name. If a language has several scripts, the first row is the default.
 
-Every other language of ISO 639-3 is taken too (:mod:`hf_optical.data.iso639`), in the same form: ``pcm`` is
-``pcm_Latn``. Where CLDR does not know its script, it has to be written: ``old_Latn``. So is another script of a
-language of FLORES-200: ``sr-Latn`` is ``srp_Latn``.
+Every other language of ISO 639-3 is accepted too (:mod:`hf_optical.data.iso639`) and gets the same form: ``pcm`` is
+``pcm_Latn``. If CLDR does not know its script, the user has to state it: ``old_Latn``. Other scripts of a FLORES-200
+language are also accepted: ``sr-Latn`` is ``srp_Latn``.
 """
 
 from __future__ import annotations
@@ -39,15 +39,17 @@ _REGION_SCRIPTS = {("zho", "TW"): "Hant", ("zho", "HK"): "Hant", ("zho", "MO"): 
 
 
 class UnknownLanguageError(InputError):
-    """A language code that neither FLORES-200 nor ISO 639-3 answers to; names the nearest codes."""
+    """Error for a code that neither FLORES-200 nor ISO 639-3 has, or for a language that something here lacks."""
 
 
-# Languages whose dialects BCP 47 also writes behind them.
+# Languages with extended language subtags: BCP 47 also allows the code of a dialect behind that of the language.
 _EXTENDED = re.compile(r"(?:ar|kok|lv|ms|sgn|sw|uz|zh)[-_]([a-z]{3}(?:[-_].+)?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class _Table:
+    """Content of ``languages.tsv``: English names, FLORES codes by any spelling, and the shortest ISO code."""
+
     names: dict[str, str]
     aliases: dict[str, str]
     short: dict[str, str]
@@ -55,6 +57,7 @@ class _Table:
 
 @lru_cache(maxsize=1)
 def _table() -> _Table:
+    """Read ``languages.tsv`` once."""
     text = resources.files("hf_optical.data").joinpath("languages.tsv").read_text(encoding="utf-8")
     names: dict[str, str] = {}
     aliases: dict[str, str] = {}
@@ -74,16 +77,18 @@ def _folded(code: str) -> str:
 
 
 def normalize(code: str) -> str:
-    """Turn a language code, tag or English name into one form: ISO 639-3, underscore, script.
+    """Normalise a language code, tag or English name to the form ISO 639-3, underscore, script.
 
     Args:
-        code: ISO 639-1, -2 or -3, a macro-language, a BCP 47 tag, a FLORES code or an English name, in any case.
+        code: An ISO 639-1, -2 or -3 code, a macro-language, a BCP 47 tag, a FLORES code or an English name, in upper or
+            lower case.
 
     Returns:
-        The code of FLORES-200, such as ``"swh_Latn"``; of other languages and scripts the code in that form.
+        The FLORES-200 code, such as ``"swh_Latn"``, or a code of the same form for other languages and scripts.
 
     Raises:
-        UnknownLanguageError: If no language answers to it, or if its script is not known and is not said.
+        UnknownLanguageError: No language has this code or name, or its script is neither known nor stated; the message
+            lists similar codes.
 
     Example:
         >>> [normalize(code) for code in ("sw", "swa", "sw-KE", "fil", "zh-TW", "Somali")]
@@ -95,7 +100,7 @@ def normalize(code: str) -> str:
         raise UnknownLanguageError(f"{code!r} is not text", "give a code such as 'sw' or 'swh_Latn', in quotes")
     found = find_language(code) or _beyond_flores(code)
     if found is None and (extended := _EXTENDED.fullmatch(code.strip())):
-        return normalize(extended[1])  # zh-yue is yue
+        return normalize(extended[1])  # "zh-yue" means "yue"
     if found is None:
         subtags = _folded(code).split("_")
         raise _unknown(code, _table().aliases.get(subtags[0]) if _may_be_tag(subtags) else None)
@@ -103,10 +108,10 @@ def normalize(code: str) -> str:
 
 
 def find_language(code: str) -> str | None:
-    """The code of a language or script of FLORES-200, or None: for names that may or may not be a language's.
+    """Return the FLORES-200 code for a name that may or may not be a language's; ``None`` if it is not.
 
-    The codes of all other languages are left out on purpose: ``the``, ``and``, ``doc`` and ``new`` are among them, and
-    the name of a column or the word of a lexicon would be taken for a language.
+    Languages outside FLORES-200 are not found on purpose. Their codes include ``the``, ``and``, ``doc`` and ``new``, so
+    that names of columns and words of a lexicon would be taken for languages.
 
     Example:
         >>> find_language("sw"), find_language("license"), find_language("doc")
@@ -124,8 +129,8 @@ def find_language(code: str) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _beyond_flores(code: str) -> str | None:
-    """Another script of a language of FLORES-200, or another language of ISO 639-3."""
-    named = re.fullmatch(r"\s*(.+) \((\w{4})\)\s*", code)  # as `language_name` writes it
+    """Return the code of another script of a FLORES-200 language, or of another language of ISO 639-3."""
+    named = re.fullmatch(r"\s*(.+) \((\w{4})\)\s*", code)  # the form that `language_name` returns
     if named:
         language = (find_language(named[1]) or "")[:3] or iso639_3(named[1])
         return _with_subtags(language, None, [named[2]]) if language else None
@@ -136,7 +141,7 @@ def _beyond_flores(code: str) -> str | None:
     if len(subtags) > 1 and iso639_3(code):  # a name with a hyphen
         subtags = [code]
     found, usual = iso639_3(subtags[0]), likely_script(subtags[0])
-    if found in _table().aliases:  # a renewed code, which FLORES-200 has under that of its standard form
+    if found in _table().aliases:  # the replacement of a deprecated code may be an alias in FLORES-200
         flores = _table().aliases[found]
         found, usual = flores[:3], usual or flores[4:]
     return _with_subtags(found, usual, subtags[1:]) if found else None
@@ -147,7 +152,16 @@ def _may_be_tag(subtags: list[str]) -> bool:
 
 
 def _with_subtags(language: str, usual: str | None, subtags: list[str]) -> str | None:
-    """A language with a script and a region subtag (BCP 47), or with its usual script."""
+    """Return a code with the script that the BCP 47 subtags state or imply, or with the usual script.
+
+    Args:
+        language: ISO 639-3 code.
+        usual: Usual script of the language, if known.
+        subtags: Script and region subtags.
+
+    Returns:
+        The code, or ``None`` if a subtag is neither a script nor a region, or no script is known.
+    """
     script = next((tag.title() for tag in subtags if len(tag) == 4 and tag.isalpha()), None)
     region = next((tag.upper() for tag in subtags if len(tag) == 2 or (len(tag) == 3 and tag.isdigit())), "")
     if len(subtags) != bool(script) + bool(region) or (script and not is_script(script)):
@@ -157,13 +171,19 @@ def _with_subtags(language: str, usual: str | None, subtags: list[str]) -> str |
 
 
 def _unknown(code: str, base: str | None) -> UnknownLanguageError:
+    """Build the error for a code that was not found, with similar codes.
+
+    Args:
+        code: The code.
+        base: FLORES code of its first subtag, if there is one; then its scripts are listed.
+    """
     table = _table()
     if base:
         near = [known for known in table.names if known[:3] == base[:3]]
     else:
         folded = _folded(code)
         matches = difflib.get_close_matches(folded, list(table.aliases), n=8, cutoff=0.5)
-        # Two-letter codes are all alike; what shares the first letters says more.
+        # Two-letter codes are all similar, so names with the same first letters are added.
         matches += [alias for alias in table.aliases if alias.startswith(folded[:2])] if len(folded) > 1 else []
         near = list(dict.fromkeys(table.aliases[match] for match in matches))[:4]
     listed = ", ".join(f"{known} ({table.names[known]})" for known in near) or "none"
@@ -171,16 +191,16 @@ def _unknown(code: str, base: str | None) -> UnknownLanguageError:
     if meant is not None:
         return UnknownLanguageError(
             f"the usual script of {code!r} ({iso639_name(meant)}) is not known; codes near it: {listed}",
-            f"write the script too, such as '{meant}_Latn', or another code where another language is meant",
+            f"write the script too, such as '{meant}_Latn', or another code if another language is meant",
         )
     return UnknownLanguageError(
         f"unknown language {code!r}; nearest: {listed}",
-        "use an ISO 639 or FLORES-200 code, such as 'sw' or 'swh_Latn', with the ISO 15924 code of a script if need be",
+        "use an ISO 639 or FLORES-200 code, such as 'sw' or 'swh_Latn', with an ISO 15924 code of a script if needed",
     )
 
 
 def known_codes() -> tuple[str, ...]:
-    """All FLORES codes of the table, in its order.
+    """Return all FLORES-200 codes, in the order of the table.
 
     Example:
         >>> len(known_codes())
@@ -190,7 +210,7 @@ def known_codes() -> tuple[str, ...]:
 
 
 def language_name(code: str) -> str:
-    """The English name of a language, given by any code that :func:`normalize` takes.
+    """Return the English name of a language, given by any code that :func:`normalize` accepts.
 
     Example:
         >>> language_name("mr"), language_name("sr-Latn"), language_name("nqo")
@@ -205,7 +225,10 @@ def language_name(code: str) -> str:
 
 
 def iso_code(code: str) -> str:
-    """The ISO 639-1 code of a language, or its ISO 639-3 code where it has none; any code that :func:`normalize` takes.
+    """Return the ISO 639-1 code of a language, or its ISO 639-3 code if it has none.
+
+    Args:
+        code: Any code that :func:`normalize` accepts.
 
     Example:
         >>> iso_code("swh_Latn"), iso_code("fil"), iso_code("nso_Latn")
@@ -217,7 +240,7 @@ def iso_code(code: str) -> str:
 
 
 def script_of(code: str) -> str:
-    """The ISO 15924 code of the script of a language, given by any code that :func:`normalize` takes.
+    """Return the ISO 15924 code of a language's script, given by any code that :func:`normalize` accepts.
 
     Example:
         >>> script_of("am")

@@ -1,4 +1,4 @@
-"""Lexicons: English words or terms and their translations, as they come in files."""
+"""Reader of lexicons: English words or terms and their translations."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ def read_lexicon(
 ) -> datasets.Dataset:
     """Read a lexicon into a dataset with two text columns, ``source`` (English) and ``translation``.
 
-    Outer space is removed, and a pair that occurred before is left out and counted (``report.duplicates``): a lexicon
-    is a set, and a repeated entry would weigh more than its neighbours. One word may have several translations.
+    Outer space is removed. Repeated pairs are omitted and counted (``report.duplicates``), because they would have a
+    higher weight than other entries. One word may have several translations.
 
     Args:
         source: As in :func:`hf_optical.data.bitext.read_bitext`.
-        source_field: The English column (default: guessed, with a message).
-        translation_field: The column of the other language, likewise.
+        source_field: The English column. By default it is guessed, and a message says which column was taken.
+        translation_field: The column of the other language, guessed in the same way by default.
         language: The language of the translations, to recognise its column among several.
-        split: The split of a Hub dataset (default ``"train"``).
-        on_bad_rows: ``"error"`` or ``"skip"``.
-        report: Filled with counts, the rows left out and the messages.
+        split: The split of a Hub dataset. Default ``"train"``.
+        on_bad_rows: ``"error"`` (default) stops at the first bad row; ``"skip"`` omits bad rows.
+        report: Object to which counts, skipped rows and messages are added.
 
     Returns:
-        A dataset of distinct pairs in their order of first appearance.
+        A dataset of distinct pairs in the order of their first occurrence.
 
     Raises:
-        InputError: As for bitext.
+        InputError: As in :func:`hf_optical.data.bitext.read_bitext`.
 
     Example:
         >>> read_lexicon([("water", "maji"), ("water ", "maji")]).num_rows
@@ -68,6 +68,7 @@ def read_lexicon(
 
 
 def _distinct(pairs: Iterator[Pair], report: PairReport) -> Iterator[Pair]:
+    """Yield each pair once, without outer space, and count the pairs."""
     seen: set[Pair] = set()
     for source, translation in pairs:
         pair = (source.strip(), translation.strip())

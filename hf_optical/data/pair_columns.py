@@ -1,4 +1,4 @@
-"""The two columns of a table of pairs: its header settled, its names chosen, rows with other names brought to them."""
+"""Determination of the header and the two columns of a table of pairs, and renaming of rows with other names."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ logger = logging.getLogger(__name__)
 def with_columns(
     records: Records, name: str, source_field: str | None, translation_field: str | None, language: str | None
 ) -> tuple[Records, Columns]:
-    """Settle the header and the two columns of a table.
+    """Determine whether a table has a header, and which two of its columns are the pair.
 
     Args:
-        records: The table; its first rows are looked at.
-        name: Of the source, for messages.
-        source_field: The English column, or None to guess.
-        translation_field: The other, likewise.
-        language: FLORES code of the translations, where known.
+        records: The table, whose first rows are examined.
+        name: Name of the source, for messages.
+        source_field: The English column, or ``None`` to guess it.
+        translation_field: The column of the other language, or ``None`` to guess it.
+        language: FLORES code of the translations, if known.
 
     Returns:
-        The rows with the header read, and which columns are the pair. Rows of JSON files that have other names for
-        both (files joined into one) come out under the names chosen.
+        The rows by column name, and the pair of columns. If rows of a JSON file have other names for both columns,
+        because files were concatenated, they are renamed.
 
     Raises:
-        InputError: As :func:`~hf_optical.data.columns.choose_columns`; or it is doubtful whether the first row is data.
+        InputError: As in :func:`~hf_optical.data.columns.choose_columns`, or it is unclear whether the first row is a
+            header.
     """
     first = records.first
     options = {"source_field": source_field, "translation_field": translation_field, "language": language}
@@ -62,7 +63,10 @@ def with_columns(
 
 
 def _without_header(records: Records, first: list[str], name: str) -> tuple[Records, Columns]:
-    """All rows are data: the two columns of text, English first; reading on checks which way round they are."""
+    """Choose the two columns of text of a table without a header, of which the first is taken for English.
+
+    The reader checks later whether the order is right.
+    """
     head, rows = _peeked(records.rows)
     refuse_unknown_header(first, [list(row.values()) for row in head[1:]], name)
     names = positions(len(first))
@@ -71,7 +75,9 @@ def _without_header(records: Records, first: list[str], name: str) -> tuple[Reco
     remedy = "name the columns by position, such as --source_field 1 --translation_field 2"
     if len(first) > 2 and len(texts) != 2:
         raise InputError(
-            f"the first row ({listed(first)}) names no column, and {len(texts)} columns hold text", remedy, path=name
+            f"the first row ({listed(first)}) is not a header, and {len(texts)} columns hold text where two are needed",
+            remedy,
+            path=name,
         )
     if len(head) >= 3 and len(texts) < 2:
         column = next(column for column in names if column not in texts)
@@ -83,14 +89,14 @@ def _without_header(records: Records, first: list[str], name: str) -> tuple[Reco
 
 
 def _peeked(rows: Iterable[Numbered]) -> tuple[list[dict[str, Any]], Iterator[Numbered]]:
-    """The first sound rows, and all rows."""
+    """Return the sound rows among the first, and an iterator over all rows."""
     iterator = iter(rows)
     head = list(itertools.islice(iterator, SAMPLED))
     return [row for _, row in head if not isinstance(row, Fault)], itertools.chain(head, iterator)
 
 
 def _same_names(rows: Iterable[Numbered], columns: Columns, language: str | None, name: str) -> Iterator[Numbered]:
-    """Rows that have neither column under its name are looked at by themselves."""
+    """Rename rows that have neither of the two columns, after choosing the pair of columns among their own names."""
     known: dict[tuple[str, ...], Columns | None] = {}
     for number, row in rows:
         if isinstance(row, Fault) or columns.source in row or columns.translation in row:
@@ -106,6 +112,7 @@ def _same_names(rows: Iterable[Numbered], columns: Columns, language: str | None
 
 
 def _chosen(names: Sequence[str], row: Mapping[str, Any], language: str | None) -> Columns | None:
+    """Choose the pair of columns of one row; ``None`` if it is not clear."""
     try:
         return choose_columns(names, rows=[row], language=language)
     except InputError:
@@ -122,6 +129,6 @@ def _require_two(columns: Sequence[str], name: str) -> None:
         found = ", ".join(repr(column) for column in columns) or "none"
         raise InputError(
             f"two columns are needed, found {len(columns)} ({found})",
-            "give English and its translation; a .tsv is split at tabs, a .csv at commas, semicolons or tabs",
+            "give English and its translation; a .tsv file is split at tabs, a .csv file at commas, semicolons or tabs",
             path=name,
         )

@@ -1,4 +1,4 @@
-"""Pairs of texts as a dataset: in memory while they are few, memory-mapped from a file that goes with the process."""
+"""Storage of pairs of texts as a dataset, in memory if they are few and otherwise in a temporary memory-mapped file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def to_dataset(pairs: Iterator[Pair]) -> datasets.Dataset:
     """Write pairs into a dataset with the columns ``source`` and ``translation``.
 
     Fewer than ten thousand pairs stay in memory; more are written to an Arrow file in the temporary folder and
-    memory-mapped, so that memory does not grow with the bitext. The file is removed when the process that made it ends.
+    memory-mapped, so that memory does not grow with the bitext. The file is removed when the process ends that wrote
+    it.
 
     Example:
         >>> to_dataset(iter([("Good morning", "Habari ya asubuhi")])).column_names
@@ -49,10 +50,11 @@ def _arrow(pairs: Sequence[Pair]) -> pa.Table:
 
 
 def _temporary_folder() -> Path:
+    """Create a temporary folder that is removed when this process ends."""
     folder, owner = Path(tempfile.mkdtemp(prefix="hf_optical-")), os.getpid()
 
     def remove() -> None:
-        # A forked data-loader worker inherits this handler; the file is its parent's.
+        # A forked data-loader worker inherits this handler, but must not remove the folder of its parent.
         if os.getpid() == owner:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""Pairs of texts from files, Hub datasets or rows in memory: the machinery that bitext and lexicons share."""
+"""Reader of pairs of texts from files, Hub datasets or rows in memory, for bitext and lexicons."""
 
 from __future__ import annotations
 
@@ -33,7 +33,14 @@ OnBadRows = Literal["error", "skip"]
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that was left out on request: where it is and what was found."""
+    """Row that was skipped.
+
+    Attributes:
+        path: Name of the source.
+        row: Number of the row.
+        field: The column with the problem, or ``None`` for the whole row.
+        problem: The problem and what was found.
+    """
 
     path: str
     row: int
@@ -43,14 +50,14 @@ class BadRow:
 
 @dataclass
 class PairReport:
-    """Report on reading a table of pairs; reading several files into one report adds up.
+    """Report on reading tables of pairs, which sums up over all that are read with it.
 
     Attributes:
-        kept: Pairs that were read.
-        duplicates: Pairs that occurred before, character for character.
-        copies: Pairs whose translation equals the English text, case and outer space apart.
-        bad_rows: The rows that were left out (``on_bad_rows="skip"``).
-        messages: What the reader guessed or noticed, as logged.
+        kept: Number of pairs that were read.
+        duplicates: Number of pairs that occurred before with exactly the same characters.
+        copies: Number of pairs whose translation equals the English text, except for case and outer space.
+        bad_rows: The rows that were skipped (``on_bad_rows="skip"``).
+        messages: Messages on guesses and counts, as logged.
     """
 
     kept: int = 0
@@ -65,16 +72,16 @@ class PairReport:
         return len(self.bad_rows)
 
     def counts(self) -> Counter[str]:
-        """Its figures by name; what has come since is the difference of two such counts."""
+        """Return all counts by name. The difference of two results is what was read in between."""
         return Counter(kept=self.kept, duplicates=self.duplicates, copies=self.copies, skipped=self.skipped)
 
     def note(self, message: str) -> None:
-        """Log a message and keep it."""
+        """Log a message and add it to ``messages``."""
         logger.info(message)
         self.messages.append(message)
 
     def write(self, path: str | Path) -> None:
-        """Write the rows that were left out as a TSV file: path, row, field, problem."""
+        """Write the skipped rows into a TSV file with the columns path, row, field and problem."""
         lines = [f"{bad.path}\t{bad.row}\t{bad.field or ''}\t{bad.problem}" for bad in self.bad_rows]
         text = "\n".join(["path\trow\tfield\tproblem", *lines]) + "\n"
         Path(path).write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -91,9 +98,10 @@ def pairs_of(
     report: PairReport,
     sentences: bool = False,
 ) -> Iterator[Pair]:
-    """Yield the pairs of a source, checked, in one form of Unicode; the arguments are those of ``read_bitext``.
+    """Check the pairs of a source and yield them in Unicode's normal form NFC.
 
-    Of ``sentences`` it is checked, too, that a guess did not take English for the translation.
+    The arguments are those of :func:`hf_optical.data.bitext.read_bitext`, and ``sentences``: whether the pairs are
+    sentences. Then an error is raised if the columns were guessed and English is in that of the translation.
     """
     if on_bad_rows not in ("error", "skip"):
         raise InputError(f"on_bad_rows is {on_bad_rows!r}", "use 'error' or 'skip'")
@@ -137,11 +145,13 @@ def _pairs_of_one(
 
 
 def _refuse_swapped(pairs: list[Pair], name: str, columns: Columns) -> None:
+    """Raise an error if the column that was taken for the translation holds English."""
     if found := swapped(pairs, columns.source, columns.translation):
         raise InputError(*found, path=name, field=columns.translation)
 
 
 def _reject(fault: Fault, name: str, number: int, on_bad_rows: OnBadRows, report: PairReport) -> None:
+    """Raise an error for a bad row, or add it to the report."""
     if on_bad_rows == "error":
         raise InputError(
             fault.problem,
@@ -154,6 +164,7 @@ def _reject(fault: Fault, name: str, number: int, on_bad_rows: OnBadRows, report
 
 
 def _pair_fault(row: Mapping[str, Any], columns: Columns) -> Fault | None:
+    """Return the fault of a row whose two columns are not both texts."""
     for name in (columns.source, columns.translation):
         problem = text_fault(row[name]) if name in row else f"the field is missing (found {', '.join(row) or 'none'})"
         if problem is not None:

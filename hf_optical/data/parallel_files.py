@@ -1,4 +1,4 @@
-"""Two text files, each line the translation of the other's, as OPUS and Moses have them: ``a.en`` and ``a.sw``."""
+"""Parallel text files, whose lines are translations of each other, as OPUS has them: ``a.en`` and ``a.sw``."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["ParallelFiles", "parallel_files"]
 
 @dataclass(frozen=True)
 class ParallelFiles:
-    """An English file and its partner.
+    """English text file and the file with its translations.
 
     Attributes:
-        english: One sentence a line.
-        other: The translations of the same lines.
+        english: File with one sentence per line.
+        other: File with the translations of the same lines.
     """
 
     english: Path
@@ -32,10 +32,10 @@ class ParallelFiles:
         return f"{self.english} and {self.other.name}"
 
     def records(self) -> Records:
-        """Rows with the columns ``source`` and ``translation``; a blank line is an empty text.
+        """Return rows with the columns ``source`` and ``translation``; a blank line is an empty text.
 
         Raises:
-            InputError: While they are read: one file has more lines than the other, or cannot be read.
+            InputError: Raised while the rows are read, if one file has more lines than the other or cannot be read.
         """
         return Records(["source", "translation"], self._rows())
 
@@ -45,8 +45,8 @@ class ParallelFiles:
                 if left is None or right is None:
                     short, long = (self.english, self.other) if left is None else (self.other, self.english)
                     raise InputError(
-                        f"ends at line {number - 1}, and {long.name} goes on: the lines do not belong together",
-                        "take both from one archive, complete",
+                        f"ends at line {number - 1}, but {long.name} continues, so that the lines do not correspond",
+                        "take both complete files from the same archive",
                         path=short,
                         row=number - 1,
                     )
@@ -58,17 +58,18 @@ def _line(raw: bytes) -> str:
 
 
 def parallel_files(path: Path, language: str | None) -> ParallelFiles | None:
-    """The two files that a path stands for, if it is one of a pair, or what their names have in common.
+    """Find the two parallel files that a path stands for.
 
     Args:
-        path: ``corpus.en``, ``corpus.sw`` or ``corpus`` (also with ``.gz`` behind the language).
-        language: FLORES code of the translations, where known; without it there must be one partner only.
+        path: One of the files, ``corpus.en`` or ``corpus.sw`` (also with ``.gz`` behind the language), or the common
+            part of their names, ``corpus``.
+        language: FLORES code of the translations, if known; otherwise there must be only one file of translations.
 
     Returns:
-        The files, or None where the name does not end in a language and no file of such a name lies there.
+        The two files, or ``None`` if the path is neither a file whose name ends in a language nor a common part.
 
     Raises:
-        InputError: A file that ends in a language has no partner, or several.
+        InputError: A file whose name ends in a language has no partner, or several.
     """
     suffix = _suffix(path)
     named = _is_language(suffix, language)
@@ -85,19 +86,21 @@ def parallel_files(path: Path, language: str | None) -> ParallelFiles | None:
     if len(english) != 1 or len(others) != 1:
         found = ", ".join(file.name for file in (*english, *others)) or "none"
         raise InputError(
-            f"a text file of one language has to have one partner; found {found}",
-            "put English and its translation beside each other as NAME.en and NAME.xx, and say --language",
+            f"a text file in one language needs exactly one partner; found {found}",
+            "put English and its translation into one folder as NAME.en and NAME.xx, and give --language",
             path=path,
         )
     return ParallelFiles(english[0], others[0])
 
 
 def _suffix(path: Path) -> str:
+    """Return what follows the last dot of a name without ``.gz``."""
     name = path.name[:-3] if path.name.endswith(".gz") else path.name
     return name.rpartition(".")[2] if "." in name else ""
 
 
 def _stem(path: Path) -> str:
+    """Return what precedes the last dot of a name without ``.gz``."""
     name = path.name[:-3] if path.name.endswith(".gz") else path.name
     return name.rpartition(".")[0]
 

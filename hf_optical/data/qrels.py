@@ -1,4 +1,4 @@
-"""Relevance judgements: TREC qrels and BEIR's tab-separated form."""
+"""Reader of relevance judgements in the form of TREC qrels or in BEIR's tab-separated form."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ _FORMS = "write 'query 0 document grade' (TREC), or 'query<TAB>document<TAB>grad
 
 
 class Judgement(NamedTuple):
-    """One line of qrels."""
+    """Judgement of one document for one query: a line of qrels.
+
+    Attributes:
+        query: Identifier of the query.
+        document: Identifier of the document.
+        grade: Relevance; above 0 means relevant.
+        row: Line number in the file.
+    """
 
     query: str
     document: str
@@ -27,14 +34,16 @@ def read_qrels(path: Path) -> list[Judgement]:
     """Read judgements, in the order of the file.
 
     Args:
-        path: TREC: four columns (query, an ignored one, document, grade) at white space. BEIR: three columns at tabs,
-            first a header. A header is recognised by its last column, which is not a number.
+        path: TREC's form has four columns separated by white space: query, an ignored one, document and grade. BEIR's
+            has three columns separated by tabs, and a header, which is recognised because its last cell is not a
+            number.
 
     Returns:
-        The judgements; a line that repeats an earlier one exactly is left out.
+        The judgements; repetitions of a line are omitted.
 
     Raises:
-        InputError: For a line of another shape, a grade that is not an integer, two grades for one pair, or no line.
+        InputError: A line has another number of columns, a grade is not an integer, a pair has two grades, or the file
+            has no judgements.
     """
     found: dict[tuple[str, str], Judgement] = {}
     with open_bytes(path) as stream:
@@ -46,7 +55,7 @@ def read_qrels(path: Path) -> list[Judgement]:
             judgement = _judgement(parts, line, path, number)
             earlier = found.setdefault((judgement.query, judgement.document), judgement)
             if earlier.grade != judgement.grade:
-                problem = f"grade {judgement.grade} for a pair that row {earlier.row} grades {earlier.grade}"
+                problem = f"the grade is {judgement.grade} for a pair that row {earlier.row} grades {earlier.grade}"
                 raise InputError(problem, "keep one of the two", path=path, row=number)
     if not found:
         raise InputError("there are no judgements", _FORMS, path=path)
@@ -67,6 +76,7 @@ def _split(line: str) -> list[str]:
 
 
 def _grade(text: str) -> int | None:
+    """Return a grade as an integer, or ``None`` if it is not one."""
     try:
         value = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Questions with the passages that answer them: training pairs for retrieval (kinds ``mono`` and ``cross``)."""
+"""Reader of questions with the passages that answer them, for training sets of the kinds ``mono`` and ``cross``."""
 
 from __future__ import annotations
 
@@ -37,8 +37,11 @@ class QueryPassages:
     """Rows of one training set for retrieval.
 
     Args:
-        rows: The columns ``query`` and ``passage``.
-        ids: The underlying id of each row, equal wherever rows are copies of one question in several languages.
+        rows: A dataset with the columns ``query`` and ``passage``.
+        ids: The underlying id of each row, which is the same for translations of one question.
+
+    Raises:
+        InputError: There are not as many ids as rows.
     """
 
     rows: datasets.Dataset
@@ -46,7 +49,9 @@ class QueryPassages:
 
     def __post_init__(self) -> None:
         if len(self.rows) != len(self.ids):
-            raise InputError(f"{len(self.ids)} ids for {len(self.rows)} rows", "give one for each row", field="ids")
+            raise InputError(
+                f"{len(self.ids)} ids are given for {len(self.rows)} rows", "give one for each row", field="ids"
+            )
 
 
 def read_query_passages(
@@ -60,20 +65,21 @@ def read_query_passages(
     """Read questions and passages from a file.
 
     Args:
-        source: JSONL, JSON, TSV, CSV (``.gz`` too) or Parquet.
-        name: The training set that they are read for, ``mono/eng_Latn`` or ``cross/ibo_Latn-eng_Latn`` (queries
-            first): where a file has a question in two languages, it says which one is meant.
-        query_field: Column of the question; guessed from its name if not given (``query``, ``question``...).
-        passage_field: Column of the passage, likewise (``passage``, ``positive``...).
-        use_titles: Put the title, if the file has such a column, before the passage, as
-            :func:`~hf_optical.data.retrieval.read_retrieval_set` does.
+        source: A JSONL, JSON, TSV, CSV (also with ``.gz``) or Parquet file, or a folder of such files.
+        name: Name of the training set, ``mono/eng_Latn`` or ``cross/ibo_Latn-eng_Latn`` (language of the queries
+            first). It decides which column is read if a file has questions in several languages.
+        query_field: Column of the question, by default the first of ``query``, ``question``...
+        passage_field: Column of the passage, by default the first of ``passage``, ``positive``...
+        use_titles: Whether to put the title before the passage, if the file has a column ``title``, as
+            :func:`~hf_optical.data.retrieval.read_retrieval_set` does. Default false.
 
     Returns:
-        The rows, with the ids of the file (a column ``id``: equal ids of several files mean one question), or their row
-        numbers.
+        The rows with their ids from a column ``id`` (equal ids in several files mean the same question), or else with
+        ids made of file name and row number.
 
     Raises:
-        InputError: For an empty or missing text (file, row, field), a missing column, a file without rows.
+        InputError: A text is empty or missing (the message names file, row and field), a column is missing, or the file
+            has no rows.
 
     Example:
         >>> import json, pathlib, tempfile
@@ -86,7 +92,7 @@ def read_query_passages(
     """
     path = user_path(source)
     if not path.exists():
-        raise InputError("no such file", "check the path", path=path)
+        raise InputError("there is no such file", "check the path", path=path)
     match = _NAME.fullmatch(name)
     if match is None:
         raise InputError(
@@ -122,8 +128,8 @@ def _of_one(
     )
     if left := [field for field in records.columns if _NEGATIVE.match(field)]:
         logger.warning(
-            "%s: column %s is not read: of a file, the other passages of a batch are the negatives; the trainers take "
-            "a column 'negative' of a data set", path, " and ".join(map(repr, left)),
+            "%s: column %s is not read, because for rows of a file the other passages of a batch are the negatives; "
+            "pass a data set with a column 'negative' to the trainer", path, " and ".join(map(repr, left)),
         )  # fmt: skip
     identifier = next((field for field in _ID_FIELDS if field in records.columns), None)
     yield from _rows(itertools.chain(head, rows), (query, passage, identifier), path, use_titles)
@@ -139,17 +145,19 @@ def _column(
     option: str,
 ) -> str:
     if given is not None and given not in columns:
-        raise InputError(f"no such column (found {', '.join(columns)})", f"set {option} to one of them", field=given)
-    # A column that says its language (question_en) is surer than one that does not.
+        raise InputError(
+            f"there is no such column (found {', '.join(columns)})", f"set {option} to one of them", field=given
+        )
+    # A column that states its language (question_en) is preferred to one that does not.
     tags = [language, language.split("_")[0], *([] if language != "eng_Latn" else ["en"])]
     tagged = [f"{name}_{tag}" for name in names for tag in tags]
     wanted = (*tagged, *names)
-    # Of columns whose names fit, one that holds text: "query" may be the query's number.
+    # Columns that hold text are preferred, because "query" may be the query's number.
     found = given or next((name for among in (texts, columns) for name in wanted if name in among), None)
     if found is None:
         raise InputError(
             f"no column looks like the {option.removesuffix('_field')} (found {', '.join(columns) or 'none'})",
-            f"rename it {names[0]!r}, or name it with {option}",
+            f"rename it to {names[0]!r}, or name it with {option}",
             path=path,
         )
     return found
@@ -165,7 +173,7 @@ def _rows(
         if fault := _fault(row, (query, passage)):
             raise InputError(fault.problem, "correct or remove the row", path=path, row=number, field=fault.field)
         named = identifier is not None and row.get(identifier) not in (None, "")
-        unnamed = f"{path.name}:{number}"  # unlike the row numbers of other files
+        unnamed = f"{path.name}:{number}"  # with the file name, because other files have the same row numbers
         own = identifier_of(row, path, number, field=identifier) if identifier and named else unnamed
         text = titled(row, row[passage]) if use_titles else row[passage]
         yield one_form(row[query]), one_form(text), own

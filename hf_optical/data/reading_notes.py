@@ -1,4 +1,4 @@
-"""What of a retrieval set decides its scores without being in them: titles, missing texts, copies of documents."""
+"""Notes on how a retrieval set was read that explain differences of scores: titles, missing texts, copies."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Judgements = Mapping[str, Mapping[str, int]]
 
 
 def own_documents(queries: Mapping[str, str], corpus: Mapping[str, str], qrels: Judgements) -> list[str]:
-    """Queries that are a document themselves, by identifier and text, and are not judged to be their own answer.
+    """List queries that are also a document, with the same identifier and text, and are not judged relevant to itself.
 
-    BEIR and MTEB leave such a document out of its query's ranking (ArguAna, Quora); left in, it comes first.
+    BEIR and MTEB remove such a document from the ranking of its query (ArguAna, Quora); otherwise it is ranked first.
 
     Example:
         >>> own_documents({"a": "one", "b": "two"}, {"a": "one", "b": "three"}, {"a": {"c": 1}})
@@ -25,9 +25,9 @@ def own_documents(queries: Mapping[str, str], corpus: Mapping[str, str], qrels: 
 
 
 def unjudged_copies(corpus: Mapping[str, str], qrels: Judgements) -> int:
-    """Count the judgements of a document of which the corpus has a copy that the same query does not judge.
+    """Count positive judgements of a document that has an exact copy in the corpus without a judgement for the query.
 
-    No encoder can tell them apart, and which comes first is an accident.
+    An encoder gives both the same score, so their order in the ranking is arbitrary.
 
     Example:
         >>> unjudged_copies({"a": "one", "b": "one", "c": "two"}, {"q": {"a": 1}, "r": {"a": 1, "b": 1}, "s": {"c": 1}})
@@ -44,14 +44,14 @@ def unjudged_copies(corpus: Mapping[str, str], qrels: Judgements) -> int:
 
 
 def reading_notes(titled: int, read: bool, without_text: int = 0, own: int = 0, copies: int = 0) -> dict[str, Any]:
-    """What ``results.json`` says of how a set was read, so that two scores of one set can be told apart.
+    """Build the entry of ``results.json`` on how a set was read, which tells different scores of one set apart.
 
     Args:
-        titled: Documents that have a title.
+        titled: Number of documents with a title.
         read: Whether titles were read.
-        without_text: Judged queries that have no text.
-        own: Queries that are a document themselves.
-        copies: Judgements of a document of which there is an unjudged copy.
+        without_text: Number of judged queries without a text.
+        own: Number of queries that are also a document.
+        copies: Number of judgements of a document that has an unjudged copy.
 
     Example:
         >>> reading_notes(0, False), reading_notes(8, True, 2)

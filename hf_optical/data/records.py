@@ -1,4 +1,4 @@
-"""Records that the table readers pass on: columns and numbered rows, or the fault found in a row."""
+"""Result of the table readers: columns and numbered rows, or the fault of a row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ __all__ = ["Fault", "Numbered", "Records", "Row"]
 
 @dataclass(frozen=True)
 class Fault:
-    """Fault of one row: the problem, and its field (``None``: the row as a whole)."""
+    """Fault of one row.
+
+    Attributes:
+        problem: The problem and what was found.
+        field: The column with the problem; ``None`` for the whole row.
+    """
 
     problem: str
     field: str | None = None
@@ -23,14 +28,14 @@ Numbered = tuple[int, "Row | Fault"]
 
 @dataclass(frozen=True)
 class Records:
-    """The columns and the numbered rows of one table.
+    """Columns and numbered rows of one table.
 
     Attributes:
-        columns: Column names; of JSON rows the union over the first hundred.
-        rows: Pairs of a 1-based row number and a row or a fault. In text files the number is that of the line on
-            which the row starts (a header is line 1); elsewhere that of the record.
-        first: The first row as a list of cells, for TSV and CSV only: it may be a header or data.
-        placed: Whether the rows came as (English, translation) pairs: their places say what they are.
+        columns: Column names; for JSON the union over the first hundred rows.
+        rows: Pairs of a 1-based number and a row or a fault. In text files the number is that of the line on which the
+            row starts (a header is line 1), in other files that of the record.
+        first: The first row as a list of cells, which may be a header or data; only for TSV and CSV.
+        placed: Whether the rows were given as (English, translation) pairs, so that no column has to be guessed.
     """
 
     columns: list[str]

@@ -1,4 +1,4 @@
-"""Retrieval sets: queries in one language, documents in another, and which documents answer which query.
+"""Reader of retrieval sets: queries in one language, documents in the same or another, and relevance judgements.
 
 Layout of a folder (BEIR, Thakur et al. 2021, arXiv:2104.08663, with a language in the file names)::
 
@@ -6,10 +6,10 @@ Layout of a folder (BEIR, Thakur et al. 2021, arXiv:2104.08663, with a language 
     queries[.<language>].jsonl[.gz]    {"_id" or "id", "text", optional "text_en"}
     qrels[.<language>|.all].trec|tsv   TREC "query 0 document grade", or BEIR "query document grade" with a header
     qrels.<queries>-<documents>.trec   for one pair of languages (FLORES codes), where documents share no identifiers
-    qrels/test.tsv                     as BEIR has it
+    qrels/test.tsv                     BEIR's own place
 
-A file without a language serves every language. Languages in file names may be any code that ``normalize`` takes.
-In place of a folder all readers take a name of the literature, an MTEB task or a Hub id
+A file without a language serves every language. Languages in file names may be any code that ``normalize`` accepts.
+In place of a folder all readers accept the name of a published set, an MTEB task or a Hub id
 (:func:`hf_optical.data.benchmarks.retrieval_folder`).
 """
 
@@ -38,21 +38,21 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RetrievalSet:
-    """Queries, documents and judgements, consistent: every query has a positive judgement of a document that exists.
+    """Queries, documents and judgements, where every query has a positive judgement of a document in the corpus.
 
     Attributes:
-        name: The name of the set, such as that of its folder.
+        name: The name of the set, by default that of its folder.
         query_language: FLORES code of the queries.
         document_language: FLORES code of the documents.
         queries: Query id to text.
         corpus: Document id to text.
         qrels: Query id to document id to grade; a grade above zero means relevant.
-        english_queries: English wording of exactly the same query ids, for the ceiling; None where the set has none.
-        titled: Documents that have a title.
+        english_queries: English wording of all queries by the same ids, for the ceiling; ``None`` if it is incomplete.
+        titled: Number of documents with a title.
         titles_read: Whether titles were put before the texts.
-        judged_without_text: Judged queries that no file of queries has: they are not scored.
-        queries_in_corpus: Queries that are a document themselves, which is found first.
-        unjudged_copies: Judgements of a document of which the corpus has a copy that is not judged.
+        judged_without_text: Number of judged queries that no file of queries contains, and that are not scored.
+        queries_in_corpus: Number of queries that are also a document, which is then ranked first.
+        unjudged_copies: Number of judgements of a document that has an unjudged copy in the corpus.
     """
 
     name: str
@@ -69,23 +69,23 @@ class RetrievalSet:
     unjudged_copies: int = 0
 
     def notes(self) -> dict[str, Any]:
-        """For ``results.json``; see :func:`hf_optical.data.reading_notes.reading_notes`."""
+        """Return the entry for ``results.json``, see :func:`hf_optical.data.reading_notes.reading_notes`."""
         counts = (self.judged_without_text, self.queries_in_corpus, self.unjudged_copies)
         return reading_notes(self.titled, self.titles_read, *counts)
 
 
 def retrieval_languages(folder: str | Path) -> dict[str, tuple[str, ...]]:
-    """List the languages of queries and documents in a folder.
+    """List the languages of the queries, documents and judgements of a retrieval set.
 
     Args:
-        folder: A retrieval set: a folder, or a name, MTEB task or Hub id.
+        folder: A folder, the name of a published set, an MTEB task or a Hub id.
 
     Returns:
-        FLORES codes under ``"queries"``, ``"documents"`` and ``"qrels"``; under ``"untagged"`` those of the three that
-        also have a file without a language.
+        FLORES codes under ``"queries"``, ``"documents"`` and ``"qrels"``; under ``"untagged"`` which of the three also
+        have a file without a language.
 
     Raises:
-        InputError: If the folder does not exist, or holds no such files.
+        InputError: The folder does not exist, or is not a retrieval set.
     """
     files = scan(_resolved(folder))
     judged: dict[str | None, Path] = {language: path for (language, _), path in files.pairs.items()}
@@ -107,23 +107,24 @@ def read_retrieval_set(
     """Read and check one retrieval set.
 
     Args:
-        folder: A folder laid out as this module says; or a name, MTEB task or Hub id.
+        folder: A folder in the layout above, the name of a published set, an MTEB task or a Hub id.
         query_language: The language of the queries, any code.
-        document_language: The language of the documents, any code.
-        name: The name of the set (default: that of the folder).
-        use_titles: Put the title, if any, before the text of a document, unless the text begins with it. BEIR and MTEB
-            do; the default, wherever a set comes from, is not to, so that sets with and without titles are read alike.
-            Titles that are left out are counted in a warning.
-        on_problem: ``"error"`` stops at the first inconsistency; ``"warn"`` logs and leaves out what is concerned:
-            empty texts, judgements of what does not exist, queries without a positive judgement. Identifiers that
-            occur twice, and rows that cannot be read, always stop.
+        document_language: The language of the documents, any code. Default English.
+        name: The name of the set. Default: that of the folder.
+        use_titles: Whether to put the title of a document before its text, unless the text begins with it. BEIR and
+            MTEB do. The default is false for all sets, so that sets with and without titles are read in the same way;
+            a warning states how many titles are not read.
+        on_problem: ``"error"`` (default) stops at the first inconsistency. ``"warn"`` logs a warning and skips empty
+            texts, judgements of unknown queries or documents, and queries without a positive judgement. Repeated
+            identifiers and damaged rows are always errors.
 
     Returns:
-        The set. Judgements in a file for all languages (``qrels.all``, or without a language) of queries that this
-        language lacks are left out with a message; so are the queries of other splits in BEIR's own layout.
+        The set. If a file of judgements is for all languages (``qrels.all``, or without a language), judgements of
+        queries that this language lacks are skipped with a message; so are the queries of other splits in BEIR's
+        layout.
 
     Raises:
-        InputError: For whatever the folder lacks, or any inconsistency; names languages, rows and identifiers.
+        InputError: A file is missing or there is an inconsistency; the message names languages, rows and identifiers.
     """
     if on_problem not in ("error", "warn"):
         raise InputError(f"on_problem is {on_problem!r}", "use 'error' or 'warn'")
@@ -144,13 +145,13 @@ def read_retrieval_set(
     titled = sum(1 for row in documents_read.values() if title_of(row))
     if titled and not use_titles:
         logger.warning(
-            "%s: %d of %d documents have a title, which is left out; --titles true (use_titles=True) puts it before "
+            "%s: %d of %d documents have a title, which is not read; --titles true (use_titles=True) puts it before "
             "the text, as BEIR and MTEB do", corpus_path, titled, len(corpus),
         )  # fmt: skip
     shared = pair_path is None and files.qrels.get(asked) != qrels_path
     judgements_read = read_qrels(qrels_path)
     lacking = {query for query, *_ in judgements_read} - set(queries)
-    if lacking and len(files.queries) == 1:  # else they may be those of another language
+    if lacking and len(files.queries) == 1:  # with several files, they may be queries of another language
         logger.warning(
             "%s: %d of %d judged queries have no text and are not scored, such as %r",
             qrels_path, len(lacking), len({query for query, *_ in judgements_read}), min(lacking),
@@ -161,12 +162,12 @@ def read_retrieval_set(
     own, copies = own_documents(queries, corpus, kept), unjudged_copies(corpus, kept)
     if own:
         logger.warning(
-            "%s: %d of %d queries are a document themselves, such as %r, which is found first; BEIR and MTEB leave it "
-            "out of its own ranking, these scores do not", query_path, len(own), len(queries), own[0],
+            "%s: %d of %d queries are also a document, such as %r, which is ranked first; BEIR and MTEB remove it "
+            "from the ranking of its query, but these scores include it", query_path, len(own), len(queries), own[0],
         )  # fmt: skip
     if copies:
         logger.warning(
-            "%s: %d judgements are of a document that has an unjudged copy: which one comes first is an accident",
+            "%s: %d judgements are of a document that has an unjudged copy; the order of the two is arbitrary",
             corpus_path, copies,
         )  # fmt: skip
     return RetrievalSet(
@@ -192,18 +193,20 @@ def _resolved(folder: str | Path) -> Path:
 
 
 def _pick(files: Folder, found: dict[str | None, Path], language: str, what: str) -> Path:
+    """Return the file of a language, or that for all languages."""
     path = found.get(language, found.get(None))
     if path is None:
         tags = ", ".join(sorted(tag for tag in found if tag)) or "none"
         raise InputError(
-            f"no {what} in {language_name(language)} ({language}); languages that exist: {tags}",
-            "ask for one of these, or add the file",
+            f"there are no {what} in {language_name(language)} ({language}); languages that exist: {tags}",
+            "choose one of these, or add the file",
             path=files.folder,
         )
     return path
 
 
 def _read_texts(path: Path, problems: Problems, *, titles: bool) -> dict[str, dict[str, Any]]:
+    """Read the rows of a file of queries or documents by identifier."""
     found: dict[str, dict[str, Any]] = {}
     lines: dict[str, int] = {}
     empty: list[str] = []
@@ -213,7 +216,9 @@ def _read_texts(path: Path, problems: Problems, *, titles: bool) -> dict[str, di
         identifier = identifier_of(row, path, number)
         if identifier in lines:
             problem = f"the identifier {identifier!r} is also that of row {lines[identifier]}"
-            raise InputError(problem, "give each its own", path=path, row=number, field=identifier_field(row))
+            raise InputError(
+                problem, "give each row its own identifier", path=path, row=number, field=identifier_field(row)
+            )
         lines[identifier] = number
         text = row.get("text")
         if isinstance(text, str) and is_blank(text):
@@ -236,7 +241,7 @@ def _english(
     english_path: Path | None,
     problems: Problems,
 ) -> dict[str, str] | None:
-    """The English wording of the same queries: all of them, or None. A part of them would be another test."""
+    """Return the English wording of all queries; ``None`` if some lack it, because a part would be another test."""
     if language == ENGLISH:
         return dict(queries)
     wordings: list[dict[str, str]] = []
@@ -250,5 +255,5 @@ def _english(
     if len(best) == len(queries):
         return best
     if best:
-        logger.warning("English wording exists for %d of %d queries only; not used", len(best), len(queries))
+        logger.warning("only %d of %d queries have an English wording, which is not used", len(best), len(queries))
     return None

@@ -1,4 +1,4 @@
-"""Files of a retrieval set in a folder, by part and language."""
+"""Search for the files of a retrieval set in a folder, by part and language."""
 
 from __future__ import annotations
 
@@ -17,15 +17,20 @@ logger = logging.getLogger(__name__)
 _TEXTS = re.compile(r"(corpus|queries)(?:\.(?P<tag>.+?))?\.jsonl(?:\.gz)?")
 _QRELS = re.compile(r"(qrels)(?:\.(?P<tag>.+?))?\.(?:trec|tsv)(?:\.gz)?")
 _SHARED_TAG = "all"
-# FLORES codes only: "sw-en" is Swahili in a region, for those who write BCP 47.
+# FLORES codes only, because in BCP 47 "sw-en" would be Swahili in a region.
 _PAIR = re.compile(r"([a-z]{3}_[A-Z][a-z]{3})-([a-z]{3}_[A-Z][a-z]{3})")
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The files of a retrieval set by FLORES code; None stands for a file without a language, or for all of them.
+    """Files of a retrieval set by FLORES code, where ``None`` is a file for all languages.
 
-    ``pairs`` has the judgements that hold for one language of queries and one of documents.
+    Attributes:
+        folder: The folder.
+        corpus: Files of documents.
+        queries: Files of queries.
+        qrels: Files of judgements by language of the queries.
+        pairs: Files of judgements for one language of queries and one of documents.
     """
 
     folder: Path
@@ -39,16 +44,16 @@ def scan(folder: Path) -> Folder:
     """Find the files of a retrieval set.
 
     Args:
-        folder: The folder to look into (and its subfolder ``qrels``, as BEIR has it).
+        folder: The folder, which may have BEIR's subfolder ``qrels``.
 
     Returns:
         The files by kind and language.
 
     Raises:
-        InputError: If there is no such folder, a kind is missing, or two files stand for the same kind and language.
+        InputError: There is no such folder, a kind is missing, or there are two files of one kind and language.
     """
     if not folder.is_dir():
-        raise InputError("no such folder", "give the folder of a retrieval set", path=folder)
+        raise InputError("there is no such folder", "give the folder of a retrieval set", path=folder)
     found = Folder(folder)
     for path in sorted(folder.iterdir()):
         match = _TEXTS.fullmatch(path.name) or _QRELS.fullmatch(path.name)
@@ -64,7 +69,7 @@ def scan(folder: Path) -> Folder:
     missing = [kind for kind, files in found_kinds.items() if not files]
     if missing:
         raise InputError(
-            f"not a retrieval set: no {' and no '.join(missing)} file",
+            f"the folder is not a retrieval set: there is no {' and no '.join(missing)} file",
             "a set has corpus[.<language>].jsonl, queries[.<language>].jsonl and qrels[.<language>].trec or .tsv, "
             "the first two also with .gz",
             path=folder,
@@ -79,8 +84,8 @@ def _add(files: dict[str | None, Path], path: Path, tag: str | None) -> None:
         try:
             language = normalize(tag)
         except UnknownLanguageError as error:
-            logger.warning("%s: left out, %s", path, error.problem)
+            logger.warning("%s is not read: %s", path, error.problem)
             return
     if language in files:
-        raise InputError(f"{files[language].name} stands for the same language", "keep one of the two", path=path)
+        raise InputError(f"{files[language].name} is for the same language", "keep one of the two", path=path)
     files[language] = path

@@ -1,4 +1,4 @@
-"""Documents of a search: identifiers and texts from tables of any form."""
+"""Reader of the documents of a search index: identifiers and texts from tables of any format."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ def read_search_documents(path: str | Path, *, titles: bool = False) -> dict[str
     """Read documents, in the order of the file.
 
     Args:
-        path: JSONL, JSON, TSV, CSV (``.gz`` too), Parquet or Arrow, or a folder of these, with ``id`` (or ``_id``, as
-            BEIR has it) and ``text``.
-        titles: Put the column ``title``, where a document has one, before its text.
+        path: A JSONL, JSON, TSV, CSV (also with ``.gz``), Parquet or Arrow file, or a folder of such files, with the
+            columns ``id`` (or BEIR's ``_id``) and ``text``.
+        titles: Whether to put the title of a document before its text, if it has one in the column ``title``. Default
+            false.
 
     Returns:
         Text by identifier.
 
     Raises:
-        InputError: The file cannot be read; a row has no identifier, or that of another row, or no text.
+        InputError: The file cannot be read, or a row has no text, no identifier or that of another row.
     """
     found: dict[str, str] = {}
     for number, row in read_text_rows(path):

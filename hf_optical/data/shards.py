@@ -1,4 +1,4 @@
-"""The files of a folder that together are one table: shards, one split of several."""
+"""Search for the files of a folder that together are one table: its shards, of one split if there are several."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ __all__ = ["shards"]
 
 logger = logging.getLogger(__name__)
 
-# What the Hub's own layout calls splits: in the name of a file or of the folder it lies in.
+# Names of splits in the Hub's layout, in the name of a file or of its folder.
 _SPLIT = re.compile(r"(?:^|[._/-])(train|test|validation|valid|val|dev)(?=$|[._/-])", re.IGNORECASE)
 _SAME = {"valid": "validation", "val": "validation", "dev": "validation"}
 _NO_DATA = {"dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json"}
 
 
 def shards(path: str | Path, split: str | None = None) -> list[Path]:
-    """The files that a path stands for.
+    """List the data files that a path stands for.
 
     Args:
-        path: A file, which stands for itself; a folder that ``save_to_disk`` wrote, likewise; or a folder of files of
-            one format, at any depth, hidden ones and other formats apart.
-        split: Which split of a folder that has several, by the names of its files (``train-00000-of-00002.parquet``)
-            or of its folders; ``"train"`` by default.
+        path: A file or a folder that ``save_to_disk`` wrote, which is returned itself, or a folder with files of one
+            supported format at any depth. Hidden files and unsupported formats are ignored.
+        split: Split to read if the folder has several, according to the names of files
+            (``train-00000-of-00002.parquet``) or folders. Default ``"train"``.
 
     Returns:
         The files in the order of their names.
 
     Raises:
-        InputError: The folder holds no data, files of several formats, or not the split.
+        InputError: The folder has no data files, files of several formats, or not this split.
 
     Example:
         >>> shards("pairs.tsv")
@@ -53,18 +53,21 @@ def shards(path: str | Path, split: str | None = None) -> list[Path]:
         and not any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
     )
     if not found:
-        raise InputError("the folder holds no data files", f"give one with files {', '.join(FORMATS)}", path=path)
+        raise InputError(
+            "the folder holds no data files", f"give a folder with files of the formats {', '.join(FORMATS)}", path=path
+        )
     kinds = sorted({_format(file) for file in found})
     if len(kinds) > 1:
         raise InputError(
             f"the folder holds files of several formats ({', '.join(kinds)})",
-            "name the files that are meant",
+            "name the files to read",
             path=path,
         )
     return _of_split(found, wanted, path)
 
 
 def _format(file: Path) -> str:
+    """Return the supported format of a file, or an empty string."""
     suffix = (file.with_suffix("") if file.suffix.lower() == ".gz" else file).suffix.lower()
     return suffix if suffix in FORMATS else ""
 
@@ -77,10 +80,15 @@ def _of_split(found: list[Path], wanted: str, path: Path) -> list[Path]:
     kept = [file for file, name in splits.items() if name == wanted]
     if not kept:
         raise InputError(
-            f"the folder has no split {wanted!r}; it has {', '.join(sorted(named))}", "name the files meant", path=path
+            f"the folder has no split {wanted!r}; it has {', '.join(sorted(named))}",
+            "name the files to read",
+            path=path,
         )
     if len(kept) < len(found):
-        logger.info("%s: %d files of the split %s are read, %d left", path, len(kept), wanted, len(found) - len(kept))
+        logger.info(
+            "%s: %d files of the split %s are read, and %d of other splits are not",
+            path, len(kept), wanted, len(found) - len(kept),
+        )  # fmt: skip
     return kept
 
 
@@ -94,7 +102,7 @@ def _saved_split(path: Path, wanted: str) -> Path:
     if wanted not in folders:
         raise InputError(
             f"the data set has no split {wanted!r}; it has {', '.join(sorted(folders)) or 'none'}",
-            "name the folder of the split that is meant",
+            "name the folder of the split to read",
             path=path,
         )
     return folders[wanted]

@@ -1,4 +1,4 @@
-"""Sources of pairs: files, folders, parallel files, Hub data sets, data sets and rows in memory."""
+"""Opening of sources of pairs: files, folders, parallel files, Hub data sets, data sets and rows in memory."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?")
 
 
 def _several(source: PairSource) -> bool:
-    """Whether a list holds the names of sources rather than rows."""
+    """Return whether a list holds paths or ids of sources and not rows."""
     return isinstance(source, list | tuple) and len(source) > 0 and all(isinstance(one, str | Path) for one in source)
 
 
 def single_sources(
     source: PairSource | Sequence[PairSource], *, language: str | None = None, split: str | None = None
 ) -> list[PairSource]:
-    """The single tables of a source: the files of a folder, each of a list; parallel files are one.
+    """List the single tables of a source: the files of a folder, or those of each source of a list.
 
     Args:
         source: As in :func:`hf_optical.data.bitext.read_bitext`.
-        language: Of the translations, to find the partner of an English text file.
-        split: Of a folder that has several.
+        language: FLORES code of the translations, to find the partner of an English text file. Two parallel files are
+            one table.
+        split: Split to read if a folder has several.
 
     Raises:
-        InputError: A folder without data, or a text file without its partner.
+        InputError: A folder has no data, or a text file has no partner.
     """
     if isinstance(source, list | tuple) and _several(source):
         return [one for item in source for one in single_sources(item, language=language, split=split)]
@@ -54,7 +55,18 @@ def single_sources(
 
 
 def records_of(source: PairSource, split: str | None) -> tuple[str, Records]:
-    """The name and the rows of one source; a file is opened, a Hub id loaded."""
+    """Open a file, load a Hub data set or wrap rows in memory.
+
+    Args:
+        source: A single source, as :func:`single_sources` returns it.
+        split: Split of a Hub data set. Default ``"train"``.
+
+    Returns:
+        The name of the source for messages, and its records.
+
+    Raises:
+        InputError: There is no such file or data set, or it cannot be read.
+    """
     if isinstance(source, datasets.Dataset):
         return "dataset", _dataset_records(source)
     if isinstance(source, ParallelFiles):
@@ -66,18 +78,21 @@ def records_of(source: PairSource, split: str | None) -> tuple[str, Records]:
         return str(source), read_records(path)
     named_like_a_file = path.suffix.lower() in (*FORMATS, ".gz", ".txt") or path.is_absolute()
     if isinstance(source, Path) or named_like_a_file or not _HUB_ID.fullmatch(source):
-        raise InputError("no such file", "check the path, or give a Hub dataset id as 'owner/name'", path=source)
+        raise InputError(
+            "there is no such file", "check the path, or give a Hub dataset id as 'owner/name'", path=source
+        )
     return source, _dataset_records(_load_hub(source, split))
 
 
 def _load_hub(identifier: str, split: str | None) -> datasets.Dataset:
-    """Load ``owner/name`` or ``owner/name:configuration`` from the Hub or its local cache; never runs remote code."""
+    """Load ``owner/name`` or ``owner/name:configuration`` from the Hub or its local cache, without remote code."""
     name, _, configuration = identifier.partition(":")
     try:
         return datasets.load_dataset(name, configuration or None, split=split or "train")
     except Exception as error:  # the Hub client raises a dozen unrelated types
         raise InputError(
-            f"neither an existing file nor a dataset that the Hub could give ({type(error).__name__}: {error})",
+            f"this is not an existing file, and no such dataset could be loaded from the Hub "
+            f"({type(error).__name__}: {error})",
             "check the path or the id ('owner/name' or 'owner/name:configuration') and the split; without a network, "
             "download it beforehand or give a file",
             path=identifier,
@@ -98,7 +113,7 @@ def _dataset_records(dataset: datasets.Dataset) -> Records:
 
 
 def _sequence_records(rows: Sequence[Any]) -> Records:
-    """Rows in memory: mappings, or (English, translation) pairs."""
+    """Wrap rows in memory, which are mappings or (English, translation) pairs."""
     if not isinstance(rows, Sequence):
         remedy = "give a file, a Hub id, a datasets.Dataset, or a list of mappings or pairs"
         raise InputError(f"found {type(rows).__name__} where a source of pairs is expected", remedy)
@@ -114,6 +129,6 @@ def _sequence_records(rows: Sequence[Any]) -> Records:
             elif not named and isinstance(row, Sequence) and not isinstance(row, str) and len(row) == 2:
                 yield number, dict(zip(columns, row, strict=True))
             else:
-                yield number, Fault(f"found {row!r:.60}, neither a mapping nor a pair")
+                yield number, Fault(f"found {row!r:.60}, which is neither a mapping nor a pair")
 
     return Records(columns, numbered(), placed=not named)

@@ -1,4 +1,4 @@
-"""Are the columns of a bitext the wrong way round? English gives itself away by its function words."""
+"""Detection of swapped columns of a bitext: English is recognised by its function words."""
 
 from __future__ import annotations
 
@@ -9,29 +9,31 @@ from collections.abc import Sequence
 __all__ = ["LOOKED_AT", "english_side", "swapped"]
 
 LOOKED_AT = 300
-"""Pairs of the beginning of a file that are enough to say."""
+"""Number of pairs at the beginning of a file that are examined."""
 
-# Words that other languages do not share: "at", "is", "in", "he" and the like are words of Danish, Dutch or Maori.
+# Words that other languages do not share. "at", "is", "in" and "he" are missing: Danish, Dutch or Maori have them too.
 _ENGLISH_WORDS = frozenset(("the", "of", "and", "that", "with", "this", "which", "from", "they", "are", "were", "been"))
 _WORD = re.compile(r"[^\W\d_]+")
-_READ = 1000  # characters of a text
-_WORDS = 200  # of each side, below which nothing is said
-_DIFFERENT = 4
+_READ = 1000  # characters of a text that are read
+_WORDS = 200  # least number of words of each side
+_DIFFERENT = 4  # least number of different function words of English
 _ENGLISH, _OTHER = 0.08, 0.02
-"""Share of these words from which a side is English, and up to which it is not: in running text we found .09 to .19 in
+"""Least share of these words in English, and largest share in another language. In running text we found .09 to .19 in
 English and at most .002 in Amharic, French, German, Hindi, Igbo, Kinyarwanda, Marathi, Somali, Swahili, Tagalog."""
 
 
 def swapped(pairs: Sequence[tuple[str, str]], source: str, translation: str) -> tuple[str, str] | None:
-    """Whether English is in the other column, of sentences: lists of words have no function words.
+    """Find out whether English is in the column that was taken for the translation.
+
+    It works for sentences only, because lists of words have no function words.
 
     Args:
-        pairs: What was taken for English, and for its translation; the first `LOOKED_AT` are looked at.
+        pairs: Texts of the column that was taken for English and of the other, of which the first `LOOKED_AT` are read.
         source: Name of the column that was taken for English.
-        translation: Of the other.
+        translation: Name of the other column.
 
     Returns:
-        What is wrong and the remedy; ``None`` where nothing is, or where there is too little text to say.
+        The problem and the remedy, or ``None`` if the columns are in order or there is too little text.
 
     Example:
         >>> pair = "Mtoto yumo nyumbani na watu wengi", "The child of which they spoke is in this house"
@@ -54,7 +56,10 @@ def swapped(pairs: Sequence[tuple[str, str]], source: str, translation: str) -> 
 
 
 def english_side(pairs: Sequence[tuple[str, str]]) -> int | None:
-    """Which side of sentence pairs reads as English, 0 or 1; None where both do, neither does, or there is too little.
+    """Return which side of sentence pairs reads as English, 0 or 1.
+
+    Returns:
+        The side, or ``None`` if both or neither read as English, or there is too little text.
 
     Example:
         >>> english_side([("Mtoto yumo nyumbani na watu", "The child of which they spoke is in this house")] * 50)
@@ -65,7 +70,10 @@ def english_side(pairs: Sequence[tuple[str, str]]) -> int | None:
 
 
 def _shares(pairs: Sequence[tuple[str, str]]) -> list[tuple[float, int]] | None:
-    """Of both sides the share of English function words, and how many different ones; None for too little text."""
+    """Return the share of English function words and the number of different ones for both sides.
+
+    The result is ``None`` if a side has fewer than 200 words.
+    """
     sides = [
         [word for pair in pairs[:LOOKED_AT] for word in _WORD.findall(pair[side][:_READ].lower())] for side in (0, 1)
     ]
@@ -76,6 +84,7 @@ def _shares(pairs: Sequence[tuple[str, str]]) -> list[tuple[float, int]] | None:
 
 
 def _english(shares: list[tuple[float, int]]) -> int | None:
+    """Return the side, 0 or 1, whose function words are those of English if the other's are not."""
     for side in (0, 1):
         (share, different), (other, _) = shares[side], shares[1 - side]
         if share >= _ENGLISH and different >= _DIFFERENT and other <= _OTHER:

@@ -1,10 +1,10 @@
-"""Rows of a file, with their numbers: JSONL, JSON, TSV, CSV (each also gzipped), Parquet, Arrow, saved data sets.
+"""Reader of tables as numbered rows: JSONL, JSON, TSV, CSV (each also gzipped), Parquet, Arrow, saved data sets.
 
-Nothing here raises for a single bad row: a row comes out as a dictionary, or as the :class:`Fault` that was found in
-it, so that the caller decides whether to stop or to count. Only a file that cannot be read at all raises.
+A bad row does not raise an error. A row is returned as a dictionary, or as the :class:`Fault` that was found in it, so
+that the caller decides whether to stop or to count it. Only a file that cannot be read at all raises an error.
 
-Invalid UTF-8 is decoded with ``surrogateescape``: the offending bytes stay visible in the one cell that holds them,
-and :func:`hf_optical.data.texts.text_fault` reports them there, instead of the whole file failing at an offset.
+Invalid UTF-8 is decoded with ``surrogateescape``: the bytes are kept in their cell, where
+:func:`hf_optical.data.texts.text_fault` reports them, and the rest of the file is read.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def read_records(path: Path) -> Records:
             ``datasets.Dataset.save_to_disk`` wrote. For folders of files see :func:`hf_optical.data.shards.shards`.
 
     Returns:
-        The records; their rows are read as they are asked for.
+        The records, whose rows are read lazily.
 
     Raises:
-        InputError: If the file cannot be read, or holds no row at all.
+        InputError: The file cannot be read or has no rows.
     """
     kind = "" if is_saved_dataset(path) else file_format(path)
     if kind in (".tsv", ".csv"):
@@ -55,7 +55,7 @@ def read_records(path: Path) -> Records:
     head = list(itertools.islice(rows, 100))
     if not head:
         raise InputError("the file is empty", "give a file with at least one row", path=path)
-    if all(isinstance(row, Fault) for _, row in head):  # no columns, then, of which anything could be said
+    if all(isinstance(row, Fault) for _, row in head):  # there are no columns then, which the caller needs
         number, fault = head[0]
         problem = fault.problem if isinstance(fault, Fault) else ""
         raise InputError(problem, f"give a {kind} file", path=path, row=number)
@@ -64,10 +64,10 @@ def read_records(path: Path) -> Records:
 
 
 def named_records(path: Path) -> Records:
-    """Read records as :func:`read_records` does, where the first row of a TSV or CSV holds the column names.
+    """Read records as :func:`read_records` does, with the first row of a TSV or CSV as the column names.
 
     Raises:
-        InputError: As there, or two columns have one name.
+        InputError: The file cannot be read or has no rows, or two columns have the same name.
     """
     records = read_records(path)
     names = records.first

@@ -1,4 +1,4 @@
-"""Rows of a table whose named columns must hold text."""
+"""Reader of tables in which certain columns must hold text."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ __all__ = ["read_text_rows"]
 def read_text_rows(
     path: str | Path, texts: Sequence[str] = ("text",), *, others: Sequence[str] = ()
 ) -> list[tuple[int, Row]]:
-    """Read a table; a TSV or CSV file must name its columns in its first row.
+    """Read a table and check its columns of text.
 
     Args:
-        path: JSONL, JSON, TSV, CSV (.gz too), Parquet or Arrow; or a folder of such files.
-        texts: Columns that must hold text in every row; it comes out in one form of Unicode.
-        others: Columns that must be there, whatever they hold.
+        path: A JSONL, JSON, TSV, CSV (also with ``.gz``), Parquet or Arrow file, or a folder of such files. The first
+            row of a TSV or CSV file must hold the column names.
+        texts: Columns that must hold text in every row, which is converted to Unicode's normal form NFC.
+        others: Columns that must exist, with any content.
 
     Returns:
         The rows with their 1-based numbers in the file.
 
     Raises:
-        InputError: The file cannot be read, lacks a column, or has a broken row or one without text.
+        InputError: The file cannot be read, lacks a column, or has a damaged row or one without text.
     """
     return [row for shard in shards(user_path(path)) for row in _rows(shard, texts, others)]
 
@@ -37,7 +38,7 @@ def _rows(path: Path, texts: Sequence[str], others: Sequence[str]) -> Iterator[t
     records = named_records(path)
     if missing := [name for name in (*texts, *others) if name not in records.columns]:
         problem = f"there is no such column; found {', '.join(records.columns)}"
-        remedy = "name the column so; the first row of a .tsv or .csv has the names"
+        remedy = "give the column this name; in a .tsv or .csv file the names are in the first row"
         raise InputError(problem, remedy, path=path, field=missing[0])
     for number, row in records.rows:
         if isinstance(row, Fault):

@@ -1,4 +1,4 @@
-"""Whether a value can serve as a text, its one form, and how to quote it in a message."""
+"""Checks of texts, their normalisation, and their quotation in messages."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import unicodedata
 __all__ = ["BLANK_LETTERS", "excerpt", "is_blank", "one_form", "text_fault"]
 
 BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u180b\u180c\u180d\ufe00\ufe0f")
-"""Letters and marks that Unicode calls visible but that show nothing: Hangul fillers and the blank Braille cell."""
+"""Letters and marks that Unicode classifies as visible but that show nothing, such as Hangul fillers."""
 
 
 def excerpt(value: object, width: int = 60) -> str:
-    """A short quotation of a value for a message.
+    """Quote a value for a message, cut to ``width`` characters.
 
     Example:
         >>> excerpt("x" * 80, width=10)
@@ -24,11 +24,11 @@ def excerpt(value: object, width: int = 60) -> str:
 
 
 def one_form(text: str) -> str:
-    """A text in Unicode's normal form C: the same letters are the same characters, whoever typed them.
+    """Convert a text to Unicode's normal form NFC, in which equal letters are equal characters.
 
-    Every text that enters passes here: pairs, lexicons, queries, documents, prompts. Tokenizers of grown students do it
-    themselves. Nothing else is changed: joiners, apostrophes and letters of compatibility keep their meaning (the table
-    is in ``docs/troubleshooting.md``).
+    All texts that are read are converted: pairs, lexicons, queries, documents, prompts. Tokenizers of grown students do
+    the same. Joiners, apostrophes and compatibility letters are not changed, because they carry meaning (see the table
+    in ``docs/troubleshooting.md``).
 
     Example:
         >>> one_form("o\u0323mo\u0323") == "\u1ecdm\u1ecd", one_form("\ufb01 \u02bc \u200d") == "\ufb01 \u02bc \u200d"
@@ -38,7 +38,7 @@ def one_form(text: str) -> str:
 
 
 def shortened(text: str, width: int) -> str:
-    """A text on one line, cut at the last word that fits.
+    """Put a text on one line and cut it after the last word that fits into ``width`` characters.
 
     Example:
         >>> shortened("The goat sleeps  under a tree.", 20), shortened("short", 20)
@@ -52,13 +52,13 @@ def shortened(text: str, width: int) -> str:
 
 
 def text_fault(value: object) -> str | None:
-    """Say why a value cannot serve as a text, or None if it can.
+    """Check whether a value can be used as a text.
 
     Args:
-        value: A cell, whatever it holds.
+        value: Any value of a cell.
 
     Returns:
-        The problem with what was found, or None for a string with at least one visible character.
+        The problem and what was found, or ``None`` for a string with at least one visible character.
 
     Example:
         >>> text_fault("Habari"), text_fault(" \u200b "), text_fault(3)
@@ -86,13 +86,13 @@ def text_fault(value: object) -> str | None:
 
 
 def is_blank(text: str) -> bool:
-    """Whether a text shows nothing: empty, or only spaces, controls, format characters and blank letters.
+    """Return whether a text is empty or has only spaces, control and format characters and blank letters.
 
     Example:
         >>> is_blank("\u3164\ufeff"), is_blank("ሀ")
         (True, False)
     """
-    # The first characters settle nearly every text, at the cost of one call each.
+    # A fast path: nearly every text has a visible letter or digit among its first characters.
     if any(character.isalnum() and character not in BLANK_LETTERS for character in text[:16]):
         return False
     return all(character in BLANK_LETTERS or unicodedata.category(character)[0] in "CZ" for character in text)

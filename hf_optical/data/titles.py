@@ -1,4 +1,4 @@
-"""Titles of documents: read before the text where asked, in evaluation and in training alike."""
+"""Titles of documents, which evaluation and training can put before the text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def title_of(row: Mapping[str, Any]) -> str:
-    """Return the title of a document's row, ``""`` where it has none.
+    """Return the title of a document's row, or ``""`` if it has none.
 
     Example:
         >>> title_of({"title": " Lake Victoria "}), title_of({"title": None})

@@ -1,7 +1,7 @@
 """Report on how a tokenizer treats a language: pieces per word, unknown words, truncated texts.
 
-A student reads only what its tokenizer leaves of the text. A language whose words fall into single characters or
-unknown pieces is hardly read at all, whatever the training; a grown vocabulary (``--student extend``) is the remedy.
+A student receives only the pieces that its tokenizer makes of a text. If the words of a language are split into single
+characters or become unknown pieces, training can hardly help; a larger vocabulary (``--student extend``) does.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ _CHUNK = 1000
 
 @dataclass(frozen=True)
 class TokenizerReport:
-    """Counts and rates of one language; special tokens and prompts are not counted as pieces.
+    """Statistics of a tokenizer on texts of one language. Special tokens and prompts do not count as pieces.
 
     Attributes:
-        language: Its code.
-        texts: Texts read.
-        words: Words, as white space separates them (of little use where a script does without).
-        pieces: Tokens that the tokenizer makes of the texts, before any is cut off.
+        language: FLORES code, or ``und``.
+        texts: Number of texts.
+        words: Number of words separated by white space (of little use for scripts without spaces).
+        pieces: Number of tokens before truncation.
         fertility: Pieces per word.
-        characters_per_piece: Characters, white space apart, per piece.
-        unknown_words: Share of the words with an unknown piece (``[UNK]``), 0 to 1.
-        unknown_pieces: Share of the pieces that are unknown.
-        single_characters: Share of the pieces, unknown ones apart, that stand for one character or less (bytes).
-        max_length: Tokens that the model reads of a text, special tokens included; ``None``: no limit.
-        truncated_texts: Share of the texts that are longer.
-        lost_pieces: Share of all pieces that are cut off.
+        characters_per_piece: Characters per piece, without white space.
+        unknown_words: Share of words with an unknown piece (``[UNK]``), from 0 to 1.
+        unknown_pieces: Share of unknown pieces among all pieces, from 0 to 1.
+        single_characters: Share of pieces for one character or less (bytes) among the known pieces, from 0 to 1.
+        max_length: Length at which the model truncates texts, in tokens with special tokens; ``None`` for no limit.
+        truncated_texts: Share of texts that are truncated, from 0 to 1.
+        lost_pieces: Share of pieces lost by truncation, from 0 to 1.
     """
 
     language: str
@@ -61,7 +61,7 @@ class TokenizerReport:
     lost_pieces: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report for ``results.json``."""
+        """Return the report as a dictionary for ``results.json``."""
         return asdict(self)
 
 
@@ -75,23 +75,24 @@ def report_tokenizer(
     """Report how a tokenizer treats texts of one language.
 
     Args:
-        model: A sentence-transformers model, or a (fast) tokenizer.
-        texts: Texts; at least one with a word.
-        language: For the report.
-        max_length: Tokens that are read of a text; the model's own limit if not given.
+        model: A sentence-transformers model, or a fast tokenizer.
+        texts: At least one text; none may be empty.
+        language: Code of the language for the report. Default ``"und"``, undetermined.
+        max_length: Length at which texts are truncated, in tokens with special tokens. Default: the model's own.
 
     Returns:
         The report.
 
     Raises:
-        InputError: No text, an empty text (its number is the row), or a tokenizer without offsets.
+        InputError: There are no texts, a text is empty (its number is given as the row), or the tokenizer does not
+            return offsets.
     """
     tokenizer = model.tokenizer if isinstance(model, BaseModel) else model
     if max_length is None:
         max_length = _limit(model, tokenizer)
     if not getattr(tokenizer, "is_fast", False):
         raise InputError(
-            f"{type(tokenizer).__name__} does not say which characters a piece stands for",
+            f"{type(tokenizer).__name__} does not return the characters of each piece",
             "give a model with a fast tokenizer (tokenizer.json)",
         )
     if not texts:
@@ -135,7 +136,7 @@ def report_tokenizer(
 
 
 def tokenizer_table(reports: Sequence[TokenizerReport]) -> str:
-    """The reports as a Markdown table, one line per language.
+    """Format reports as a Markdown table with one line per language.
 
     Example:
         >>> report = TokenizerReport("swh_Latn", 1, 2, 5, 2.5, 2.0, 0.5, 0.2, 0.25, 128, 0.0, 0.0)
@@ -156,18 +157,20 @@ def tokenizer_table(reports: Sequence[TokenizerReport]) -> str:
 
 
 def read_texts(path: str | Path, *, text_field: str | None = None, language: str | None = None) -> dict[str, list[str]]:
-    """Read texts by language: ``.txt`` has one a line, tables a column of texts and perhaps one of languages.
+    """Read texts by language from a text file or a table.
 
     Args:
-        path: A ``.txt`` file, or JSONL, TSV, CSV, Parquet (text formats also gzipped).
-        text_field: The column of the texts; guessed among the usual names if not given.
-        language: The language of all texts; else that of the column ``lang`` or ``language``, else ``und``.
+        path: A ``.txt`` file with one text per line; or a table with a column of texts and possibly one of languages:
+            JSONL, TSV, CSV, Parquet (text formats also gzipped), or a folder of such files.
+        text_field: The column of the texts. By default the only column with a usual name (``text``, ``sentence``...).
+        language: The language of all texts, any code. By default that of the column ``lang`` or ``language``, or
+            ``und`` if there is no such column.
 
     Returns:
         Texts by FLORES code, in the order of the file.
 
     Raises:
-        InputError: No such column, or a row without text; names file, row and column.
+        InputError: The column of texts is unclear, or a row has no text; the message names file, row and column.
     """
     file = user_path(path)
     if file.suffix == ".txt":
@@ -177,7 +180,7 @@ def read_texts(path: str | Path, *, text_field: str | None = None, language: str
             raise InputError(f"cannot be read ({error})", "give a text file in UTF-8", path=path) from None
         texts = [one_form(line.strip()) for line in lines if line.strip()]
         if not texts:
-            raise InputError("the file has no text", "write one text a line", path=path)
+            raise InputError("the file has no text", "write one text per line", path=path)
         return {normalize(language) if language else "und": texts}
     found: dict[str, list[str]] = {}
     for shard in shards(file):
@@ -186,6 +189,7 @@ def read_texts(path: str | Path, *, text_field: str | None = None, language: str
 
 
 def _read_table(path: Path, text_field: str | None, language: str | None, found: dict[str, list[str]]) -> None:
+    """Read the texts of one table into ``found``, by FLORES code."""
     records = named_records(path)
     columns = records.columns
     text_column = _text_column(columns, text_field, path)
@@ -205,8 +209,8 @@ def _text_column(columns: Sequence[str], wanted: str | None, path: str | Path) -
     candidates = [wanted] if wanted is not None else [name for name in _TEXT_FIELDS if name in columns]
     if len(candidates) != 1 or candidates[0] not in columns:
         raise InputError(
-            f"which column holds the texts is unclear (found {', '.join(columns)})",
-            "name it: --text_field COLUMN",
+            f"it is unclear which column holds the texts (found {', '.join(columns)})",
+            "name it with --text_field COLUMN",
             path=path,
             field=wanted,
         )
@@ -216,19 +220,28 @@ def _text_column(columns: Sequence[str], wanted: str | None, path: str | Path) -
 def _count(
     total: dict[str, int], text: str, ids: Sequence[int], offsets: Sequence[tuple[int, int]], unknown: int | None
 ) -> None:
+    """Add the counts of one text to the totals.
+
+    Args:
+        total: Totals by name, which are changed.
+        text: The text.
+        ids: Token ids.
+        offsets: First and last character of each token.
+        unknown: Id of the unknown token.
+    """
     total["words"] += len(text.split())
     total["characters"] += sum(not character.isspace() for character in text)
     total["pieces"] += len(ids)
     words: list[int] = []
     spaces = True
-    for character in text:  # which word every character is of
+    for character in text:  # find the number of the word of each character
         words.append((words[-1] if words else -1) + (spaces and not character.isspace()))
         spaces = character.isspace()
     lost: set[int] = set()
     for number, (start, end) in zip(ids, offsets, strict=True):
         if number == unknown:
             total["unknown"] += 1
-            # An unknown piece may reach over several characters; a leading space belongs to no word.
+            # An unknown piece may span several words; its spaces belong to none.
             lost |= {words[place] for place in range(start, end) if not text[place].isspace()}
         else:
             total["single"] += len(text[start:end].strip()) <= 1
@@ -236,6 +249,7 @@ def _count(
 
 
 def _limit(model: Any, tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """Return the length at which the model truncates texts, or ``None`` if it has no limit."""
     own = getattr(model, "max_seq_length", None)
     limit = own if own is not None else tokenizer.model_max_length
     return int(limit) if limit is not None and limit < 1_000_000 else None

@@ -1,4 +1,4 @@
-"""Training sets as trainers get them: checked as files are, whatever form they have."""
+"""Checks of training sets that are passed to the trainers in memory, like those of files."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _UNNAMED = "the training set"
 
 
 def check_training_sets(data: Any, *, keep: Sequence[str] = ()) -> Any:
-    """Check names, columns and texts of training sets, and put the columns in the order of the losses.
+    """Check names, columns and texts of training sets, and order the columns as the losses read them.
 
     Args:
-        data: ``None``; a set of bitext: a data set, streaming or not, or a list of mappings or of pairs; or a mapping
-            of names (``bitext/eng_Latn-swh_Latn``) to such sets. Columns of bitext that are not called ``source`` and
-            ``translation`` are chosen by name and content, as in files.
-        keep: Columns that are no text and stay where they are there (``language``, for language adapters).
+        data: A set of bitext, which is a data set (streaming or not) or a list of mappings or pairs; or a mapping from
+            names (``bitext/eng_Latn-swh_Latn``) to such sets; or ``None``. Columns of bitext that are not called
+            ``source`` and ``translation`` are chosen by name and content, as in files.
+        keep: Columns without text to keep if they exist (``language``, for language adapters).
 
     Returns:
-        The same, as a ``DatasetDict`` where a mapping came in. Texts are in one form of Unicode. Streams are checked
-        while they are read.
+        The checked set, or for a mapping a ``DatasetDict`` (a dictionary if it has streams). Texts are in Unicode's
+        normal form NFC. Streams are checked while they are read.
 
     Raises:
-        InputError: An unknown kind, missing or doubtful columns, no rows, or missing and empty texts, with their row
-            numbers.
+        InputError: A kind is unknown, columns are missing or unclear, there are no rows, or texts are missing or empty,
+            with their row numbers.
     """
     if data is None or isinstance(data, str):
         return data
@@ -54,7 +54,7 @@ def check_training_sets(data: Any, *, keep: Sequence[str] = ()) -> Any:
 
 
 def _table(rows: Any, name: str) -> Any:
-    """Rows as a data set."""
+    """Convert rows to a data set."""
     if isinstance(rows, Dataset | IterableDataset):
         return rows
     remedy = "give a datasets.Dataset, an IterableDataset, or a list of mappings or of (English, translation) pairs"
@@ -69,21 +69,22 @@ def _table(rows: Any, name: str) -> Any:
         else:
             raise InputError(f"found {excerpt(row)} where a row is expected", remedy, path=name, row=number)
     if not named:
-        raise InputError("the set has no rows", "give it some", path=name)
+        raise InputError("the set has no rows", "give at least one row", path=name)
     try:
         return Dataset.from_list(named)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise InputError(
-            f"the rows make no table ({error})", "give every column values of one type", path=name
+            f"the rows do not form a table ({error})", "give every column values of one type", path=name
         ) from None
 
 
 def _check(rows: Any, kind: str, name: str, keep: Sequence[str]) -> Any:
+    """Check one set, choose its columns and normalise its texts."""
     required, optional = COLUMNS[kind]
     head = list(itertools.islice(rows, SAMPLED))
     columns = list(rows.column_names or dict.fromkeys(key for row in head for key in row))
     if not head:
-        raise InputError("the set has no rows", "give it some", path=name)
+        raise InputError("the set has no rows", "give at least one row", path=name)
     missing = [column for column in required if column not in columns]
     if missing and kind in ("bitext", "lexicon"):
         found = _chosen(columns, head, name)
@@ -92,11 +93,11 @@ def _check(rows: Any, kind: str, name: str, keep: Sequence[str]) -> Any:
         columns = [*required, *(one for one in keep if one in columns)]
     elif missing:
         raise InputError(
-            f"a {kind} set has the columns {', '.join(required)}; found {', '.join(columns) or 'none'}",
-            f"rename the columns (rows.rename_column), missing: {', '.join(missing)}",
+            f"a {kind} set needs the columns {', '.join(required)}; found {', '.join(columns) or 'none'}",
+            f"rename columns with rows.rename_column; missing are {', '.join(missing)}",
             path=name,
         )
-    # Other columns would be tokenised and trained on as if they were text.
+    # Other columns are dropped, because the trainer would tokenize them and train on them.
     wanted = [column for column in (*required, *optional) if column in columns]
     kept = [*wanted, *(column for column in keep if column in columns)]
     if columns != kept:
@@ -110,7 +111,7 @@ def _check(rows: Any, kind: str, name: str, keep: Sequence[str]) -> Any:
             with_indices=True,
             batched=True,
             fn_kwargs={"columns": wanted, "name": name},
-            # the Trainer refuses a stream without features
+            # The Trainer refuses a stream without features.
             features=Features({column: Value("string") for column in kept}),
         )
     for column in wanted:
@@ -119,13 +120,13 @@ def _check(rows: Any, kind: str, name: str, keep: Sequence[str]) -> Any:
 
 
 def _chosen(columns: Sequence[str], head: Sequence[Mapping[str, Any]], name: str) -> Columns:
-    """The pair of columns of a set of bitext, by names and content."""
+    """Choose the pair of columns of a set of bitext by names and content."""
     try:
         found = choose_columns(columns, rows=head, language=_language(name), path=name)
     except InputError as error:
         named = " or, for questions and passages, name the set (mono/eng_Latn...)" if name == _UNNAMED else ""
         raise InputError(
-            f"a bitext set has the columns source, translation; {error.problem}",
+            f"a bitext set needs the columns source, translation; {error.problem}",
             "rename them: rows.rename_columns({..: 'source', ..: 'translation'})" + named,
             path=name,
         ) from None
@@ -139,7 +140,7 @@ def _chosen(columns: Sequence[str], head: Sequence[Mapping[str, Any]], name: str
 
 
 def _language(name: str) -> str | None:
-    """The language of the translations, where the set's name says it."""
+    """Return the language of the translations if the name of the set states it."""
     for code in name.partition("/")[2].split("-"):
         try:
             found = normalize(code)
@@ -151,6 +152,7 @@ def _language(name: str) -> str | None:
 
 
 def _refuse_codes(cells: Sequence[Any], column: str, name: str) -> None:
+    """Raise an error if a column of text holds identifiers or numbers."""
     what = content_of(cells)
     if len(cells) >= 3 and what in ("codes", "numbers"):
         raise InputError(
@@ -162,7 +164,7 @@ def _refuse_codes(cells: Sequence[Any], column: str, name: str) -> None:
 
 
 def _checked_batch(batch: dict[str, list[Any]], rows: list[int], columns: Sequence[str], name: str) -> dict[str, Any]:
-    """A batch of a stream with its texts in one form; the first bad one stops the training."""
+    """Check the texts of a batch of a stream and normalise them; a bad text is an error, which stops the training."""
     for column in columns:
         for row, text in zip(rows, batch[column], strict=True):
             if fault := text_fault(text):
@@ -171,6 +173,7 @@ def _checked_batch(batch: dict[str, list[Any]], rows: list[int], columns: Sequen
 
 
 def _check_texts(rows: Dataset, column: str, name: str) -> None:
+    """Raise an error if a column has missing or empty texts, or other values."""
     position = 0
     for batch in rows.with_format("arrow").iter(batch_size=100_000):
         texts = batch[column]
@@ -180,7 +183,7 @@ def _check_texts(rows: Dataset, column: str, name: str) -> None:
         bad = pc.indices_nonzero(empty).to_pylist()
         if bad:
             raise InputError(
-                f"{len(bad)} text(s) are missing or empty, the first here",
+                f"{len(bad)} text(s) are missing or empty, of which this row has the first",
                 "remove these rows: rows.filter(lambda row: row['source'] and row['translation'])",
                 path=name,
                 row=position + bad[0] + 1,
@@ -190,7 +193,7 @@ def _check_texts(rows: Dataset, column: str, name: str) -> None:
 
 
 def _in_one_form(rows: Dataset, columns: Sequence[str]) -> Dataset:
-    """The rows themselves, unless a text is in another form of Unicode."""
+    """Return the data set in Unicode's normal form NFC, unchanged if all texts are in that form."""
     for batch in rows.with_format("arrow").iter(batch_size=10_000):
         for column in columns:
             normal = pc.utf8_normalize(batch[column], form="NFC")

@@ -1,4 +1,4 @@
-"""Rows of an index, text and vector, streamed from where it is kept: a folder, a Parquet file, a Qdrant collection."""
+"""Reader of the texts and vectors of an index, streamed from a folder, a Parquet file or a Qdrant collection."""
 
 from __future__ import annotations
 
@@ -23,23 +23,26 @@ Block = tuple[list[Any], np.ndarray]
 
 
 class VectorRows:
-    """The rows of an index, read anew each time it is iterated over, in blocks of 1,024.
+    """Iterable over the rows of an index in blocks of up to 1,024, which are read anew in every iteration.
 
     Args:
         source: One of
 
-            - a folder with ``vectors.npy``, ``(n, d)``, and the texts in the same order in one JSONL, TSV, CSV or
-              Parquet file (``.gz`` too) with a column of text;
+            - a folder with ``vectors.npy`` of shape ``(n, d)``, and the n texts in the same order in one JSONL, TSV,
+              CSV (also with ``.gz``) or Parquet file with a column of text;
             - a Parquet file with a column of text and one of vectors;
-            - ``LOCATION#COLLECTION``: a Qdrant collection, by the URL of a server or the folder of its local mode
-              (extra ``index``), whose points carry their text. A key is read from ``QDRANT_API_KEY``.
-        text_field: Column or payload field of the text; guessed if not given.
-        vector_field: Column of the vector, or the name of a Qdrant vector; guessed if not given.
+            - ``LOCATION#COLLECTION``: a Qdrant collection (extra ``index``), where the location is the URL of a server
+              or the folder of the local mode. The points must have their text in the payload. An API key is read from
+              the environment variable ``QDRANT_API_KEY``.
+        text_field: Column or payload field of the text. By default the first usual name that exists (``text``,
+            ``passage``...).
+        vector_field: Column of the vector, by default the first usual name that exists (``vector``, ``embedding``...);
+            or name of a Qdrant vector, by default the only one.
 
     Raises:
-        InputError: Nothing of the kind is there, the columns are not, or numbers of texts and vectors differ; while
-            reading: a row without text, vectors of unequal width. Names the row.
-        NonFiniteError: While reading: a vector is not finite.
+        InputError: There is no such index. Raised while reading: a column is missing, there are not as many texts as
+            vectors, a row has no text, or vectors differ in width; the message names the row.
+        NonFiniteError: Raised while reading: a vector is not finite.
 
     Example:
         ::
@@ -73,17 +76,17 @@ class VectorRows:
             row += len(texts)
             yield texts, vectors
         if not row:
-            raise InputError("the index is empty", "give one that has documents", path=self.source)
+            raise InputError("the index is empty", "give an index with at least one document", path=self.source)
 
     def _check(self, texts: Sequence[Any], vectors: np.ndarray, before: int, width: int) -> None:
         for number, text in enumerate(texts, start=before + 1):
             if fault := text_fault(text):
                 raise InputError(
-                    fault, "fill it, or leave the row out", path=self.source, row=number, field=self._text or "text"
+                    fault, "fill it, or remove the row", path=self.source, row=number, field=self._text or "text"
                 )
         if vectors.shape[1] != width:
             raise InputError(
-                f"the vector has {vectors.shape[1]} numbers and the first one had {width}",
+                f"the vector has {vectors.shape[1]} numbers, but the first one had {width}",
                 "give the vectors of one model",
                 path=self.source,
                 row=before + 1,
@@ -92,23 +95,27 @@ class VectorRows:
         if bad.any():
             raise NonFiniteError(
                 f"{self.source}, row {before + 1 + int(bad.argmax())}: the vector is not finite (NaN or infinity). "
-                "Remedy: encode the row again, or leave it out."
+                "Remedy: encode the row again, or remove it."
             )
 
     def _folder(self, folder: Path) -> Iterator[Block]:
         file = folder / VECTORS_FILE
         if not file.is_file():
-            raise InputError(f"there is no {VECTORS_FILE}", "put the vectors there, (documents, width)", path=folder)
+            raise InputError(
+                f"there is no {VECTORS_FILE}", "save the vectors there, with shape (documents, width)", path=folder
+            )
         tables = [path for path in sorted(folder.iterdir()) if _is_table(path)]
         if len(tables) != 1:
             raise InputError(
                 f"found {len(tables)} tables of texts beside {VECTORS_FILE}",
-                "put one there, of the texts in the order of the vectors",
+                "put one table there, with the texts in the order of the vectors",
                 path=folder,
             )
         vectors = np.load(file, mmap_mode="r")
         if vectors.ndim != 2:
-            raise InputError(f"holds an array of shape {vectors.shape}", "give one of (documents, width)", path=file)
+            raise InputError(
+                f"the array has the shape {vectors.shape}", "give an array of shape (documents, width)", path=file
+            )
         start, texts = 0, []
         records = read_records(tables[0])
         column = _column(list(records.columns), self._text, TEXT_NAMES, tables[0])
@@ -149,7 +156,7 @@ class VectorRows:
                     known = [None if one is None else len(one) for one in lists]
                     wrong = next(place for place, width in enumerate(known) if width is None or width != known[0])
                     raise InputError(
-                        f"the vector has {known[wrong] or 'no'} numbers, the first one of its block {known[0]}",
+                        f"the vector has {known[wrong] or 'no'} numbers, but the first one of its block {known[0]}",
                         "give every row a vector of the same width",
                         path=path,
                         row=row + wrong + 1,
@@ -204,7 +211,7 @@ def _is_table(path: Path) -> bool:
 
 
 def _column(names: Sequence[str], given: str | None, usual: Sequence[str], source: Any) -> str:
-    """The column meant: as named, else the first usual name."""
+    """Return the column that the user names, or else the first column with a usual name."""
     found = given if given is not None else next((name for name in usual if name in names), None)
     if found is None or found not in names:
         wanted = repr(given) if given is not None else f"any of {', '.join(usual)}"

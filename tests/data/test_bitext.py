@@ -233,7 +233,7 @@ def test_the_row_of_a_csv_is_the_line_it_starts_on(tmp_path):
         ("a.tsv", "only one column\n", "two columns are needed, found 1.*split at tabs"),
         ("a.jsonl", '{"en": "a"}\n', "two columns are needed, found 1"),
         ("a.json", "[1, 2", "invalid JSON"),
-        ("a.txt", "a\tb\n", "'.txt' says nothing about the format.*jsonl"),
+        ("a.txt", "a\tb\n", "'.txt' is not that of a supported format.*jsonl"),
         ("a.tsv", "en\tsw\na\tb\n".encode("utf-16")[:-1], "UTF-16.*save it as UTF-8"),
         ("a.parquet", "PAR1 no", "not a readable Parquet"),
         ("a.tsv", "en\ten\na\tb\n", "two columns have this name"),
@@ -254,7 +254,7 @@ def test_damaged_gzip(tmp_path):
 
 @pytest.mark.parametrize("source", ["missing.jsonl", "folder/missing.tsv.gz", "a/b/c", "no such thing"])
 def test_missing_files(source):
-    with pytest.raises(InputError, match=re.escape(f"{source}: no such file")):
+    with pytest.raises(InputError, match=re.escape(f"{source}: there is no such file")):
         read_bitext(source)
 
 
@@ -267,7 +267,7 @@ def test_a_folder_without_data_is_refused(tmp_path):
 
 def test_a_hub_id_without_a_network_says_so(monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    with pytest.raises(InputError, match=r"nobody/nothing: neither an existing file nor .*without a network"):
+    with pytest.raises(InputError, match=r"nobody/nothing: this is not an existing file, .*without a network"):
         read_bitext("nobody/nothing")
 
 

@@ -65,7 +65,7 @@ def test_names_given_win_and_must_exist():
     chosen = choose_columns(["en", "xx", "a", "b"], source_field="a", translation_field="b")
     assert (chosen.source, chosen.translation, chosen.guessed) == ("a", "b", False)
     assert choose_columns(["en", "xx", "a"], translation_field="a").source == "en"
-    with pytest.raises(InputError, match=r"field 'c': no such column \(found 'en', 'xx'\).*set source_field"):
+    with pytest.raises(InputError, match=r"field 'c': there is no such column \(found 'en', 'xx'\).*set source_field"):
         choose_columns(["en", "xx"], source_field="c")
     with pytest.raises(InputError, match="both sides"):
         choose_columns(["en", "xx"], source_field="en", translation_field="en")

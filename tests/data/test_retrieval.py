@@ -76,7 +76,7 @@ def test_english_wording_from_a_file_or_a_field(folder):
 def test_part_of_the_english_wording_is_not_used(folder, caplog):
     put(folder, queries__en__jsonl=ENGLISH[:1])
     assert read_retrieval_set(folder, "sw").english_queries is None
-    assert "English wording exists for 1 of 2 queries only" in caplog.text
+    assert "only 1 of 2 queries have an English wording" in caplog.text
 
 
 def test_judgements_for_all_languages_may_cover_more(folder, caplog):
@@ -149,9 +149,9 @@ def test_inconsistencies_stop_or_are_left_out_with_a_warning(folder, name, caplo
         ({"qrels__sw__trec": QRELS + "q1 d1\n"}, "row 3: found 2 columns: 'q1 d1'.*TREC"),
         ({"qrels__sw__trec": QRELS + "q1 0 d2 x\n"}, "row 3, field 'grade': found 'x' where an integer"),
         ({"qrels__sw__trec": QRELS + "q1 0 d2 0.5\n"}, "found '0.5' where an integer"),
-        ({"qrels__sw__trec": QRELS + "q1 0 d1 2\n"}, "row 3: grade 2 for a pair that row 1 grades 1"),
-        ({"queries__swa__jsonl": QUERIES}, "stands for the same language"),
-        ({"queries__sw__jsonl__gz": QUERIES}, "stands for the same language"),
+        ({"qrels__sw__trec": QRELS + "q1 0 d1 2\n"}, "row 3: the grade is 2 for a pair that row 1 grades 1"),
+        ({"queries__swa__jsonl": QUERIES}, "is for the same language"),
+        ({"queries__sw__jsonl__gz": QUERIES}, "is for the same language"),
     ],
 )
 def test_what_cannot_be_read_always_stops(folder, files, match):
@@ -182,7 +182,7 @@ def test_folders_that_are_none(tmp_path, folder):
 def test_tags_that_are_no_language_are_left_out_with_a_warning(folder, caplog):
     put(folder, queries__backup__jsonl=QUERIES)
     assert retrieval_languages(folder)["queries"] == ("swh_Latn",)
-    assert "queries.backup.jsonl: left out" in caplog.text
+    assert "queries.backup.jsonl is not read" in caplog.text
 
 
 def test_integer_identifiers_and_white_space_in_tsv(tmp_path):

@@ -55,7 +55,7 @@ def test_pairs_without_names():
     [
         (
             named("english", "other"),
-            r"set has the columns source, translation.*'english', 'other'.*rename_columns",
+            r"set needs the columns source, translation.*'english', 'other'.*rename_columns",
         ),
         (named("query", "passage")[:5], "name the set"),
         (named("sw", "en"), "reads as English"),

@@ -50,7 +50,7 @@ def test_a_set_has_one_score_wherever_it_comes_from(sets, titles, caplog):
         found[name] = entry["scores"]
     assert found["beir"] == found["me/set@hub"]
     assert (found["beir"]["mrr@10"] > 0.55) == titles  # the texts alone are all the same
-    assert ("4 of 4 documents have a title, which is left out" in caplog.text) != titles
+    assert ("4 of 4 documents have a title, which is not read" in caplog.text) != titles
 
 
 def test_sets_of_one_name_stay_apart(sets):

@@ -184,8 +184,8 @@ def test_a_non_finite_gradient_stops_before_the_step(models, tmp_path, max_grad_
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"bitex/x": {"source": ["a"], "translation": ["b"]}}, "no known kind"),
-        ({NAME: {"en": ["a"], "zz": ["b"]}}, "a bitext set has the columns source, translation; .*'en', 'zz'"),
+        ({"bitex/x": {"source": ["a"], "translation": ["b"]}}, "does not begin with a known kind"),
+        ({NAME: {"en": ["a"], "zz": ["b"]}}, "a bitext set needs the columns source, translation; .*'en', 'zz'"),
         ({NAME: {"source": [], "translation": []}}, "no rows"),
         ({NAME: {"source": ["a", " "], "translation": ["b", "c"]}}, r"row 2, field 'source'"),
         ({NAME: {"source": ["a", "b"], "translation": ["b", None]}}, r"row 2, field 'translation'"),

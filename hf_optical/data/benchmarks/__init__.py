@@ -1,8 +1,8 @@
-"""Retrieval sets of the literature, by name or Hub id, in the project's one layout.
+"""Published retrieval sets, by name or Hub id, converted to the project's layout.
 
-A set is read from where its authors published it, or from a local copy of that, and written once, as a folder that
-:mod:`hf_optical.data.retrieval` reads, into a cache. No remote code is run: sets that a loading script serves are read
-from their data files.
+A set is read from the place where its authors published it, or from a local copy, and written once into a cache, as a
+folder that :mod:`hf_optical.data.retrieval` reads. No remote code is run: sets with a loading script are read from
+their data files.
 """
 
 from hf_optical.data.benchmarks.resolve import Reference, cache_folder, parse_reference, retrieval_folder

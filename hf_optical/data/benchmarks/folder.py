@@ -1,4 +1,4 @@
-"""The project's layout, written: texts by language, judgements, and a note of where they come from."""
+"""Writer of the project's layout of retrieval sets: texts by language, judgements, and a note on their source."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ Judged = tuple[str, str, int]
 
 @dataclass
 class Collected:
-    """A set on its way into a folder; texts may be iterators, so that no corpus is held in memory.
+    """Retrieval set to be written. Texts may be iterators, so that a corpus need not fit into memory.
 
     Args:
-        queries: By language: identifier, text, and optionally the English wording.
-        corpus: By language: identifier and text, and optionally the title.
-        qrels: Judgements by the tag of their file: ``"all"``, a query language, or ``"<query>-<document>"``.
-        sentences: By document language.
-        sentence_qrels: By document language.
+        queries: Identifier, text and optionally the English wording of each query, by FLORES code.
+        corpus: Identifier, text and optionally the title of each document, by FLORES code.
+        qrels: Query, document and grade of each judgement, by the tag of the file: ``"all"``, the language of the
+            queries, or ``"<query>-<document>"``.
+        sentences: Identifier and text of the documents' sentences, by FLORES code.
+        sentence_qrels: Judgements of sentences, by FLORES code of the documents.
     """
 
     queries: dict[str, Iterable[Text]]
@@ -40,15 +41,15 @@ class Collected:
 
 
 def write_folder(found: Collected, folder: Path, about: dict[str, Any]) -> Path:
-    """Write a set into ``folder``, whole or not at all.
+    """Write a set into a folder, which appears only when it is complete.
 
-    Queries without a positive judgement cannot be scored; they are left out, counted in a message, and listed in
+    Queries without a positive judgement cannot be scored. They are omitted, counted in a warning and listed in
     ``left_out.tsv``.
 
     Args:
         found: The set.
-        folder: Made here; if another process was first, its folder is kept.
-        about: What ``source.json`` says: name, licence, citation.
+        folder: Folder to create. If another process creates it first, that one is kept.
+        about: Content of ``source.json``: name, licence, citation.
 
     Returns:
         ``folder``.
@@ -78,11 +79,13 @@ def write_folder(found: Collected, folder: Path, about: dict[str, Any]) -> Path:
 
 
 def _answered(qrels: dict[str, list[Judged]], language: str) -> set[str]:
+    """Return the queries of a language that have a positive judgement."""
     tags = [tag for tag in qrels if tag == "all" or tag.partition("-")[0] == language]
     return {query for tag in tags for query, _, grade in qrels[tag] if grade > 0}
 
 
 def _judged_only(rows: Iterable[Text], answered: set[str], language: str, left_out: list[str]) -> Iterator[Text]:
+    """Yield the answered queries, and add a line for each of the others to ``left_out``."""
     for row in rows:
         if row[0] in answered:
             yield row
@@ -91,10 +94,11 @@ def _judged_only(rows: Iterable[Text], answered: set[str], language: str, left_o
 
 
 def _write_texts(path: Path, rows: Iterable[Text], third: str = "text_en") -> int:
+    """Write texts as gzipped JSONL, with the third entry of each row under a given name, and return their number."""
     from tqdm.auto import tqdm
 
     count = 0
-    # No file name and no time in the header: the same texts are the same bytes.
+    # The gzip header has neither file name nor time, so that equal texts give equal bytes.
     with path.open("wb") as raw, gzip.GzipFile("", "wb", 3, raw, 0) as stream:
         for row in tqdm(rows, desc=f"Writing {path.name}", delay=2, leave=False):
             content = {"_id": row[0], "text": row[1]}

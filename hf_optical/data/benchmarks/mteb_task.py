@@ -1,4 +1,4 @@
-"""Retrieval tasks of MTEB, by name, through its own loader (the extra ``mteb``)."""
+"""Reader of MTEB's retrieval tasks by name, through MTEB's own loader (extra ``mteb``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hf_optical.errors import InputError
 
 __all__ = ["mteb_folder"]
 
-# Which side the first language of a subset is: read in the source of these tasks (mteb 2.26).
+# Tasks whose subsets name the language of the documents first, according to their source code (mteb 2.26).
 _DOCUMENTS_FIRST = ("BelebeleRetrieval", "MLQARetrieval")
 
 
@@ -21,21 +21,25 @@ def mteb_folder(reference: Any, cache: Path) -> Path:
     """Read ``mteb:TASK``, ``mteb:TASK:SUBSET`` or ``mteb:TASK:SUBSET:QUERIES-DOCUMENTS``.
 
     Args:
-        reference: What the user wrote. The subset is needed where a task has several; the languages where it has two
-            and does not say which are the queries'.
-        cache: Where the folder goes.
+        reference: The parsed reference. The subset is required if a task has several; the languages are required if it
+            has two and does not state which is that of the queries.
+        cache: Parent of the folder.
 
     Returns:
         A folder in the project's layout.
 
     Raises:
-        InputError: If mteb is not installed, the task is unknown, no retrieval, asks for remote code, or its data
-            cannot be reached.
+        InputError: mteb is not installed, the task is unknown, is not a retrieval task or needs remote code, or its
+            data cannot be downloaded.
     """
     from hf_optical.data.benchmarks.resolve import cached_place
 
     if not reference.parts or reference.copy is not None:
-        raise InputError("a task of MTEB is named alone", "write mteb:TASK or mteb:TASK:SUBSET", path=reference.name)
+        raise InputError(
+            "the name of an MTEB task is missing, or a folder is given, which MTEB tasks do not take",
+            "write mteb:TASK or mteb:TASK:SUBSET",
+            path=reference.name,
+        )
     name, subset, languages = (*reference.parts, "", "")[:3]
     place = cached_place(cache, reference, name, subset, languages)
     if place.is_dir():
@@ -58,7 +62,7 @@ def mteb_folder(reference: Any, cache: Path) -> Path:
 
 
 def _collect_task(task: Any, subset: str, asked: str, answered: str) -> Collected:
-    """The first evaluation split of a loaded task."""
+    """Convert the first evaluation split of a loaded task."""
     task.convert_v1_dataset_format_to_v2(num_proc=None)
     data = task.dataset[subset][task.eval_splits[0]]
     judged: list[Judged] = [
@@ -72,6 +76,7 @@ def _collect_task(task: Any, subset: str, asked: str, answered: str) -> Collecte
 
 
 def _task(name: str) -> Any:
+    """Find a retrieval task that needs no remote code."""
     try:
         import mteb
     except ImportError:
@@ -81,15 +86,20 @@ def _task(name: str) -> Any:
     try:
         task = mteb.get_task(name)
     except KeyError as error:
-        raise InputError(str(error).strip("\"'"), "name a task of MTEB as MTEB does", path=f"mteb:{name}") from None
+        raise InputError(
+            str(error).strip("\"'"), "use the name that MTEB gives the task", path=f"mteb:{name}"
+        ) from None
     if not isinstance(task, AbsTaskRetrieval):
         raise InputError(f"is a {task.metadata.type} task", "name a retrieval task", path=f"mteb:{name}")
     if task.metadata.dataset.get("trust_remote_code"):
-        raise InputError("its data needs code from the Hub, which is not run here", "name another", path=f"mteb:{name}")
+        raise InputError(
+            "the task's data needs code from the Hub, which is never run", "name another task", path=f"mteb:{name}"
+        )
     return task
 
 
 def _subset(task: Any, wanted: str) -> str:
+    """Return the wanted subset, or the only one."""
     subsets = list(task.metadata.hf_subsets_to_langscripts)
     if wanted in subsets:
         return wanted
@@ -102,6 +112,7 @@ def _subset(task: Any, wanted: str) -> str:
 
 
 def _languages(task: Any, name: str, subset: str, given: str) -> tuple[str, str]:
+    """Return the FLORES codes of queries and documents, as given or as the task states them."""
     if given:
         asked, dash, answered = given.partition("-")
         return normalize(asked), normalize(answered) if dash else normalize(asked)
@@ -115,7 +126,7 @@ def _languages(task: Any, name: str, subset: str, given: str) -> tuple[str, str]
     if len(found) == 2 and name in _DOCUMENTS_FIRST:
         return found[1], found[0]
     raise InputError(
-        f"the languages {', '.join(tags)} do not say which is the queries'",
+        f"it is unclear which of the languages {', '.join(tags)} is that of the queries",
         f"write mteb:{name}:{subset}:QUERIES-DOCUMENTS, e.g. sw-en",
         path=f"mteb:{name}",
     )

@@ -1,4 +1,4 @@
-"""Sources of published sets: a local copy, the Hub, or the authors' repository."""
+"""Access to the files of published sets: in a local copy, on the Hub, or in the authors' repository."""
 
 from __future__ import annotations
 
@@ -15,26 +15,31 @@ __all__ = ["Origin", "cache_folder", "load_table", "state_of", "unreachable"]
 
 
 class Origin:
-    """Finds the files of one set.
+    """Source of the files of one set.
 
     Args:
-        name: The set, for messages.
-        folder: A local copy; then nothing is fetched.
+        name: Name of the set, for messages.
+        folder: Folder with a local copy, from which alone files are then taken; they are downloaded if ``None``.
+
+    Raises:
+        InputError: There is no such folder.
     """
 
     def __init__(self, name: str, folder: Path | None = None) -> None:
         self.name, self.folder = name, folder
         if folder is not None and not folder.is_dir():
-            raise InputError("no such folder", f"give the folder of a copy of {name}", path=folder)
+            raise InputError("there is no such folder", f"give the folder of a copy of {name}", path=folder)
 
     def files(self, place: str) -> list[Path]:
-        """The files of a place, as the table of sets writes it.
+        """Find or download the files of a place.
 
         Args:
-            place: Alternatives separated by ``|``, the first that exists is taken.
+            place: Place in the notation of :class:`LiteratureSet`; of alternatives separated by ``|`` the first that
+                exists is taken.
 
         Raises:
-            InputError: If there is none, or it cannot be fetched; says how to use a local copy.
+            InputError: There are no such files, or they cannot be downloaded; the message explains how to use a local
+                copy.
         """
         places = place.split("|")
         if self.folder is not None:
@@ -45,48 +50,59 @@ class Origin:
                 continue
             try:
                 return _fetch(one)
-            except Exception as error:  # Hub clients and file systems raise a dozen unrelated types
+            except Exception as error:  # Hub clients and file systems raise many unrelated types
                 failure = failure or error
         raise unreachable(self.name, places[0].removeprefix("hub:"), failure)
 
     def rows(self, repository: str, configuration: str, split: str) -> Iterator[dict[str, Any]]:
-        """Rows of one configuration of a Hub data set, or of the local copy of one."""
+        """Yield the rows of one configuration of a Hub data set, or of its local copy."""
         yield from load_table(repository, configuration, split, folder=self.folder, name=self.name)
 
     def _local(self, places: list[str]) -> list[Path]:
         assert self.folder is not None
         names = [place.rsplit("/", 1)[-1].rsplit("!", 1)[-1] for place in places]
         for place, name in zip(places, names, strict=True):
-            # As deep in the folder as the place says, or anywhere, packed or not.
+            # The file may be anywhere in the folder, and compressed or not.
             for pattern in (name, f"{name}.gz", name.removesuffix(".gz")):
                 found = sorted(self.folder.rglob(pattern))
                 if len(found) > 1 and "*" not in name:
                     parents = [path for path in found if path.parent.name == Path(place).parent.name]
                     found = parents or found
                 if len(found) > 1 and "*" not in name:
-                    problem = f"{pattern} is there {len(found)} times"
-                    raise InputError(problem, "give a folder that has it once", path=self.folder)
+                    problem = f"the folder has {len(found)} files {pattern}"
+                    raise InputError(problem, "give a folder that has only one", path=self.folder)
                 if found:
                     return sorted(found, key=_numbered)
         raise InputError(
-            f"no {' and no '.join(names)} in this copy of {self.name}",
-            "give a folder with the files as their authors publish them",
+            f"there is no {' and no '.join(names)} in this copy of {self.name}",
+            "give a folder with the files in the form in which their authors publish them",
             path=self.folder,
         )
 
 
 def load_table(repository: str, configuration: str | None, split: str | None, *, folder: Path | None, name: str) -> Any:
-    """One table of a Hub data set or of a local copy of one; without a split, the first."""
+    """Load one table of a Hub data set, or of its local copy.
+
+    Args:
+        repository: Hub id of the data set.
+        configuration: Its configuration, or ``None`` for the default.
+        split: Its split, or ``None`` for the first.
+        folder: Folder of the local copy, or ``None`` to download.
+        name: Name of the set, for messages.
+
+    Raises:
+        InputError: The table cannot be loaded.
+    """
     import datasets
 
     path = str(folder) if folder is not None else repository
-    # Of a local folder ``datasets`` caches what it read under the folder's name alone: another folder of that name, or
-    # the same one after a change, would give the old rows.
+    # ``datasets`` caches the rows of a local folder under the folder's name only. Another folder of that name, or the
+    # same one after a change, would give the old rows, so each state of a folder has a cache of its own.
     options = {"cache_dir": str(cache_folder().parent / "tables" / state_of(folder))} if folder is not None else {}
     try:
         found = datasets.load_dataset(path, configuration, **options)
         return found[split] if split is not None else next(iter(found.values()))
-    except Exception as error:  # the Hub's clients raise a dozen unrelated types
+    except Exception as error:  # the Hub's clients raise many unrelated types
         raise unreachable(name, f"{path} ({configuration}, {split or 'its split'})", error) from error
 
 
@@ -94,11 +110,12 @@ def cache_folder() -> Path:
     """Return the folder of converted sets: ``$HF_OPTICAL_CACHE``, or ``hf_optical`` in the Hub's home."""
     from huggingface_hub.constants import HF_HOME
 
-    return Path(os.environ.get("HF_OPTICAL_CACHE") or Path(HF_HOME) / "hf_optical") / "retrieval-2"  # titles apart
+    # Version 2 of the layout keeps titles apart from texts.
+    return Path(os.environ.get("HF_OPTICAL_CACHE") or Path(HF_HOME) / "hf_optical") / "retrieval-2"
 
 
 def state_of(folder: Path) -> str:
-    """Twelve digits that change with the place, the names, the sizes and the times of the files of a folder."""
+    """Hash the path of a folder and the names, sizes and modification times of its files, to 12 hexadecimal digits."""
     digest = hashlib.sha256(str(folder.resolve()).encode())
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         status = path.stat()
@@ -107,17 +124,24 @@ def state_of(folder: Path) -> str:
 
 
 def unreachable(name: str, place: str, error: Exception | None) -> InputError:
-    """The one error of a place that cannot be read."""
+    """Build the error for a place that cannot be read.
+
+    Args:
+        name: Name of the set.
+        place: Description of the place.
+        error: The underlying error, if there is one.
+    """
     reason = f" ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'})" if error else ""
     return InputError(
         f"{place} cannot be reached{reason}",
-        f"where there is a network (and a token, if the set asks for one) download it, and give the folder: "
+        f"download it on a machine with a network (and with a token if the set needs one), and give the folder as "
         f"{name}@FOLDER; or give a folder in the layout corpus, queries, qrels",
         path=name,
     )
 
 
 def _fetch(place: str) -> list[Path]:
+    """Download the files of one place."""
     kind, _, rest = place.partition(":")
     if kind == "hub":
         return _from_hub(rest)
@@ -144,6 +168,6 @@ def _from_hub(place: str) -> list[Path]:
 
 
 def _numbered(path: Path) -> tuple[str, int, str]:
-    """``docs-2`` before ``docs-10``."""
+    """Return a sort key that puts ``docs-2`` before ``docs-10``."""
     digits = "".join(character for character in path.name if character.isdigit())
     return str(path.parent), int(digits or 0), path.name

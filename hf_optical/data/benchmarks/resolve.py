@@ -1,4 +1,4 @@
-"""Resolve what a user names (folder, published set, MTEB task, Hub id) to a folder in the project's layout."""
+"""Resolution of a user's reference (folder, published set, MTEB task, Hub id) to a folder in the project's layout."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Reference:
     """Parsed reference to a set: ``name:part:split@copy``.
 
     Args:
-        name: A name of :data:`~hf_optical.data.benchmarks.sets.SETS`, ``mteb``, or a Hub id.
-        parts: What stands between the colons.
-        copy: A local copy of the published files.
+        name: A name in :data:`~hf_optical.data.benchmarks.sets.SETS`, ``mteb``, or a Hub id.
+        parts: The parts behind the name, which are separated by colons.
+        copy: Folder with a local copy of the published files, or ``None``.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Reference:
 
 
 def parse_reference(text: str) -> Reference:
-    """Take a reference apart.
+    """Parse a reference.
 
     Example:
         >>> parse_reference("belebele:swh_Latn+som_Latn@copies/belebele").parts
@@ -53,27 +53,29 @@ def parse_reference(text: str) -> Reference:
 
 
 def retrieval_folder(source: str | Path, *, cache: str | Path | None = None) -> Path:
-    """The folder in the project's layout that a user means.
+    """Return the folder of a retrieval set in the project's layout, which is created in a cache if necessary.
 
     Args:
-        source: An existing folder, which always wins; ``xquad_r``, ``belebele:swh_Latn``, ``miracl:sw:dev``,
-            ``clirmatrix:sw-en``, ``ciral:so@FOLDER`` (a local copy of what its authors publish); ``mteb:TASK`` or
-            ``mteb:TASK:SUBSET``; or a Hub id in BEIR's layout, ``owner/name`` or ``owner/name:LANGUAGES``.
-        cache: Where sets are kept once they are in the project's layout; by default beside the Hub's cache.
+        source: An existing folder, which has precedence; a published set such as ``xquad_r``, ``belebele:swh_Latn``,
+            ``miracl:sw:dev``, ``clirmatrix:sw-en`` or ``ciral:so@FOLDER`` (with a local copy of the published files);
+            an MTEB task ``mteb:TASK`` or ``mteb:TASK:SUBSET``; or a Hub id in BEIR's layout, ``owner/name`` or
+            ``owner/name:LANGUAGES``.
+        cache: Folder for sets in the project's layout. By default it is beside the Hub's cache.
 
     Returns:
-        ``source`` itself where it is a folder, or where it is no reference (its reader then says what is missing).
+        The folder. A ``source`` that is not a reference is returned as a path, so that its reader reports what is
+        missing.
 
     Raises:
-        InputError: An unknown language of a set, a part that is missing, or a source that cannot be reached; the
-            message says how to use a local copy.
+        InputError: The set does not have a language, a part of the reference is missing, or the source cannot be
+            downloaded; the message explains how to use a local copy.
     """
     if isinstance(source, Path) or user_path(source).is_dir():
         return user_path(source)
     found = parse_reference(source)
     place = Path(cache) if cache is not None else cache_folder()
     if found.name in SETS:
-        return _of_the_literature(SETS[found.name], found, place)
+        return _published(SETS[found.name], found, place)
     if found.name == "mteb":
         from hf_optical.data.benchmarks.mteb_task import mteb_folder
 
@@ -86,7 +88,7 @@ def retrieval_folder(source: str | Path, *, cache: str | Path | None = None) -> 
 
 
 def cached_place(cache: Path, reference: Reference, *details: str) -> Path:
-    """The folder of a reference in the cache; another state of a local copy is another folder."""
+    """Return the folder of a reference in the cache, which for a local copy depends on the state of its files."""
     name = "-".join(part for part in (reference.name.replace("/", "--"), *details) if part)
     name = re.sub(r"[^\w.+-]", "_", name)
     if reference.copy is None:
@@ -94,9 +96,10 @@ def cached_place(cache: Path, reference: Reference, *details: str) -> Path:
     return cache / state_of(reference.copy) / name
 
 
-def _of_the_literature(item: LiteratureSet, found: Reference, cache: Path) -> Path:
+def _published(item: LiteratureSet, found: Reference, cache: Path) -> Path:
+    """Return the folder of a published set, which is converted if it is not in the cache."""
     if len(found.parts) > 2:
-        raise InputError(f"found {len(found.parts)} parts", f"write {_FORM}", path=item.name)
+        raise InputError(f"found {len(found.parts)} parts behind the name", f"write {_FORM}", path=item.name)
     given = found.parts[0] if found.parts else ""
     split = found.parts[1] if len(found.parts) > 1 else item.split
     languages = _pair(item, given) if item.shape == "clirmatrix" else _languages(item, given)
@@ -115,26 +118,28 @@ def _of_the_literature(item: LiteratureSet, found: Reference, cache: Path) -> Pa
         "citation": item.citation,
         "page": item.page,
     }
-    logger.warning("%s: licence %s; cite %s", item.name, item.licence, item.citation)
+    logger.warning("%s: the licence is %s; please cite %s", item.name, item.licence, item.citation)
     return write_folder(collected, place, about)
 
 
 def _languages(item: LiteratureSet, given: str) -> list[str]:
+    """Return the sorted FLORES codes of the languages of a reference, or the set's default."""
     languages = [normalize(code) for code in given.split("+") if code] or list(item.default_languages)
     unknown = [code for code in languages if item.languages and code not in item.languages]
     if not languages or unknown:
-        offered = ", ".join(item.languages) or "its documents' languages, as FLORES codes"
+        offered = ", ".join(item.languages) or "the languages of its documents, as FLORES codes"
         problem = f"{item.name} has no {', '.join(unknown)}" if unknown else "no language is given"
         raise InputError(f"{problem}; it has {offered}", f"write {item.name}:LANGUAGE", path=item.name)
     if item.parallel and ENGLISH not in languages:
         languages.append(ENGLISH)
     if not item.parallel and item.asked != "own" and len(languages) > 1:
-        problem = f"found {len(languages)} languages; each has its own queries"
+        problem = f"found {len(languages)} languages, but each has its own queries"
         raise InputError(problem, f"give several sets: {item.name}:{languages[0]} ...", path=item.name)
     return sorted(set(languages))
 
 
 def _pair(item: LiteratureSet, given: str) -> Sequence[str]:
+    """Return the FLORES codes of queries and documents of a reference to CLIRMatrix."""
     codes = given.split("-")
     if len(codes) != 2:
         raise InputError(

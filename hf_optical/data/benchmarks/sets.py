@@ -1,4 +1,4 @@
-"""The table of sets: where each is published, in which files and columns, under which licence."""
+"""Table of published sets: the places of their files, their columns, their licence and citation."""
 
 from __future__ import annotations
 
@@ -16,32 +16,33 @@ _JHU = "https://www.cs.jhu.edu/"
 
 @dataclass(frozen=True)
 class LiteratureSet:
-    """One set of the literature.
+    """Description of one published set.
 
-    Files are named ``hub:OWNER/NAME/PATH``, ``https://...`` or ``tar:https://...!PATH``, and may hold ``{code}`` (the
-    set's own code of a language) or its parts ``{first}`` and ``{second}``, ``{query}`` and ``{document}`` (codes of a
-    pair), ``{split}``, and ``*`` in a Hub path. Alternatives are separated by ``|``. A local copy is searched for the
-    same file names.
+    Files are written ``hub:OWNER/NAME/PATH``, ``https://...`` or ``tar:https://...!PATH``. They may contain ``{code}``
+    (the set's own code of a language) or its parts ``{first}`` and ``{second}``, ``{query}`` and ``{document}`` (codes
+    of a pair), ``{split}``, and ``*`` in a Hub path. Alternatives are separated by ``|``. A local copy is searched for
+    the same file names.
 
     Args:
-        name: What users write.
-        shape: Which reader.
-        files: By role: ``rows`` (contexts), ``topics``, ``qrels``, ``corpus`` (topics), ``judged``, ``corpus``
-            (clirmatrix).
-        fields: Columns by role; for tables without a header their positions, from 0.
-        hub: A Hub data set with one configuration per language that has the rows of ``files``, where the files are
+        name: The name by which users refer to the set.
+        shape: The reader to use.
+        files: Files by role: ``rows`` (shape ``contexts``), ``topics``, ``qrels`` and ``corpus`` (shape ``topics``), or
+            ``judged`` and ``corpus`` (shape ``clirmatrix``).
+        fields: Columns by role, for tables without a header as positions from 0. Default: the usual names.
+        hub: Hub data set with one configuration per language and the same rows as ``files``, for sets whose files are
             not on the Hub.
-        languages: The set's own codes, by FLORES code, where they are not what
-            :func:`~hf_optical.data.languages.normalize` takes; and which languages it has, where that is a short list.
+        languages: The set's own codes by FLORES code. It is empty if the set uses FLORES codes and has too many
+            languages to list.
         split: The default split.
-        parallel: The same identifiers in every language: any languages make one folder, English always among them.
-        asked: Language of the queries where it is always the same; ``"same"`` as the documents'; ``"own"`` the one
-            that is named, the documents then in ``answered``.
-        answered: Documents' language of sets whose queries only vary, with exceptions by query language.
-        default_languages: What a name without languages means; none: languages must be given.
-        licence: SPDX identifier or words.
-        citation: Authors, title, venue.
-        page: Where to read more.
+        parallel: Whether all languages have the same identifiers. Then any languages make one folder, to which English
+            is always added.
+        asked: Language of the queries: a FLORES code if it is always the same, ``"same"`` as that of the documents, or
+            ``"own"`` for the one that the user names, with the documents in ``answered``.
+        answered: Language of the documents by language of the queries, with the default under ``""``.
+        default_languages: Languages of a reference that names none; if empty, the user has to name some.
+        licence: SPDX identifier or a description.
+        citation: Authors, title and venue.
+        page: URL of the set's page.
     """
 
     name: str
@@ -61,7 +62,7 @@ class LiteratureSet:
 
 
 def _codes(text: str) -> dict[str, str]:
-    """``"swh_Latn=sw som_Latn=so"`` as a mapping."""
+    """Parse codes such as ``"swh_Latn=sw som_Latn=so"`` into a dictionary."""
     return dict(pair.split("=") for pair in text.split())
 
 
@@ -136,7 +137,7 @@ _TABLE = (
         "Bandarkar et al., The Belebele benchmark: a parallel reading comprehension dataset in 122 language variants, "
         "ACL 2024",
         "https://huggingface.co/datasets/facebook/belebele",
-        # "link" and "question_number" together are the key that the languages share.
+        # "link" and "question_number" together identify a question in all languages.
         fields={"id": "link question_number", "context": "flores_passage"},
         parallel=True,
     ),
@@ -253,4 +254,4 @@ _TABLE = (
 )
 
 SETS: dict[str, LiteratureSet] = {item.name: item for item in _TABLE}
-"""All sets by name."""
+"""All published sets by name."""

@@ -1,4 +1,4 @@
-"""Test collections as TREC has them: topics, judgements, and a corpus in JSONL or in columns."""
+"""Reader of test collections with topics, judgements and a corpus in JSONL or columns, as in TREC."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["read_clirmatrix", "read_topics"]
 def read_topics(item: LiteratureSet, languages: Sequence[str], split: str, origin: Origin) -> Collected:
     """Read a collection in some languages of its documents.
 
-    Titles are kept; whoever reads the folder decides whether they are read.
+    Titles are kept, and the reader of the folder decides whether to use them.
 
     Args:
         item: The set.
-        languages: FLORES codes; one only, unless the set is parallel.
-        split: Which part.
-        origin: Where its files are.
+        languages: FLORES codes of the documents; only one, unless the set is parallel.
+        split: Split of the set.
+        origin: Place of its files.
 
     Returns:
-        The set. Corpora are read as they are written.
+        The set. The corpora are iterators that read the files when they are written.
     """
     collected = Collected({}, {}, {})
     for language in languages:
@@ -55,16 +55,18 @@ def read_topics(item: LiteratureSet, languages: Sequence[str], split: str, origi
 
 
 def read_clirmatrix(item: LiteratureSet, pair: Sequence[str], split: str, origin: Origin) -> Collected:
-    """Read one pair of CLIRMatrix: each line has a query with its judged documents, ``[[identifier, grade], ...]``.
+    """Read one pair of languages of CLIRMatrix.
+
+    Each line of its file has a query with its judged documents, ``[[identifier, grade], ...]``.
 
     Args:
         item: The set.
         pair: FLORES codes of queries and documents.
         split: ``train``, ``dev``, ``test1`` or ``test2``.
-        origin: Where its files are.
+        origin: Place of its files.
 
     Returns:
-        The set.
+        The set. The corpus is an iterator that reads the file when it is written.
     """
     asked, answered = pair
     parts = {"query": iso_code(asked), "document": iso_code(answered), "split": split}
@@ -78,23 +80,26 @@ def read_clirmatrix(item: LiteratureSet, pair: Sequence[str], split: str, origin
                 queries[str(row["src_id"])] = row["src_query"]
                 judged += [(str(row["src_id"]), str(document), int(grade)) for document, grade in row["tgt_results"]]
             except (KeyError, TypeError, ValueError) as error:
-                problem = f"not a line of CLIRMatrix ({type(error).__name__}: {error})"
-                raise InputError(problem, "give the file as its authors publish it", path=path, row=number) from None
+                problem = f"the line is not one of CLIRMatrix ({type(error).__name__}: {error})"
+                remedy = "give the file in the form in which its authors publish it"
+                raise InputError(problem, remedy, path=path, row=number) from None
     corpus = _corpus(origin.files(item.files["corpus"].format(**parts)), item)
     return Collected({asked: list(queries.items())}, {answered: corpus}, {f"{asked}-{answered}": judged})
 
 
 def _topics(path: Path, column: int) -> Iterator[tuple[str, str]]:
+    """Yield the identifiers and texts of the queries."""
     for number, cells in _cells(path):
         if number == 1 and cells[0].lower() in ("qid", "id", "query_id", "query-id"):
             continue
         if len(cells) <= column:
             problem = f"found {len(cells)} columns where {column + 1} are expected"
-            raise InputError(problem, "write the query's identifier, a tab, its text", path=path, row=number)
+            raise InputError(problem, "write the query's identifier, a tab and its text", path=path, row=number)
         yield cells[0], cells[column]
 
 
 def _corpus(paths: Sequence[Path], item: LiteratureSet) -> Iterator[Text]:
+    """Yield the documents of all files of a corpus."""
     for path in paths:
         if ".jsonl" in path.name or ".jl" in path.name or _is_json(path):
             yield from _json_corpus(path, item)
@@ -103,7 +108,7 @@ def _corpus(paths: Sequence[Path], item: LiteratureSet) -> Iterator[Text]:
 
 
 def _is_json(path: Path) -> bool:
-    # What is fetched from a web address may be kept under a name without an extension.
+    """Return whether a file begins with a JSON object, because the name of a download may lack its extension."""
     with open_bytes(path) as stream:
         return isinstance(stream, io.BufferedReader) and stream.peek(1)[:1] == b"{"
 
@@ -115,7 +120,10 @@ def _json_corpus(path: Path, item: LiteratureSet) -> Iterator[Text]:
             raise InputError(row.problem, "correct or remove the row", path=path, row=number)
         if identifier not in row or text not in row:
             raise InputError(
-                f"found the fields {', '.join(row)}", f"{item.name} has {identifier} and {text}", path=path, row=number
+                f"found the fields {', '.join(row)}",
+                f"give the corpus of {item.name}, which has the fields {identifier} and {text}",
+                path=path,
+                row=number,
             )
         yield str(row[identifier]), row[text], row.get("title")
 
@@ -125,11 +133,13 @@ def _column_corpus(path: Path, item: LiteratureSet) -> Iterator[Text]:
     for number, cells in _cells(path):
         if len(cells) <= text:
             problem = f"found {len(cells)} columns where {text + 1} are expected"
-            raise InputError(problem, "give the file as its authors publish it", path=path, row=number)
+            remedy = "give the file in the form in which its authors publish it"
+            raise InputError(problem, remedy, path=path, row=number)
         yield cells[0], cells[text], cells[int(title)] if title is not None else None
 
 
 def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield line numbers and tab-separated cells of the lines that are not blank."""
     with open_bytes(path) as stream:
         for number, raw in enumerate(stream, start=1):
             try:

@@ -64,7 +64,7 @@ def test_a_copy_that_changes_is_read_anew(copy):
 
 def test_a_hub_set_of_another_layout(copy):
     (copy / "README.md").write_text(CONFIGS.replace("config_name: queries", "config_name: questions"))
-    with pytest.raises(InputError, match=r"owner/name: no configuration queries \(found "):
+    with pytest.raises(InputError, match=r"owner/name: there is no configuration queries \(found "):
         retrieval_folder(f"owner/name:sw@{copy}")
     (copy / "README.md").write_text(CONFIGS)
     for split in ("test", "dev"):
@@ -111,12 +111,12 @@ def test_tasks_that_cannot_be_read(tasks, monkeypatch):
         retrieval_folder("mteb:Banking77Classification")
     with pytest.raises(InputError, match=r"mteb:NFCorpus: the data of NFCorpus .* cannot be reached"):
         retrieval_folder("mteb:NFCorpus")
-    with pytest.raises(InputError, match=r"do not say which is the queries'.*mteb:XPQARetrieval:eng-fra:QUERIES-"):
+    with pytest.raises(InputError, match=r"is that of the queries.*mteb:XPQARetrieval:eng-fra:QUERIES-"):
         retrieval_folder("mteb:XPQARetrieval:eng-fra")
-    with pytest.raises(InputError, match="named alone"):
+    with pytest.raises(InputError, match="name of an MTEB task is missing"):
         retrieval_folder("mteb")
     monkeypatch.setitem(tasks.MockRetrievalTask.metadata.dataset, "trust_remote_code", True)
-    with pytest.raises(InputError, match="code from the Hub, which is not run here"):
+    with pytest.raises(InputError, match="code from the Hub, which is never run"):
         retrieval_folder("mteb:MockRetrievalTask")
 
 

@@ -241,16 +241,16 @@ def test_a_folder_of_the_same_name_wins(tmp_path, monkeypatch):
     [
         ("miracl:so", r"miracl has no som_Latn; it has arb_Arab.*write miracl:LANGUAGE"),
         ("miracl", "no language is given"),
-        ("ciral:so+sw", "found 2 languages; each has its own queries"),
+        ("ciral:so+sw", "found 2 languages, but each has its own queries"),
         ("clirmatrix:sw", "found 'sw' where a pair of languages is expected"),
         ("xquad_r:en:a:b", "found 3 parts"),
         ("belebele:nosuchtongue", "unknown language 'nosuchtongue'"),
-        ("xquad_r@nowhere", "nowhere: no such folder"),
+        ("xquad_r@nowhere", "nowhere: there is no such folder"),
         # Nothing can be fetched here: one error that says what to do.
-        ("belebele:sw", r"belebele: .*cannot be reached \(\w+.*give the folder: belebele@FOLDER"),
+        ("belebele:sw", r"belebele: .*cannot be reached \(\w+.*give the folder as belebele@FOLDER"),
         ("xquad_r:de", r"google-research-datasets/xquad_r.*cannot be reached .*xquad_r@FOLDER"),
-        ("miracl:sw", r"cannot be reached .*a token, if the set asks for one"),
-        ("someone/something", r"no folder of this name is here, and .*someone/something cannot be reached"),
+        ("miracl:sw", r"cannot be reached .*a token if the set needs one"),
+        ("someone/something", r"there is no folder of this name, and .*someone/something cannot be reached"),
     ],
 )
 def test_references_that_cannot_be_read(reference, match):
@@ -264,7 +264,7 @@ def test_copies_that_lack_files_are_named(tmp_path):
         retrieval_folder(f"miracl:sw@{tmp_path / 'empty'}")
     for place in ("a", "b"):
         put(tmp_path / "twice" / place / "en.json", "{}")
-    with pytest.raises(InputError, match=r"en\.json is there 2 times"):
+    with pytest.raises(InputError, match=r"the folder has 2 files en\.json"):
         retrieval_folder(f"mlqa_r:en@{tmp_path / 'twice'}")
     put(tmp_path / "bad" / "eng_Latn.jsonl", [{"link": "x", "question": "y"}])
     with pytest.raises(InputError, match=r"eng_Latn.jsonl, row 1: the columns question_number, flores_passage"):

@@ -1,1 +1,1 @@
-"""Commands of ``hf-optical``, one module each, and the embedded default."""
+"""Commands of ``hf-optical``, one module each, and the embedded sample."""

@@ -1,4 +1,7 @@
-"""The embedded default: parallel sentences, questions and passages, and a tiny teacher, made without a network."""
+"""Embedded sample: generated parallel sentences, questions and passages, and a tiny teacher.
+
+Commands without ``--teacher`` use it, without a network. It is generated from word lists and grammars of this package.
+"""
 
 from __future__ import annotations
 

@@ -20,16 +20,16 @@ from hf_optical.transport import IPOT, TransportSolver, document_frequencies, id
 
 
 def alignment_error_rate(predicted: set[Any], gold: set[Any]) -> float:
-    """`1 - 2 |A and S| / (|A| + |S|)`: the alignment error rate where all gold links are sure.
+    """Compute the alignment error rate `1 - 2 |A and S| / (|A| + |S|)` for gold links that are all sure.
 
-    Och and Ney 2003 (https://aclanthology.org/J03-1002), section 5, with no possible links beside the sure ones.
+    Och and Ney 2003 (https://aclanthology.org/J03-1002), section 5, without possible links.
 
     Args:
-        predicted: The links A; of a corpus, triples (sentence, source word, translation word).
-        gold: The links S.
+        predicted: The predicted links A; for a corpus, triples (sentence, source word, translation word).
+        gold: The gold links S.
 
     Returns:
-        0 for the gold alignment, 1 where nothing is right; 0 where both are empty.
+        0 for the gold alignment, 1 if no link is right, and 0 if both sets are empty.
 
     Example:
         >>> alignment_error_rate({(0, 0), (1, 2)}, {(0, 0), (1, 1)})
@@ -40,12 +40,12 @@ def alignment_error_rate(predicted: set[Any], gold: set[Any]) -> float:
 
 
 def word_of_tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """For every token of a text, special tokens left out, the index of its word in `text.split()`.
+    """Return for every token of a text, without special tokens, the index of its word in `text.split()`.
 
-    A token that holds only the space before a word belongs to that word.
+    A token that consists of the space before a word belongs to that word.
 
     Raises:
-        InputError: When the tokenizer does not say where its tokens stand in the text.
+        InputError: The tokenizer is not a fast one and gives no character offsets.
     """
     if not tokenizer.is_fast:
         raise InputError("the tokenizer gives no character offsets", "use a model with a fast tokenizer")
@@ -59,18 +59,18 @@ def word_of_tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 
 def word_plan(plan: Tensor, row_words: Sequence[int], column_words: Sequence[int]) -> Tensor:
-    """Sums a plan between tokens into one between words; mass is neither lost nor made.
+    """Sum a plan between tokens over the tokens of each word; the total mass stays the same.
 
     Args:
-        plan: (n, m).
-        row_words: The word of each row, n indices.
-        column_words: The word of each column, m indices.
+        plan: Plan between tokens, (n, m).
+        row_words: Index of the word of each row, n indices.
+        column_words: Index of the word of each column, m indices.
 
     Returns:
-        (words of the rows, words of the columns).
+        Plan between words, (words of the rows, words of the columns).
 
     Raises:
-        InputError: When the numbers of tokens differ from the shape of the plan.
+        InputError: The numbers of tokens differ from the shape of the plan.
 
     Example:
         >>> word_plan(torch.tensor([[0.2, 0.1], [0.3, 0.4]]), [0, 0], [0, 1])
@@ -79,18 +79,18 @@ def word_plan(plan: Tensor, row_words: Sequence[int], column_words: Sequence[int
     if plan.shape != (len(row_words), len(column_words)):
         raise InputError(
             f"the plan has shape {tuple(plan.shape)} for {len(row_words)} and {len(column_words)} tokens",
-            "leave special tokens out of the plan, and do not cut the texts",
+            "leave special tokens out of the plan, and do not truncate the texts",
         )
-    rows = torch.nn.functional.one_hot(torch.tensor(row_words)).to(plan.dtype)
-    columns = torch.nn.functional.one_hot(torch.tensor(column_words)).to(plan.dtype)
+    rows = torch.nn.functional.one_hot(torch.tensor(row_words)).to(plan.dtype)  # (n, words of the rows)
+    columns = torch.nn.functional.one_hot(torch.tensor(column_words)).to(plan.dtype)  # (m, words of the columns)
     return rows.T @ plan @ columns
 
 
 def argmax_links(plan: Tensor) -> set[tuple[int, int]]:
-    """The links of a word plan: every word of the translation with the source word that it gives most mass to.
+    """Link every word of the translation to the source word to which it gives most mass.
 
     Args:
-        plan: (translation words, source words), as the plan between a student and its teacher.
+        plan: Plan between words, (translation words, source words), as from a student to its teacher.
 
     Returns:
         Pairs (source word, translation word).
@@ -103,29 +103,29 @@ def argmax_links(plan: Tensor) -> set[tuple[int, int]]:
 
 
 def random_plan(plan: Tensor, solver: TransportSolver, generator: torch.Generator) -> Tensor:
-    """A plan with the marginals of another one, for costs drawn uniformly from [0, 2]: what chance aligns.
+    """Compute a plan with the marginals of another one, for a random cost, as a baseline for alignments.
 
     Args:
-        plan: (n, m).
-        solver: What made that plan.
-        generator: The source of chance.
+        plan: Plan whose marginals are used, (n, m).
+        solver: Solver that computed it.
+        generator: Generator of the cost, which is uniform in [0, 2], the range of cosine distances.
 
     Returns:
-        (n, m).
+        Plan, (n, m).
     """
     cost = 2 * torch.rand(plan.shape, generator=generator)
     return solver(cost[None], plan.sum(1)[None], plan.sum(0)[None])[0]
 
 
 def token_weights(model: BaseModel, texts: Sequence[str]) -> Tensor:
-    """The inverse document frequency of every token of a model's vocabulary, counted in some texts.
+    """Compute the inverse document frequency of every token of a model's vocabulary.
 
     Args:
-        model: Whose tokenizer cuts the texts.
-        texts: Sentences.
+        model: Model with the tokenizer.
+        texts: Sentences in which the frequencies are counted.
 
     Returns:
-        (size of the vocabulary,).
+        Weights, (size of the vocabulary,).
     """
     tokenized = model.tokenizer(list(texts), padding=True, return_tensors="pt")
     size = len(model.tokenizer)
@@ -136,16 +136,16 @@ def token_weights(model: BaseModel, texts: Sequence[str]) -> Tensor:
 def _content_plan(
     student: TokenView, teacher: TokenView, solver: TransportSolver, weights: tuple[Tensor, Tensor] | None = None
 ) -> Tensor:
-    """The plan between the tokens of one translation and of its source, special tokens left out.
+    """Compute the plan between the tokens of a translation and of its source, without special tokens.
 
     Args:
-        student: One translation, n tokens of which are neither padding nor special.
-        teacher: Its source, m such tokens.
-        solver: Finds the plan.
-        weights: The mass of every token of the two vocabularies; uniform where left out.
+        student: View of one translation, with n tokens that are neither padding nor special.
+        teacher: View of its source, with m such tokens.
+        solver: Solver of the transport problem.
+        weights: Mass of every token of the two vocabularies; ``None`` for uniform mass.
 
     Returns:
-        (n, m), on the CPU.
+        Plan, (n, m), on the CPU.
     """
     views = (student, teacher)
     masses: tuple[Tensor | None, Tensor | None] = (None, None)
@@ -168,22 +168,23 @@ def measure_alignment(
     solver: TransportSolver | None = None,
     seed: int = 0,
 ) -> dict[str, float | int]:
-    """The alignment error rate of the plans between a student and its teacher, beside that of random plans.
+    """Compute the alignment error rate of the plans between a student and its teacher, and that of random plans.
 
-    Measured twice: with the mass of each token in proportion to its inverse document frequency, so that articles and
-    prepositions that a translation leaves out do not claim the words beside them; and with uniform mass.
+    It is computed for two choices of marginals. With the mass of each token in proportion to its inverse document
+    frequency, articles and prepositions without a counterpart in the translation have little mass to be transported
+    to other words. The second choice is uniform mass.
 
     Args:
-        student: Reads the translations.
-        teacher: Reads the English.
+        student: Encoder of the translations.
+        teacher: Encoder of the English sentences.
         pairs: Sentences with gold alignments.
-        texts: Translations and English sentences to count the frequencies in.
-        solver: `IPOT()` if not given.
+        texts: Translations and English sentences in which frequencies are counted.
+        solver: Solver of the transport problem; `IPOT()` by default.
         seed: Seed of the random plans.
 
     Returns:
-        `aer` and `aer_random` (inverse document frequency), `aer_uniform` and `aer_random_uniform`, and the number
-        `n` of pairs.
+        `aer` and `aer_random` with inverse document frequencies, `aer_uniform` and `aer_random_uniform`, and the
+        number `n` of pairs.
     """
     solver = solver or IPOT()
     generator = torch.Generator().manual_seed(seed)
@@ -208,6 +209,7 @@ def measure_alignment(
 
 @torch.no_grad()
 def _view(model: BaseModel, text: str) -> TokenView:
+    """Encode one text as a query, and return its token view."""
     late = is_late_interaction(model)
     features = model.preprocess([text], **({"task": "query"} if late else {}))
     features = {key: value.to(model.device) if isinstance(value, Tensor) else value for key, value in features.items()}

@@ -1,4 +1,4 @@
-"""A small dictionary of the embedded default: its content words, English beside another language."""
+"""Small dictionary of the sample data: its content words in English and in another language."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from hf_optical.errors import InputError
 
 
 def dictionary(language: str) -> list[tuple[str, str]]:
-    """Pairs of an English word and its translation, for lexical injection and the layer probe.
+    """Return pairs of an English word and its translation, for lexical injection and the layer probe.
 
-    Verbs and adjectives are left out: their tables hold stems, and other forms than the sentences have.
+    Verbs and adjectives are left out, because their tables have stems, and not the forms that occur in sentences.
 
     Args:
-        language: One of `LANGUAGES`, a FLORES code.
+        language: FLORES code, one of `LANGUAGES`.
 
     Raises:
-        InputError: When the sample does not speak the language.
+        InputError: The sample data does not have the language.
 
     Example:
         >>> ("teacher", "mwalimu") in dictionary("swh_Latn")
         True
     """
     if language not in LANGUAGES:
-        raise InputError(f"the embedded sample has no {language}", f"choose among {', '.join(LANGUAGES)}")
+        raise InputError(f"the embedded sample has no {language}", f"choose one of {', '.join(LANGUAGES)}")
     column = {"swh_Latn": "swahili", "som_Latn": "somali", "tgl_Latn": "tagalog", "mar_Deva": "marathi"}[language]
     words = lexicon()
     tables = (words.persons, words.objects, words.places, words.times)

@@ -1,4 +1,4 @@
-"""Language-independent meaning of the sentences of the embedded default."""
+"""Language-independent meaning of the sentences of the sample data."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from hf_optical.commands.sample.lexicon import Adjective, Lexicon, Name, Numeral, Object, Person, Place, Time, Verb
 
 T = TypeVar("T")
-Slot = Literal["subject", "object", "place", "time"]
+_Slot = Literal["subject", "object", "place", "time"]
 
 
 class Word(NamedTuple):
-    """One written word and the part that it plays; words with equal roles translate each other."""
+    """Word of a sentence with its role; words with the same role are translations of each other."""
 
     text: str
     role: str | None = None
@@ -21,7 +21,7 @@ class Word(NamedTuple):
 
 @dataclass(frozen=True)
 class Fact:
-    """Who did what to what, where and when; without a subject: what there is at a place."""
+    """Meaning of a sentence: who did what to what, where and when; or, without a subject, what there is at a place."""
 
     subject: Person | None = None
     name: Name | None = None
@@ -35,21 +35,21 @@ class Fact:
 
     @property
     def core(self) -> tuple[Any, ...]:
-        """The content that keeps two splits apart: facts with equal cores may differ in adjectives and numbers only."""
+        """Main content, which no two splits share; facts with equal cores differ in adjectives and numbers only."""
         return (self.subject, self.verb, self.object, self.place, self.time)
 
 
 @dataclass(frozen=True)
 class Question:
-    """A fact with one part asked for: "Who ...?", "What ...?", "Where ...?", "When ...?"."""
+    """Question about one part of a fact: "Who ...?", "What ...?", "Where ...?" or "When ...?"."""
 
     fact: Fact
-    asked: Slot
+    asked: _Slot
 
     @property
     def known(self) -> Fact:
-        """The fact without the part that is asked for."""
-        hidden: dict[Slot, tuple[str, ...]] = {
+        """The fact without the part that the question asks for."""
+        hidden: dict[_Slot, tuple[str, ...]] = {
             "subject": ("subject", "name", "subject_quality"),
             "object": ("object", "number", "object_quality"),
             "place": ("place",),
@@ -59,7 +59,7 @@ class Question:
         return Fact(**{name: value for name, value in kept.items() if name not in hidden[self.asked]})
 
     def answered_by(self, fact: Fact) -> bool:
-        """Whether a fact holds everything that the question says, and the part that it asks for.
+        """Return whether a fact has all that the question states, and the part that it asks for.
 
         Example:
             >>> from random import Random
@@ -80,13 +80,13 @@ def _maybe(random: Random, probability: float, choices: tuple[T, ...]) -> T | No
 
 
 def draw_event(random: Random, words: Lexicon, subject: Person | None = None, name: Name | None = None) -> Fact:
-    """Draws an event; most have a place and a time, some objects are counted or described.
+    """Draw an event. Most events have a place and a time, and some objects have a number or an adjective.
 
     Args:
-        random: The source of chance.
-        words: The words to draw from.
-        subject: Who acts; drawn when left out.
-        name: The name of the subject; a named subject has no adjective.
+        random: Random generator.
+        words: Words to draw from.
+        subject: Subject of the event; drawn by default.
+        name: Name of the subject; a subject with a name has no adjective.
     """
     verb = random.choice(words.verbs)
     thing = number = quality = None
@@ -110,7 +110,7 @@ def draw_event(random: Random, words: Lexicon, subject: Person | None = None, na
 
 
 def draw_existence(random: Random, words: Lexicon) -> Fact:
-    """Draws a statement of what there is at a place."""
+    """Draw a statement of what there is at a place."""
     thing = random.choice(words.objects)
     fitting = tuple(each for each in words.adjectives if thing.kind in each.describes.split())
     return Fact(
@@ -122,8 +122,8 @@ def draw_existence(random: Random, words: Lexicon) -> Fact:
 
 
 def draw_question(random: Random, fact: Fact) -> Question:
-    """Asks for one of the parts that an event has."""
-    slots: tuple[Slot, ...] = ("subject", "object", "place", "time")
+    """Draw a question about one of the parts that an event has."""
+    slots: tuple[_Slot, ...] = ("subject", "object", "place", "time")
     return Question(fact, random.choice([slot for slot in slots if getattr(fact, slot) is not None]))
 
 

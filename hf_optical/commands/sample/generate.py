@@ -1,4 +1,4 @@
-"""Draws the embedded default's data: bitext, questions and passages, gold alignments; no split shares a fact."""
+"""Generation of the sample data: bitext, questions and passages, and gold alignments, without facts in two splits."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hf_optical.commands.sample.grammar import LANGUAGES, align, say, text
 from hf_optical.commands.sample.lexicon import Lexicon, lexicon
 from hf_optical.errors import InputError
 
-_ATTEMPTS = 200
+_ATTEMPTS = 200  # draws of a fact or question before the words count as exhausted
 
 
 class Pair(TypedDict):
-    """An English sentence, its translation, and the links (word of the source, word of the translation)."""
+    """English sentence, its translation, and links as pairs of word indices (source, translation)."""
 
     source: str
     translation: str
@@ -27,15 +27,15 @@ class Pair(TypedDict):
 
 @dataclass(frozen=True)
 class Sample:
-    """Texts, questions and alignments of the embedded default.
+    """Texts, questions and alignments of the sample data.
 
     Attributes:
-        bitext: Training pairs of each language.
-        held_out: Pairs of each language whose facts are in no training pair, for the alignment error rate.
-        retrieval: English questions with a passage that answers each: what the teacher learns from.
+        bitext: Training pairs by language.
+        held_out: Pairs by language whose facts occur in no training pair, for the alignment error rate.
+        retrieval: English questions, each with a passage that answers it, on which the teacher is trained.
         corpus: English passages by id.
-        queries: For each language, English included, the questions by id.
-        qrels: For each question, the ids of all passages that answer it.
+        queries: For each language, including English, the questions by id.
+        qrels: For each question the ids of all passages that answer it.
     """
 
     bitext: Mapping[str, list[Pair]]
@@ -47,7 +47,7 @@ class Sample:
 
 
 class _Fresh:
-    """Draws facts whose content no earlier part of the sample has used."""
+    """Generator of facts whose content does not occur in any part of the sample drawn before."""
 
     def __init__(self, random: Random, words: Lexicon) -> None:
         self.random, self.words = random, words
@@ -55,22 +55,23 @@ class _Fresh:
         self.said: set[str] = set()
 
     def fact(self, draw: Callable[[], Fact]) -> Fact:
+        """Draw facts with a function until one is new."""
         for _ in range(_ATTEMPTS):
             fact = draw()
             if fact.core not in self.taken:
                 self.taken.add(fact.core)
                 return fact
-        raise InputError("the words do not allow so many different facts", "ask for fewer pairs or passages")
+        raise InputError("there are too few words for so many different facts", "ask for fewer pairs or passages")
 
     def passage(self) -> list[Fact]:
-        """Two to four events of one person, who in some passages has a name."""
+        """Draw two to four events with the same person, who has a name in some passages."""
         person = self.random.choice(self.words.persons)
         name = self.random.choice(self.words.names) if self.random.random() < 0.15 else None
         count = self.random.choice((2, 3, 3, 4))
         return [self.fact(lambda: draw_event(self.random, self.words, person, name)) for _ in range(count)]
 
     def content(self) -> Fact | Question:
-        """A sentence of bitext: mostly events, some questions, some statements of what there is."""
+        """Draw the content of a sentence of bitext: mostly events, sometimes questions or statements of existence."""
         chance = self.random.random()
         if chance < 0.1:
             return self.fact(lambda: draw_existence(self.random, self.words))
@@ -79,7 +80,7 @@ class _Fresh:
         return draw_question(self.random, event) if chance < 0.4 else event
 
     def pairs(self, count: int, language: str) -> list[Pair]:
-        """Parallel sentences, no English sentence twice nor in any part drawn before."""
+        """Draw parallel sentences whose English is new in the whole sample."""
         pairs: list[Pair] = []
         while len(pairs) < count:
             content = self.content()
@@ -101,19 +102,19 @@ def generate(
     n_retrieval: int = 4000,
     n_held_out: int = 200,
 ) -> Sample:
-    """Draws a sample; the same arguments give the same sample.
+    """Generate sample data; equal arguments give equal data.
 
     Args:
-        seed: Seed of everything that is drawn.
-        n_bitext: Training pairs per language.
-        n_passages: Passages of the evaluation corpus.
-        languages: FLORES codes, of `grammar.LANGUAGES`.
-        n_queries: Questions of the evaluation.
-        n_retrieval: Question-passage pairs for the teacher.
-        n_held_out: Pairs per language kept for the alignment error rate.
+        seed: Seed of the random generator.
+        n_bitext: Number of training pairs per language.
+        n_passages: Number of passages of the evaluation corpus.
+        languages: FLORES codes, from `grammar.LANGUAGES`.
+        n_queries: Number of questions of the evaluation.
+        n_retrieval: Number of question-passage pairs for the teacher.
+        n_held_out: Number of pairs per language that are kept for the alignment error rate.
 
     Raises:
-        InputError: When a language has no grammar here, or when the words run out.
+        InputError: A language has no grammar here, or there are too few words for so many texts.
 
     Example:
         >>> sample = generate(n_bitext=5, n_passages=4, n_queries=2, n_retrieval=3, n_held_out=1)
@@ -122,7 +123,8 @@ def generate(
     """
     for language in languages:
         if language not in LANGUAGES:
-            raise InputError(f"no grammar for {language!r}", f"choose among {', '.join(LANGUAGES)}", field="languages")
+            problem, remedy = f"there is no grammar for {language!r}", f"choose one of {', '.join(LANGUAGES)}"
+            raise InputError(problem, remedy, field="languages")
     fresh = _Fresh(Random(seed), lexicon())
     passages = [fresh.passage() for _ in range(n_passages)]
     questions = _questions(fresh, passages, n_queries)
@@ -148,14 +150,15 @@ def generate(
 
 
 def write(sample: Sample, folder: str | Path) -> None:
-    """Writes a sample as the files that the recipes read.
+    """Write sample data as the files that the recipes read.
 
-    `bitext.<lang>.jsonl` and `alignments.<lang>.jsonl` (source, translation, alignment), `en_retrieval.jsonl` (query,
-    passage), and `eval/` with `corpus.en.jsonl`, `queries.<lang>.jsonl` (id, text, text_en) and `qrels.all.trec`.
+    These are `bitext.<lang>.jsonl` and `alignments.<lang>.jsonl` (source, translation, alignment),
+    `en_retrieval.jsonl` (query, passage), and `eval/` with `corpus.en.jsonl`, `queries.<lang>.jsonl` (id, text,
+    text_en) and `qrels.all.trec`.
 
     Args:
-        sample: What to write.
-        folder: Where; made if missing, files of the same names replaced.
+        sample: The data.
+        folder: Folder for the files, created if missing; existing files of these names are replaced.
     """
     folder = Path(folder)
     (folder / "eval").mkdir(parents=True, exist_ok=True)
@@ -174,7 +177,7 @@ def write(sample: Sample, folder: str | Path) -> None:
 
 
 def _questions(fresh: _Fresh, passages: list[list[Fact]], count: int) -> list[Question]:
-    """Different questions about facts of the passages."""
+    """Draw different questions about facts of the passages."""
     questions: list[Question] = []
     for _ in range(_ATTEMPTS * count):
         if len(questions) == count:
@@ -188,7 +191,7 @@ def _questions(fresh: _Fresh, passages: list[list[Fact]], count: int) -> list[Qu
 
 
 def _retrieval(fresh: _Fresh, count: int) -> list[tuple[str, str]]:
-    """One question on each fact of passages drawn for training."""
+    """Draw passages, and pair each with a question about each of its facts."""
     pairs: list[tuple[str, str]] = []
     while len(pairs) < count:
         facts = fresh.passage()

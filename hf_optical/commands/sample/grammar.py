@@ -1,4 +1,4 @@
-"""Facts and questions as sentences, and the word alignment of a sentence with its translation."""
+"""Conversion of facts and questions to sentences, and word alignment of a sentence with its translation."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ LANGUAGES = tuple(language for language in GRAMMARS if language != "eng_Latn")
 
 
 def say(content: Fact | Question, language: str) -> list[Word]:
-    """The words of a fact or a question in a language, the first one capitalised, the last one punctuated.
+    """Write a fact or a question in a language; the first word is capitalised, and the last has the full stop.
 
     Args:
-        content: What to say.
-        language: The FLORES code of one of `GRAMMARS`.
+        content: The fact or question.
+        language: FLORES code, one of `GRAMMARS`.
+
+    Returns:
+        The words of the sentence with their roles.
 
     Example:
         >>> from random import Random
@@ -39,14 +42,17 @@ def say(content: Fact | Question, language: str) -> list[Word]:
 
 
 def text(words: list[Word]) -> str:
-    """The sentence of some words: they are separated by single spaces."""
+    """Join words into a sentence with single spaces."""
     return " ".join(word.text for word in words)
 
 
 def align(source: list[Word], translation: list[Word]) -> list[tuple[int, int]]:
-    """The gold alignment: the pairs (index in source, index in translation) of words that play the same part.
+    """Align the words of a sentence with those of its translation that have the same role.
 
-    Words are counted from 0 and are what `text.split()` gives. Words without a counterpart stay unaligned.
+    Words are counted from 0, as in `text.split()`. Words without a counterpart are not aligned.
+
+    Returns:
+        The gold alignment, pairs (index in source, index in translation).
 
     Example:
         >>> align([Word("the"), Word("book", "object")], [Word("kitabu", "object")])

@@ -1,6 +1,6 @@
-"""The words of the embedded default: concepts in five languages, read from the tables in `words/`.
+"""Words of the sample data: concepts in five languages, read from the tables in `words/`.
 
-Every row of a table is one concept; every column is the form that one language's grammar asks for. The words were
+Every row of a table is one concept, and every column is the form that the grammar of one language needs. The words were
 written for this project and come from no data set.
 """
 
@@ -19,7 +19,7 @@ WORDS = Path(__file__).parent / "words"
 
 @dataclass(frozen=True)
 class Person:
-    """Someone who acts. Somali is definite; `marathi_agent` is the case of who did something to something."""
+    """Person who acts. Somali forms are definite; `marathi_agent` is the case of the subject of a transitive verb."""
 
     english: str
     swahili: str
@@ -33,7 +33,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Object:
-    """An animal, food or thing that something is done to. `somali_counted` is the form after a numeral."""
+    """Object of an action: an animal, food or thing. `somali_counted` is the form after a numeral."""
 
     kind: str
     english: str
@@ -51,7 +51,7 @@ class Object:
 
 @dataclass(frozen=True)
 class Place:
-    """A place; Swahili and Marathi carry "at", "in" or "on" in the word itself."""
+    """Place; in Swahili and Marathi the word itself includes "at", "in" or "on"."""
 
     preposition: str
     english: str
@@ -63,7 +63,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Verb:
-    """An action, in the past. `objects` names the kinds it can be done to; "none" makes it intransitive."""
+    """Action in the past. `objects` names the kinds of objects that fit; "none" marks an intransitive verb."""
 
     objects: str
     english: str
@@ -83,7 +83,7 @@ class Verb:
 
 @dataclass(frozen=True)
 class Adjective:
-    """A quality; a hyphen marks a stem that agrees with its noun, `swahili_nasal` is the form in classes 9 and 10."""
+    """Quality; a hyphen marks a stem that agrees with its noun. `swahili_nasal` is the form in classes 9 and 10."""
 
     describes: str
     english: str
@@ -108,7 +108,7 @@ class Time:
 
 @dataclass(frozen=True)
 class Numeral:
-    """A number from two to ten."""
+    """Number from two to ten."""
 
     english: str
     swahili: str
@@ -120,7 +120,7 @@ class Numeral:
 
 @dataclass(frozen=True)
 class Name:
-    """An invented personal name, as each language would write it."""
+    """Invented personal name, in the spelling of each language."""
 
     english: str
     swahili: str
@@ -133,14 +133,14 @@ Concept = TypeVar("Concept", Person, Object, Place, Verb, Adjective, Time, Numer
 
 
 def read_table(path: Path, concept: type[Concept]) -> tuple[Concept, ...]:
-    """Reads one table of words: tab-separated, a header that names the fields of `concept`, one concept a row.
+    """Read a table of words, which is tab-separated and has the fields of `concept` as its header.
 
     Args:
         path: The table.
-        concept: The class of its rows.
+        concept: Class of its rows.
 
     Raises:
-        InputError: When a column is missing, or a cell that must hold a word is empty.
+        InputError: The columns are other ones, or a cell that must have a word is empty.
 
     Example:
         >>> read_table(WORDS / "numerals.tsv", Numeral)[0].swahili
@@ -150,7 +150,7 @@ def read_table(path: Path, concept: type[Concept]) -> tuple[Concept, ...]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         if rows.fieldnames is None or list(rows.fieldnames) != names:
-            raise InputError(f"the columns are {rows.fieldnames}", f"make them {names}", path=path, row=1)
+            raise InputError(f"the columns are {rows.fieldnames}", f"change them to {names}", path=path, row=1)
         return tuple(_concept(row, concept, names, path, number) for number, row in enumerate(rows, start=2))
 
 
@@ -177,7 +177,7 @@ class Lexicon:
 
 @cache
 def lexicon() -> Lexicon:
-    """The tables of `words/`, read once.
+    """Return the tables of `words/`, which are read at the first call.
 
     Example:
         >>> sum(len(getattr(lexicon(), table.name)) for table in fields(Lexicon)) > 250

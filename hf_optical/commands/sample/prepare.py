@@ -1,4 +1,4 @@
-"""The embedded default as a training recipe sees it: files, options that suit them, an example, a measure."""
+"""Sample data for a training recipe: files, options that suit them, an example pair, and alignment error rates."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from hf_optical.data.languages import normalize
 from hf_optical.errors import InputError
 from hf_optical.transport import TransportSolver
 
-# What suits a teacher of width 96 and four thousand short pairs; a real run keeps the recipe's own defaults.
+# Options that suit a teacher of width 96 and 4,000 short pairs. Runs on other data keep the recipe's defaults.
 SETTINGS = {"vocab_size": 2500, "learning_rate": 2e-3, "max_steps": 600, "batch_size": 32, "marginals": "idf"}
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A sample on disk.
+    """Sample data on disk.
 
     Attributes:
-        folder: Holds what :func:`.generate.write` writes, and `teacher/`.
+        folder: Folder with the files of :func:`.generate.write` and the teacher in `teacher/`.
     """
 
     folder: Path
 
     @property
     def teacher(self) -> Path:
-        """Folder of the teacher, a sentence-transformers model."""
+        """Folder of the teacher, which is a sentence-transformers model."""
         return self.folder / "teacher"
 
     @property
@@ -43,51 +43,53 @@ class Prepared:
 
     @property
     def en_retrieval(self) -> Path:
-        """The questions and passages that the teacher learnt from."""
+        """File of the questions and passages on which the teacher was trained."""
         return self.folder / "en_retrieval.jsonl"
 
     def bitext(self, language: str) -> Path:
-        """Training pairs of a language."""
+        """Return the file with the training pairs of a language."""
         return self.folder / f"bitext.{language}.jsonl"
 
     def alignments(self, language: str) -> Path:
-        """Held-out pairs of a language, with gold word alignments."""
+        """Return the file with the held-out pairs of a language and their gold word alignments."""
         return self.folder / f"alignments.{language}.jsonl"
 
     def held_out(self, language: str) -> list[Pair]:
-        """The rows of `alignments`."""
+        """Read the held-out pairs of a language, with their gold word alignments."""
         return _read_pairs(self.alignments(language))
 
     def example(self, language: str) -> tuple[str, str]:
-        """A held-out pair to draw a plan of: the longest English of the first twenty, and its translation."""
+        """Return a held-out pair to draw a plan for: that with the longest English sentence of the first twenty."""
         pair = max(self.held_out(language)[:20], key=lambda pair: len(pair["source"]))
         return pair["source"], pair["translation"]
 
     def measure_alignment(
         self, student: BaseModel, teacher: BaseModel, language: str, solver: TransportSolver | None = None
     ) -> dict[str, float | int]:
-        """The alignment error rate on the held-out pairs; see :func:`.alignment.measure_alignment`."""
+        """Compute the alignment error rate on the held-out pairs; see :func:`.alignment.measure_alignment`."""
         bitext = _read_pairs(self.bitext(language))
         texts = ([pair["translation"] for pair in bitext], [pair["source"] for pair in bitext])
         return measure_alignment(student, teacher, self.held_out(language), texts, solver)
 
     def options(self, config: Any) -> dict[str, Any]:
-        """Options that a training command sets for the embedded default, where the user has not set them.
+        """Return the options with which a training command uses the sample data.
+
+        The data's files are always among them. Options of `SETTINGS` are left out if the user has changed them.
 
         Args:
-            config: A dataclass instance with the options of `hf-optical train`. Without a `language`: Swahili.
+            config: Dataclass instance with the options of `hf-optical train`; without a `language`, Swahili is used.
 
         Returns:
-            Option names to values.
+            Values by option name.
 
         Raises:
-            InputError: When the sample does not speak the language.
+            InputError: The sample data does not have the language.
         """
         language = normalize(config.language) if config.language else LANGUAGES[0]
         if language not in LANGUAGES:
             raise InputError(
                 f"the embedded sample has no {language}",
-                f"choose among {', '.join(LANGUAGES)}, or give --teacher, --bitext and --eval of your own",
+                f"choose one of {', '.join(LANGUAGES)}, or give --teacher, --bitext and --eval of your own",
                 field="language",
             )
         untouched = {option.name for option in fields(config) if getattr(config, option.name) == _default(option)}
@@ -101,14 +103,14 @@ class Prepared:
 
 
 def prepare(folder: str | Path, seed: int = 0) -> Prepared:
-    """Writes the sample in all its languages and trains its teacher, once for each seed in a folder.
+    """Write the sample data in all its languages and train its teacher, unless the folder has them already.
 
     Args:
-        folder: Where; a sub-folder named after the seed is made in it, and used as it is where it is complete.
-        seed: Seed of the sample and of the teacher.
+        folder: Folder in which a sub-folder named after the seed is made; a complete one is used as it is.
+        seed: Seed of the data and of the teacher.
     """
     prepared = Prepared(Path(folder) / f"seed-{seed}")
-    complete = prepared.folder / "complete"  # written last: a run that was cut short is prepared again
+    complete = prepared.folder / "complete"  # written last, so that an interrupted preparation is repeated
     if not complete.exists():
         sample = generate(seed)
         write(sample, prepared.folder)

@@ -1,4 +1,4 @@
-"""Defaults of the probe: the sample's student before and after initialisation, a dictionary, some texts."""
+"""Default inputs of the probe: students of the sample data with two initialisations, a dictionary, and texts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from hf_optical.students import starting_student
 
 
 def prepare_probed(folder: str | Path, seed: int = 0) -> dict[str, Any]:
-    """Writes the sample, two students grown from its teacher, and a dictionary.
+    """Write the sample data, two students grown from its teacher, and a dictionary.
 
     Args:
-        folder: Where.
-        seed: Seed of the sample and of the students.
+        folder: Folder of the sample data, as for :func:`.prepare.prepare`.
+        seed: Seed of the data and of the students.
 
     Returns:
-        Options of `hf-optical probe`: names to values.
+        Options of `hf-optical probe`, values by name.
     """
     prepared, language = prepare(folder, seed=seed), LANGUAGES[0]
     teacher: Any = load_encoder(str(prepared.teacher))

@@ -1,4 +1,4 @@
-"""The tiny English teacher of the embedded default: a two-layer BERT, trained in seconds, saved like any other."""
+"""Tiny English teacher of the sample data: a BERT of two layers, trained within seconds."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from hf_optical.commands.sample.generate import Sample
 
-MAX_TOKENS = 96
+_MAX_TOKENS = 96
 
 
 def english_tokenizer(texts: list[str], vocab_size: int = 1200) -> PreTrainedTokenizerFast:
-    """A lower-casing WordPiece tokenizer learnt from English texts.
+    """Train a lower-casing WordPiece tokenizer on English texts.
 
     Args:
-        texts: What to learn from.
-        vocab_size: Pieces at most, special tokens included.
+        texts: Texts to train on.
+        vocab_size: Largest number of pieces, including special tokens.
     """
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # noqa: S106
@@ -42,7 +42,7 @@ def english_tokenizer(texts: list[str], vocab_size: int = 1200) -> PreTrainedTok
     names = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        model_max_length=MAX_TOKENS,
+        model_max_length=_MAX_TOKENS,
         **{f"{name}_token": token for name, token in names.items()},
     )
 
@@ -58,17 +58,19 @@ def build_teacher(
     batch_size: int = 64,
     learning_rate: float = 2e-3,
 ) -> SentenceTransformer:
-    """Trains the teacher on the English questions and passages of a sample, and saves it.
+    """Train the teacher on the English questions and passages of the sample data, and save it.
 
-    Contrastive training with in-batch negatives (`MultipleNegativesRankingLoss`), linear warm-up and decay.
+    The training is contrastive with in-batch negatives (`MultipleNegativesRankingLoss`), with a learning rate that
+    rises and falls linearly.
 
     Args:
-        sample: Its `retrieval` pairs are the training data; the tokenizer also reads the bitext's English.
-        folder: Where the model is saved, as sentence-transformers saves one.
+        sample: Sample data, of which `retrieval` is the training data; the tokenizer is trained on the bitext's English
+            sentences too.
+        folder: Folder in which the model is saved as sentence-transformers saves it.
         seed: Seed of the weights and of the order of the pairs.
         width: Width of the token and sentence vectors.
-        layers: Transformer layers.
-        steps: Optimizer steps.
+        layers: Number of transformer layers.
+        steps: Number of optimizer steps.
         batch_size: Pairs per step.
         learning_rate: Peak learning rate of AdamW.
 
@@ -86,6 +88,7 @@ def build_teacher(
 
 
 def _untrained(sample: Sample, width: int, layers: int) -> SentenceTransformer:
+    """Build the teacher with a tokenizer for the sample's English texts and random weights."""
     texts = [text for pair in sample.retrieval for text in pair]
     texts += [pair["source"] for pairs in sample.bitext.values() for pair in pairs]
     tokenizer = english_tokenizer(texts)
@@ -95,15 +98,15 @@ def _untrained(sample: Sample, width: int, layers: int) -> SentenceTransformer:
         num_hidden_layers=layers,
         num_attention_heads=4,
         intermediate_size=2 * width,
-        max_position_embeddings=MAX_TOKENS,
+        max_position_embeddings=_MAX_TOKENS,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )
-    # sentence-transformers makes its module from a saved model only.
+    # The Transformer module of sentence-transformers can only be built from a saved model.
     with TemporaryDirectory() as raw:
         BertModel(config).save_pretrained(raw)
         tokenizer.save_pretrained(raw)
-        body = Transformer(raw, max_seq_length=MAX_TOKENS)
+        body = Transformer(raw, max_seq_length=_MAX_TOKENS)
     return SentenceTransformer(modules=[body, Pooling(width, "mean"), Normalize()], device="cpu")
 
 
@@ -115,6 +118,7 @@ def _train(
     batch_size: int,
     learning_rate: float,
 ) -> None:
+    """Train the model for a number of steps with AdamW."""
     loss = MultipleNegativesRankingLoss(model, scale=20.0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -131,7 +135,7 @@ def _train(
 
 
 def _batches(pairs: list[tuple[str, str]], random: Random, size: int) -> Iterator[list[tuple[str, str]]]:
-    """Endless batches without a passage twice: its other question's passage would be a false negative."""
+    """Yield batches without end, none of which has a passage twice, as its second copy would be a false negative."""
     while True:
         waiting = random.sample(pairs, len(pairs))
         batch: dict[str, tuple[str, str]] = {}

@@ -1,4 +1,4 @@
-"""One grammar per language of the embedded default: a fact or a question in, words with their roles out."""
+"""Grammars of the sample data's languages, which turn a fact or a question into words with their roles."""
 
 __all__ = [
     "english",

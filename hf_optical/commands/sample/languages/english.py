@@ -1,4 +1,4 @@
-"""English sentences: subject, verb, object, place, time."""
+"""Grammar of English sentences, with the order subject, verb, object, place, time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _ASKING = {"subject": "Who", "object": "What", "place": "Where", "time": "When"}
 
 
 def statement(fact: Fact) -> list[Word]:
-    """Says a fact."""
+    """Write a fact as a sentence."""
     if fact.verb is None:
         verb = Word("are" if fact.number else "is", "exist")
         return [Word("There", "exist"), verb, *_object(fact), *_place(fact)]
@@ -16,7 +16,7 @@ def statement(fact: Fact) -> list[Word]:
 
 
 def question(asking: Question) -> list[Word]:
-    """Asks for one part of a fact."""
+    """Write a question about one part of a fact."""
     known = asking.known
     assert known.verb is not None
     rest = [*_object(known), *_place(known), *_time(known)]

@@ -1,10 +1,13 @@
-"""Marathi sentences: the verb last; in the past it agrees with the object, and who acted takes the agent's case."""
+"""Grammar of Marathi sentences, with the verb last.
+
+In the past tense a transitive verb agrees with its object, and its subject takes the agent's case.
+"""
 
 from __future__ import annotations
 
 from hf_optical.commands.sample.facts import Fact, Question, Word
 
-# Endings by gender (masculine, feminine, neuter; "p" is the plural of respect), first one, then several.
+# Endings of singular and plural by gender (masculine, feminine, neuter; "p" is the plural of respect).
 _ADJECTIVE = {"m": ("ा", "े"), "f": ("ी", "्या"), "n": ("े", "ी"), "p": ("े", "े")}
 _PAST = {"m": ("ला", "ले"), "f": ("ली", "ल्या"), "n": ("ले", "ली"), "p": ("ले", "ले")}
 _OBLIQUE = "्या"
@@ -12,14 +15,14 @@ _ASKING = {"object": "काय", "place": "कुठे", "time": "कधी"}
 
 
 def statement(fact: Fact) -> list[Word]:
-    """Says a fact."""
+    """Write a fact as a sentence."""
     if fact.verb is None:
         return [*_place(fact), *_object(fact), Word("आहेत" if fact.number else "आहे", "exist")]
     return [*_subject(fact), *_time(fact), *_place(fact), *_object(fact), *_verb(fact)]
 
 
 def question(asking: Question) -> list[Word]:
-    """Asks for one part of a fact; the question word stands before the verb."""
+    """Write a question about one part of a fact; the question word stands before the verb."""
     known = asking.known
     assert known.verb is not None
     who = "कोणी" if known.verb.transitive else "कोण"
@@ -29,7 +32,7 @@ def question(asking: Question) -> list[Word]:
 
 
 def _inflect(stem: str, ending: str) -> str:
-    """An adjective with an ending; one without a hyphen does not change.
+    """Add an ending to the stem of an adjective; an adjective without a hyphen does not change.
 
     Example:
         >>> _inflect("मोठ-", "ा"), _inflect("पांढर-", "्या"), _inflect("लाल", "्या")
@@ -37,7 +40,7 @@ def _inflect(stem: str, ending: str) -> str:
     """
     if not stem.endswith("-"):
         return stem
-    # r before y is written with the eyelash form.
+    # The letter r before y is written in its eyelash form.
     form = stem[:-1] + ending
     return form.replace("र्या", "ऱ्या")
 
@@ -79,7 +82,7 @@ def _time(fact: Fact) -> list[Word]:
 
 
 def _verb(fact: Fact) -> list[Word]:
-    """The perfective participle; with nothing to agree with it is neuter ("what") or masculine ("who")."""
+    """Inflect the perfective participle; without a noun to agree with it is neuter ("what") or masculine ("who")."""
     assert fact.verb is not None
     if not fact.verb.transitive:
         gender, several = (fact.subject.marathi_gender if fact.subject else "m"), False

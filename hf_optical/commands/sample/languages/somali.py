@@ -1,15 +1,15 @@
-"""Somali sentences: focus on the subject, the verb last; articles are endings of the noun."""
+"""Grammar of Somali sentences, with focus on the subject, the verb last, and articles as endings of the noun."""
 
 from __future__ import annotations
 
 from hf_optical.commands.sample.facts import Fact, Question, Word
 
-# What is asked for, with the pronoun of a masculine and of a feminine subject.
+# Question words with the pronoun of a masculine and of a feminine subject.
 _ASKING = {"object": ("muxuu", "maxay"), "place": ("xaggee buu", "xaggee bay"), "time": ("goorma ayuu", "goorma ayay")}
 
 
 def statement(fact: Fact) -> list[Word]:
-    """Says a fact."""
+    """Write a fact as a sentence."""
     if fact.verb is None:
         assert fact.object is not None
         there = "jooga" if fact.object.kind == "animal" else "yaalla"
@@ -18,7 +18,7 @@ def statement(fact: Fact) -> list[Word]:
 
 
 def question(asking: Question) -> list[Word]:
-    """Asks for one part of a fact."""
+    """Write a question about one part of a fact."""
     known = asking.known
     rest = [*_time(known), *_object(known), *_place(known), *_verb(known)]
     if asking.asked == "subject":
@@ -31,7 +31,7 @@ def question(asking: Question) -> list[Word]:
 
 
 def _subject(fact: Fact, nominative: bool = False) -> list[Word]:
-    """The subject; out of focus, its last word takes the nominative: the article -u, an adjective -i."""
+    """Write the subject; without focus its last word is in the nominative, with the article -u or an adjective's -i."""
     assert fact.subject is not None
     noun = fact.subject.somali
     if fact.name:

@@ -1,4 +1,7 @@
-"""Swahili sentences: the verb carries its subject and tense, adjectives and numerals follow and agree with the noun."""
+"""Grammar of Swahili sentences.
+
+Subject and tense are prefixes of the verb; adjectives and numerals follow the noun and agree with it.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,20 @@ from hf_optical.commands.sample.lexicon import Time
 # The plural of each singular noun class.
 _PLURAL_CLASS = {"1": "2", "3": "4", "5": "6", "7": "8", "9": "10", "11": "10"}
 _BEFORE_CONSONANT = {"1": "m", "2": "wa", "3": "m", "4": "mi", "5": "", "6": "ma", "7": "ki", "8": "vi", "11": "m"}
-# a + e contract to e, i becomes a glide before e, and class 5 shows its j.
+# Before e, the vowel a of a prefix is dropped, i becomes the glide y, and class 5 has the prefix j.
 _BEFORE_E = {"1": "mw", "2": "w", "3": "mw", "4": "my", "5": "j", "6": "m", "7": "ch", "8": "vy", "11": "mw"}
 _NEW = {"1": "mpya", "5": "jipya"}
 
 
 def statement(fact: Fact) -> list[Word]:
-    """Says a fact."""
+    """Write a fact as a sentence."""
     if fact.verb is None:
         return [Word("kuna", "exist"), *_object(fact), *_place(fact)]
     return [*_subject(fact), _verb(fact), *_object(fact), *_place(fact), *_time(fact.time)]
 
 
 def question(asking: Question) -> list[Word]:
-    """Asks for one part of a fact: the question word stands where the answer would."""
+    """Write a question about one part of a fact; the question word stands in the place of the answer."""
     known = asking.known
     parts = {
         "subject": _subject(known),
@@ -37,12 +40,12 @@ def question(asking: Question) -> list[Word]:
 
 
 def agree(stem: str, nasal: str, noun_class: str) -> str:
-    """An adjective or numeral in a noun class.
+    """Form an adjective or numeral in agreement with a noun class.
 
     Args:
-        stem: The stem with its hyphen, or a word that does not agree.
-        nasal: Its form in classes 9 and 10, where the prefix is a nasal that changes or disappears.
-        noun_class: The class, "1" to "11".
+        stem: Stem with its hyphen, or a word that does not agree.
+        nasal: Form in classes 9 and 10, in which the prefix is a nasal that changes or disappears.
+        noun_class: Noun class, "1" to "11".
 
     Example:
         >>> agree("-kubwa", "kubwa", "7"), agree("-eupe", "nyeupe", "2"), agree("safi", "safi", "7")

@@ -1,4 +1,7 @@
-"""Tagalog sentences: the verb first, each noun phrase behind its marker, modifiers tied to nouns by a linker."""
+"""Grammar of Tagalog sentences.
+
+The verb comes first, each noun phrase follows its marker, and modifiers are joined to nouns by a linker.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,14 @@ _UNMARKED_TIMES = ("kahapon", "ngayon")
 
 
 def statement(fact: Fact) -> list[Word]:
-    """Says a fact."""
+    """Write a fact as a sentence."""
     if fact.verb is None:
         return [Word("may", "exist"), *_object_phrase(fact), *_place(fact)]
     return [_verb(fact), *_subject(fact, "ang"), *_object(fact), *_place(fact), *_time(fact)]
 
 
 def question(asking: Question) -> list[Word]:
-    """Asks for one part of a fact; asking for the object turns the verb to object focus."""
+    """Write a question about one part of a fact; a question about the object has the verb in object focus."""
     known = asking.known
     assert known.verb is not None
     rest = [*_object(known), *_place(known), *_time(known)]
@@ -29,7 +32,7 @@ def question(asking: Question) -> list[Word]:
 
 
 def link(text: str, role: str) -> list[Word]:
-    """A modifier with the linker that ties it to the next word.
+    """Write a modifier with the linker that joins it to the next word.
 
     Example:
         >>> [word.text for word in link("malaki", "object.quality") + link("itim", "object.quality")]

@@ -1,7 +1,7 @@
-"""Optimal transport between the tokens of a sentence and those of its translation: tensors in, plans out.
+"""Optimal transport between the tokens of a sentence and those of its translation, on batches of tensors.
 
-This package knows nothing of models, files or languages. A cost is ``(B, n, m)``, marginals are ``(B, n)`` and ``(B,
-m)`` with zeros on padding, a plan has the shape of the cost.
+The package does not depend on models, files or languages. A cost is ``(B, n, m)``, marginals are ``(B, n)`` and ``(B,
+m)`` with zeros on padding, and a plan has the shape of the cost.
 """
 
 from __future__ import annotations

@@ -10,17 +10,18 @@ from hf_optical.errors import InputError
 def require(good: torch.Tensor, problem: str, remedy: str, *, field: str) -> None:
     """Raise an error unless every entry of ``good`` is true.
 
-    On CUDA the check is queued as a device-side assertion, so that a training step is not made to wait; it stops the
-    run with ``problem`` when the device reaches it. Elsewhere it raises here, and names the first entry at fault.
+    On CUDA the check is queued as a device-side assertion, so that a training step does not wait for the device; it
+    stops the run with ``problem`` when the device reaches it. On other devices the error is raised at once, and names
+    the first entry at fault.
 
     Args:
-        good: ``(B,)`` booleans, one per pair of the batch (or per vocabulary entry).
+        good: Booleans, ``(B,)``, one per pair of the batch (or per vocabulary entry).
         problem: What is wrong.
         remedy: What the user can do.
-        field: The argument at fault.
+        field: Name of the argument at fault.
 
     Raises:
-        InputError: If an entry is false and the device is not CUDA.
+        InputError: An entry is false and the device is not CUDA.
 
     Example:
         >>> require(torch.tensor([True, False]), "no mass", "drop it", field="a")

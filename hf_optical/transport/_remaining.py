@@ -1,4 +1,4 @@
-"""Bookkeeping of pairs that leave a batch when they have converged, so that the others are solved faster."""
+"""Bookkeeping of pairs that leave a batch once they have converged, so that the others are solved faster."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Remaining:
         """Store the plans of the pairs that are done.
 
         Args:
-            done: ``(b,)`` booleans, one per pair that remained.
-            plans: ``(k, n, m)``, the plans of the ``k`` pairs that are done.
+            done: Booleans, ``(b,)``, one per pair that remained so far.
+            plans: Plans of the ``k`` pairs that are done, ``(k, n, m)``.
 
         Returns:
-            The places, among the ``b``, of the pairs that remain.
+            Positions of the pairs that remain, ``(b - k,)``, among the ``b``.
         """
         self._done.append((self._index[done], plans))
         left = (~done).nonzero().squeeze(1)
@@ -50,7 +50,7 @@ class Remaining:
         return left
 
     def plan(self, last: Tensor) -> Tensor:
-        """Return all plans in the order of the batch, ``(B, n, m)``, given those that remained to the end."""
+        """Return all plans in the order of the batch, ``(B, n, m)``, given those of the pairs that still remain."""
         if not self._done:
             return last
         pairs = len(self._index) + sum(len(index) for index, _ in self._done)

@@ -1,4 +1,4 @@
-"""The cosine cost of aligned tokens, with its gradient in closed form."""
+"""Cosine cost of aligned tokens, with its gradient in closed form."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch.autograd.function import once_differentiable
 
 from hf_optical.transport.cost import check_tokens, keep_real
 
-_SUMMED = 64  # products of one sum
+_SUMMED = 64  # products that are summed at once on a CPU
 Align = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""From a cost, (B, n, m), to the weight of every pair of tokens, (B, n, m), and the plan that it was made of."""
+"""Function from a cost, (B, n, m), to the weights of all pairs of tokens and the plan behind them, (B, n, m) each."""
 
 
 def aligned_cost(
@@ -23,25 +23,25 @@ def aligned_cost(
     student_mask: Tensor | None = None,
     teacher_mask: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """``<W, C>`` of each pair, where ``C`` is the cosine cost and the weights ``W`` are made from it and held fixed.
+    """Compute ``<W, C>`` of each pair, with the cosine cost ``C`` and weights ``W`` computed from it and held constant.
 
-    The same value and gradient as `cosine_cost` followed by a product with ``W``, in one step: with unit vectors
-    ``s_i`` and ``t_j``, the gradient of a student token is ``(s_i (s_i . v_i) - v_i) / |student token i|`` with
-    ``v_i = sum_j W_ij t_j``. Nothing of the size of the cost is kept for it but ``W``.
+    Value and gradient are those of `cosine_cost` followed by a product with ``W``. With unit vectors ``s_i`` and
+    ``t_j``, the gradient of a student token is ``(s_i (s_i . v_i) - v_i) / |student token i|`` with ``v_i = sum_j W_ij
+    t_j``. The backward pass therefore keeps no tensor of the size of the cost except ``W``.
 
     Args:
-        student_tokens: ``(B, n, d)`` floating point.
-        teacher_tokens: ``(B, m, d)`` floating point.
-        align: Function called once, without gradient, with the cost in float32 (float64 for float64 tokens); returns
-            weights and plan.
-        student_mask: ``(B, n)``, true on real tokens; all are real by default. What masked tokens hold is not read.
-        teacher_mask: ``(B, m)``, likewise.
+        student_tokens: Token vectors, ``(B, n, d)``, floating point.
+        teacher_tokens: Token vectors, ``(B, m, d)``, floating point.
+        align: Function that is called once, without gradient, with the cost in float32 (float64 for float64 tokens),
+            and returns weights and plan.
+        student_mask: Mask, ``(B, n)``, true on real tokens; by default all are real. Masked tokens are not read.
+        teacher_mask: Mask, ``(B, m)``, likewise.
 
     Returns:
         The loss, ``(B,)``, and the plan, ``(B, n, m)``, without gradient.
 
     Raises:
-        InputError: If the shapes do not fit together.
+        InputError: The shapes do not fit together.
 
     Example:
         >>> student = torch.tensor([[[3.0, 4.0]]], requires_grad=True)
@@ -59,6 +59,8 @@ def aligned_cost(
 
 
 class _AlignedCost(torch.autograd.Function):
+    """Autograd function of `aligned_cost`."""
+
     @staticmethod
     def forward(
         ctx: Any,
@@ -97,13 +99,13 @@ class _AlignedCost(torch.autograd.Function):
 
 
 def _cost_of_nothing(tokens: Tensor) -> Tensor:
-    """Return the cost of a zero vector, as a tensor that broadcasts over every cost."""
+    """Return the cost of a zero vector, 1, as a tensor that broadcasts over every cost."""
     return tokens.new_ones(1, 1, 1)
 
 
 def _cost(student: Tensor, teacher: Tensor) -> Tensor:
-    # The last bits of a cost decide which of two tokens mass goes to where there is next to no entropy. On a CPU one
-    # long sum of products has twice the rounding of a few short ones, which take as long.
+    # With hardly any entropy, the last bits of the costs decide to which of two tokens mass goes. On a CPU, one long
+    # sum of products has twice the rounding error of a few short sums, which take as long.
     width = _SUMMED if student.device.type == "cpu" else student.shape[2]
     parts = [side.split(width, dim=2) for side in (student, teacher)]
     cosines = student.new_zeros(())
@@ -115,7 +117,7 @@ def _cost(student: Tensor, teacher: Tensor) -> Tensor:
 def _units(tokens: Tensor, mask: Tensor | None, name: str) -> tuple[Tensor, Tensor]:
     """Return unit vectors and the inverse length of each vector, (B, n, 1), zero for a zero vector."""
     tokens = keep_real(tokens, mask, name)
-    # In double precision, because squares overflow where the vectors do not.
+    # The length is computed in double precision, because squares can overflow although the vectors do not.
     length = torch.linalg.vector_norm(tokens, dim=-1, keepdim=True, dtype=torch.float64)
     long_enough = length > torch.finfo(tokens.dtype).tiny ** 0.5
     scale = torch.where(long_enough, length, 1.0).reciprocal_().mul_(long_enough).to(tokens.dtype)
@@ -123,6 +125,6 @@ def _units(tokens: Tensor, mask: Tensor | None, name: str) -> tuple[Tensor, Tens
 
 
 def _tangent(pulled: Tensor, units: Tensor, scale: Tensor) -> Tensor:
-    """Project a gradient with respect to unit vectors onto their tangent spaces, divided by the vectors' lengths."""
+    """Project a gradient with respect to unit vectors, (B, n, d), onto their tangent spaces, divided by the lengths."""
     along = torch.linalg.vecdot(units, pulled).unsqueeze(-1)
     return pulled.addcmul_(units, along, value=-1.0).mul_(scale)

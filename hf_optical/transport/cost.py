@@ -17,24 +17,24 @@ def cosine_cost(
     """Compute the cosine distance between every student token and every teacher token of a pair.
 
     ``C[i, j] = 1 - cos(student token i, teacher token j)``, the cost of OPTICAL (arXiv 2301.12566). It is computed in
-    float32 whatever the autocast (in float64 for float64 inputs) and is differentiable in both arguments. A zero
-    vector is at cost 1 from everything and receives gradient zero.
+    float32 under any autocast (in float64 for float64 inputs) and is differentiable in both arguments. A zero vector
+    has cost 1 to every vector and receives gradient zero.
 
-    The solvers ignore what the cost holds on padding, so masks change no plan. Give them when padding may hold
-    non-finite values and a gradient is taken: a masked token counts as a zero vector, so neither the cost nor any
-    gradient sees its content.
+    The solvers ignore the cost on padding, so that masks do not change plans. Pass masks if padding may have non-finite
+    values and gradients are computed: a masked token counts as a zero vector, so that its content influences neither
+    the cost nor a gradient.
 
     Args:
-        student_tokens: ``(B, n, d)`` floating point.
-        teacher_tokens: ``(B, m, d)`` floating point, same width ``d``.
-        student_mask: ``(B, n)``, true (or non-zero) on real tokens; all are real by default.
-        teacher_mask: ``(B, m)``, likewise.
+        student_tokens: Token vectors, ``(B, n, d)``, floating point.
+        teacher_tokens: Token vectors, ``(B, m, d)``, floating point, of the same width ``d``.
+        student_mask: Mask, ``(B, n)``, true (or non-zero) on real tokens; by default all are real.
+        teacher_mask: Mask, ``(B, m)``, likewise.
 
     Returns:
         The cost, ``(B, n, m)``, in [0, 2].
 
     Raises:
-        InputError: If the shapes do not fit together.
+        InputError: The shapes do not fit together.
 
     Example:
         >>> student = torch.tensor([[[1.0, 0.0], [0.0, 0.0]]])
@@ -56,17 +56,17 @@ def transport_cost(plan: torch.Tensor, cost: torch.Tensor) -> torch.Tensor:
     """Compute the cost of each plan, the Frobenius inner product ``<P, C>`` of each pair.
 
     With the plan detached, as the solvers return it, the gradient with respect to the cost is the plan itself.
-    Entries that carry no mass are left out, so that a non-finite cost on padding does no harm.
+    Entries without mass are left out, so that a non-finite cost on padding has no effect.
 
     Args:
-        plan: ``(B, n, m)``.
-        cost: ``(B, n, m)``.
+        plan: Plans, ``(B, n, m)``.
+        cost: Costs, ``(B, n, m)``.
 
     Returns:
-        ``(B,)``, in units of the cost per unit of mass.
+        Cost of each plan, ``(B,)``, in units of the cost per unit of mass.
 
     Raises:
-        InputError: If the two shapes differ.
+        InputError: The two shapes differ.
 
     Example:
         >>> plan = torch.tensor([[[0.5, 0.0], [0.0, 0.5]]])
@@ -76,15 +76,16 @@ def transport_cost(plan: torch.Tensor, cost: torch.Tensor) -> torch.Tensor:
     if plan.shape != cost.shape:
         raise InputError(
             f"transport_cost got a plan of shape {tuple(plan.shape)} and a cost of shape {tuple(cost.shape)}",
-            "pass the plan that was solved for this very cost",
+            "pass the plan that was computed for this cost",
             field="plan",
         )
     return (plan * cost.masked_fill(plan == 0, 0.0)).sum(dim=(1, 2))
 
 
 def _unit_rows(tokens: torch.Tensor) -> torch.Tensor:
-    # Not `F.normalize`: its gradient at a zero vector is 1e12 times the incoming one. Scaled first, because squares
-    # overflow where the vectors do not; a cosine has no gradient along the scale, which may therefore be detached.
+    # `F.normalize` cannot be used: its gradient at a zero vector is 1e12 times the incoming one. Vectors are scaled
+    # first, because squares can overflow although the vectors do not. A cosine does not depend on the scale, so that
+    # the scale may be detached.
     largest = tokens.detach().abs().amax(dim=-1, keepdim=True)
     long_enough = largest > torch.finfo(tokens.dtype).tiny ** 0.5
     tokens = tokens / torch.where(long_enough, largest, 1.0)
@@ -96,12 +97,12 @@ def keep_real(tokens: torch.Tensor, mask: torch.Tensor | None, name: str) -> tor
     """Return token vectors with zeros wherever the mask is false.
 
     Args:
-        tokens: ``(B, n, d)``.
-        mask: ``(B, n)``, true (or non-zero) on real tokens; with ``None`` the tokens are returned as they are.
-        name: What an error calls the mask.
+        tokens: Token vectors, ``(B, n, d)``.
+        mask: Mask, ``(B, n)``, true (or non-zero) on real tokens; with ``None`` the tokens are not changed.
+        name: Name of the mask in an error message.
 
     Raises:
-        InputError: If the mask has another shape than the tokens.
+        InputError: The mask has another shape than the tokens.
     """
     if mask is None:
         return tokens
@@ -113,7 +114,7 @@ def keep_real(tokens: torch.Tensor, mask: torch.Tensor | None, name: str) -> tor
         )
     if may_look(mask) and bool(mask.all()):
         return tokens
-    # A product with the mask would keep NaN; `where` keeps it out of the value and of the gradient.
+    # A product with the mask would keep NaN; `where` removes it from the value and from the gradient.
     return torch.where(mask.to(torch.bool).unsqueeze(-1), tokens, 0.0)
 
 
@@ -130,10 +131,10 @@ def largest_size(tensor: torch.Tensor, dim: int | tuple[int, ...]) -> torch.Tens
 
 
 def check_tokens(student: torch.Tensor, teacher: torch.Tensor) -> None:
-    """Raise an error unless both are token vectors of the same pairs in one space.
+    """Check that both tensors are token vectors of the same number of pairs and of the same width.
 
     Raises:
-        InputError: If the shapes do not fit together, or the vectors are no floating point numbers.
+        InputError: The shapes do not fit together, or a tensor is not floating point.
     """
     for name, tokens in (("student_tokens", student), ("teacher_tokens", teacher)):
         if tokens.dim() != 3 or not tokens.is_floating_point():

@@ -1,4 +1,4 @@
-"""The exact transport plan, by POT's network simplex."""
+"""Exact transport plans by POT's network simplex."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from hf_optical.transport.solver import TransportSolver, check_count
 
 @dataclass(frozen=True)
 class Exact(TransportSolver):
-    """A vertex of the set of optimal plans, by the network simplex of POT (Bonneel et al., 2011), pair by pair.
+    """Solver of the exact problem, pair by pair, by the network simplex of POT (Bonneel et al., 2011).
 
-    It runs on the CPU in float64, on the unpadded part of each pair; on another device costs are copied there and
-    plans back. The plan has at most ``n + m - 1`` entries that are not zero. On CPU it takes as long as 50 iterations
-    of `IPOT` or twice as long (``benchmarks/solvers.py``).
+    It runs on the CPU in float64, on the unpadded part of each pair; from other devices costs are copied to the CPU
+    and plans back. A plan is a vertex of the set of optimal plans, with at most ``n + m - 1`` entries that are not
+    zero. On a CPU it takes one to two times as long as 50 iterations of `IPOT` (``benchmarks/solvers.py``).
 
     Args:
-        max_iterations: Most pivots per pair. Default 1,000,000: hundreds of tokens need some thousands.
+        max_iterations: Largest number of pivots per pair. Default 1,000,000; hundreds of tokens need some thousands.
 
     Raises:
-        InputError: If a setting is not positive; on calling, as `TransportSolver`, or if a pair needs more pivots.
+        InputError: A setting is not positive; when called, as for `TransportSolver`, or if a pair needs more pivots.
 
     Example:
         >>> cost = torch.tensor([[[0.1, 0.9], [0.8, 0.2]]])
@@ -38,7 +38,7 @@ class Exact(TransportSolver):
         check_count(self, max_iterations=self.max_iterations)
 
     def _plan(self, cost: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        import ot  # more than half a second, which those who use IPOT need not pay
+        import ot  # imported here, because it takes more than half a second and other solvers do not need it
 
         costs, rows, columns = (tensor.cpu().double().numpy() for tensor in (cost, a, b))
         plan = torch.zeros(cost.shape, dtype=torch.float64)

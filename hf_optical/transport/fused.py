@@ -1,4 +1,4 @@
-"""The transport term in one kernel: when it fits, and its gradient."""
+"""Transport term in one fused kernel: conditions for its use, and its gradient."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from hf_optical.transport.solver import TransportSolver
 from hf_optical.transport.special_token_match import SpecialTokenMatch
 
 LONGEST = 128
-"""Largest number of tokens of a side that fits into a multiprocessor's registers."""
+"""Largest number of tokens per side that fits into a multiprocessor's registers."""
 SWITCH = "HF_OPTICAL_FUSED"
 """Environment variable; ``0`` switches the kernel off."""
-_SMALLEST_BETA = 0.05  # exp(-2 / 0.05) is far from underflow, also after a few iterations
+_SMALLEST_BETA = 0.05  # exp(-2 / 0.05) does not underflow, not even after a few iterations
 _OFF = {"0", "off", "false", "no"}
 
 
 def fused_fits(student_tokens: Tensor, teacher_tokens: Tensor, solver: TransportSolver) -> bool:
     """Return whether the fused kernel supports these tokens and this solver on their device.
 
-    It can on CUDA, with Triton installed (PyTorch for CUDA brings it), for up to 128 tokens a side in float32,
-    float16 or bfloat16, a teacher without gradient, and exactly the solvers `IPOT` (beta of at least 0.05) and
-    `Sinkhorn` (where it works on the kernel, not on logarithms). Devices with little memory on the chip take fewer
-    tokens: up to 64 on one of the sides, a T4 (which has no bfloat16), and L4, A10 and RTX in float32.
-    ``HF_OPTICAL_FUSED=0`` switches it off.
+    It needs CUDA and Triton (which PyTorch for CUDA installs), up to 128 tokens per side in float32, float16 or
+    bfloat16, a teacher without gradient, and one of the solvers `IPOT` (with beta of at least 0.05) and `Sinkhorn`
+    (with an epsilon for which it does not work on logarithms), not a subclass of them. Devices with little on-chip
+    memory support up to 64 tokens on one of the sides: a T4 (which has no bfloat16), and L4, A10 and RTX in float32.
+    ``HF_OPTICAL_FUSED=0`` switches the kernel off.
 
     Example:
         >>> fused_fits(torch.ones(1, 2, 4, dtype=torch.float64), torch.ones(1, 2, 4), IPOT())
@@ -68,23 +68,23 @@ def fused_transport(
 ) -> Tensor:
     """Compute ``<W, C>`` of each pair, with its gradient with respect to the student's tokens, in one kernel.
 
-    The same as `aligned_cost` with the plan of ``solver``, weighed by ``ends``. The gradient is computed with the
-    loss, in float32. Tokens without mass (and not among the ends) are not read, whatever they hold.
+    The result is that of `aligned_cost` with the plan of ``solver``, weighted by ``ends``. The gradient is computed
+    together with the loss, in float32. Tokens without mass are not read, unless they are among the ends.
 
     Args:
-        student_tokens: ``(B, n, d)``, on a device that `fused_fits`.
-        teacher_tokens: ``(B, m, d)``, without gradient.
-        a: ``(B, n)`` marginals, zero on padding, as `uniform_marginals` makes them.
-        b: ``(B, m)``, likewise.
-        solver: `IPOT` or `Sinkhorn`; a tolerance stops each pair by itself.
+        student_tokens: Token vectors, ``(B, n, d)``, for which `fused_fits` is true.
+        teacher_tokens: Token vectors, ``(B, m, d)``, without gradient.
+        a: Row marginals, ``(B, n)``, zero on padding, such as those of `uniform_marginals`.
+        b: Column marginals, ``(B, m)``, likewise.
+        solver: `IPOT` or `Sinkhorn`; with a tolerance, the iterations of each pair stop independently.
         ends: Special tokens to match, if any.
-        fits: The answer of `fused_fits` for these tokens, where the caller has asked already; by default it is asked.
+        fits: Result of `fused_fits` for these tokens, if the caller has it already; by default it is computed.
 
     Returns:
-        ``(B,)``, float32.
+        The loss of each pair, ``(B,)``, float32.
 
     Raises:
-        InputError: If the shapes do not fit together, or the kernel cannot take them.
+        InputError: The shapes do not fit together, or the kernel does not support the tokens or the solver.
     """
     check_tokens(student_tokens, teacher_tokens)
     if a.shape != student_tokens.shape[:2] or b.shape != teacher_tokens.shape[:2]:
@@ -96,9 +96,9 @@ def fused_transport(
         )
     if not (fused_fits(student_tokens, teacher_tokens, solver) if fits is None else fits):
         raise InputError(
-            f"the fused kernel cannot take {solver!r} on {student_tokens.device} for tokens "
+            f"the fused kernel does not support {solver!r} on {student_tokens.device} for tokens "
             f"{tuple(student_tokens.shape)} of {student_tokens.dtype}",
-            "use aligned_cost with the solver, which takes everything",
+            "use aligned_cost with the solver, which supports all tokens and devices",
             field="solver",
         )
     loss: Tensor
@@ -119,6 +119,8 @@ def fused_transport(
 
 
 class _Fused(torch.autograd.Function):
+    """Autograd function of `fused_transport`, whose forward pass computes the gradient too."""
+
     @staticmethod
     def forward(
         ctx: Any,
@@ -143,7 +145,7 @@ class _Fused(torch.autograd.Function):
 
 
 def _is_known(solver: TransportSolver) -> bool:
-    # A subclass may solve differently, so the exact class is checked.
+    # A subclass may solve the problem differently, so the exact class is compared.
     if type(solver) is IPOT:
         return solver.beta >= _SMALLEST_BETA
     return type(solver) is Sinkhorn and solver.epsilon >= sinkhorn.KERNEL_EPSILON

@@ -1,4 +1,4 @@
-"""One call of the fused kernel: its arguments, and a way to it that leaves out what does not change between calls."""
+"""Calls of the fused kernel: its arguments, and a direct launch that skips the work that is the same in every call."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from hf_optical.transport.solver import TransportSolver
 from hf_optical.transport.special_token_match import SpecialTokenMatch
 
 _ALIGNED = 16
-"""Bytes: what Triton compiles for depends on whether addresses are multiples of it."""
-_MOST_PREPARED = 1024
+"""Alignment in bytes: Triton compiles different code for addresses that are multiples of it."""
+_MOST_PREPARED = 1024  # kinds of calls that are remembered
 
 
 class Fused(NamedTuple):
-    """What one run of the kernel gives.
+    """Result of one run of the kernel.
 
     Attributes:
-        loss: ``(B,)``, float32.
-        gradient: ``(B, n, d)``, float32, of each pair's own loss, if asked for.
-        plan: ``(B, n, m)``, float32, if asked for.
+        loss: Loss of each pair, ``(B,)``, float32.
+        gradient: Gradient of each pair's loss, ``(B, n, d)``, float32; ``None`` if not requested.
+        plan: Plans, ``(B, n, m)``, float32; ``None`` if not requested.
     """
 
     loss: Tensor
@@ -36,13 +36,13 @@ class Fused(NamedTuple):
 
 
 class _Prepared(NamedTuple):
-    """What is the same in every call of one kind.
+    """Data that is the same in every call of one kind.
 
     Attributes:
-        compiled: The kernel on its device, as Triton returned it; ``None`` before the first launch.
-        relay: Numbers of the relay per pair, where it has memory of its own; 0 where it borrows the gradient's.
+        compiled: The compiled kernel, as Triton returned it; ``None`` before the first launch.
+        relay: Numbers of the relay per pair if it has memory of its own; 0 if it uses the gradient's memory.
         constants: All arguments after the pointers, in order: shapes, strides, settings, compile-time options.
-        options: Of the compilation: warps and stages.
+        options: Options of the compilation: warps and stages.
     """
 
     compiled: Any
@@ -66,37 +66,37 @@ def run_kernel(
     plan: bool = False,
     launch: Launch | None = None,
 ) -> Fused:
-    """Launch the kernel once, without autograd; arguments as `fused_transport`.
+    """Launch the kernel once, without autograd.
 
-    The first call of a kind (shapes, strides, types, solver) goes through Triton's own dispatch, later ones straight to
-    the compiled kernel. No call waits for the device.
+    The first call of a kind (shapes, strides, types, solver) goes through Triton's dispatch, and later calls launch the
+    compiled kernel directly. No call waits for the device.
 
     Args:
-        student: ``(B, n, d)``.
-        teacher: ``(B, m, d)``.
-        a: ``(B, n)``.
-        b: ``(B, m)``.
+        student: Token vectors of the student, ``(B, n, d)``.
+        teacher: Token vectors of the teacher, ``(B, m, d)``.
+        a: Row marginals, ``(B, n)``.
+        b: Column marginals, ``(B, m)``.
         solver: `IPOT` or `Sinkhorn`.
         ends: Special tokens to match, if any.
-        gradient: Whether to compute and write the gradient.
+        gradient: Whether to compute the gradient.
         plan: Whether to write the plan.
-        launch: Block sizes and warps, by default those that are `fitted`.
+        launch: Block sizes and warps; by default the result of `fitted`.
 
     Returns:
-        A `Fused`.
+        Loss, and gradient and plan if requested.
     """
-    # The width must be contiguous; pairs and tokens may lie anywhere.
+    # The last dimension must be contiguous; the strides of pairs and tokens are arguments.
     student = student if student.stride(2) == 1 else student.contiguous()
     teacher = teacher if teacher.stride(2) == 1 else teacher.contiguous()
     a, b = _plain(a, torch.float32), _plain(b, torch.float32)
-    if interpreted():  # the interpreter has no product of bfloat16
+    if interpreted():  # the interpreter has no matrix product for bfloat16
         student, teacher = student.float(), teacher.float()
     pairs, n, width = student.shape
     m, device = teacher.shape[1], student.device
     loss = torch.empty(pairs, dtype=torch.float32, device=device)
     slope = torch.empty((pairs, n, width), dtype=torch.float32, device=device) if gradient else None
     plans = torch.empty((pairs, n, m), dtype=torch.float32, device=device) if plan else None
-    places = share = loss  # any pointer will do where none is read
+    places = share = loss  # placeholders, which are not read
     if ends is not None:
         places, share = _plain(ends.places, torch.int64), _plain(ends.share, torch.float32)
     kind = (
@@ -113,7 +113,7 @@ def run_kernel(
         student, teacher, a, b, places, share, loss,
         loss if slope is None else slope, loss if plans is None else plans, relay,
     )  # fmt: skip
-    # Fresh memory is aligned; what comes from elsewhere may be a slice.
+    # New memory is aligned, but tensors of the caller may be slices.
     aligned = not (student.data_ptr() | teacher.data_ptr() | a.data_ptr() | b.data_ptr()) % _ALIGNED
     aligned = aligned and not (places.data_ptr() | share.data_ptr()) % _ALIGNED
     with nullcontext() if _is_current(device) else torch.cuda.device(device):
@@ -121,13 +121,13 @@ def run_kernel(
             ready.compiled[(pairs, 1, 1)](*pointers, *ready.constants)
         else:
             compiled = _dispatch(pairs, pointers, ready)
-            if aligned and compiled is not None:  # the interpreter compiles nothing
+            if aligned and compiled is not None:  # None under the interpreter, which does not compile
                 _prepared[kind] = ready._replace(compiled=compiled)
     return Fused(loss, slope, plans)
 
 
 def settings(solver: TransportSolver) -> dict[str, Any]:
-    """The arguments of the kernel that say what `IPOT` or `Sinkhorn` is to do."""
+    """Return the arguments of the kernel that describe the settings of `IPOT` or `Sinkhorn`."""
     assert isinstance(solver, IPOT | Sinkhorn)
     shared = {
         "iterations": solver.iterations,
@@ -148,7 +148,7 @@ def settings(solver: TransportSolver) -> dict[str, Any]:
 
 
 def interpreted() -> bool:
-    """Whether Triton runs kernels on the CPU, its own way for tests."""
+    """Return whether Triton interprets kernels on the CPU, a mode for tests."""
     return os.environ.get("TRITON_INTERPRET") == "1"
 
 
@@ -167,11 +167,12 @@ def _prepare(
 
     _, n, width = student.shape
     blocks = launch or fitted(student, teacher, proximal=isinstance(solver, IPOT))
-    assert blocks is not None  # as `fused_fits` says
+    assert blocks is not None  # `fused_fits` has made sure
     block = blocks.block_n * blocks.block_m
-    # A pair's gradient is written after its last look at the relay, and is nearly always larger.
+    # The relay can use the memory of a pair's gradient, which is written after the last read of the relay, and nearly
+    # always has enough room.
     own = 0 if gradient and n * width >= block else block
-    # Vectors in half precision are exact in tf32; what is lost is in the weights, within 1e-3.
+    # Vectors in half precision are exact in tf32; the weights are rounded, within 1e-3.
     precision = "tf32" if student.dtype != torch.float32 else "tf32x3"
     known: dict[str, Any] = {
         "n": n, "m": teacher.shape[1],
@@ -186,7 +187,8 @@ def _prepare(
     } | settings(solver)  # fmt: skip
     options = {name: known[name] for name in ("num_warps", "num_stages")}
     names = [name for name in transport_kernel.arg_names if not name.endswith("_ptr")]
-    if len(_prepared) >= _MOST_PREPARED:  # lengths of batches are few; a caller who varies settings is not punished
+    # Batches have few different lengths; the limit protects callers with many different settings.
+    if len(_prepared) >= _MOST_PREPARED:
         _prepared.clear()
     ready = _Prepared(None, own if blocks.relays else 0, tuple(known[name] for name in names), options)
     _prepared[kind] = ready
@@ -194,14 +196,14 @@ def _prepare(
 
 
 def _dispatch(pairs: int, pointers: tuple[Tensor, ...], ready: _Prepared) -> Any:
-    """Launch by Triton's own way, which looks at every argument and compiles what is new; the compiled kernel."""
+    """Launch through Triton's dispatch, which checks all arguments and compiles if needed; return the kernel."""
     from hf_optical.transport.triton_kernel import transport_kernel
 
     return transport_kernel[(pairs,)](*pointers, *ready.constants, **ready.options)
 
 
 def _plain(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    """A tensor of this type without gaps; itself, where it is one."""
+    """Return a contiguous tensor of this type, the same tensor if it is one already."""
     if tensor.dtype != dtype:
         tensor = tensor.to(dtype)
     return tensor if tensor.is_contiguous() else tensor.contiguous()

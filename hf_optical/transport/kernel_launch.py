@@ -1,4 +1,4 @@
-"""Launch configuration of the fused kernel: blocks, threads, shared memory."""
+"""Choice of the fused kernel's launch configuration: blocks, warps and stages that fit into shared memory."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Launch(NamedTuple):
 
     Attributes:
         block_n: Rows of a program's block, a power of two of at least 16.
-        block_m: Columns, likewise.
-        block_d: Width read at a time.
-        warps: Groups of 32 threads that share one pair.
-        relays: Whether the kernel ``exp(-C / epsilon)`` goes through memory (the cache) once before the iterations,
-            which spreads it more evenly over the threads.
-        stages: Parts of the width that are on their way at a time.
+        block_m: Columns of the block, likewise.
+        block_d: Number of dimensions that are read at a time.
+        warps: Groups of 32 threads that work on one pair.
+        relays: Whether the matrix ``exp(-C / epsilon)`` is written to memory (the cache) and read back once before the
+            iterations, which distributes it more evenly over the threads.
+        stages: Parts of the width that are loaded ahead (pipeline stages).
     """
 
     block_n: int
@@ -31,12 +31,12 @@ class Launch(NamedTuple):
 
 
 def launch_for(n: int, m: int, *, proximal: bool) -> Launch:
-    """Blocks that hold ``n`` by ``m`` tokens, and enough threads to hold them in registers.
+    """Choose blocks that hold ``n`` by ``m`` tokens, and enough threads to keep them in registers.
 
     Args:
-        n: Student tokens.
-        m: Teacher tokens.
-        proximal: Whether two matrices are kept through the iterations (`IPOT`), not one.
+        n: Number of student tokens.
+        m: Number of teacher tokens.
+        proximal: Whether two matrices are kept during the iterations (`IPOT`) instead of one.
 
     Example:
         >>> launch_for(50, 64, proximal=False)
@@ -44,7 +44,7 @@ def launch_for(n: int, m: int, *, proximal: bool) -> Launch:
     """
     block_n, block_m = (max(16, 1 << (tokens - 1).bit_length()) for tokens in (n, m))
     entries = block_n * block_m * (2 if proximal else 1)
-    # Up to 64 numbers of these matrices in each thread.
+    # Each thread holds up to 64 numbers of these matrices.
     warps = min(16, max(1, entries // (32 * 64)))
     if entries >= 1024:
         warps = max(warps, 2 if entries < 4096 else 4)
@@ -52,14 +52,15 @@ def launch_for(n: int, m: int, *, proximal: bool) -> Launch:
 
 
 def shared_memory(launch: Launch, student: torch.dtype, teacher: torch.dtype, *, tf32: bool) -> int:
-    """Bytes on the chip in which a program stages the operands of its matrix products, at most.
+    """Estimate the shared memory that a program needs for the operands of its matrix products, in bytes, from above.
 
-    Read off what Triton 3.5 compiles for compute capabilities 7.5 to 9.0 (``tests/transport/fused_compiled.py``).
+    The formula was derived from kernels that Triton 3.5 compiled for compute capabilities 7.5 to 9.0
+    (``tests/transport/fused_compiled.py``).
 
     Args:
-        launch: Its layout.
-        student: Type of the student's tokens; in half precision products are made once, not thrice.
-        teacher: Of the teacher's.
+        launch: The launch configuration.
+        student: Type of the student's tokens; products of half precision are computed once instead of three times.
+        teacher: Type of the teacher's tokens.
         tf32: Whether the device has tf32 (compute capability 8.0 and later).
 
     Example:
@@ -75,21 +76,22 @@ def shared_memory(launch: Launch, student: torch.dtype, teacher: torch.dtype, *,
         operands *= 2
     ahead = launch.stages - 1
     coming = ahead * launch.block_m * launch.block_d * teacher.itemsize
-    if ahead and student.itemsize < teacher.itemsize:  # both are held until they have one type
+    if ahead and student.itemsize < teacher.itemsize:  # both are held until they are converted to one type
         coming += launch.stages * launch.block_n * launch.block_d * student.itemsize
     return operands + coming + slack
 
 
 def fitted(student: Tensor, teacher: Tensor, *, proximal: bool) -> Launch | None:
-    """The layout for these tokens on their device, with as many stages as its memory on the chip has room for.
+    """Choose the configuration for these tokens, with as many stages as fit into their device's shared memory.
 
     Args:
-        student: ``(B, n, d)``, on CUDA, or anywhere for the interpreter, which has room for all.
-        teacher: ``(B, m, d)``.
-        proximal: As `launch_for` has it.
+        student: Token vectors, ``(B, n, d)``, on CUDA, or on any device for the interpreter, which has no limit.
+        teacher: Token vectors, ``(B, m, d)``.
+        proximal: As in `launch_for`.
 
     Returns:
-        ``None`` where there is no room, or no such type: then the PyTorch form must do.
+        The configuration, or ``None`` if the memory is too small or the device does not support the type, in which case
+        the PyTorch form is used.
     """
     n, m = student.shape[1], teacher.shape[1]
     if not student.is_cuda:
@@ -103,7 +105,7 @@ def _fitted(
     n: int, m: int, student: torch.dtype, teacher: torch.dtype, proximal: bool, tf32: bool, room: int
 ) -> Launch | None:
     if not tf32 and torch.bfloat16 in (student, teacher):
-        return None  # before compute capability 8.0 there is no bfloat16, and Triton 3.5 compiles no product of it
+        return None  # below compute capability 8.0 Triton 3.5 has no matrix product for bfloat16
     usual = launch_for(n, m, proximal=proximal)
     launches = (usual._replace(stages=stages) for stages in range(usual.stages, 0, -1))
     return next((one for one in launches if shared_memory(one, student, teacher, tf32=tf32) <= room), None)

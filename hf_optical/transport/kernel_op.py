@@ -1,6 +1,6 @@
-"""The fused kernel as an operator of PyTorch, with a fake form and a gradient, for ``torch.compile``.
+"""Custom operator of PyTorch for the fused kernel, with fake implementation and gradient, for ``torch.compile``.
 
-Eager training calls the kernel without it: an operator in Python costs the host more than the call itself.
+Eager training calls the kernel directly, because the overhead of a Python operator is larger than that of the call.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _KINDS: dict[str, type[TransportSolver]] = {"IPOT": IPOT, "Sinkhorn": Sinkhorn}
 
 
 def as_numbers(solver: TransportSolver) -> tuple[str, list[float]]:
-    """A solver as an operator takes it: its kind and its settings in the order of its fields, NaN for ``None``.
+    """Convert a solver to arguments of an operator: its kind, and its settings in the order of its fields.
+
+    A setting that is ``None`` becomes NaN.
 
     Raises:
         InputError: The solver is neither `IPOT` nor `Sinkhorn`.
@@ -36,13 +38,13 @@ def as_numbers(solver: TransportSolver) -> tuple[str, list[float]]:
     """
     kind = type(solver).__name__
     if _KINDS.get(kind) is not type(solver):
-        raise InputError(f"the kernel knows no {kind}", f"use one of {', '.join(_KINDS)}", field="solver")
+        raise InputError(f"the kernel does not support {kind}", f"use one of {', '.join(_KINDS)}", field="solver")
     values = [getattr(solver, field.name) for field in fields(solver)]  # type: ignore[arg-type]
     return kind, [math.nan if value is None else float(value) for value in values]
 
 
 def solver_of(kind: str, numbers: Sequence[float]) -> TransportSolver:
-    """The solver that `as_numbers` took apart.
+    """Build the solver from the result of `as_numbers`.
 
     Example:
         >>> solver_of(*as_numbers(IPOT.near_exact())) == IPOT.near_exact()
@@ -72,17 +74,20 @@ def fused_transport_op(
     kind: str,
     numbers: list[float],
 ) -> tuple[Tensor, Tensor]:
-    """Loss ``(B,)`` of each pair and its gradient ``(B, n, d)``, float32; see `hf_optical.transport.fused_transport`.
+    """Compute the loss and its gradient with the fused kernel; see `hf_optical.transport.fused_transport`.
 
     Args:
-        student: ``(B, n, d)``.
-        teacher: ``(B, m, d)``.
-        a: ``(B, n)``.
-        b: ``(B, m)``.
-        places: Of `SpecialTokenMatch`, or ``None``; likewise ``share``.
-        share: See ``places``.
-        kind: With ``numbers`` what `as_numbers` makes of the solver.
-        numbers: See ``kind``.
+        student: Token vectors of the student, ``(B, n, d)``.
+        teacher: Token vectors of the teacher, ``(B, m, d)``.
+        a: Row marginals, ``(B, n)``.
+        b: Column marginals, ``(B, m)``.
+        places: ``places`` of the `SpecialTokenMatch`, ``(B, 4)``, or ``None`` for no match.
+        share: ``share`` of the `SpecialTokenMatch`, ``(B,)``, or ``None``.
+        kind: Kind of the solver, from `as_numbers`.
+        numbers: Settings of the solver, from `as_numbers`.
+
+    Returns:
+        The loss of each pair, ``(B,)``, and its gradient, ``(B, n, d)``, both float32.
     """
     ends = SpecialTokenMatch(places, share) if places is not None and share is not None else None
     found = run_kernel(student, teacher, a, b, solver_of(kind, numbers), ends)

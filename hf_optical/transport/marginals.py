@@ -1,4 +1,4 @@
-"""Marginals: the mass of each token, and how far a plan is from meeting it."""
+"""Marginals of transport, the mass of each token, and the error with which a plan meets them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ def uniform_marginals(mask: torch.Tensor, dtype: torch.dtype = torch.float32) ->
     """Give every real token the same mass, and padding none.
 
     Args:
-        mask: ``(B, n)``, true (or non-zero) on real tokens, as an attention mask.
+        mask: Mask, ``(B, n)``, true (or non-zero) on real tokens, such as an attention mask.
         dtype: Type of the result.
 
     Returns:
-        ``(B, n)``; every row sums to 1.
+        Marginals, ``(B, n)``; every row sums to 1.
 
     Raises:
-        InputError: If the mask is not two-dimensional, or a row has no real token.
+        InputError: The mask is not two-dimensional, or a row has no real token.
 
     Example:
         >>> uniform_marginals(torch.tensor([[1, 1, 0], [1, 1, 1]]))
@@ -33,15 +33,15 @@ def weighted_marginals(mask: torch.Tensor, weights: torch.Tensor) -> torch.Tenso
     """Give real tokens mass in proportion to a weight (attention, IDF, a layer's norm), and padding none.
 
     Args:
-        mask: ``(B, n)``, true (or non-zero) on real tokens.
-        weights: ``(B, n)``, at least zero on real tokens; ignored on padding, whatever it holds.
+        mask: Mask, ``(B, n)``, true (or non-zero) on real tokens.
+        weights: Weights, ``(B, n)``, at least zero on real tokens; ignored on padding.
 
     Returns:
-        ``(B, n)`` in the type of ``weights`` (float32 for half precision); every row sums to 1. It carries the
-        gradient of ``weights``, which the solvers do not use.
+        Marginals, ``(B, n)``, in the type of ``weights`` (float32 for half precision); every row sums to 1. They
+        propagate gradients to ``weights``, which the solvers do not use.
 
     Raises:
-        InputError: If shapes differ, a real token has a negative or non-finite weight, or a row has no mass.
+        InputError: The shapes differ, a real token has a negative or non-finite weight, or a row has no mass.
 
     Example:
         >>> weighted_marginals(torch.tensor([[1, 1, 0]]), torch.tensor([[3.0, 1.0, torch.nan]]))
@@ -58,7 +58,7 @@ def weighted_marginals(mask: torch.Tensor, weights: torch.Tensor) -> torch.Tenso
     total = mass.sum(dim=1, keepdim=True)
     require(
         (mass >= 0).all(dim=1) & (mass < torch.inf).all(dim=1),
-        "weights hold a negative or non-finite number on a real token",
+        "the weights have a negative or non-finite number on a real token",
         "pass weights that are at least zero and finite",
         field="weights",
     )
@@ -72,18 +72,18 @@ def weighted_marginals(mask: torch.Tensor, weights: torch.Tensor) -> torch.Tenso
 
 
 def document_frequencies(token_ids: torch.Tensor, mask: torch.Tensor, vocabulary_size: int) -> torch.Tensor:
-    """Count the sentences of a batch in which each token occurs; add batches up for a corpus.
+    """Count the sentences of a batch in which each token occurs; the counts of batches can be added up.
 
     Args:
-        token_ids: ``(B, n)`` integers in ``[0, vocabulary_size)`` on real tokens.
-        mask: ``(B, n)``, true (or non-zero) on real tokens.
-        vocabulary_size: Length of the result.
+        token_ids: Token ids, ``(B, n)``, integers in ``[0, vocabulary_size)`` on real tokens.
+        mask: Mask, ``(B, n)``, true (or non-zero) on real tokens.
+        vocabulary_size: Size of the vocabulary, the length of the result.
 
     Returns:
-        ``(vocabulary_size,)`` int64: a token counts once per sentence however often it occurs there.
+        Counts, ``(vocabulary_size,)``, int64; a token that occurs several times in a sentence counts once.
 
     Raises:
-        InputError: If shapes differ or a real token's id is outside the vocabulary.
+        InputError: The shapes differ, or the id of a real token is outside the vocabulary.
 
     Example:
         >>> document_frequencies(torch.tensor([[2, 2, 1], [2, 0, 0]]), torch.tensor([[1, 1, 1], [1, 0, 0]]), 4)
@@ -111,18 +111,18 @@ def document_frequencies(token_ids: torch.Tensor, mask: torch.Tensor, vocabulary
 def idf_weights(counts: torch.Tensor, n_documents: int) -> torch.Tensor:
     """Compute the inverse document frequency of every token of a vocabulary.
 
-    ``log(1 + (N - df + 0.5) / (df + 0.5))``: the form of BM25 in Lucene, positive for every ``df <= N``, so that no
-    sentence loses all its mass. A token never seen gets the largest weight.
+    It is ``log(1 + (N - df + 0.5) / (df + 0.5))``, as in Lucene's BM25, which is positive for every ``df <= N``, so
+    that no sentence loses all its mass. A token that was never seen has the largest weight.
 
     Args:
-        counts: ``(V,)`` document frequencies ``df``, as `document_frequencies` returns them.
-        n_documents: Number ``N`` of sentences they were counted in.
+        counts: Document frequencies ``df``, ``(V,)``, as `document_frequencies` returns them.
+        n_documents: Number ``N`` of sentences in which they were counted.
 
     Returns:
-        ``(V,)`` float32 weights, above zero.
+        Weights, ``(V,)``, float32, above zero.
 
     Raises:
-        InputError: If a count is negative or larger than ``n_documents``, or ``n_documents`` is not positive.
+        InputError: A count is negative or larger than ``n_documents``, or ``n_documents`` is not positive.
 
     Example:
         >>> idf_weights(torch.tensor([0, 1, 10]), n_documents=10)
@@ -148,15 +148,15 @@ def idf_marginals(mask: torch.Tensor, token_ids: torch.Tensor, weights: torch.Te
     """Give each token mass in proportion to its inverse document frequency.
 
     Args:
-        mask: ``(B, n)``, true (or non-zero) on real tokens.
-        token_ids: ``(B, n)`` integers that index ``weights`` on real tokens.
-        weights: ``(V,)``, as `idf_weights` returns them.
+        mask: Mask, ``(B, n)``, true (or non-zero) on real tokens.
+        token_ids: Token ids, ``(B, n)``, which index ``weights`` on real tokens.
+        weights: Weights of the vocabulary, ``(V,)``, as `idf_weights` returns them.
 
     Returns:
-        ``(B, n)``; every row sums to 1.
+        Marginals, ``(B, n)``; every row sums to 1.
 
     Raises:
-        InputError: As `weighted_marginals`, or if a real token's id is outside the vocabulary.
+        InputError: As for `weighted_marginals`, or if the id of a real token is outside the vocabulary.
 
     Example:
         >>> idf_marginals(torch.tensor([[1, 1, 0]]), torch.tensor([[1, 0, 9]]), torch.tensor([3.0, 1.0]))
@@ -179,16 +179,16 @@ def idf_marginals(mask: torch.Tensor, token_ids: torch.Tensor, weights: torch.Te
 
 
 def independent_plan(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Compute the plan ``a b^T``, which aligns nothing: every student token is spread over all teacher tokens.
+    """Compute the plan ``a b^T``, which transports every student token to all teacher tokens and aligns nothing.
 
-    It is the control of every comparison: distilling with it pulls each student token to the teacher's mean.
+    It serves as a control in comparisons: distillation with it pulls each student token to the teacher's mean token.
 
     Args:
-        a: ``(B, n)`` marginals.
-        b: ``(B, m)`` marginals.
+        a: Row marginals, ``(B, n)``.
+        b: Column marginals, ``(B, m)``.
 
     Returns:
-        ``(B, n, m)``.
+        Plans, ``(B, n, m)``.
 
     Example:
         >>> independent_plan(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.75, 0.25]]))
@@ -199,18 +199,18 @@ def independent_plan(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def marginal_violation(plan: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Compute the mass that a plan misplaces: the larger of the L1 errors of its two marginals.
+    """Compute the mass that a plan misplaces, as the larger of the L1 errors of its two marginals.
 
-    ``max(|P 1 - a|_1, |P^T 1 - b|_1)``, between 0 and 2. A sum, not a maximum over tokens, so that it means the same
-    for sentences of every length.
+    It is ``max(|P 1 - a|_1, |P^T 1 - b|_1)``, between 0 and 2. Errors are summed over tokens, so that the result can be
+    compared between sentences of different lengths.
 
     Args:
-        plan: ``(B, n, m)``.
-        a: ``(B, n)`` marginals asked for.
-        b: ``(B, m)`` marginals asked for.
+        plan: Plans, ``(B, n, m)``.
+        a: Row marginals that the plan should have, ``(B, n)``.
+        b: Column marginals that the plan should have, ``(B, m)``.
 
     Returns:
-        ``(B,)``.
+        Misplaced mass of each pair, ``(B,)``.
 
     Example:
         >>> a = b = torch.tensor([[0.5, 0.5]])

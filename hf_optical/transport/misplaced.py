@@ -1,4 +1,4 @@
-"""Monitoring of the mass that plans misplace, because a solver that stops too early gives no other sign."""
+"""Monitoring of the mass that plans misplace, the only sign of a solver that stops too early."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["MOST_MISPLACED", "look", "misplaced_shares"]
 logger = logging.getLogger(__name__)
 
 MOST_MISPLACED = 0.05
-"""Share of the mass of a plan, on the mean of a batch, that may lie where its marginals do not have it."""
+"""Share of a plan's mass, averaged over a batch, that may be misplaced without a warning."""
 
 _calls: Counter[Hashable] = Counter()
 _warned: set[Hashable] = set()
@@ -27,7 +27,7 @@ _kept: ContextVar[list[float] | None] = ContextVar("kept", default=None)
 
 @contextmanager
 def misplaced_shares() -> Iterator[list[float]]:
-    """Collect the share that every plan in this context misplaces, on any device, without warnings.
+    """Collect the share of mass that each batch of plans in this context misplaces, on any device, without warnings.
 
     Example:
         >>> from hf_optical.transport import Sinkhorn
@@ -46,16 +46,17 @@ def misplaced_shares() -> Iterator[list[float]]:
 
 
 def look(solver: Hashable, plan: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> None:
-    """Compare the plans of a batch with their marginals: in the first, second, fourth, eighth call of a solver and on.
+    """Compare the plans of a batch with their marginals, and log a warning if too much mass is misplaced.
 
-    On other devices than the CPU only where :func:`misplaced_shares` asks, for looking waits for the device. A solver
-    whose plans misplace more than :data:`MOST_MISPLACED` is warned of once, with the figure.
+    Plans are compared in the first, second, fourth, eighth call of a solver, and so on. On other devices than the CPU
+    they are compared within :func:`misplaced_shares` only, because reading values waits for the device. A warning is
+    logged once per solver, if more than :data:`MOST_MISPLACED` of the mass is misplaced.
 
     Args:
-        solver: By value: its settings.
-        plan: ``(B, n, m)``.
-        a: ``(B, n)`` marginals asked for.
-        b: ``(B, m)`` marginals asked for.
+        solver: The solver; solvers with equal settings count as one.
+        plan: Plans, ``(B, n, m)``.
+        a: Row marginals that the plans should have, ``(B, n)``.
+        b: Column marginals that the plans should have, ``(B, m)``.
     """
     kept = _kept.get()
     if kept is not None:
@@ -70,12 +71,12 @@ def look(solver: Hashable, plan: torch.Tensor, a: torch.Tensor, b: torch.Tensor)
     if share > MOST_MISPLACED:
         _warned.add(solver)
         logger.warning(
-            "%s: the plans misplace %.1f %% of the mass (mean of %d pairs; up to %.0f %% is expected): it stops too "
-            "early for this cost. Remedy: more iterations, or a larger epsilon or beta",
+            "%s: the plans misplace %.1f %% of the mass (mean of %d pairs; up to %.0f %% is expected), because the "
+            "solver stops too early for this cost. Remedy: use more iterations, or a larger epsilon or beta",
             solver, 100 * share, len(plan), 100 * MOST_MISPLACED,
         )  # fmt: skip
 
 
 def _share(plan: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> float:
-    # Mass that is missing somewhere is too much elsewhere: half of the difference has moved.
+    # Misplaced mass is counted twice, where it is missing and where it is in excess.
     return float(marginal_violation(plan, a, b).mean()) / 2

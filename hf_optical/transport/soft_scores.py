@@ -1,9 +1,8 @@
-"""Scores of a document's tokens for a query's, by entropic transport: similarities in, scores out.
+"""Scores between the tokens of a query and of a document by entropic transport, computed from their similarities.
 
-MaxSim sends each token of the query to its nearest in the document, and a near miss counts nothing. Entropic transport
-spreads it over all that are near: one-sided (each query token's mass is one over their number, and the document takes
-whatever comes) for a short query against a long passage, balanced (every document token must be served, too) for
-a sentence against a sentence.
+MaxSim assigns each query token to its nearest document token and ignores all others, however near. Entropic transport
+distributes it over all near tokens. The one-sided form fixes the mass of query tokens only and is meant for a short
+query and a long passage; the balanced form fixes the mass of document tokens too and is meant for two sentences.
 """
 
 from __future__ import annotations
@@ -20,17 +19,17 @@ from hf_optical.transport.solver import TransportSolver
 
 
 def centred_units(tokens: Tensor, mean: Tensor | None) -> Tensor:
-    """Token vectors without their common part, of length 1.
+    """Subtract a mean vector from token vectors, and scale them to length 1.
 
-    Token vectors of one encoder share a direction (Ethayarajh, EMNLP 2019), which makes everything similar to
-    everything; the mean of many of a language's tokens is that direction.
+    Token vectors of one encoder have a common direction (Ethayarajh, EMNLP 2019), which makes all of them similar. The
+    mean over many tokens of a language is an estimate of it.
 
     Args:
-        tokens: (..., d).
-        mean: (d,), of unit token vectors; nothing is taken off where ``None``.
+        tokens: Token vectors, (..., d).
+        mean: Mean of unit token vectors, (d,); with ``None`` nothing is subtracted.
 
     Returns:
-        (..., d), float32; a token that is the mean itself becomes zero.
+        Unit vectors, (..., d), float32; a token that equals the mean becomes zero.
 
     Example:
         >>> centred_units(torch.tensor([[2.0, 1.0], [1.0, 1.0]]), torch.tensor([1.0, 1.0])).tolist()
@@ -41,22 +40,23 @@ def centred_units(tokens: Tensor, mean: Tensor | None) -> Tensor:
 
 
 def soft_scores(similarity: Tensor, query_mask: Tensor, document_mask: Tensor, epsilon: float = 0.1) -> Tensor:
-    """One-sided entropic transport: ``1/n sum_i sum_j softmax_j(s_ij / epsilon) s_ij``.
+    """Compute one-sided entropic transport scores, ``1/n sum_i sum_j softmax_j(s_ij / epsilon) s_ij``.
 
-    It is ``<P, s>`` of the plan that maximises ``<P, s> + epsilon H(P)`` with mass ``1/n`` on each query token and no
-    constraint on the document's (Kusner et al., ICML 2015, section 4, with entropy). Epsilon to 0 gives MaxSim over n.
+    The score is ``<P, s>`` of the plan that maximises ``<P, s> + epsilon H(P)`` with mass ``1/n`` on each query token
+    and no constraint on document tokens (Kusner et al., ICML 2015, section 4, with entropy). For epsilon towards 0 it
+    becomes MaxSim divided by n.
 
     Args:
         similarity: Cosines, (..., n, m).
-        query_mask: Tokens of the query that count, (..., n), bool; of shapes that broadcast.
-        document_mask: Likewise of the document, (..., m).
+        query_mask: Mask of query tokens to use, (..., n), bool, in a shape that broadcasts.
+        document_mask: Mask of document tokens to use, (..., m), likewise.
         epsilon: Weight of the entropy, in units of the similarity.
 
     Returns:
-        (...), between -1 and 1 for cosines.
+        Scores, (...), between -1 and 1 for cosines.
 
     Raises:
-        InputError: Epsilon is not above zero, or a side has no token.
+        InputError: Epsilon is not above zero, or a text has no token.
 
     Example:
         >>> near = torch.tensor([[[0.9, 0.8, 0.0]]])
@@ -72,7 +72,7 @@ def soft_scores(similarity: Tensor, query_mask: Tensor, document_mask: Tensor, e
 
 
 def maxsim_scores(similarity: Tensor, query_mask: Tensor, document_mask: Tensor) -> Tensor:
-    """MaxSim over the number of query tokens, ``1/n sum_i max_j s_ij``; arguments as :func:`soft_scores`.
+    """Compute MaxSim divided by the number of query tokens, ``1/n sum_i max_j s_ij``; see :func:`soft_scores`.
 
     Example:
         >>> mask = torch.tensor([[True]]), torch.tensor([[True, True, False]])
@@ -87,20 +87,20 @@ def maxsim_scores(similarity: Tensor, query_mask: Tensor, document_mask: Tensor)
 def balanced_scores(
     similarity: Tensor, query_mask: Tensor, document_mask: Tensor, epsilon: float = 0.1, iterations: int = 20
 ) -> Tensor:
-    """Balanced entropic transport: ``<P, s>`` of Sinkhorn's plan between uniform marginals (Cuturi, NeurIPS 2013).
+    """Compute balanced scores, ``<P, s>`` of Sinkhorn's plan with uniform marginals (Cuturi, NeurIPS 2013).
 
     Args:
         similarity: Cosines, (B, n, m).
-        query_mask: (B, n), bool.
-        document_mask: (B, m), bool.
+        query_mask: Mask of query tokens to use, (B, n), bool.
+        document_mask: Mask of document tokens to use, (B, m), bool.
         epsilon: Weight of the entropy, in units of the similarity.
-        iterations: Of Sinkhorn.
+        iterations: Number of Sinkhorn iterations.
 
     Returns:
-        (B,), between -1 and 1.
+        Scores, (B,), between -1 and 1.
 
     Raises:
-        InputError: As :func:`soft_scores`.
+        InputError: As for :func:`soft_scores`.
 
     Example:
         >>> crossed = torch.tensor([[[0.9, 0.8], [0.9, 0.1]]])
@@ -116,17 +116,17 @@ def balanced_scores(
 def balanced_token_scores(
     query: Tensor, documents: Tensor, document_mask: Tensor, epsilon: float = 0.1, iterations: int = 20
 ) -> Tensor:
-    """:func:`balanced_scores` of one query and many documents, by the fused kernel where it fits.
+    """Compute :func:`balanced_scores` of one query and D documents, with the fused kernel if it supports them.
 
     Args:
-        query: Unit token vectors, (n, d).
-        documents: Unit token vectors, (D, m, d).
-        document_mask: (D, m), bool.
-        epsilon: As there.
-        iterations: As there.
+        query: Unit token vectors of the query, (n, d).
+        documents: Unit token vectors of the documents, (D, m, d).
+        document_mask: Mask of document tokens to use, (D, m), bool.
+        epsilon: Weight of the entropy, in units of the similarity.
+        iterations: Number of Sinkhorn iterations.
 
     Returns:
-        (D,).
+        Scores, (D,).
     """
     solver, real = _solver(epsilon, iterations), document_mask.new_ones(len(documents), len(query))
     queries = query.unsqueeze(0).expand(len(documents), -1, -1)
@@ -143,6 +143,7 @@ def _solver(epsilon: float, iterations: int) -> TransportSolver:
 
 
 def _mean(fit: Tensor, mask: Tensor) -> Tensor:
+    """Average over the query tokens of a mask, from (..., n) to (...)."""
     mask = mask.expand(fit.shape)
     return fit.masked_fill(~mask, 0.0).sum(dim=-1) / mask.sum(dim=-1)
 

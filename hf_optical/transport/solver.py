@@ -1,4 +1,4 @@
-"""Contract of all transport solvers, with their checks and precision."""
+"""Base class of all transport solvers, with checks of their arguments."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from hf_optical.transport.cost import largest_size, transport_cost
 from hf_optical.transport.marginals import marginal_violation
 from hf_optical.transport.misplaced import look
 
-_MASS_TOLERANCE = 1e-2  # bfloat16 marginals of a few hundred tokens sum to 1 within this
+_MASS_TOLERANCE = 1e-2  # within which bfloat16 marginals of a few hundred tokens sum to 1
 
 
 class Solution(NamedTuple):
-    """A plan, and how good it is.
+    """Plan with its cost and the mass that it misplaces.
 
     Attributes:
-        plan: ``(B, n, m)``, zero on padding.
-        cost: ``(B,)``, ``<P, C>``.
-        violation: ``(B,)``, mass misplaced: see `marginal_violation`.
+        plan: Plans, ``(B, n, m)``, zero on padding.
+        cost: Cost ``<P, C>`` of each plan, ``(B,)``.
+        violation: Misplaced mass of each plan, ``(B,)``, as in `marginal_violation`.
     """
 
     plan: torch.Tensor
@@ -34,30 +34,30 @@ class Solution(NamedTuple):
 
 @dataclass(frozen=True)
 class TransportSolver(ABC):
-    """A solver of ``argmin <P, C>`` over plans ``P`` with row sums ``a`` and column sums ``b``, for a batch of pairs.
+    """Solver of ``argmin <P, C>`` over plans ``P`` with row sums ``a`` and column sums ``b``, for a batch of pairs.
 
-    Calling one returns the plan; `solve` returns the plan with its cost and the mass that it misplaces. Solvers
-    are immutable values, hold no tensors, compute in float32 whatever the autocast (in float64 for a float64 cost),
-    and return plans without gradient. Entries of the cost where ``a`` or ``b`` is zero are never read: padding may
-    hold anything, NaN included. A subclass defines `_plan`, and `_cost_limit` if it cannot take every finite cost.
+    A call returns the plan; `solve` returns the plan with its cost and the mass that it misplaces. Solvers are
+    immutable, have no tensors, compute in float32 under any autocast (in float64 for a float64 cost), and return plans
+    without gradient. Entries of the cost where ``a`` or ``b`` is zero are never read, so that padding may have any
+    content, including NaN. A subclass defines `_plan`, and `_cost_limit` if it does not support every finite cost.
     """
 
     def __call__(self, cost: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        """The transport plan of every pair.
+        """Compute the transport plan of every pair.
 
         Args:
-            cost: ``(B, n, m)`` floating point.
-            a: ``(B, n)`` row marginals (student), zero on padding; each row sums to 1.
-            b: ``(B, m)`` column marginals (teacher), likewise.
+            cost: Costs, ``(B, n, m)``, floating point.
+            a: Row marginals (student), ``(B, n)``, zero on padding; each row sums to 1.
+            b: Column marginals (teacher), ``(B, m)``, likewise.
 
         Returns:
-            The plan, ``(B, n, m)``, float32 (float64 for a float64 cost), zero on padding, without gradient.
+            Plans, ``(B, n, m)``, float32 (float64 for a float64 cost), zero on padding, without gradient.
 
         Raises:
-            InputError: If shapes, types or devices do not fit; if a marginal is negative, NaN, empty or does not
-                sum to 1; if the cost of a real pair of tokens is not finite or too large for the solver, or the plan
-                not finite, which we saw with costs above those of cosines only. Values on CUDA are checked without
-                waiting for the device and stop the run as a device-side assertion.
+            InputError: Shapes, types or devices do not fit; a marginal is negative, NaN, empty or does not sum to 1;
+                the cost between real tokens is not finite or too large for the solver; or the plan is not finite, which
+                we observed only with costs larger than cosine distances. Values on CUDA are checked without waiting for
+                the device, and stop the run with a device-side assertion.
         """
         with torch.no_grad(), torch.autocast(device_type=cost.device.type, enabled=False):
             clean, rows, columns = self._prepare(cost, a, b)
@@ -66,10 +66,10 @@ class TransportSolver(ABC):
             return plan
 
     def solve(self, cost: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> Solution:
-        """The plan with its cost and its marginal violation; arguments and errors as in calling the solver.
+        """Compute the plan with its cost and its marginal violation; arguments and errors are those of a call.
 
         Returns:
-            A `Solution`; its tensors carry no gradient.
+            The solution, whose tensors have no gradient.
         """
         with torch.no_grad(), torch.autocast(device_type=cost.device.type, enabled=False):
             clean, rows, columns = self._prepare(cost, a, b)
@@ -78,19 +78,20 @@ class TransportSolver(ABC):
 
     @abstractmethod
     def _plan(self, cost: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        """The plan for checked arguments of one type, with zeros in the cost wherever there is padding.
+        """Compute the plan for checked arguments of one type, with a cost that is zero on padding.
 
-        The cost may be the caller's own and must be left as it is.
+        The cost may be the caller's tensor and must not be changed.
         """
 
     def _cost_limit(self) -> tuple[float, str]:
-        """The largest absolute cost of a real pair of tokens, and what to do about a larger one."""
+        """Return the largest absolute cost that the solver supports, and the remedy for a larger one."""
         return math.inf, "look for NaN or overflow in the token embeddings"
 
     def _finite(self, plan: torch.Tensor) -> torch.Tensor:
+        """Check that a plan is finite, and return it."""
         require(
             torch.isfinite(plan.sum(dim=(1, 2))),
-            f"{type(self).__name__} ran out of numbers: the plan is not finite",
+            f"the plan of {type(self).__name__} is not finite, because numbers overflowed",
             "raise beta or epsilon, or divide the cost by its scale",
             field="cost",
         )
@@ -99,6 +100,7 @@ class TransportSolver(ABC):
     def _prepare(
         self, cost: torch.Tensor, a: torch.Tensor, b: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Check the arguments of a call; return the cost with zeros on padding and the normalised marginals."""
         name = type(self).__name__
         _check_shapes(name, cost, a, b)
         dtype = torch.float64 if cost.dtype == torch.float64 else torch.float32
@@ -107,7 +109,7 @@ class TransportSolver(ABC):
         if cost.device.type != "cpu" or not bool((a > 0).all() & (b > 0).all()):
             clean = torch.where((a > 0).unsqueeze(2) & (b > 0).unsqueeze(1), clean, 0.0)
         limit, remedy = self._cost_limit()
-        # NaN where the pair holds a NaN, which fails both comparisons.
+        # The size is NaN if the cost has a NaN, and both comparisons are then false.
         size = largest_size(clean, (1, 2))
         require(
             (size <= limit) & (size < math.inf),
@@ -156,19 +158,19 @@ def _check_mass(name: str, field: str, marginal: torch.Tensor) -> torch.Tensor:
         remedy,
         field=field,
     )
-    # Rounding in half precision would leave the two sides with unequal mass, which no plan can carry.
+    # After rounding in half precision the two sides could have different mass, for which there is no plan.
     return marginal.detach() / total.unsqueeze(1)
 
 
 def check_positive(solver: TransportSolver, **values: float) -> None:
-    """Stop unless every named setting is a finite number above zero.
+    """Check that settings of a solver are finite numbers above zero.
 
     Args:
-        solver: The solver whose settings they are.
+        solver: The solver.
         **values: Settings by name.
 
     Raises:
-        InputError: For the first that is not.
+        InputError: A setting is not; the message names the first one.
     """
     for field, value in values.items():
         if not (value > 0 and math.isfinite(value)):
@@ -178,14 +180,14 @@ def check_positive(solver: TransportSolver, **values: float) -> None:
 
 
 def check_count(solver: TransportSolver, **values: int) -> None:
-    """Stop unless every named setting is a whole number of at least 1.
+    """Check that settings of a solver are whole numbers of at least 1.
 
     Args:
-        solver: The solver whose settings they are.
+        solver: The solver.
         **values: Settings by name.
 
     Raises:
-        InputError: For the first that is not.
+        InputError: A setting is not; the message names the first one.
     """
     for field, value in values.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:

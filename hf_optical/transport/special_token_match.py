@@ -9,25 +9,25 @@ from torch import Tensor
 
 
 class SpecialTokenMatch(NamedTuple):
-    """The first and the last special token of each side, and the share of the loss that matching them has.
+    """First and last special token of each side, and the share of the loss that their match has.
 
     Attributes:
-        places: ``(B, 4)`` integers: first of the student, first of the teacher, last of the student, last of the
-            teacher.
-        share: ``(B,)`` in [0, 1]; zero for pairs without special tokens on both sides.
+        places: Token positions, ``(B, 4)``, integers: first of the student, first of the teacher, last of the student,
+            last of the teacher.
+        share: Share of the loss, ``(B,)``, in [0, 1]; zero for pairs without special tokens on both sides.
     """
 
     places: Tensor
     share: Tensor
 
     def weigh(self, plan: Tensor) -> Tensor:
-        """Weights of the pairs of tokens: the plan, and half of the share on each match.
+        """Compute the weights of all pairs of tokens from the plan and the match.
 
         Args:
-            plan: ``(B, n, m)``.
+            plan: Plans, ``(B, n, m)``.
 
         Returns:
-            ``(B, n, m)``: ``(1 - share) plan``, with ``share / 2`` added at (first, first) and at (last, last).
+            ``(1 - share) plan`` with ``share / 2`` added at (first, first) and at (last, last), ``(B, n, m)``.
 
         Example:
             >>> ends = SpecialTokenMatch(torch.tensor([[0, 0, 1, 2]]), torch.tensor([0.5]))

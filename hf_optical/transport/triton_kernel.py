@@ -1,8 +1,8 @@
-"""The transport term of one pair, from its token vectors to its gradient, in the on-chip memory of one multiprocessor.
+"""Triton kernel of the transport term, from token vectors to the gradient, in the on-chip memory of a multiprocessor.
 
-One program per pair. Its cost, kernel and scalings stay in registers from the first iteration to the last; device
-memory is read once for the tokens (a second reading, for the gradient, finds them in the cache) and written once.
-`hf_optical.transport.fused` calls it; the PyTorch solvers are what it must agree with.
+Each program computes one pair. Cost, kernel and scalings stay in registers during all iterations. Tokens are read from
+device memory once (for the gradient they are read again, from the cache), and results are written once.
+`hf_optical.transport.fused` calls the kernel; its results must agree with those of the PyTorch solvers.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-# Arguments of kernels are pointers and numbers of the device; conditions known at compile time stand alone.
+# Arguments of kernels are pointers and numbers, without annotations; compile-time conditions have an `if` of their own.
 # ruff: noqa: ANN001, ANN201, ANN202, SIM102, D417
 
 
@@ -19,7 +19,7 @@ def _products(
     student, teacher, read_a, read_b, n_stride, m_stride,
     width: tl.constexpr, block_d: tl.constexpr, precision: tl.constexpr,
 ):  # fmt: skip
-    """Inner products of all tokens, and one over the lengths of each."""
+    """Compute the inner products of all tokens, (n, m), and the inverse length of each token."""
     block_n: tl.constexpr = read_a.shape[0]
     block_m: tl.constexpr = read_b.shape[0]
     rows, columns, offsets = tl.arange(0, block_n), tl.arange(0, block_m), tl.arange(0, block_d)
@@ -36,7 +36,7 @@ def _products(
             inner = tl.dot(s, tl.trans(t), inner, input_precision=precision)
         else:
             inner = tl.dot(wide_s, tl.trans(wide_t), inner, input_precision=precision)
-    # A zero vector is at cost 1 from everything and gets no gradient.
+    # A zero vector has cost 1 to every vector and gets no gradient.
     scale_s = tl.where(square_s > 1e-38, tl.math.rsqrt(tl.where(square_s > 1e-38, square_s, 1.0)), 0.0)
     scale_t = tl.where(square_t > 1e-38, tl.math.rsqrt(tl.where(square_t > 1e-38, square_t, 1.0)), 0.0)
     return inner, scale_s, scale_t
@@ -44,7 +44,7 @@ def _products(
 
 @triton.jit
 def _step(scaling, mass, reached, plain, relaxation, relaxes: tl.constexpr):
-    """A scaling that meets its marginal, or goes further in the same direction (``relaxation`` of the solvers)."""
+    """Return the scaling that meets its marginal, or one beyond it (``relaxation`` of the solvers)."""
     met = mass / reached
     if relaxes:
         further = scaling * tl.exp(relaxation * tl.log(mass / (reached * scaling)))
@@ -57,7 +57,7 @@ def _sinkhorn(
     decay, mass_a, mass_b, pad_a, pad_b, tolerance, relaxation, iterations: tl.constexpr,
     relaxes: tl.constexpr, unrelaxed: tl.constexpr, stops: tl.constexpr, every: tl.constexpr,
 ):  # fmt: skip
-    """`hf_optical.transport.Sinkhorn` on the kernel ``decay``: the two scalings."""
+    """Run `hf_optical.transport.Sinkhorn` on the kernel ``decay``, and return the two scalings."""
     row, column = mass_a * 0.0 + 1.0, mass_b * 0.0 + 1.0
     if stops:
         done = 0
@@ -85,7 +85,7 @@ def _sinkhorn(
 
 @triton.jit
 def _excess(decay, kernel, row, column, growth, mass_a, mass_b, pad_a, pad_b, softness):
-    """What the plan costs over a bound below which no plan can be (`duality.lower_bound`), as a share of the bound."""
+    """Return the plan's excess over a lower bound of all plans' costs (`duality.lower_bound`), and the bound."""
     cost = -softness * tl.log(tl.where(decay > 0, decay, 1.0))
     far = tl.where(decay > 0, cost, 1e30)
     f = tl.where(pad_a > 0, 0.0, softness * tl.log(growth))
@@ -102,7 +102,7 @@ def _ipot(
     iterations: tl.constexpr, relaxes: tl.constexpr, inner: tl.constexpr, period: tl.constexpr, stops: tl.constexpr,
     every: tl.constexpr, negligible: tl.constexpr,
 ):  # fmt: skip
-    """`hf_optical.transport.IPOT` with decay ``exp(-C / beta)``: kernel and scalings of the last iteration."""
+    """Run `hf_optical.transport.IPOT` with ``exp(-C / beta)``, and return kernel and scalings of the last iteration."""
     kernel = tl.where(decay > 0, 1.0, 0.0)
     row, column = mass_a * 0.0 + 1.0, mass_b * 0.0 + 1.0
     before, warm, folded = row, column, column
@@ -114,7 +114,7 @@ def _ipot(
         never, exact = done < 0, done == iterations
         if stops:
             exact = exact | (done % every == 0)
-        # The first sweep is plain: it starts from an extrapolation.
+        # The first sweep is not lengthened, because it starts from an extrapolation.
         row = mass_a / (tl.sum(kernel * warm[None, :], 1) + pad_a)
         column = mass_b / (tl.sum(kernel * row[:, None], 0) + pad_b)
         for sweep in tl.static_range(1, inner):
@@ -138,7 +138,7 @@ def _ipot(
         step = column / folded
         if (done % period == 0) & (done < iterations) & (going > 0):
             kernel = kernel * row[:, None] * column[None, :]
-            # Entries on their way to zero are dropped where the PyTorch form drops them.
+            # Entries that tend to zero are set to zero at the same threshold as in the PyTorch form.
             kernel = tl.where(kernel <= negligible, 0.0, kernel)
             warm = step
             folded = mass_b * 0.0 + 1.0
@@ -150,7 +150,7 @@ def _ipot(
     return kernel, row, column
 
 
-# A side of one token would become a constant, with which Triton 3.5 does not compile.
+# Without this option, a side of one token would become a constant, for which Triton 3.5 cannot compile the kernel.
 @triton.jit(do_not_specialize=["n", "m"])
 def transport_kernel(
     student_ptr, teacher_ptr, a_ptr, b_ptr, places_ptr, share_ptr, loss_ptr, gradient_ptr, plan_ptr, relay_ptr,
@@ -163,19 +163,22 @@ def transport_kernel(
     precision: tl.constexpr, gradient_precision: tl.constexpr,
     block_n: tl.constexpr, block_m: tl.constexpr, block_d: tl.constexpr,
 ):  # fmt: skip
-    """Loss of one pair, and its gradient with respect to the student's tokens.
+    """Compute the loss of one pair, and its gradient with respect to the student's tokens.
 
     Args:
-        student_ptr: ``(B, n, width)``, the last dimension contiguous; likewise ``teacher_ptr``, ``(B, m, width)``.
-        a_ptr: ``(B, n)`` and ``b_ptr`` ``(B, m)``: marginals, float32. Tokens without mass are not read.
-        places_ptr: ``(B, 4)`` int64 and ``share_ptr`` ``(B,)``: see `SpecialTokenMatch`; share 0 without ends.
-            Not read unless ``matches``.
-        loss_ptr: ``(B,)``; ``gradient_ptr`` ``(B, n, width)``; ``plan_ptr`` ``(B, n, m)``: written, float32.
-        relay_batch: Numbers between the relays of two pairs, at least ``block_n`` times ``block_m``. The relay may be
-            the gradient's own memory: of a pair, only its own program writes there, after it has read the relay.
-        softness: ``epsilon`` of Sinkhorn, ``beta`` of IPOT.
-        proximal: IPOT (or else Sinkhorn).
-        block_n: Power of two that holds ``n``; likewise ``block_m``. ``block_d`` of the width are read at a time.
+        student_ptr: Student tokens, ``(B, n, width)``, the last dimension contiguous; likewise ``teacher_ptr``,
+            ``(B, m, width)``.
+        a_ptr: Marginals, ``(B, n)``, float32; likewise ``b_ptr``, ``(B, m)``. Tokens without mass are not read.
+        places_ptr: Places, ``(B, 4)``, int64, and ``share_ptr``, ``(B,)``, of `SpecialTokenMatch`; the share is 0 for a
+            pair without ends. They are not read unless ``matches``.
+        loss_ptr: Output ``(B,)``, float32; likewise ``gradient_ptr``, ``(B, n, width)``, and ``plan_ptr``, ``(B, n,
+            m)``.
+        relay_batch: Offset between the relays of two pairs, at least ``block_n`` times ``block_m`` numbers. The relay
+            may be the memory of the gradient, because only the program of a pair writes there, after it has read the
+            relay.
+        softness: ``epsilon`` of Sinkhorn, or ``beta`` of IPOT.
+        proximal: Whether to run IPOT instead of Sinkhorn.
+        block_n: Power of two of at least ``n``; likewise ``block_m``. ``block_d`` dimensions are read at a time.
     """
     pair = tl.program_id(0).to(tl.int64)
     rows, columns = tl.arange(0, block_n), tl.arange(0, block_m)
@@ -200,10 +203,10 @@ def transport_kernel(
     cost = tl.minimum(tl.maximum(cost, 0.0), 2.0)
 
     real = (a > 0)[:, None] & (b > 0)[None, :]
-    decay = tl.where(real, tl.exp(cost / -softness), 0.0)  # above zero exactly where both tokens have mass
+    decay = tl.where(real, tl.exp(cost / -softness), 0.0)  # above zero if and only if both tokens have mass
     first_cost = 0.0
     last_cost = 0.0
-    if matches:  # these are not in the transport problem, so their costs are taken before the cost is let go
+    if matches:  # ends are not part of the transport problem, and their costs are needed after the cost is discarded
         at_first = (rows == first_s)[:, None] & (columns == first_t)[None, :]
         at_last = (rows == last_s)[:, None] & (columns == last_t)[None, :]
         first_cost = tl.sum(tl.sum(tl.where(at_first, cost, 0.0), 1), 0)
@@ -211,13 +214,13 @@ def transport_kernel(
 
     if relays:
         # After a matrix product a thread holds few rows and many columns, so that sums over rows need many exchanges
-        # between threads; what is read from memory is spread more evenly. The way there and back stays in the cache.
+        # between threads. Values read from memory are distributed more evenly; the round trip stays in the cache.
         place = relay_ptr + pair * relay_batch + rows[:, None] * block_m + columns[None, :]
         tl.store(place, decay)
         tl.debug_barrier()
         decay = tl.load(place)
 
-    # Padding gets numerator 1 and denominator 0 + 1: its scaling stays 1, meets a zero kernel, and needs no mask.
+    # Padding has numerator 1 and denominator 0 + 1: its scaling stays 1, its kernel is zero, and no mask is needed.
     pad_a, pad_b = tl.where(a > 0, 0.0, 1.0), tl.where(b > 0, 0.0, 1.0)
     mass_a, mass_b = a + pad_a, b + pad_b
     if proximal:
@@ -232,17 +235,17 @@ def transport_kernel(
         )
         plan = decay * row[:, None] * column[None, :]
 
-    # The cost again, from the decay: to hold both through the iterations would cost half the registers.
+    # The cost is computed again from the decay: keeping both during the iterations would take half the registers.
     cost = -softness * tl.log(tl.where(decay > 0, decay, 1.0))
     loss = (1.0 - share) * tl.sum(tl.sum(plan * cost, 1), 0)
     tl.store(loss_ptr + pair, loss + share * 0.5 * (first_cost + last_cost))
     if writes_plan:
-        # A name of its own: within a function Triton holds every name to one shape.
+        # This mask has a name of its own, because within a function Triton allows only one shape per name.
         of_the_pair = (rows < n)[:, None] & (columns < m)[None, :]
         tl.store(plan_ptr + pair * n * m + rows[:, None] * m + columns[None, :], plan, of_the_pair)
     if writes_gradient:
         weights = (1.0 - share) * plan
-        along = tl.sum(weights * (1.0 - cost), 1)  # s_i . sum_j W_ij t_j, known without the vectors
+        along = tl.sum(weights * (1.0 - cost), 1)  # s_i . sum_j W_ij t_j, computed without the vectors
         if matches:
             half = 0.5 * share
             weights += tl.where((rows == first_s)[:, None] & (columns == first_t)[None, :], half, 0.0)
@@ -250,7 +253,7 @@ def transport_kernel(
             along += tl.where(rows == first_s, half * (1.0 - first_cost), 0.0)
             along += tl.where(rows == last_s, half * (1.0 - last_cost), 0.0)
         else:
-            # Nothing for any token of the pair; without a sum like that of the ends Triton 3.5 does not compile.
+            # This adds nothing to any token of the pair; without a sum as for the ends Triton 3.5 does not compile.
             weights += tl.where((rows == n)[:, None] & (columns == m)[None, :], 1.0, 0.0)
         weights = weights * scale_t[None, :]
         offsets = tl.arange(0, block_d)

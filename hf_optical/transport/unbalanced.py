@@ -1,4 +1,4 @@
-"""Unbalanced entropic transport: mass that nothing fits may stay where it is."""
+"""Unbalanced entropic transport, in which mass without a counterpart need not be transported."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from hf_optical.errors import InputError
 def unbalanced_plan(
     cost: Tensor, a: Tensor, b: Tensor, epsilon: float = 0.1, reach: float = 0.5, iterations: int = 50
 ) -> Tensor:
-    """Plans whose marginals may miss ``a`` and ``b``, at a price.
+    """Compute plans whose marginals may deviate from ``a`` and ``b`` at a cost.
 
-    ``argmin <P, C> + epsilon KL(P | a b^T) + reach (KL(P 1 | a) + KL(P^T 1 | b))`` by scaling (Chizat et al.,
-    Mathematics of Computation 2018). A token that would have to travel further than about ``reach`` loses its mass:
-    sentences have words that their translation does not have (OTAlign, Arase et al., ACL 2023).
+    ``argmin <P, C> + epsilon KL(P | a b^T) + reach (KL(P 1 | a) + KL(P^T 1 | b))`` is computed by scaling (Chizat et
+    al., Mathematics of Computation 2018). A token whose nearest counterpart costs more than about ``reach`` loses its
+    mass, as words of a sentence may have no counterpart in the translation (OTAlign, Arase et al., ACL 2023).
 
     Args:
-        cost: (B, n, m); what stands where ``a`` or ``b`` is zero is not read.
+        cost: Costs, (B, n, m); entries where ``a`` or ``b`` is zero are not read.
         a: Row marginals, (B, n), zero on padding.
         b: Column marginals, (B, m), likewise.
-        epsilon: Weight of the entropy, in units of the cost.
-        reach: Price of missing mass, in units of the cost. To infinity the plan becomes Sinkhorn's.
-        iterations: Of scaling.
+        epsilon: Weight of the entropy, in units of the cost, at least 0.05 (for cosine costs, which are at most 2).
+        reach: Weight of the deviation from the marginals, in units of the cost. Towards infinity the plan becomes
+            Sinkhorn's.
+        iterations: Number of iterations.
 
     Returns:
-        (B, n, m), float32, zero on padding, without gradient; its mass is at most about 1.
+        Plans, (B, n, m), float32, zero on padding, without gradient; the mass of each is at most about 1.
 
     Raises:
-        InputError: Epsilon or reach are not above zero, or epsilon is too small for the cost (below a fortieth of 2).
+        InputError: Epsilon is below 0.05, reach is not above zero, or one of them is not finite.
 
     Example:
         >>> half, cost = torch.tensor([[0.5, 0.5]]), torch.tensor([[[0.0, 2.0], [2.0, 2.0]]])
@@ -40,7 +41,8 @@ def unbalanced_plan(
     """
     for name, value, least in (("epsilon", epsilon, 0.05), ("reach", reach, 0.0)):
         if not (value >= least and 0 < value < float("inf")):
-            raise InputError(f"is {value!r}", f"give a finite number above {least}", field=name)
+            remedy = f"give a finite number of at least {least}" if least else "give a finite number above 0"
+            raise InputError(f"is {value!r}", remedy, field=name)
     a, b = a.float(), b.float()
     real = (a > 0).unsqueeze(2) & (b > 0).unsqueeze(1)
     kernel = torch.where(real, torch.exp(-cost.detach().float() / epsilon), 0.0)

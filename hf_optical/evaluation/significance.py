@@ -130,7 +130,7 @@ def _comparison(
         outcome, reading = "loss", "loss: worse beyond chance"
     verdict = (
         f"{metric} {difference:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}], "
-        f"p = {p_holm:.2g}, {n} queries; {reading}."
+        f"p {'< 0.001' if p_holm < 0.001 else f'= {p_holm:.2g}'}, {n} queries; {reading}."
     )
     return Comparison(
         set=a.set,

@@ -1,4 +1,4 @@
-"""The bitext doctor: what is wrong with sentence pairs, before they are trained on."""
+"""The bitext doctor, which finds defects of sentence pairs before training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of an examination and their thresholds."""
+"""Settings of an examination: the checks and their thresholds."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Checks:
-    """Checks to run, and their thresholds.
+    """Checks to run and their thresholds.
 
     Attributes:
-        max_words: Words of a side above which a row is overlong.
-        length_limit: Robust standard deviations from which a length ratio is an outlier.
-        near: Look for near-duplicates.
-        misaligned: Look for misaligned pairs with a lexicon learnt from the file.
-        misaligned_above: Probability of being a random pair from which a row is misaligned.
-        drop: Kinds that cleaning drops: none for the default choice, ``["all"]``, ``["none"]``, or names.
-        progress: Show a progress bar.
+        max_words: Number of words of a side above which a row is overlong. Default 200.
+        length_limit: Distance of a length ratio from the usual one, in robust standard deviations, above which it is an
+            outlier. Default 4.
+        near: Whether to look for near-duplicates. Default true.
+        misaligned: Whether to look for misaligned pairs with a lexicon learnt from the file. Default true.
+        misaligned_above: Probability of being a random pair from which a row is misaligned. Default 0.5.
+        drop: Names of the kinds of defects that cleaning drops, or ``["all"]`` or ``["none"]``. If empty, the default
+            kinds are dropped.
+        progress: Whether to show a progress bar. Default false.
     """
 
     max_words: int = 200

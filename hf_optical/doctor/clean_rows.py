@@ -1,4 +1,4 @@
-"""Writing of cleaned rows: in the format of the file's name, under columns that every reader here finds."""
+"""Formatting of cleaned rows in the format of the file name, with column names that the package's readers recognise."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ _FORMATS = (".jsonl", ".ndjson", ".json", ".tsv", ".csv")
 def agreed_names(
     columns: Sequence[tuple[str, str]], sample: Sequence[Mapping[str, Any]], language: str | None
 ) -> tuple[str, str]:
-    """The names of the two columns in the file written: their own where all files agree and a reader finds them again.
+    """Choose the names of the two columns in the cleaned file.
+
+    They keep their names if these are the same in all files and a reader recognises them, and are ``en`` and ``xx``
+    otherwise.
 
     Args:
-        columns: English and other column of every file.
+        columns: English column and column of the translations in every file.
         sample: Some rows.
-        language: Of the translations.
+        language: FLORES code of the translations, if known.
 
     Example:
         >>> agreed_names([("en", "sw")], [{"en": "goat", "sw": "mbuzi"}], "swh_Latn")
@@ -44,6 +47,7 @@ def agreed_names(
 
 
 def _found_again(names: tuple[str, str], sample: Sequence[Mapping[str, Any]], language: str | None) -> bool:
+    """Return whether a reader that is not told the names chooses these two columns."""
     fields = list(dict.fromkeys(name for row in sample for name in row))
     try:
         found = choose_columns(fields, rows=sample, language=language)
@@ -53,9 +57,15 @@ def _found_again(names: tuple[str, str], sample: Sequence[Mapping[str, Any]], la
 
 
 def clean_row(raw: Mapping[str, Any], columns: tuple[str, str], names: tuple[str, str]) -> dict[str, Any]:
-    """A row with its two texts, in one form of Unicode, under the names agreed on, and its other fields.
+    """Rename the two texts of a row, normalise them to NFC, and keep its other fields.
 
-    Where the columns get other names, the other fields do too (``other.``): none of them shall be taken for a side.
+    If the two columns are renamed, the other fields get the prefix ``other.``, so that no reader takes one of them for
+    a side.
+
+    Args:
+        raw: The row as it was read.
+        columns: Names of its English column and of that of the translation.
+        names: Names of the two columns in the cleaned file.
 
     Example:
         >>> clean_row({"id": 7, "en": "note", "1": "goat", "2": "mbuzi"}, ("1", "2"), ("en", "xx"))
@@ -68,30 +78,34 @@ def clean_row(raw: Mapping[str, Any], columns: tuple[str, str], names: tuple[str
 
 
 class RowWriter:
-    """Rows as lines of the format that a file's name says.
+    """Formatter of rows as lines, in the format of a file name.
 
     Args:
-        path: ``.jsonl``, ``.tsv`` or ``.csv``, also with ``.gz``.
-        fields: The columns of a TSV or CSV.
+        path: A name that ends in ``.jsonl``, ``.tsv`` or ``.csv``, also with ``.gz``.
+        fields: The columns of a TSV or CSV file.
 
     Raises:
-        InputError: For another format.
+        InputError: The name is that of another format.
     """
 
     def __init__(self, path: Path, fields: Sequence[str]) -> None:
         self.path, self.fields, self.kind = path, list(fields), file_format(path)
         if self.kind not in _FORMATS:
-            raise InputError(f"{self.kind} cannot be written", "name it .jsonl, .tsv or .csv (also .gz)", path=path)
+            raise InputError(
+                f"files of the format {self.kind} cannot be written",
+                "use the extension .jsonl, .tsv or .csv (also with .gz)",
+                path=path,
+            )
 
     def header(self) -> str:
-        """The first line, empty where there is none."""
+        """Return the header line, or an empty string for formats without one."""
         return "" if self.kind not in (".tsv", ".csv") else self._joined(self.fields)
 
     def line(self, row: Mapping[str, Any]) -> str:
-        """A row.
+        """Format a row.
 
         Raises:
-            InputError: A text that a TSV cannot hold.
+            InputError: A TSV cell has a tab or a line break.
         """
         if self.kind in (".tsv", ".csv"):
             return self._joined([_cell(row.get(name)) for name in self.fields])
@@ -100,13 +114,14 @@ class RowWriter:
     def _joined(self, cells: Sequence[str]) -> str:
         if self.kind == ".csv":
             buffer = io.StringIO()
-            csv.writer(buffer).writerow(cells)  # its own line end, for it quotes cells that hold a part of that
+            # The writer keeps its default line end, because it quotes cells that contain a character of it.
+            csv.writer(buffer).writerow(cells)
             return buffer.getvalue().removesuffix("\r\n") + "\n"
         for name, cell in zip(self.fields, cells, strict=True):
             if re.search(r"[\t\r\n]", cell):
                 raise InputError(
-                    f"a TSV cannot hold the tab or line break of {cell!r:.60}",
-                    "write .jsonl",
+                    f"a TSV file cannot hold the tab or line break of {cell!r:.60}",
+                    "write a .jsonl file",
                     path=self.path,
                     field=name,
                 )

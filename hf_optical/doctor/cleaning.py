@@ -1,4 +1,4 @@
-"""Write what is sound, and list what is not, with the reasons; what is written is read again by every reader here."""
+"""Writing of the sound rows of examined files, and of the others with the reasons."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import gzip
 import io
 import itertools
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,11 +19,11 @@ from hf_optical.doctor.examination import Examination
 from hf_optical.doctor.kinds import kinds_of
 from hf_optical.doctor.scripts import usual_script
 from hf_optical.errors import InputError
-from hf_optical.places import user_path
+from hf_optical.places import user_path, whole_file
 
 __all__ = ["dropped_beside", "write_clean"]
 
-_MOST_FIELDS = 4096  # rows that are looked at for the columns of a TSV or CSV
+_MOST_FIELDS = 4096  # number of rows of a file from which the columns of a TSV or CSV are collected
 
 
 def dropped_beside(clean: str | Path) -> Path:
@@ -39,23 +38,23 @@ def dropped_beside(clean: str | Path) -> Path:
 
 
 def write_clean(examinations: Sequence[Examination], clean: str | Path, dropped: str | Path) -> tuple[int, int]:
-    """Write the rows that have no defect of the chosen kinds, and those that have with all their reasons.
+    """Write the rows without a defect of the chosen kinds into one file, and the others with the reasons into another.
 
-    Rows of the clean file keep all their fields; the two texts are under their own names where all files agree on
-    them and training finds them again, else under ``en`` and ``xx``. Rows that no reader takes are never written,
-    whatever was chosen. A dropped row has ``file``, ``row``, ``kinds`` (all that were found, most severe first),
-    ``why`` and its fields. Both files are written whole or not at all.
+    Rows of the clean file keep all their fields. The two texts keep their column names if these are the same in all
+    files and training recognises them, and are called ``en`` and ``xx`` otherwise. Rows that no reader accepts are
+    never written to the clean file. A dropped row has the fields ``file``, ``row``, ``kinds`` (all that were found, the
+    most severe first), ``why`` and ``fields``. After an error, existing files are unchanged.
 
     Args:
-        examinations: In the order in which their rows are written.
-        clean: A ``.jsonl``, ``.tsv`` or ``.csv`` file (also ``.gz``).
-        dropped: A ``.jsonl`` file.
+        examinations: Examined files, in the order in which their rows are written.
+        clean: Path of a ``.jsonl``, ``.tsv`` or ``.csv`` file (also with ``.gz``) for the sound rows.
+        dropped: Path of a ``.jsonl`` file for the other rows.
 
     Returns:
-        How many rows are in each.
+        The number of rows in each file.
 
     Raises:
-        InputError: No row is left; the columns are the wrong way round; another format; a text that a TSV cannot hold.
+        InputError: No row is left, the columns are swapped, the format is not supported, or a TSV cannot hold a text.
     """
     for examination in examinations:
         if examination.wrong_way is not None:
@@ -86,13 +85,14 @@ def write_clean(examinations: Sequence[Examination], clean: str | Path, dropped:
 
 
 def _unfit(raw: dict[str, Any] | None, sides: tuple[str, str]) -> str | None:
-    """Why a reader would refuse the row."""
+    """Return why a reader would refuse the row, or ``None``."""
     if raw is None:
         return "no pair of texts could be read"
     return next((fault for name in sides if (fault := text_fault(raw.get(name))) is not None), None)
 
 
 def _nothing_left(examinations: Sequence[Examination]) -> InputError:
+    """Build the error for files without a sound row, with the most frequent defects and a remedy."""
     counts: Counter[str] = Counter()
     for examination in examinations:
         counts.update(kind for flags in examination.flags for kind in kinds_of(int(flags) & examination.drop))
@@ -104,16 +104,17 @@ def _nothing_left(examinations: Sequence[Examination]) -> InputError:
         texts = [raw.get(first.columns.translation) for raw in _first(examinations[0], SAMPLED)]
         script = usual_script([text for text in texts if isinstance(text, str)])
         if script and script != first.language[4:]:
-            remedy = f"where the language is written so, give --language {first.language[:3]}_{script}"
+            remedy = f"if the language is written in this script, give --language {first.language[:3]}_{script}"
     return InputError(f"none of the {rows} rows is left ({found})", remedy, path=first.name)
 
 
 def _first(examination: Examination, count: int) -> list[dict[str, Any]]:
+    """Return the readable rows among the first ``count`` rows of a file."""
     return [raw for _, _, raw in itertools.islice(_rows(examination), count) if raw is not None]
 
 
 def _fields(examinations: Sequence[Examination], names: tuple[str, str]) -> list[str]:
-    """The columns of a table of all files: the two, then all others that some of the first rows have."""
+    """List the columns of all files: the two texts first, then all others that occur in the first rows."""
     found = dict.fromkeys(names)
     for examination in examinations:
         sides = (examination.bitext.columns.source, examination.bitext.columns.translation)
@@ -124,6 +125,7 @@ def _fields(examinations: Sequence[Examination], names: tuple[str, str]) -> list
 
 
 def _rows(examination: Examination) -> Iterator[tuple[int, int, dict[str, Any] | None]]:
+    """Yield the index of each row, its number in the file, and the row as it was read."""
     row = 0
     for chunk in examination.chunks():
         for number, raw in zip(chunk.numbers, chunk.raw, strict=True):
@@ -133,13 +135,8 @@ def _rows(examination: Examination) -> Iterator[tuple[int, int, dict[str, Any] |
 
 @contextmanager
 def _whole(path: Path) -> Iterator[TextIO]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.partial")
-    try:
-        with scratch.open("wb") as raw:
-            packed = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) if path.suffix.lower() == ".gz" else raw
-            with io.TextIOWrapper(cast(Any, packed), encoding="utf-8", errors="backslashreplace", newline="") as stream:
-                yield stream
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    """Open a text file, gzipped if its name says so, that replaces ``path`` at the end of the block."""
+    with whole_file(path) as scratch, scratch.open("wb") as raw:
+        packed = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) if path.suffix.lower() == ".gz" else raw
+        with io.TextIOWrapper(cast(Any, packed), encoding="utf-8", errors="backslashreplace", newline="") as stream:
+            yield stream

@@ -1,4 +1,4 @@
-"""Was a text decoded wrongly?"""
+"""Detection of texts that were decoded with a wrong character encoding."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from hf_optical.data.texts import text_fault
 
 __all__ = ["can_repair", "encoding_fault"]
 
-# Letters lost to a narrow character set: question marks inside words, or words of nothing else.
+# Letters lost by conversion to a smaller character set: question marks inside words, or words of question marks only.
 _LOST = re.compile(r"(?<=[^\W\d_])\?+(?=[^\W\d_])|(?:^|(?<=\s))\?{2,}(?=\s)")
 _LEAST_LOST = 3
-# A lead byte of UTF-8 read as a letter, then a continuation byte read as a sign (Latin-1 or Windows-1252).
+# A lead byte of UTF-8 decoded as a letter, followed by a continuation byte decoded as a sign (Latin-1, Windows-1252).
 _TAILS = "\x80-\xbf" + bytes(range(0x80, 0xA0)).decode("cp1252", "ignore")
 _SUSPECT = re.compile(f"[\xc2-\xf4][{_TAILS}]")
 
 
 @lru_cache(maxsize=1)
 def can_repair() -> bool:
-    """Whether ftfy is installed, which knows mojibake from text."""
+    """Return whether ftfy is installed, which distinguishes mojibake from text."""
     return find_spec("ftfy") is not None
 
 
 def encoding_fault(text: str) -> str | None:
-    r"""Say how a text shows that it was decoded wrongly, or None.
+    r"""Describe the sign that a text was decoded wrongly; ``None`` if there is none.
 
-    Mojibake is what ``ftfy`` (https://ftfy.readthedocs.io) would repair; without it only U+FFFD, invalid UTF-8 and
+    Mojibake is found by ``ftfy`` (https://ftfy.readthedocs.io). Without this package only U+FFFD, invalid UTF-8 and
     letters that became question marks are found.
 
     Example:

@@ -1,4 +1,4 @@
-"""Unusual ratios of lengths, learnt robustly from the file."""
+"""Detection of unusual length ratios, compared with a robust estimate from the same file."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import numpy as np
 
 __all__ = ["length_scores"]
 
-_OFFSET = 4.0  # characters: the ratio of two very short texts says little
-_LEAST_BIN = 400
-_LEAST_LEARNED = 20
-_LEAST_SPREAD = 0.15
+_OFFSET = 4.0  # characters added to both lengths, because ratios of very short texts vary much
+_LEAST_BIN = 400  # least number of pairs of similar length that are compared with each other
+_LEAST_LEARNED = 20  # least number of typical pairs to learn from
+_LEAST_SPREAD = 0.15  # least spread of the logarithm of the ratio
 
 
 def length_scores(
     source: np.ndarray, translation: np.ndarray, typical: np.ndarray | None = None
 ) -> tuple[np.ndarray, float, float]:
-    """Return how unusual each ratio of lengths is, in robust standard deviations.
+    """Compute how unusual each length ratio is, in robust standard deviations.
 
-    The logarithm of the ratio is compared with the median of pairs with as long an English side; its spread is 1.4826
-    times the median absolute deviation (Rousseeuw and Croux, 1993, https://doi.org/10.1080/01621459.1993.10476408),
-    since the outliers looked for would swell a standard deviation.
+    The logarithm of the ratio is compared with the median over pairs with an English side of similar length. The spread
+    is 1.4826 times the median absolute deviation (Rousseeuw and Croux, 1993,
+    https://doi.org/10.1080/01621459.1993.10476408), because outliers would enlarge a standard deviation.
 
     Args:
-        source: Visible characters of the English texts, ``(n,)``; pairs with a zero are not scored.
-        translation: Of the translations, likewise.
-        typical: Pairs from which the usual ratio is learned, bool, ``(n,)``; all by default. Copies and repeated pairs
-            would make the file look more regular than its translations are.
+        source: Visible characters of the English texts, ``(n,)``. Pairs with a zero are not scored.
+        translation: Visible characters of the translations, ``(n,)``.
+        typical: Pairs from which the usual ratio is learnt, bool ``(n,)``; all by default. Copies and repeated pairs
+            should be excluded, because their ratios are more regular than those of translations.
 
     Returns:
-        The scores, ``(n,)``, positive where the translation is too long; the median ratio of all pairs; the spread of
-        its logarithm.
+        The scores, ``(n,)``, which are positive if the translation is too long; the median ratio; the spread of its
+        logarithm.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -46,7 +46,8 @@ def length_scores(
         return scores, float("nan"), float("nan")
     left, right = source[usable] + _OFFSET, translation[usable] + _OFFSET
     ratio = np.log(right / left)
-    # By the English side alone: by both, the outliers would gather in a group of their own and look usual there.
+    # Pairs are grouped by the English length only. By both lengths, outliers would form a group of their own and look
+    # usual there.
     order = np.argsort(left, kind="stable")
     learned = np.ones(len(usable), dtype=bool)
     if typical is not None and typical[usable].sum() >= _LEAST_LEARNED:

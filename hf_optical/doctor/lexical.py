@@ -1,8 +1,8 @@
-"""Coverage of each side by the other, by two lexical models learnt from the file.
+"""Scores of how well the words of each side of a pair explain the other, by two lexical models learnt from the file.
 
 IBM Model 1 (Brown et al. 1993, https://aclanthology.org/J93-2003/, section 4.1) is estimated in both directions with
-two rounds of EM over five-letter stems. Each pair is scored by what the other folds of the file say: otherwise rare
-words would vouch for their own pair, and a wrong pair would look right.
+two rounds of EM over five-letter stems. Each pair must be scored by a model that was learnt from the other folds of the
+file; otherwise the model would have learnt rare words from the pair itself, and wrong pairs would get high scores.
 """
 
 from __future__ import annotations
@@ -17,32 +17,38 @@ from hf_optical.doctor.word_hashes import Words
 __all__ = ["BUCKETS", "Lexicon", "Stems", "content", "joined", "learn", "stems_of"]
 
 BUCKETS = 1 << 20
-_MOST_COUPLES = 1 << 21
-_MOST = 12  # stems of a side that are looked at: the rarest tell most
-_LARGEST_SHARE = 0.3
-_LEAST_ROWS = 2
-_CELLS = 300_000  # worked on at a time: what fits a processor's cache
-_FEW = 1_000  # rows that are one group
-_FLOOR = np.float32(1e-3)
-_TINY = np.float32(1e-6)
-_PRIOR = np.float32(0.5)
+"""Number of hash buckets of stems."""
+_MOST_COUPLES = 1 << 21  # largest number of table entries for couples of stems
+_MOST = 12  # number of stems of a side that are used, the rarest, which are the most informative
+_LARGEST_SHARE = 0.3  # largest share of texts that contain a stem
+_LEAST_ROWS = 2  # least number of texts that contain a stem
+_CELLS = 300_000  # cells that are processed at a time, such that they fit into the processor's cache
+_FEW = 1_000  # number of rows up to which texts of all lengths are padded to one shape
+_FLOOR = np.float32(1e-3)  # lowest agreement, so that its logarithm is finite
+_TINY = np.float32(1e-6)  # avoids division by zero
+_PRIOR = np.float32(0.5)  # pseudo-count of every stem
 
 
 @dataclass(frozen=True)
 class Stems:
-    """The distinct stems of some texts as numbers below 2**20: ``buckets[ends[i]:ends[i + 1]]`` are those of text i."""
+    """Distinct stems of some texts as hash buckets.
+
+    Attributes:
+        buckets: int32 numbers below 2**20; ``buckets[ends[i]:ends[i + 1]]`` are the stems of text i.
+        ends: Number of stems before each text, ``(texts + 1,)``.
+    """
 
     buckets: np.ndarray
     ends: np.ndarray
 
     @property
     def rows(self) -> np.ndarray:
-        """The text of each stem."""
+        """Index of the text of each stem, ``(stems,)``."""
         return np.repeat(np.arange(len(self.ends) - 1), np.diff(self.ends))
 
 
 def stems_of(words: Words) -> Stems:
-    """The distinct stems of each text, int32, four bytes each."""
+    """Find the distinct stems of each text."""
     row = words.rows.astype(np.int64)
     both = np.sort((row << 20) | (words.stems >> np.uint64(44)).astype(np.int64))
     both = both[np.flatnonzero(np.diff(both, prepend=-1))]
@@ -51,7 +57,7 @@ def stems_of(words: Words) -> Stems:
 
 
 def joined(parts: Sequence[Stems]) -> Stems:
-    """The stems of chunks of texts as those of all the texts."""
+    """Concatenate the stems of chunks of texts."""
     before = np.cumsum([0, *(len(part.buckets) for part in parts)])
     ends = [np.zeros(1, dtype=np.int64), *(part.ends[1:] + start for part, start in zip(parts, before, strict=False))]
     buckets = [np.zeros(0, dtype=np.int32), *(part.buckets for part in parts)]
@@ -59,11 +65,15 @@ def joined(parts: Sequence[Stems]) -> Stems:
 
 
 def content(source: Stems, translation: Stems) -> tuple[np.ndarray, np.ndarray, int]:
-    """The up to 12 rarest stems of each text, of those in two texts of their side or more but not in a third of all.
+    """Choose up to 12 stems of each text, the rarest of those that occur in at least two and at most 30 % of the texts.
+
+    Args:
+        source: Stems of the English texts.
+        translation: Stems of the translations.
 
     Returns:
-        int32 tables of both sides, ``(texts, 12)``, the same bucket with the same number below ``none``, padded with
-        ``none``; and ``none``.
+        Tables of both sides, int32 ``(texts, 12)``, in which equal buckets have equal numbers below ``none``, padded
+        with ``none``; and the number ``none``.
     """
     texts = len(source.ends) - 1
     kept = []
@@ -92,13 +102,14 @@ def content(source: Stems, translation: Stems) -> tuple[np.ndarray, np.ndarray, 
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Expected alignments of the two models: the first of targets given sources, the second the reverse.
+    """Expected counts of alignments of the two models: of targets given sources, and of sources given targets.
 
     Attributes:
-        pairs: Of every couple of stems, complex64 ``(couples,)``: a power of two, in which couples may share a place.
-            The real part is the first model's, the imaginary part the second's: memory is waited for once for both.
-        totals: Of every given stem, float32 ``(2, none + 1)``.
-        none: The number that pads the tables.
+        pairs: Expected count of every couple of stems, complex64 ``(couples,)``. It is a hash table of a power of two
+            entries, which several couples may share. The real part belongs to the first model and the imaginary part to
+            the second, so that one memory access reads both.
+        totals: Expected count of every given stem, float32 ``(2, none + 1)``.
+        none: The number with which the tables of stems are padded.
     """
 
     pairs: np.ndarray
@@ -106,15 +117,16 @@ class Lexicon:
     none: int
 
     def score(self, source: np.ndarray, translation: np.ndarray) -> np.ndarray:
-        """Return how well each side of the pairs is covered by the other.
+        """Compute how well each side of the pairs is explained by the other.
 
         Args:
-            source: Content of the English texts, ``(n, 12)``.
-            translation: Of the translations, likewise. Neither may have been learnt from.
+            source: Stems of the English texts, ``(n, 12)``, from :func:`content`.
+            translation: Stems of the translations, ``(n, 12)``. The lexicon must not have been learnt from these pairs.
 
         Returns:
-            float32 ``(n, 2)``: mean over the stems of a side of the logarithm of the best agreement (geometric mean
-            of the two probabilities) on the other; NaN where a side has no content.
+            float32 ``(n, 2)``: for each side the mean over its stems of the logarithm of the best agreement with a stem
+            of the other side, where the agreement is the geometric mean of the two probabilities; NaN if a side has no
+            stems.
         """
         found = np.full((len(source), 2), np.nan, dtype=np.float32)
         for rows, width, height in _blocks(source, translation, self.none):
@@ -124,13 +136,13 @@ class Lexicon:
 
 @dataclass(frozen=True)
 class _Cells:
-    """Every source stem with every target stem of some texts; the texts are last, where arithmetic is fastest.
+    """Couples of every source stem with every target stem of some texts. The texts are the last axis for speed.
 
     Attributes:
         left: Source stems, ``(width, texts)``.
         right: Target stems, ``(height, texts)``.
-        couple: Place of each couple in a table, ``(width, height, texts)``.
-        there: 1 where both stems are real, else 0, float32, likewise.
+        couple: Entry of each couple in the hash table, ``(width, height, texts)``.
+        there: 1 if both stems are real and 0 if one is padding, float32 ``(width, height, texts)``.
     """
 
     left: np.ndarray
@@ -142,6 +154,7 @@ class _Cells:
     def of(
         cls, source: np.ndarray, translation: np.ndarray, rows: np.ndarray, width: int, height: int, lexicon: Lexicon
     ) -> _Cells:
+        """Build the cells of some rows of the tables, with the first stems of both sides."""
         shown = source[rows, :width], translation[rows, :height]
         left, right = (np.ascontiguousarray(side.T, dtype=np.intp) for side in shown)
         mixed = (left.astype(np.uint32) * np.uint32(0x9E3779B1))[:, None] ^ (
@@ -154,6 +167,7 @@ class _Cells:
 
 
 def _coverage(cells: _Cells, lexicon: Lexicon) -> np.ndarray:
+    """Compute the scores of :meth:`Lexicon.score` for the texts of some cells, ``(texts, 2)``."""
     known = lexicon.pairs[cells.couple]
     agreement = known.real * cells.there
     agreement /= (lexicon.totals[0] + _PRIOR)[cells.left][:, None]
@@ -168,7 +182,14 @@ def _coverage(cells: _Cells, lexicon: Lexicon) -> np.ndarray:
 
 
 def learn(source: np.ndarray, translation: np.ndarray, none: int, rounds: int = 2) -> Lexicon:
-    """Estimate both models from content tables of parallel texts, ``(n, 12)`` each, padded with ``none``."""
+    """Estimate both models by expectation maximisation.
+
+    Args:
+        source: Stems of the English texts, ``(n, 12)``, from :func:`content`.
+        translation: Stems of the translations, ``(n, 12)``.
+        none: The number with which the tables are padded.
+        rounds: Number of rounds of EM. Default 2.
+    """
     blocks = _blocks(source, translation, none)
     size = sum(len(rows) * width * height for rows, width, height in blocks)
     places = min(_MOST_COUPLES, max(1 << 14, 1 << int(2 * size).bit_length()))
@@ -179,7 +200,8 @@ def learn(source: np.ndarray, translation: np.ndarray, none: int, rounds: int = 
         for cells in parts:
             known = lexicon.pairs[cells.couple] if number else None
             shares = np.empty(cells.couple.shape, dtype=np.complex64)
-            # Each target's cells sum to one over the sources (axis 0), or each source's over the targets.
+            # In the first model the shares of each target sum to one over the sources (axis 0), in the second those of
+            # each source over the targets (axis 1).
             for axis, given in ((0, cells.left), (1, cells.right)):
                 share = cells.there
                 if known is not None:
@@ -197,12 +219,17 @@ def learn(source: np.ndarray, translation: np.ndarray, none: int, rounds: int = 
 
 
 def _nothing(places: int, none: int) -> Lexicon:
+    """Create a lexicon whose counts are zero."""
     return Lexicon(np.zeros(places, dtype=np.complex64), np.zeros((2, none + 1), dtype=np.float32), none)
 
 
 def _blocks(source: np.ndarray, translation: np.ndarray, none: int) -> list[tuple[np.ndarray, int, int]]:
-    """Rows with content on both sides, in groups of like size, with the widths that the group needs."""
-    # Groups save arithmetic and cost calls: few rows are one group.
+    """Group the rows with stems on both sides by their numbers of stems.
+
+    Returns:
+        For each group the row indices, and the largest numbers of source stems and of target stems.
+    """
+    # Groups reduce padding but need more calls, so few rows form one group.
     like = 4 if len(source) > _FEW else _MOST
     sizes = [-(-(table != none).sum(axis=1) // like) * like for table in (source, translation)]
     shape = np.where((sizes[0] > 0) & (sizes[1] > 0), sizes[0] * 100 + sizes[1], 0)

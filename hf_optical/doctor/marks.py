@@ -1,4 +1,4 @@
-"""Words that differ in accents and tone marks alone, which a tokenizer that strips accents reads as one."""
+"""Counting of words that differ only in accents and tone marks, which some tokenizers strip."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import regex
 __all__ = ["MarkedWords", "without_marks"]
 
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
-_MOST = 200_000  # different words that are held; the first of a large file say enough
-_SHARE = 0.01  # of the words, below which nothing is said
+_MOST = 200_000  # number of different words that are kept, which is enough for an estimate
+_SHARE = 0.01  # share of merged words from which there is a note
 
 
 def without_marks(word: str) -> str:
-    """Take off what BERT's uncased tokenizers take off: letter case, and marks of the Unicode category Mn.
+    """Lower-case a word and remove its marks of the Unicode category Mn, as BERT's uncased tokenizers do.
 
     Example:
         >>> without_marks("Ọ́kọ̀"), without_marks("कि")
@@ -26,7 +26,7 @@ def without_marks(word: str) -> str:
 
 
 class MarkedWords:
-    """Count the different words of some texts that become one with another without their marks.
+    """Counter of the different words of some texts that equal another word once their marks are removed.
 
     Example:
         >>> words = MarkedWords()
@@ -40,7 +40,7 @@ class MarkedWords:
         self.different = 0
 
     def add(self, texts: Iterable[str]) -> None:
-        """Count the words of more texts, up to 200,000 different ones."""
+        """Add the words of texts, up to 200,000 different ones in all."""
         for text in texts:
             for word in _WORD.findall(unicodedata.normalize("NFC", text.lower())):
                 if self.different >= _MOST:
@@ -52,22 +52,22 @@ class MarkedWords:
 
     @property
     def merged(self) -> int:
-        """How many different words share their letters with another word."""
+        """Number of different words that equal another one without marks."""
         return sum(len(words) for words in self._of.values() if len(words) > 1)
 
     @property
     def example(self) -> list[str]:
-        """The words of the largest group that becomes one, four at most."""
+        """Up to four words of the largest group that are equal without marks."""
         largest = max(self._of.values(), key=len, default=set())
         return sorted(largest)[:4]
 
     def note(self) -> str | None:
-        """What is worth knowing about the language, where a hundredth of the words or more would merge."""
+        """Return a note on the effect of stripping accents; ``None`` if less than 1 % of the words would be merged."""
         if not self.different or self.merged < _SHARE * self.different:
             return None
         words = f"{self.merged:,} of {self.different:,} different words of the translations"
         example = ", ".join(self.example)
         return (
-            f"{words} differ from another one only in accents or tone marks ({example}): a teacher whose tokenizer "
-            "strips accents, as uncased BERT models do, reads them as one, and so does a student grown from it."
+            f"{words} differ from another one only in accents or tone marks ({example}). A teacher whose tokenizer "
+            "strips accents, as uncased BERT models do, cannot distinguish them, nor can a student grown from it."
         )

@@ -1,4 +1,4 @@
-"""Misaligned pairs, found without a neural model: which pairs share no more than pairs drawn at random?"""
+"""Detection of misaligned pairs without a neural model, by comparison with random pairs of the same file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from hf_optical.doctor.mixture import Mixture, fit_separator, mixture
 __all__ = ["LEAST_AUC", "LEAST_PAIRS", "Alignment", "alignment", "undecided"]
 
 LEAST_PAIRS = 300
+"""Least number of pairs to learn from."""
 LEAST_AUC = 0.95
-"""Below this, three of five rows marked in Somali news were sound; above, nine of ten were not."""
-_LEARN_FROM = 15_000
-_SHUFFLED = 8_000
-_THREADS_FROM = 2_000
+"""Least estimated AUC for single rows to be marked. Below it, three of five rows that would have been marked in Somali
+news were sound; above it, nine of ten marked rows were defective."""
+_LEARN_FROM = 15_000  # most pairs from which a lexicon is learnt
+_SHUFFLED = 8_000  # number of random pairs
+_THREADS_FROM = 2_000  # number of pairs from which two threads are used
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,10 @@ class Alignment:
     """Result of the lexical check.
 
     Attributes:
-        rows: The rows that were scored: content on both sides.
-        scores: Of these rows, high for true pairs.
-        shuffled: Scores of random pairs, for a histogram.
-        mixture: How probably each row is a random pair.
+        rows: Indices of the rows that were scored, which have words on both sides, ``(n,)``.
+        scores: Their scores, which are high for true pairs, ``(n,)``.
+        shuffled: Scores of random pairs, ``(m,)``.
+        mixture: Probability that each row is a random pair.
     """
 
     rows: np.ndarray
@@ -40,24 +42,24 @@ class Alignment:
 def alignment(
     source: Stems, translation: Stems, lengths: np.ndarray, sound: np.ndarray, *, seed: int = 0
 ) -> Alignment | None:
-    """Score every pair by what its sides share, against pairs drawn at random from the same file.
+    """Score every pair by what its sides have in common, in comparison with random pairs of the same file.
 
     Args:
         source: Stems of the English texts.
         translation: Stems of the translations.
         lengths: Visible characters of both sides, ``(n, 2)``.
-        sound: Rows to learn from and to judge, ``(n,)``: copies and broken texts would teach nonsense.
-        seed: Random seed of the shuffle.
+        sound: Rows to learn from and to score, bool ``(n,)``. Copies and damaged texts should be excluded.
+        seed: Random seed of the folds and the random pairs.
 
     Returns:
-        The findings, or None where fewer than 300 pairs can be scored: too few to learn from.
+        The result, or ``None`` if fewer than 300 pairs can be scored, which are too few to learn from.
     """
     rng = np.random.default_rng(seed)
     *tables, none = content(source, translation)
     usable = np.flatnonzero((tables[0][:, 0] != none) & (tables[1][:, 0] != none) & sound)
     if len(usable) < LEAST_PAIRS:
         return None
-    # Each part of the file is judged by a lexicon of the others; a large file has enough in half of it.
+    # Each fold of the file is scored by a lexicon that is learnt from the others; half of a large file is enough.
     folds = 2 if len(usable) > _LEARN_FROM else 4
     fold = rng.integers(folds, size=len(tables[0]))
     left, right, near = _random_pairs(usable, fold, folds, rng)
@@ -71,7 +73,7 @@ def alignment(
         random[shuffle] = lexicon.score(tables[0][left[shuffle]], tables[1][right[shuffle]])
 
     learnt = [rng.permutation(usable[fold[usable] != number])[:_LEARN_FROM] for number in range(folds)]
-    # Each fold writes to rows of its own, and NumPy lets other threads go on while it computes; on little it does not.
+    # Threads help because NumPy releases the interpreter lock in large operations, and each fold writes its own rows.
     if len(usable) > _THREADS_FROM:
         with ThreadPoolExecutor(2) as threads:
             list(threads.map(judge, range(folds), learnt))
@@ -85,26 +87,36 @@ def alignment(
     sample = rng.permutation(len(usable))[:_SHUFFLED]
     centre, weights = fit_separator(given[sample], shuffled)
     scores, baseline = (given - centre) @ weights, (shuffled - centre) @ weights
-    # Neighbours teach what tells a shifted file from a sound one; only pairs from anywhere show how random ones score.
+    # Pairs of neighbouring rows are used to fit the weights, so that shifted files are recognised, but not as the
+    # reference of random pairs.
     return Alignment(usable, scores, baseline[~near], mixture(scores, baseline[~near]))
 
 
 def undecided(rows: int, auc: float, share: float) -> str:
-    """The warning where the lexical check is not certain enough to judge single rows."""
+    """Return the warning for a lexical check that is not reliable enough to mark single rows.
+
+    Args:
+        rows: Number of scored pairs.
+        auc: Estimated AUC of the check.
+        share: Estimated share of random pairs.
+    """
     return (
         f"whether {rows:,} pairs belong together was not decided: the lexical check ranks a pair above a random one "
-        f"{auc:.1%} of the time and is trusted from {LEAST_AUC:.0%}; about {share:.1%} of the pairs share no more than "
-        "random ones. Read some of them."
+        f"{auc:.1%} of the time, and is trusted from {LEAST_AUC:.0%}; about {share:.1%} of the pairs share no more "
+        "than random ones. Read some of the pairs."
     )
 
 
 def _random_pairs(
     usable: np.ndarray, fold: np.ndarray, folds: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw wrong pairs within folds, so that neither side has vouched for the other.
+    """Draw wrong pairs within each fold, so that the lexicon which scores them was not learnt from either side.
 
-    Half come from anywhere in the file, half from neighbouring rows, which are about the same things, as the rows of a
-    shifted file are.
+    Half of them come from anywhere in the file and half from neighbouring rows, which share their topic like the rows
+    of a shifted file.
+
+    Returns:
+        Row indices of the sources and of the translations, and whether they are neighbours, each ``(m,)``.
     """
     lefts, rights, nears = [], [], []
     for number in range(folds):
@@ -121,7 +133,11 @@ def _random_pairs(
 def _features(
     lexical: np.ndarray, source: np.ndarray, translation: np.ndarray, lengths: np.ndarray, none: int
 ) -> np.ndarray:
-    """Coverage of both sides, the weaker of the two, stems that both share as they are, and unusual lengths."""
+    """Compute the features of pairs, ``(n, 8)``.
+
+    These are the scores of both sides, the lower of the two, the share of identical stems (names and numbers), the
+    deviation of the length ratio, and the size of the pair.
+    """
     left, right = np.ascontiguousarray(source.T), np.ascontiguousarray(translation.T)
     sizes = [(side != none).sum(axis=0) for side in (left, right)]
     same = (left[:, None] == right).any(axis=1) & (left != none)

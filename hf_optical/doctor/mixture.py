@@ -1,4 +1,4 @@
-"""Detection of pairs that look random, without labels: the file compared with a shuffled copy of itself."""
+"""Unsupervised detection of random pairs, by comparison of a file with a shuffled copy of itself."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ _BINS = 20
 
 @dataclass(frozen=True)
 class Mixture:
-    """Scores of the pairs as a mixture of true pairs and random ones.
+    """Mixture of true pairs and random pairs, fitted to scores.
 
     Attributes:
-        share: Estimated share of random pairs.
-        probability: That each pair is a random one, ``(n,)``; never rises with the score.
-        auc: Probability, as estimated, that a true pair scores above a shuffled one: how well the score tells them
-            apart.
+        share: Estimated share of random pairs, from 0 to 1.
+        probability: Probability that each pair is a random one, ``(n,)``, which never increases with the score.
+        auc: Estimated probability that a true pair has a higher score than a shuffled one.
     """
 
     share: float
@@ -28,16 +27,16 @@ class Mixture:
 
 
 def mixture(scores: np.ndarray, shuffled: np.ndarray) -> Mixture:
-    """Estimate for each pair how probably it is a random one.
+    """Estimate the probability of each pair to be a random one.
 
-    The share of random pairs is estimated as false discoveries are (Storey, 2002,
-    https://doi.org/10.1111/1467-9868.00346): wherever shuffled pairs lie, it is at most the share of given pairs that
-    lie there, divided by that of shuffled ones. The smallest such bound is taken, so loose translations below it
-    count as random: they share as little.
+    The share of random pairs is estimated like the proportion of true null hypotheses (Storey, 2002,
+    https://doi.org/10.1111/1467-9868.00346): in any range of scores it is at most the share of given pairs in the range
+    divided by the share of shuffled pairs there. The smallest of these bounds is taken. Loose translations with scores
+    as low as those of random pairs therefore count as random.
 
     Args:
-        scores: Of the pairs as given, high for true ones, ``(n,)``.
-        shuffled: Of random pairs from the same file, ``(m,)``.
+        scores: Scores of the given pairs, which are high for true pairs, ``(n,)``.
+        shuffled: Scores of random pairs from the same file, ``(m,)``.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -49,28 +48,29 @@ def mixture(scores: np.ndarray, shuffled: np.ndarray) -> Mixture:
     edges = np.unique(np.quantile(shuffled, np.linspace(0, 1, _BINS + 1)[1:-1]))
     random = np.bincount(np.searchsorted(edges, shuffled), minlength=len(edges) + 1) / len(shuffled)
     given = np.bincount(np.searchsorted(edges, scores), minlength=len(edges) + 1) / max(len(scores), 1)
-    # Bounds from the lower part only: above, true pairs lie too. A seventh at least, against chance.
+    # The bounds are taken from the lower 15 to 40 % of the shuffled scores: higher ranges also contain true pairs, and
+    # lower ones have too few pairs.
     below_random, below_given = np.cumsum(random), np.cumsum(given)
     usable = (below_random >= 0.15) & (below_random <= 0.4)
     share = float(np.clip((below_given[usable] / below_random[usable]).min(), 0, 1)) if usable.any() else 0.0
     local = np.clip(share * random / np.maximum(given, 1e-9), 0, 1)
-    local = np.maximum.accumulate(local[::-1])[::-1]  # a lower score is no less suspect
+    local = np.maximum.accumulate(local[::-1])[::-1]  # a lower score never gets a lower probability
     ranks = np.searchsorted(np.sort(shuffled), scores, side="left")
-    # Random pairs among the given ones rank above a shuffled one half of the time; true pairs do the rest.
+    # The random pairs among the given ones rank above a shuffled pair half of the time; the rest is due to true pairs.
     auc = (float(ranks.mean() / len(shuffled)) - share / 2) / max(1 - share, 1e-3)
     return Mixture(share, local[np.searchsorted(edges, scores)], float(np.clip(auc, 0, 1)))
 
 
 def fit_separator(given: np.ndarray, shuffled: np.ndarray, steps: int = 12) -> tuple[np.ndarray, np.ndarray]:
-    """Weights that tell given pairs from shuffled ones: logistic regression by Newton's method, slightly shrunk.
+    """Fit weights that separate given from shuffled pairs, by logistic regression with a small L2 penalty.
 
     Args:
         given: Features of pairs, ``(n, k)``.
         shuffled: Features of shuffled pairs, ``(m, k)``.
-        steps: Newton steps at most; fewer where the weights stand still.
+        steps: Maximal number of Newton steps. Default 12. The iteration ends earlier once the weights do not change.
 
     Returns:
-        Centres ``(k,)`` and weights ``(k,)``: the score of features x is ``(x - centres) @ weights``.
+        Centres ``(k,)`` and weights ``(k,)``, such that the score of features x is ``(x - centres) @ weights``.
     """
     values = np.concatenate([given, shuffled])
     centre, spread = values.mean(axis=0), values.std(axis=0) + 1e-6

@@ -1,4 +1,4 @@
-"""Do the two sides name the same numbers?"""
+"""Comparison of the numbers in the two sides of a pair."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _SEPARATORS = re.compile(r"\D")
 
 
 def number_mismatch(source: str, translation: str) -> str | None:
-    """Say which numbers differ, where each side has one that the other lacks.
+    """Describe the numbers that differ if each side has a number that the other lacks; otherwise return ``None``.
 
-    Digits of any script count, thousands separators do not. A number that only one side has may be spelt out on the
-    other and is no mismatch; so is a time of day, which Swahili counts from six o'clock.
+    Digits of all scripts are read, and thousands separators are ignored. If only one side has a further number, this is
+    not a mismatch, because the other side may spell it out.
 
     Example:
         >>> number_mismatch("1,500 people in 1998", "watu 1500 mwaka 1989")
@@ -34,7 +34,8 @@ def number_mismatch(source: str, translation: str) -> str | None:
 
 
 def _values(written: list[str]) -> Counter[int]:
-    # Twenty digits are an identifier; what is cut off changes nothing about a mismatch.
+    """Count the values of numbers in their written form."""
+    # Longer numbers are identifiers, of which the first 20 digits suffice for the comparison.
     return Counter(int(_SEPARATORS.sub("", number)[:20]) for number in written)
 
 

@@ -1,4 +1,4 @@
-"""Checks that cost more or need more: the language of each side, and how near a model finds the two sides."""
+"""Optional checks that need further packages or models: the language of each side, and their similarity."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from hf_optical.doctor.verdict import Example, Histogram
 
 __all__ = ["LanguageCheck", "check_with_model"]
 
-_LEAST_LETTERS = 25
-_LEAST_PAIRS = 50
+_LEAST_LETTERS = 25  # least number of letters of a text whose language is identified
+_LEAST_PAIRS = 50  # least number of pairs for the check with a model
 
 
 class LanguageCheck:
     """Check that each side is in its language, by :func:`hf_optical.data.identify.identify` (0.15 ms a sentence).
 
+    Texts of fewer than 25 letters are not checked.
+
     Args:
-        language: FLORES code of the translations; only English is checked where it is None or unknown to the
-            identifier.
-        confidence: From which another language is believed. Short texts are never judged.
+        language: FLORES code of the translations. If it is ``None`` or the identifier does not know it, only the
+            English side is checked.
+        confidence: Least confidence, from 0 to 1, with which another language must be identified. Default 0.95.
     """
 
     kind = "language"
@@ -38,7 +40,7 @@ class LanguageCheck:
         self._expected = (ENGLISH, language if language in known else None)
 
     def __call__(self, chunk: Chunk) -> dict[int, tuple[str, str]]:
-        """The rows of a chunk with a side in another language."""
+        """Return kind and detail of the rows of a chunk that have a side in another language, by index."""
         found: dict[int, tuple[str, str]] = {}
         for name, texts, expected in zip(
             ("source", "translation"), (chunk.source, chunk.translation), self._expected, strict=True
@@ -47,21 +49,21 @@ class LanguageCheck:
                 continue
             rows = [row for row, text in enumerate(texts) if sum(map(str.isalpha, text)) >= _LEAST_LETTERS]
             for row, (code, sure) in zip(rows, self._identify([texts[row] for row in rows]), strict=True):
-                # Scripts are another check, and the identifier does not tell them apart.
+                # Only languages are compared: scripts have a check of their own, and the identifier ignores them.
                 if code[:3] not in ("und", expected[:3]) and sure >= self._confidence:
                     found[row] = "language", f"{name} looks like {code} ({sure:.0%})"
         return found
 
 
 def check_with_model(examination: Examination, model: Any, *, batch_size: int = 64, above: float = 0.5) -> None:
-    """Add how near a model finds the two sides of each pair, against the same sides shuffled.
+    """Mark the pairs whose two sides are no closer under a model than shuffled sides.
 
     Args:
-        examination: Its flags and verdict are completed.
-        model: A dense encoder that reads both languages (:func:`~hf_optical.encoders.models.load_encoder`). An English
-            teacher says little of other languages; the verdict tells how well it ranks true pairs above random ones.
-        batch_size: Texts at a time.
-        above: Probability of being a random pair from which a row is marked.
+        examination: The examination, whose flags and verdict are extended.
+        model: A dense encoder of both languages (:func:`~hf_optical.encoders.models.load_encoder`). An English teacher
+            is not suited; the verdict states how well the model ranks true pairs above random ones.
+        batch_size: Number of texts that are encoded at a time. Default 64.
+        above: Probability of being a random pair from which a row is marked. Default 0.5.
     """
     cosines, shuffled = [], []
     for chunk in examination.chunks():
@@ -74,7 +76,7 @@ def check_with_model(examination: Examination, model: Any, *, batch_size: int = 
     values, random = np.concatenate(cosines), np.concatenate(shuffled)
     verdict = examination.verdict
     if len(values) < _LEAST_PAIRS:
-        verdict.skipped["teacher"] = f"fewer than {_LEAST_PAIRS} pairs"
+        verdict.skipped["teacher"] = f"there are fewer than {_LEAST_PAIRS} pairs"
         return
     found = mixture(values, random)
     rows = np.flatnonzero((found.probability >= above) & (examination.flags & bit_of("unreadable") == 0))
@@ -88,8 +90,8 @@ def check_with_model(examination: Examination, model: Any, *, batch_size: int = 
     if fresh:
         verdict.reasons["teacher"] = fresh
     verdict.notes.append(
-        f"Model check: it ranks a pair above a random one {found.auc:.0%} of the time; about {found.share:.1%} of the "
-        "pairs are no closer than random ones."
+        f"Model check: the model ranks a pair above a random one {found.auc:.0%} of the time; about {found.share:.1%} "
+        "of the pairs are no closer than random ones."
     )
     counts, edges = np.histogram(values, bins=40, range=(-0.2, 1.0))
     other = np.histogram(random, bins=edges)[0]
@@ -100,6 +102,7 @@ def check_with_model(examination: Examination, model: Any, *, batch_size: int = 
 
 
 def _examples(examination: Examination, rows: np.ndarray) -> None:
+    """Add some marked rows to the verdict's examples."""
     place, wanted = 0, set(rows.tolist())
     for chunk in examination.chunks():
         for row in sorted(wanted & set(range(place, place + len(chunk)))):

@@ -1,4 +1,4 @@
-"""Does the training data hold queries or documents of an evaluation set?"""
+"""Detection of training texts that are queries or documents of an evaluation set."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from hf_optical.doctor.word_hashes import Words, mixed, words_of
 
 __all__ = ["EvaluationIndex", "Overlap", "evaluation_index"]
 
-_LEAST_SHARE = 0.6
-_LEAST_SHINGLES = 4
-_COMMONEST = 50  # a trigram in more texts than this says nothing
-_SIEVE_BITS = 22
+_LEAST_SHARE = 0.6  # least share of common trigrams of a near match
+_LEAST_SHINGLES = 4  # least number of common trigrams of a near match
+_COMMONEST = 50  # number of texts with a trigram above which it is ignored, because it is not specific
+_SIEVE_BITS = 22  # size of the filter of trigrams, as a power of two
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """One training text that the evaluation set has.
+    """Training text that is also in the evaluation set.
 
     Attributes:
-        row: Number of the text in its chunk.
-        exact: The same but for case, punctuation and spacing; else a share of its word trigrams.
-        text: Which query or document, such as ``"queries.sw.jsonl.gz: q17"``.
-        share: Shared trigrams, of those of the shorter text; 1.0 where exact.
+        row: Index of the text in its chunk.
+        exact: Whether the texts are the same except for case, punctuation and spaces; otherwise they share trigrams.
+        text: The query or document, such as ``"queries.sw.jsonl.gz: q17"``.
+        share: Share of common word trigrams among those of the shorter text; 1.0 for an exact match.
     """
 
     row: int
@@ -38,11 +38,11 @@ class Overlap:
 
 
 class EvaluationIndex:
-    """The texts of evaluation sets by their words and word trigrams.
+    """Index of the texts of evaluation sets by their words and word trigrams.
 
     Args:
-        names: What each text is called in messages.
-        texts: The texts, any language.
+        names: Name of each text in messages.
+        texts: The texts, in any language.
     """
 
     def __init__(self, names: list[str], texts: list[str]) -> None:
@@ -61,7 +61,7 @@ class EvaluationIndex:
         self._sieve[(self._shingles >> np.uint64(64 - _SIEVE_BITS)).astype(np.int64)] = True
 
     def find(self, words: Words) -> list[Overlap]:
-        """Find texts of a chunk that the evaluation set has, exactly or nearly; the best match of each."""
+        """Find the texts of a chunk that are in the evaluation set, exactly or nearly, with the best match of each."""
         place = np.minimum(np.searchsorted(self._keys, words.keys), len(self._keys) - 1)
         same = (self._keys[place] == words.keys) & (words.counts > 0)
         found = {int(row): Overlap(int(row), True, self._name(place[row]), 1.0) for row in np.flatnonzero(same)}
@@ -73,6 +73,7 @@ class EvaluationIndex:
         return self.names[self._key_text[place]]
 
     def _near(self, words: Words) -> list[Overlap]:
+        """Find the texts that share enough word trigrams with a text of the evaluation set."""
         shingles, rows = _shingles(words)
         passed = np.flatnonzero(self._sieve[(shingles >> np.uint64(64 - _SIEVE_BITS)).astype(np.int64)])
         candidates = np.bincount(rows[passed], minlength=len(words.keys)) >= _LEAST_SHINGLES
@@ -99,8 +100,11 @@ def evaluation_index(folders: list[str], language: str | None) -> EvaluationInde
     """Index the queries and documents of retrieval sets in English and one language.
 
     Args:
-        folders: Retrieval sets (see :mod:`hf_optical.data.retrieval`).
-        language: FLORES code of the translations; None indexes every language.
+        folders: Folders of retrieval sets (see :mod:`hf_optical.data.retrieval`).
+        language: FLORES code of the translations; ``None`` to index all languages.
+
+    Returns:
+        The index, or ``None`` if the sets have no texts in these languages.
 
     Raises:
         InputError: A folder is not a retrieval set.
@@ -114,7 +118,7 @@ def evaluation_index(folders: list[str], language: str | None) -> EvaluationInde
                     continue
                 for _, row in read_json_rows(path):
                     if isinstance(row, Fault):
-                        continue  # evaluation itself stops there; here the row has no text that could be shared
+                        continue  # the evaluation reports damaged rows; they have no text that could be shared
                     for field in ("text", "text_en"):
                         if isinstance(row.get(field), str):
                             name = row.get("_id", row.get("id"))
@@ -124,7 +128,7 @@ def evaluation_index(folders: list[str], language: str | None) -> EvaluationInde
 
 
 def _shingles(words: Words) -> tuple[np.ndarray, np.ndarray]:
-    """Hashes of all word trigrams, and the text of each."""
+    """Return the hashes of all word trigrams and the index of the text of each."""
     rows = words.rows
     if len(rows) < 3:
         return np.zeros(0, np.uint64), np.zeros(0, np.int64)

@@ -1,4 +1,4 @@
-"""The verdict as one HTML file that opens without a network."""
+"""Report of verdicts as one HTML file without external resources."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ _WIDTH, _HEIGHT = 320, 110
 
 
 def write_page(verdicts: Sequence[Verdict], path: str | Path) -> Path:
-    """Write the page: for each file the verdict, the table, histograms and examples.
+    """Write a page with the verdict, the table, histograms and examples of each file.
 
-    All text of the data is escaped by the template engine; control characters are shown as signs.
+    The template engine escapes all texts of the data, and control characters are replaced by visible signs.
 
     Args:
-        verdicts: One per file.
-        path: The HTML file.
+        verdicts: One verdict for each file.
+        path: Path of the HTML file, whose folder is created if missing.
+
+    Returns:
+        The path.
     """
     import jinja2
 
@@ -46,7 +49,7 @@ def write_page(verdicts: Sequence[Verdict], path: str | Path) -> Path:
 
 
 def _visible(text: str) -> str:
-    """Control characters as signs, and what reverses the direction of text as its code: a page must not lie."""
+    """Replace control characters by signs, and characters that change the direction of text by their codes."""
     shown = []
     for character in text:
         code = ord(character)
@@ -60,7 +63,7 @@ def _visible(text: str) -> str:
 
 
 def _bars(histogram: Histogram) -> dict[str, Any]:
-    """Bars in the units of the drawing; heights by square root, so that rare values stay visible."""
+    """Compute the bars of a histogram in units of the drawing, with square roots of counts so that low ones show."""
     top = max([*histogram.counts, *histogram.other, 1])
     step = _WIDTH / max(len(histogram.counts), 1)
 

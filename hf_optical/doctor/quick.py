@@ -1,4 +1,4 @@
-"""The fast form, for use before every training."""
+"""Fast form of the examination, for use before every training."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ __all__ = ["quick_check"]
 def quick_check(
     rows: PairSource, *, language: str | None = None, index: EvaluationIndex | None = None, **options: Any
 ) -> Verdict:
-    """Examine rows before they are trained on, without near-duplicates and the lexical check.
+    """Examine rows without the search for near-duplicates and without the lexical check.
 
-    Some 20 microseconds of processor time for a pair of sentences: see ``benchmarks/doctor.py``.
+    This takes some 20 microseconds of processor time for a pair of sentences (``benchmarks/doctor.py``).
 
     Args:
         rows: A dataset with the columns ``source`` and ``translation``, mappings, pairs or a file.
-        language: Of the translations; without it their script is not checked.
-        index: The evaluation set's texts (:func:`hf_optical.doctor.overlap.evaluation_index`).
+        language: Language of the translations, any code. Without it their script is not checked.
+        index: Texts of an evaluation set (:func:`hf_optical.doctor.overlap.evaluation_index`), to find those in the
+            rows. By default this is not checked.
         **options: Further arguments of :func:`hf_optical.doctor.examine`.
 
     Returns:
-        The verdict; ``verdict.level`` and ``verdict.text()`` say it in a word and in a few lines.
+        The verdict, with ``verdict.level`` in a word and ``verdict.text()`` in a few lines.
 
     Example:
         >>> verdict = quick_check([("Good morning", "Habari ya asubuhi"), ("", "Asante")], language="sw")

@@ -1,4 +1,4 @@
-"""Rows of a bitext for the doctor: nothing stops at a bad row, which comes out as what was found in it."""
+"""Reader of a bitext for the doctor, in which bad rows are not errors but are returned with their faults."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ from hf_optical.errors import InputError
 __all__ = ["Bitext", "Chunk", "open_bitext"]
 
 CHUNK = 4096
-_LONGEST = 20_000  # characters of a text that are looked at; such a row is overlong anyway
+"""Number of rows of a chunk."""
+_LONGEST = 20_000  # number of characters of a text that are read; such a row is overlong in any case
 
 
 @dataclass
 class Chunk:
-    """Some consecutive rows.
+    """Consecutive rows of a bitext.
 
     Attributes:
-        numbers: Their numbers in the file, 1-based, as in error messages.
-        source: English texts, empty where unreadable.
-        translation: The translations, likewise.
-        faults: Place in the chunk to what was found instead of a pair of texts.
-        raw: The rows as they were read, None where nothing could be.
+        numbers: Row numbers in the file from 1, as in error messages.
+        source: English texts, empty for unreadable rows.
+        translation: Translations, empty for unreadable rows.
+        faults: Description of what was found in place of a pair of texts, by index in the chunk.
+        raw: The rows as they were read, ``None`` for unreadable ones.
     """
 
     numbers: list[int]
@@ -46,19 +47,26 @@ class Chunk:
 
 @dataclass
 class Bitext:
-    """A bitext that can be read more than once."""
+    """Bitext that can be read several times.
+
+    Attributes:
+        name: Name of the source, for messages.
+        origin: The source.
+        language: FLORES code of the translations, if known.
+        columns: The chosen pair of columns.
+        fields: The columns as the caller named them, ``None`` for a column that is guessed.
+        opened: Rows that were opened to choose the columns, with which the first reading continues.
+    """
 
     name: str
     origin: PairSource
     language: str | None
     columns: Columns
     fields: tuple[str | None, str | None] = (None, None)
-    """The columns as the caller named them; None where they are guessed."""
     opened: Iterator[Numbered] | None = None
-    """Its rows, as far as they were opened to settle the above: the first reading goes on from there."""
 
     def chunks(self) -> Iterator[Chunk]:
-        """Read from the start."""
+        """Yield all rows in chunks of up to 4,096."""
         rows, self.opened = self.opened, None
         if rows is None:
             _, records = records_of(self.origin, None)
@@ -87,18 +95,25 @@ def open_bitext(
     translation_field: str | None = None,
     language: str | None = None,
 ) -> Bitext:
-    """Settle the columns and, unless it is given, the language of a bitext.
+    """Open a bitext, choose its columns and find out its language.
 
-    The language is taken from a column ``lang``, from the name of the column, or from that of the file
-    (``sw.train.jsonl.gz``), if one of these says it.
+    Args:
+        source: A single source as in :func:`hf_optical.data.bitext.read_bitext`.
+        source_field: The English column. By default it is guessed.
+        translation_field: The column of the translations. By default it is guessed.
+        language: Language of the translations, any code. By default it is taken from a column ``lang`` or ``language``,
+            from the name of the column of translations, or from that of the file (``sw.train.jsonl.gz``), if one of
+            these states it.
 
     Raises:
-        InputError: The file cannot be read at all, or its columns are unclear; or there are several files.
+        InputError: The source cannot be read, its columns are unclear, or it consists of several files.
     """
     wanted = normalize(language) if language else None
     sources = single_sources(source, language=wanted)
     if len(sources) != 1:
-        raise InputError(f"found {len(sources)} files", "examine them one by one, as hf-optical doctor does")
+        raise InputError(
+            f"found {len(sources)} files where one is expected", "examine them one by one, as hf-optical doctor does"
+        )
     source = sources[0]
     name, records = records_of(source, None)
     records, columns = with_columns(records, name, source_field, translation_field, wanted)
@@ -114,7 +129,7 @@ def open_bitext(
 
 
 def _spoken(value: Any) -> str | None:
-    """The language that a cell says, of ISO 639-3 too."""
+    """Return the language that a cell states, if it is a code or name of one."""
     try:
         return normalize(value) if isinstance(value, str) else None
     except UnknownLanguageError:
@@ -122,14 +137,17 @@ def _spoken(value: Any) -> str | None:
 
 
 def _named(name: str) -> str | None:
+    """Return the FLORES-200 language that a name states; "id" means identifier."""
     return find_language(name) if name != "id" else None
 
 
 def _texts(row: Any, source: str, translation: str) -> tuple[str, str, str | None]:
+    """Return the two texts of a row, or empty texts and its fault."""
     if isinstance(row, Fault):
         return "", "", row.problem
     for name in (source, translation):
         if not isinstance(row.get(name), str):
-            found = f"found {type(row[name]).__name__}" if name in row else "missing"
-            return "", "", f"field {name!r}: {found} where text is expected"
+            if name in row:
+                return "", "", f"field {name!r}: found {type(row[name]).__name__} where text is expected"
+            return "", "", f"field {name!r}: the field is missing"
     return one_form(row[source]), one_form(row[translation]), None

@@ -1,8 +1,7 @@
-"""Checks of single rows: everything that needs neither the rest of the file nor a model."""
+"""Checks of single rows, which need neither the rest of the file nor a model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -40,11 +39,11 @@ class Limits:
     """Thresholds of the checks of single rows.
 
     Attributes:
-        script: ISO 15924 code of the translations' script; None if no language is known.
-        max_words: Words of a side above which it is overlong.
-        max_characters: Characters likewise, for scripts without spaces.
-        least_script: Share of a side's letters that must be of its script.
-        copied: Share of a translation's words that the English text has too, from which it is a copy.
+        script: ISO 15924 code of the translations' script; ``None`` if the language is not known.
+        max_words: Number of words above which a side is overlong. Default 200.
+        max_characters: Number of characters above which a side is overlong, for scripts without spaces. Default 2000.
+        least_script: Least share of a side's letters that must be of its script. Default 0.5.
+        copied: Share of a translation's words that are also in the English text, from which it is a copy. Default 0.8.
     """
 
     script: str | None = None
@@ -56,11 +55,11 @@ class Limits:
 
 @dataclass
 class RowFacts:
-    """Facts of a chunk.
+    """Facts of the rows of a chunk.
 
     Attributes:
-        flags: uint32 bits of kinds, ``(rows,)``.
-        details: Place in the chunk and kind to what was found, in words.
+        flags: Bits of kinds of defects, uint32 ``(rows,)``.
+        details: Description of what was found, by index in the chunk and kind.
         lengths: Visible characters of both sides, int32 ``(rows, 2)``.
         words: The words of both sides.
     """
@@ -71,14 +70,20 @@ class RowFacts:
     details: dict[tuple[int, str], str] = field(default_factory=dict)
 
     def mark(self, row: int, kind: str, detail: str | None = None) -> None:
-        """Note a defect."""
+        """Mark a defect of a row, with a description of what was found."""
         self.flags[row] |= bit_of(kind)
         if detail is not None:
             self.details.setdefault((row, kind), detail)
 
 
 def look(chunk: Chunk, limits: Limits, index: EvaluationIndex | None = None) -> RowFacts:
-    """Check every row of a chunk by itself."""
+    """Check every row of a chunk by itself.
+
+    Args:
+        chunk: The chunk.
+        limits: Thresholds.
+        index: Texts of an evaluation set, or ``None``.
+    """
     texts = (chunk.source, chunk.translation)
     sides = [
         characters(code_points(join(side)), script) for side, script in zip(texts, (None, limits.script), strict=True)
@@ -91,15 +96,15 @@ def look(chunk: Chunk, limits: Limits, index: EvaluationIndex | None = None) -> 
     for name, side, text, length in zip(_SIDES, sides, texts, lengths.T, strict=True):
         _characters(facts, name, side, text, length, chunk)
     _scripts(facts, sides, limits)
-    _overlong(facts, sides, limits)
+    _overlong(facts, limits)
     _copies(facts, limits)
-    _numbers(facts, sides, chunk, number_mismatch)
+    _numbers(facts, sides, chunk)
     if index is not None:
         for name, side_words in zip(_SIDES, words, strict=True):
             for found in index.find(side_words):
                 how = "is" if found.exact else f"shares {found.share:.0%} of its word trigrams with"
                 facts.mark(found.row, "eval_exact" if found.exact else "eval_near", f"{name} {how} {found.text}")
-    # A row is one or the other.
+    # A row with an exact match is not also marked as a near one.
     facts.flags[facts.flags & bit_of("eval_exact") > 0] &= ~np.uint32(bit_of("eval_near"))
     facts.flags[list(chunk.faults)] = bit_of("unreadable")
     return facts
@@ -108,9 +113,10 @@ def look(chunk: Chunk, limits: Limits, index: EvaluationIndex | None = None) -> 
 def _characters(
     facts: RowFacts, name: str, side: Characters, text: list[str], length: np.ndarray, chunk: Chunk
 ) -> None:
+    """Mark texts of one side that are empty, have control characters or were decoded wrongly."""
     for row in np.flatnonzero(length == 0):
         if row not in chunk.faults:
-            facts.mark(int(row), "empty", f"{name} shows nothing")
+            facts.mark(int(row), "empty", f"{name} has no visible characters")
     for row in side.having(CONTROL):
         shown = next(f"U+{ord(character):04X}" for character in text[row] if _is_control(character))
         facts.mark(int(row), "control", f"{name} holds {shown}")
@@ -130,6 +136,7 @@ def _is_control(character: str) -> bool:
 
 
 def _scripts(facts: RowFacts, sides: list[Characters], limits: Limits) -> None:
+    """Mark texts whose letters are mostly of another script."""
     for name, side, bit, known in zip(
         _SIDES, sides, (ENGLISH_SCRIPT, OTHER_SCRIPT), (True, limits.script), strict=True
     ):
@@ -143,13 +150,15 @@ def _scripts(facts: RowFacts, sides: list[Characters], limits: Limits) -> None:
             facts.mark(int(row), "script", f"{name}: {fitting[row]} of {letters[row]} letters are of its script")
 
 
-def _overlong(facts: RowFacts, sides: list[Characters], limits: Limits) -> None:
+def _overlong(facts: RowFacts, limits: Limits) -> None:
+    """Mark texts with too many words or characters."""
     for name, words, length in zip(_SIDES, facts.words, facts.lengths.T, strict=True):
         for row in np.flatnonzero((words.counts > limits.max_words) | (length > limits.max_characters)):
-            facts.mark(int(row), "overlong", f"{name} has {words.counts[row]} words, {length[row]} characters")
+            facts.mark(int(row), "overlong", f"{name} has {words.counts[row]} words and {length[row]} characters")
 
 
 def _copies(facts: RowFacts, limits: Limits) -> None:
+    """Mark translations that are the English text or consist mostly of its words."""
     source, translation = facts.words
     for row in np.flatnonzero((source.keys == translation.keys) & (source.counts > 0)):
         facts.mark(int(row), "copy", "both sides are the same")
@@ -159,13 +168,13 @@ def _copies(facts: RowFacts, limits: Limits) -> None:
 
 
 def _shared(ours: Words, theirs: Words, least: float) -> np.ndarray:
-    """The share of the words of each text that its partner has too, ``(texts,)``; 0 where it is below the least."""
+    """Compute the share of each text's words that its partner has too, ``(texts,)``; 0 if it is below ``least``."""
     texts = len(ours.keys)
     rows = [words.rows for words in (ours, theirs)]
     mine, others = (
         words.hashes + row.astype(np.uint64) * _ODD for words, row in zip((ours, theirs), rows, strict=True)
     )
-    # A sieve of 2**20 places lets all through that are there, and few others: only these are looked at exactly.
+    # A hash filter of 2**20 bits gives an upper bound of the share; only texts above the limit are compared exactly.
     sieve = np.zeros(1 << 20, dtype=bool)
     sieve[others >> np.uint64(44)] = True
     most = np.bincount(rows[0], sieve[mine >> np.uint64(44)], texts) / np.maximum(ours.counts, 1)
@@ -175,8 +184,9 @@ def _shared(ours: Words, theirs: Words, least: float) -> np.ndarray:
     return np.bincount(rows[0][kept], there, texts) / np.maximum(ours.counts, 1)
 
 
-def _numbers(facts: RowFacts, sides: list[Characters], chunk: Chunk, compare: Callable[[str, str], str | None]) -> None:
+def _numbers(facts: RowFacts, sides: list[Characters], chunk: Chunk) -> None:
+    """Mark pairs whose sides have different numbers."""
     for row in np.intersect1d(sides[0].having(DIGIT), sides[1].having(DIGIT)):
-        found = compare(chunk.source[row], chunk.translation[row])
+        found = number_mismatch(chunk.source[row], chunk.translation[row])
         if found is not None:
             facts.mark(int(row), "number", found)

@@ -1,4 +1,4 @@
-"""Script of a text."""
+"""Identification of the script of texts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["usual_script"]
 
 
 def usual_script(texts: Sequence[str]) -> str | None:
-    """The ISO 15924 code of the script that most letters are of, among those of FLORES-200; None without letters.
+    """Return the ISO 15924 code of the most frequent script, among those of FLORES-200; ``None`` without letters.
 
     Example:
         >>> usual_script(["добар дан", "Beograd"]), usual_script(["12"])

@@ -1,4 +1,4 @@
-"""Parts of a file that are shifted against each other: the translation stands beside the sentence before or after."""
+"""Detection of shifted parts of a file, in which translations stand some rows above or below their sentences."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ __all__ = ["Shift", "find_shifts", "shifted_rows"]
 
 _WINDOW, _STEP = 100, 50
 _OFFSETS = (1, -1, 2, -2, 3, -3)
-_LEAST, _AHEAD = 0.5, 0.35  # correlations; of 100 pairs at random they are within 0.2 of nothing
+# Least correlation at the offset, and least difference from that without one. For 100 random pairs, correlations are
+# within 0.2 of zero.
+_LEAST, _AHEAD = 0.5, 0.35
 
 
 @dataclass(frozen=True)
 class Shift:
-    """A run of rows whose translations fit other rows.
+    """Run of rows whose translations belong to other rows.
 
     Attributes:
-        start: First position, counted from 0.
-        stop: One past the last.
-        offset: The translation of row ``i`` stands in row ``i + offset``.
+        start: Index of the first row.
+        stop: Index after the last row.
+        offset: Distance of the translations: that of row ``i`` is in row ``i + offset``.
         fit: Correlation of the lengths of both sides at this offset.
-        own: The same at no offset, as the file has it.
+        own: Correlation of the lengths without an offset.
     """
 
     start: int
@@ -34,17 +36,18 @@ class Shift:
 
 
 def find_shifts(source: np.ndarray, translation: np.ndarray) -> list[Shift]:
-    """Find where the lengths of the translations follow those of neighbouring rows in place of their own.
+    """Find runs of rows in which the lengths of the translations correlate with those of neighbouring sentences.
 
-    Long sentences have long translations, in every language. In windows of 100 rows the logarithms of both lengths are
-    correlated, at no offset and at up to three rows in both directions; two overlapping windows must agree.
+    Long sentences have long translations in every language. In windows of 100 rows the logarithms of both lengths are
+    correlated, without an offset and with offsets of up to three rows in both directions. Two overlapping windows must
+    have the same best offset.
 
     Args:
-        source: Characters of the English, ``(n,)``; 0 where it cannot be read.
+        source: Characters of the English texts, ``(n,)``; 0 for unreadable ones.
         translation: Characters of the translations, ``(n,)``.
 
     Returns:
-        The shifted runs, in order; empty for fewer than 200 rows, which two windows need.
+        The shifted runs in order. Files of fewer than 150 rows have none, because two windows do not fit in.
 
     Example:
         >>> lengths = np.random.default_rng(0).integers(5, 200, 600)
@@ -68,11 +71,14 @@ def find_shifts(source: np.ndarray, translation: np.ndarray) -> list[Shift]:
 
 
 def shifted_rows(lengths: np.ndarray, numbers: Sequence[int] | np.ndarray) -> tuple[np.ndarray, list[str], list[str]]:
-    """The rows of a file that stand in shifted runs, what is said of each, and a warning for every run.
+    """Find the rows of a file in shifted runs and describe them.
 
     Args:
-        lengths: Characters of both sides, ``(n, 2)``; 0 where they cannot be read.
+        lengths: Characters of both sides, ``(n, 2)``; 0 for unreadable texts.
         numbers: The rows' numbers in the file, ``(n,)``.
+
+    Returns:
+        Indices of the rows, a description of each, and a warning for every run.
     """
     rows: list[np.ndarray] = []
     said: list[str] = []
@@ -80,15 +86,17 @@ def shifted_rows(lengths: np.ndarray, numbers: Sequence[int] | np.ndarray) -> tu
     for shift in find_shifts(lengths[:, 0], lengths[:, 1]):
         rows.append(np.arange(shift.start, shift.stop))
         where = f"the row {abs(shift.offset)} {'below' if shift.offset > 0 else 'above'}"
-        said += [f"in a shifted part: translations stand in {where}"] * (shift.stop - shift.start)
+        said += [f"in a shifted part, whose translations stand in {where}"] * (shift.stop - shift.start)
         warnings.append(
             f"rows {numbers[shift.start]} to {numbers[shift.stop - 1]} are shifted: their translations stand in "
-            f"{where} (the lengths of both sides correlate by {shift.fit:.2f} there, by {shift.own:.2f} as they are)."
+            f"{where} (the lengths of both sides correlate by {shift.fit:.2f} there, but by {shift.own:.2f} in the "
+            "same row)."
         )
     return np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64), said, warnings
 
 
 def _best(left: np.ndarray, right: np.ndarray, start: int) -> Shift | None:
+    """Return the best offset of one window, if its correlation is clearly higher than without an offset."""
     stop = start + _WINDOW
     own = _correlation(left, right, start, stop, 0)
     fits = {offset: _correlation(left, right, start, stop, offset) for offset in _OFFSETS}
@@ -99,14 +107,14 @@ def _best(left: np.ndarray, right: np.ndarray, start: int) -> Shift | None:
 
 
 def _whole(shift: Shift, left: np.ndarray, right: np.ndarray) -> Shift:
-    """The correlations over the whole run, and its end where the last window ends before the file does."""
+    """Compute the correlations over the whole run, which is extended to the end of the file if that is near."""
     stop = len(left) if len(left) - shift.stop < _STEP else shift.stop
     fit = _correlation(left, right, shift.start, stop, shift.offset)
     return Shift(shift.start, stop, shift.offset, fit, _correlation(left, right, shift.start, stop, 0))
 
 
 def _correlation(left: np.ndarray, right: np.ndarray, start: int, stop: int, offset: int) -> float:
-    """Of the rows whose other side is inside of the file; 0 where lengths do not vary."""
+    """Correlate the lengths of both sides at an offset; 0 if too few rows are readable or lengths do not vary."""
     rows = np.arange(max(start, -offset), min(stop, len(right) - offset))
     one, other = left[rows], right[rows + offset]
     read = (one > 0) & (other > 0)

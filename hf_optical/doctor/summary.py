@@ -1,4 +1,4 @@
-"""Counts, reasons and examples of an examination."""
+"""Summary of an examination: counts, reasons and examples."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ if TYPE_CHECKING:
 
 __all__ = ["sum_up"]
 
-_EXAMPLES = 5
-_SHOWN = 240
+_EXAMPLES = 5  # number of examples of each kind
+_SHOWN = 240  # number of characters of an example
 
 
 def sum_up(examination: Examination, checked: Callable[[str], bool]) -> None:
-    """Counts, reasons and examples."""
+    """Add counts, reasons and examples of all kinds of defects to the verdict of an examination.
+
+    Args:
+        examination: The examination.
+        checked: Function that returns whether a kind was looked for.
+    """
     flags, verdict = examination.flags, examination.verdict
     wanted: dict[int, list[str]] = {}
     left = flags & np.uint32(examination.drop)

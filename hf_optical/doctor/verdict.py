@@ -1,4 +1,4 @@
-"""Verdict of the doctor as numbers, a table and sentences."""
+"""The doctor's verdict as numbers, a table and sentences."""
 
 from __future__ import annotations
 
@@ -12,12 +12,19 @@ from hf_optical.doctor.kinds import KINDS
 
 __all__ = ["Example", "Histogram", "Verdict"]
 
-_CLEAN, _FAIR = 0.01, 0.1
+_CLEAN, _FAIR = 0.01, 0.1  # shares of rows to drop from which a file is not clean, and not fair
 
 
 @dataclass(frozen=True)
 class Example:
-    """A row with a defect: its number, its texts (cut), and what was found."""
+    """Example of a row with a defect.
+
+    Attributes:
+        row: Row number in the file.
+        source: Beginning of the English text.
+        translation: Beginning of the translation.
+        detail: Description of what was found.
+    """
 
     row: int
     source: str
@@ -27,7 +34,15 @@ class Example:
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts between edges, one more edge than counts; ``other`` is drawn behind for comparison."""
+    """Histogram with a second one for comparison.
+
+    Attributes:
+        title: Title of the chart.
+        edges: Edges of the n bins, n + 1 numbers.
+        counts: Number of values in each bin.
+        other: Counts of the values for comparison; empty if there are none.
+        other_name: Name of the values for comparison.
+    """
 
     title: str
     edges: list[float]
@@ -44,7 +59,14 @@ class Histogram:
         other: np.ndarray | None = None,
         other_name: str = "",
     ) -> Histogram:
-        """Count values in 40 bins or between edges; others are scaled to the same number of values.
+        """Build a histogram of values.
+
+        Args:
+            title: Title of the chart.
+            values: The values, ``(n,)``.
+            edges: Edges of the bins; 40 bins of equal width by default.
+            other: Values for comparison, whose counts are scaled to the same total.
+            other_name: Name of the values for comparison.
 
         Example:
             >>> Histogram.of("t", np.array([1, 1, 3]), np.array([0, 2, 4]), np.array([3])).other
@@ -63,19 +85,19 @@ class Verdict:
     """The doctor's findings on one bitext.
 
     Attributes:
-        name: File or data set.
-        rows: Rows read, unreadable ones included.
-        language: FLORES code of the translations, or None.
-        counts: Rows with each kind of defect; a row may have several.
-        dropped: Rows that cleaning leaves out.
-        reasons: Dropped rows by their most severe kind.
-        notes: What was learnt or assumed.
-        skipped: Checks that were not made, and why.
-        doubts: What should make one look at the file before training on it, each with its figure.
-        examples: Up to a few rows of each kind.
-        histograms: For the page.
-        bytes_per_row: Memory that the doctor keeps for each row.
-        seconds: Time taken.
+        name: Name of the file or data set.
+        rows: Number of rows, unreadable ones included.
+        language: FLORES code of the translations, or ``None``.
+        counts: Number of rows with each kind of defect; a row may have several.
+        dropped: Number of rows that cleaning drops.
+        reasons: Number of dropped rows by their most severe kind.
+        notes: Sentences on what was learnt or assumed.
+        skipped: Checks that were not made, with the reason.
+        doubts: Warnings because of which the file should be inspected before training, with figures.
+        examples: Up to five rows of each kind.
+        histograms: Histograms for the page.
+        bytes_per_row: Memory that the examination keeps for each row, in bytes.
+        seconds: Duration of the examination, in seconds.
     """
 
     name: str
@@ -94,9 +116,9 @@ class Verdict:
 
     @property
     def level(self) -> str:
-        """``"clean"`` (below 1 % to drop), ``"fair"`` (below 10 %) or ``"dirty"``.
+        """Level of the file: ``"clean"`` (below 1 % of rows to drop), ``"fair"`` (below 10 %) or ``"dirty"``.
 
-        A pair that is in the evaluation set makes it ``"dirty"`` whatever the share, and nothing doubtful is clean.
+        A file with a text of the evaluation set is always ``"dirty"``, and a file with doubts is at best ``"fair"``.
         """
         share = self.dropped / self.rows if self.rows else 1.0
         if share >= _FAIR or self.counts.get("eval_exact"):
@@ -104,7 +126,7 @@ class Verdict:
         return "fair" if share >= _CLEAN or self.doubts else "clean"
 
     def text(self) -> str:
-        """The verdict in plain words."""
+        """Describe the verdict in sentences."""
         language = f" ({language_name(self.language)})" if self.language else ""
         share = self.dropped / self.rows if self.rows else 0.0
         lines = [
@@ -114,15 +136,16 @@ class Verdict:
         worst = sorted(self.reasons.items(), key=lambda item: -item[1])[:3]
         if worst:
             meanings = {kind.name: kind.meaning for kind in KINDS}
-            lines.append("Mostly: " + "; ".join(f"{meanings[name]} ({count} rows)" for name, count in worst) + ".")
+            reasons = "; ".join(f"{meanings[name]} ({count} rows)" for name, count in worst)
+            lines.append(f"The main reasons: {reasons}.")
         overlap = self.counts.get("eval_exact", 0) + self.counts.get("eval_near", 0)
         if overlap:
-            lines.append(f"{overlap} rows overlap with the evaluation set: scores on it would say too much.")
+            lines.append(f"{overlap} rows overlap with the evaluation set, so that scores on it would be too high.")
         lines += [f"Not checked: {name} ({why})." for name, why in self.skipped.items()]
         return "\n".join([*lines, *self.notes])
 
     def table(self) -> str:
-        """Counts by kind, as text."""
+        """Format the counts of all kinds as a text table."""
         lines = [f"{'kind':<16}{'rows':>8}{'share':>9}  {'dropped':>8}  meaning"]
         for kind in KINDS:
             count = self.counts.get(kind.name)
@@ -132,7 +155,7 @@ class Verdict:
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything but the texts, for ``results.json``."""
+        """Return the verdict for ``results.json``, without examples and histograms."""
         content = asdict(self)
         del content["examples"], content["histograms"]
         return {**content, "level": self.level}

@@ -1,7 +1,7 @@
-"""The words of whole chunks of texts as 64-bit hashes, computed without a loop over texts.
+"""Hashing of the words of whole chunks of texts to 64 bits, without a loop over texts.
 
-The hash of a word is a polynomial of its characters modulo 2**64, taken from running sums (Karp and Rabin, 1987,
-"Efficient randomized pattern-matching algorithms"), then mixed. It is the same in every process and run.
+The hash of a word is a polynomial of its characters modulo 2**64, computed from cumulative sums (Karp and Rabin, 1987,
+"Efficient randomized pattern-matching algorithms") and then mixed. It is the same in every process.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ _STEM = 5  # characters; prefixes of this length aligned best among the forms tr
 
 @dataclass(frozen=True)
 class Words:
-    """The words of some texts: runs of letters, marks and digits, case folded.
+    """Hashes of the words of some texts, which are case-folded runs of letters, marks and digits.
 
-    Where a script has no spaces, every character is a word.
+    In scripts without spaces every character is a word.
 
     Attributes:
-        hashes: uint64, ``(words,)``.
-        stems: uint64 hashes of the first five characters, likewise.
-        ends: Words before the end of each text, ``(texts + 1,)``: text i has the words ``ends[i]:ends[i + 1]``.
-        keys: uint64 hash of each text as its sequence of words, ``(texts,)``: equal for texts that differ in case,
-            punctuation and spacing only.
+        hashes: Hash of each word, uint64 ``(words,)``.
+        stems: Hash of the first five characters of each word, uint64 ``(words,)``.
+        ends: Number of words before each text, ``(texts + 1,)``: text i has the words ``ends[i]:ends[i + 1]``.
+        keys: Hash of each text as a sequence of words, uint64 ``(texts,)``, which is equal for texts that differ only
+            in case, punctuation and spaces.
     """
 
     hashes: np.ndarray
@@ -43,12 +43,12 @@ class Words:
 
     @property
     def counts(self) -> np.ndarray:
-        """Words of each text, ``(texts,)``."""
+        """Number of words of each text, ``(texts,)``."""
         return np.diff(self.ends)
 
     @property
     def rows(self) -> np.ndarray:
-        """The text of each word, ``(words,)``."""
+        """Index of the text of each word, ``(words,)``."""
         return np.repeat(np.arange(len(self.keys)), self.counts)
 
 
@@ -84,7 +84,7 @@ def words_of(texts: Sequence[str]) -> Words:
 
 
 def _normalised(joined: str) -> str:
-    """Form NFKC, text by text: most are in it already, which is quick to see, and to get there is slow."""
+    """Convert joined texts to Unicode's form NFKC, one by one, because those already in it are recognised quickly."""
     return SEPARATOR.join([unicodedata.normalize("NFKC", text) for text in joined.split(SEPARATOR)])
 
 
@@ -99,13 +99,13 @@ def mixed(values: np.ndarray) -> np.ndarray:
 
 
 def _runs(inside: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where words start and stop. A separator ends the last text, so that every run stops inside the array."""
+    """Find the starts and stops of words. All stops are inside the array, because a separator follows the last text."""
     before = np.zeros_like(inside)
     before[1:] = inside[:-1]
     solo = (classes & SOLO) != 0
     if not solo.any():
         return np.flatnonzero(inside & ~before), np.flatnonzero(before & ~inside)
-    # Every letter of a script without spaces is a word, with the marks on it.
+    # In a script without spaces every letter with its marks is a word.
     letter = solo & ((classes & ALPHA) != 0)
     after = np.zeros_like(letter)
     after[1:] = solo[:-1] & ~solo[1:]
@@ -114,23 +114,25 @@ def _runs(inside: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _keys(hashes: np.ndarray, ends: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+    """Hash each text as its sequence of words, or its characters if it has no words."""
     power, inverse = _powers(_size(len(hashes) + 1))
     sums = np.zeros(len(hashes) + 1, dtype=np.uint64)
     np.cumsum(hashes * power[: len(hashes)], out=sums[1:])
     keys = mixed((sums[ends[1:]] - sums[ends[:-1]]) * inverse[ends[:-1]])
-    for row in np.flatnonzero(np.diff(ends) == 0).tolist():  # only signs: nothing to fold
+    for row in np.flatnonzero(np.diff(ends) == 0).tolist():  # texts without words
         digest = hashlib.blake2b(texts[row].strip().encode("utf-8", "surrogatepass"), digest_size=8).digest()
         keys[row] = np.frombuffer(digest, dtype=np.uint64)[0]
     return keys
 
 
 def _size(length: int) -> int:
+    """Round a length up to a power of two, so that few tables of powers are computed."""
     return max(1 << 16, 1 << int(length).bit_length())
 
 
 @lru_cache(maxsize=2)
 def _powers(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Powers of the base and of its inverse, modulo 2**64."""
+    """Compute the powers of the base and of its inverse, modulo 2**64."""
     found = []
     for base in (_BASE, pow(_BASE, -1, 1 << 64)):
         powers = np.full(size, base, dtype=np.uint64)

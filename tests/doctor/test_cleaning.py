@@ -84,7 +84,7 @@ def test_texts_that_only_a_quoted_cell_holds(tmp_path):
     for name in ("clean.tsv", "clean.csv"):
         assert read(cleaned(tmp_path, tmp_path / "raw.jsonl", name=name)[0]) == pairs
     (tmp_path / "tab.jsonl").write_text(json.dumps({"en": "a\tb", "sw": "c"}) + "\n")
-    with pytest.raises(InputError, match="TSV cannot hold"):
+    with pytest.raises(InputError, match="TSV file cannot hold"):
         cleaned(tmp_path, tmp_path / "tab.jsonl", name="tab.tsv", drop=["none"])
     assert not (tmp_path / "tab.tsv").exists()
     with pytest.raises(InputError, match=r"\.parquet cannot be written"):

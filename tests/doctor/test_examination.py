@@ -137,7 +137,7 @@ def test_a_file_larger_than_memory_is_read_again(tmp_path: Path, monkeypatch: py
     path = tmp_path / "large.jsonl"
     path.write_text("".join(json.dumps({"en": a, "sw": b}) + "\n" for a, b in _toy(5000)) + '{"en": "x", "sw": "x"}\n')
     held = examine(path, checks=Checks(misaligned=False))
-    monkeypatch.setattr("hf_optical.doctor.examination._HELD_CHARACTERS", 1000)
+    monkeypatch.setattr("hf_optical.doctor.facts._HELD_CHARACTERS", 1000)
     read_again = examine(path, checks=Checks(misaligned=False))
     assert read_again._held is None
     assert np.array_equal(held.flags, read_again.flags)

@@ -130,7 +130,7 @@ MEASURED = [
     _counted("evaluate_query_empty_counted", "'q99'", _append(_QUERIES, '{"id": "q99", "text": " "}'), _QUERIES),
     Bad(
         "evaluate_unknown_language_of_a_file",
-        ("queries.swq.jsonl", "left out", "swq"),
+        ("queries.swq.jsonl", "is not read", "swq"),
         _set(_write("queries.swq.jsonl", _NOBODY)),
         "evaluate",
         "warning",

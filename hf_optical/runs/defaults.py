@@ -31,8 +31,7 @@ def with_defaults(config: TrainConfig, teacher: Any, pairs: int) -> TrainConfig:
     from sentence_transformers import MultiVectorEncoder
 
     from hf_optical.losses.terms import default_objective
-    from hf_optical.students.grow import DEFAULT_SIZE
-    from hf_optical.students.start import extended_size
+    from hf_optical.students.grow import DEFAULT_SIZE, vocabulary_size
 
     found: dict[str, Any] = {}
     if config.objective is None:
@@ -43,7 +42,7 @@ def with_defaults(config: TrainConfig, teacher: Any, pairs: int) -> TrainConfig:
     if config.learning_rate is None:
         found["learning_rate"] = default_rate(config)
     if config.student == "extend":
-        found |= {"vocab_size": extended_size(teacher, config.vocab_size, config.new_pieces), "new_pieces": None}
+        found |= {"vocab_size": vocabulary_size(teacher, config.vocab_size, config.new_pieces), "new_pieces": None}
     elif config.student == "replace" and config.vocab_size is None:
         found["vocab_size"] = DEFAULT_SIZE
     return replace(config, **found)

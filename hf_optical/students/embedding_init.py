@@ -209,7 +209,7 @@ def source_ids(
     return sources
 
 
-def folder(backend: Tokenizer) -> Callable[[str], str]:
+def normalizer_of(backend: Tokenizer) -> Callable[[str], str]:
     """Return the normalisation of a tokenizer as a function of a word.
 
     Args:
@@ -222,7 +222,7 @@ def folder(backend: Tokenizer) -> Callable[[str], str]:
         >>> from tokenizers import models, normalizers
         >>> tokenizer = Tokenizer(models.WordPiece({"[UNK]": 0}, unk_token="[UNK]"))
         >>> tokenizer.normalizer = normalizers.Lowercase()
-        >>> folder(tokenizer)("Maji ")
+        >>> normalizer_of(tokenizer)("Maji ")
         'maji'
     """
     normalizer = backend.normalizer

@@ -27,9 +27,9 @@ from hf_optical.errors import InputError
 from hf_optical.students.embedding_init import (
     Lexicon,
     SurfaceForms,
-    folder,
     initial_rows,
     lexicon_ids,
+    normalizer_of,
     source_ids,
     word_of,
 )
@@ -189,7 +189,7 @@ def _extended(
     _check_ids(tokenizer.get_vocab(), old.get_vocab(), new.pieces, size)
 
     forms = SurfaceForms(backend)
-    translations = lexicon_ids(lexicon or {}, forms.ids, folder(cutter))
+    translations = lexicon_ids(lexicon or {}, forms.ids, normalizer_of(cutter))
     words = [word_of(piece, spec) for piece in new.pieces]
     sources = source_ids(new.pieces, words, forms, translations)
     rows = initial_rows(embeddings_of(module.model).weight, sources, seed)

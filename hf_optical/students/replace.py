@@ -20,7 +20,7 @@ from transformers import (
 
 from hf_optical.encoders.parts import embeddings_of, rebuilt_transformer, tokenizer_of
 from hf_optical.errors import InputError
-from hf_optical.students.embedding_init import Lexicon, SurfaceForms, folder, initial_rows, lexicon_ids
+from hf_optical.students.embedding_init import Lexicon, SurfaceForms, initial_rows, lexicon_ids, normalizer_of
 from hf_optical.students.learning import unigram_entries, words_of
 from hf_optical.students.vocabulary import size_of
 
@@ -127,7 +127,7 @@ def _markers(tokenizer: PreTrainedTokenizerBase) -> list[str]:
 def _rows(table: Tensor, old: PreTrainedTokenizerBase, trained: Tokenizer, lexicon: Lexicon, seed: int) -> Tensor:
     """Return the new embedding table, ``(new vocabulary, width)``."""
     forms = SurfaceForms(old.backend_tokenizer)
-    translations = lexicon_ids(lexicon, forms.ids, folder(trained))
+    translations = lexicon_ids(lexicon, forms.ids, normalizer_of(trained))
     known = old.get_vocab()
     spec = json.loads(trained.to_str())
     vocabulary = trained.get_vocab()

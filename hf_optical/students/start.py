@@ -22,15 +22,6 @@ ALIGNED = ("transport", "bitext")
 """The ways that look at the bitext: such a student is measured before and after."""
 
 
-def extended_size(teacher: Encoder, vocab_size: int | None = None, new_pieces: int | None = None) -> int:
-    """Return how many pieces an extended student is to have: what was asked for, or the default of a run.
-
-    Raises:
-        InputError: As `vocabulary_size`.
-    """
-    return vocabulary_size(teacher, vocab_size, new_pieces)
-
-
 def starting_student(
     kind_or_id: str,
     teacher: Encoder,
@@ -81,7 +72,7 @@ def starting_student(
     if kind_or_id == "replace":
         options = {"vocab_size": vocab_size or DEFAULT_SIZE}
     elif kind_or_id == "extend":
-        size = extended_size(teacher, vocab_size, new_pieces)
+        size = vocabulary_size(teacher, vocab_size, new_pieces)
         options = {"vocab_size": size, "pairs": (rows["source"], rows["translation"])}
     elif not grown:
         options = {"pairs": (rows["source"][:], rows["translation"][:]), "index": index, "on_report": on_report}

@@ -9,7 +9,6 @@ from hf_optical.runs.options import TrainConfig
 from hf_optical.students import grow_student, starting_student
 from hf_optical.students.bitext_init import bitext_counts
 from hf_optical.students.grow import vocabulary_size
-from hf_optical.students.start import extended_size
 from hf_optical.students.support import supported
 
 # With loan words, which the teacher cuts to crumbs.
@@ -76,10 +75,9 @@ def test_pieces_without_support_are_taken_back(teacher):
 def test_sizes_by_default_and_as_asked(teacher, monkeypatch):
     size = len(teacher.tokenizer)
     assert vocabulary_size(teacher) == 40_000
-    assert extended_size(teacher) == 40_000
-    assert vocabulary_size(teacher, new_pieces=7) == extended_size(teacher, new_pieces=7) == size + 7
+    assert vocabulary_size(teacher, new_pieces=7) == size + 7
     monkeypatch.setattr("hf_optical.students.grow.DEFAULT_SIZE", 20)
-    assert vocabulary_size(teacher) == extended_size(teacher) == size + 5_000
+    assert vocabulary_size(teacher) == size + 5_000
     sizes = {kind: with_defaults(run(kind), teacher, 100).vocab_size for kind in ("extend", "replace", "copy")}
     assert sizes == {"extend": size + 5_000, "replace": 20, "copy": None}
     again = with_defaults(with_defaults(run("extend", new_pieces=7), teacher, 100), teacher, 100)

@@ -1,8 +1,8 @@
 """Students: query encoders whose vectors are in the teacher's space.
 
-`grow_student` makes one from the teacher itself, `adapt_student` from any other encoder, and `build_student` chooses
-between the two by what it is given (the recipes' ``--student``). `initialise_from_bitext` initializes a grown student's
-embedding rows.
+`grow_student` makes a student from the teacher itself, `adapt_student` from another encoder, and `build_student`
+chooses between the two by its first argument (the recipes' ``--student``). `initialise_from_bitext` initializes the
+embedding rows of a grown student.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Adapt any encoder as a student: its transformer, followed by modules that map its tokens into the teacher's space."""
+"""Adaptation of any encoder as a student, by modules that map its tokens into the teacher's space."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hf_optical.students.map_choice import FEWEST_PAIRS, MapReport
 from hf_optical.students.mapped import IndexRows, mapped_student
 from hf_optical.students.normal_form import read_one_form
 
-# Loaded in float32 whatever the files hold, and never from pickled weights.
+# Models are loaded in float32, whatever the type in their files, and never from pickled weights.
 _HOW = {"dtype": torch.float32, "use_safetensors": True}
 _CLASSES: dict[str, type[SentenceTransformer] | type[MultiVectorEncoder]] = {
     "SentenceTransformer": SentenceTransformer,
@@ -36,8 +36,9 @@ class StartReport:
     """Report on how another encoder was mapped into the teacher's space.
 
     Attributes:
-        space: Whether it shared the space already; ``None`` if widths or classes rule that out.
-        map: How the map was chosen; ``None`` if none was fitted.
+        space: Measurement of whether the encoder is in the teacher's space already; ``None`` if widths or classes rule
+            this out.
+        map: Report on the choice of the map; ``None`` if none was fitted.
     """
 
     space: SharedSpace | None
@@ -67,31 +68,32 @@ def adapt_student(
     index: IndexRows | None = None,
     on_report: Callable[[StartReport], None] | None = None,
 ) -> Encoder:
-    """Make a student of an encoder that already reads the new language, such as XLM-R or a multilingual retriever.
+    """Make a student from an encoder that already reads the new language, such as XLM-R or a multilingual retriever.
 
-    A complete Sentence Transformers model is used as it is if it has the teacher's class and measurably lives in the
-    teacher's space (:func:`~hf_optical.encoders.shared_space.measure_shared_space`; equal width is no evidence). From
-    anything else its transformer is taken, a `Dense` maps its tokens to the teacher's, and copies of the teacher's
-    later modules follow (pooling, projection, normalisation, masks). With ``pairs`` that `Dense` is fitted in closed
-    form (:func:`~hf_optical.students.mapped.mapped_student`), so that the student starts in the teacher's space;
-    without, it is a random one that keeps angles. The saved student alone can then query the teacher's index.
+    A complete Sentence Transformers model is used as it is if it has the teacher's class and measurements show that it
+    is in the teacher's space (:func:`~hf_optical.encoders.shared_space.measure_shared_space`; an equal width does not
+    show this). From any other encoder the transformer is taken, a `Dense` maps its tokens to the teacher's, and copies
+    of the teacher's later modules follow (pooling, projection, normalisation, masks). With ``pairs`` the `Dense` is
+    fitted in closed form (:func:`~hf_optical.students.mapped.mapped_student`), so that the student starts in the
+    teacher's space. Without them it is a random one that preserves angles. The saved student can query the teacher's
+    index without the teacher.
 
     Args:
-        model_name_or_path: A Hub id or a local folder, of a transformers encoder or a Sentence Transformers model.
-        teacher: The teacher; not changed.
+        model_name_or_path: Hub id or local folder of a transformers encoder or a Sentence Transformers model.
+        teacher: The teacher, which is not changed.
         seed: Random seed of a random `Dense` and of held-out pairs.
-        pairs: English sentences and their translations, to measure the spaces and to fit the map; with fewer than 20
-            none is fitted.
-        index: The teacher's own documents with their vectors, to fit the map on too.
-        on_report: Function called with the report, if something was measured or fitted.
+        pairs: English sentences and their translations, on which the spaces are measured and the map is fitted; with
+            fewer than 20 no map is fitted.
+        index: Documents of the teacher's index with their vectors, on which the map is fitted too.
+        on_report: Function that is called with the report, if something was measured or fitted.
 
     Returns:
         A new model of the teacher's class in single precision, with the teacher's similarity function. It keeps its own
-        prompts if it has any and was not given a random `Dense`; otherwise the prompts are the teacher's.
+        prompts if it has any and has no random `Dense`; otherwise the prompts are the teacher's.
 
     Raises:
-        InputError: If the id cannot be reached, the folder is missing, it holds no model that can be loaded, or there
-            are too few pairs.
+        InputError: The id cannot be loaded, the folder is missing or has no model that can be loaded, or there are too
+            few pairs.
 
     Example:
         >>> adapt_student("FacebookAI/xlm-roberta-base", teacher)  # doctest: +SKIP
@@ -118,7 +120,7 @@ def adapt_student(
 
 
 def _ignore(report: StartReport) -> None:
-    pass
+    """Ignore a report."""
 
 
 def _loaded(name: str, teacher: Encoder) -> tuple[SentenceTransformer | MultiVectorEncoder | None, Transformer]:
@@ -139,7 +141,7 @@ def _loaded(name: str, teacher: Encoder) -> tuple[SentenceTransformer | MultiVec
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise InputError(
             f"no encoder could be loaded from {name!r} ({first_line(error)})",
-            f"{hint}check the id and the network, or give a local folder that holds the model",
+            f"{hint}check the id and the network, or give a local folder with the model",
         ) from error
     found: Any = complete if complete is not None else transformer
     check_weights(found, name)
@@ -152,7 +154,7 @@ def _complete(name: str, teacher: Encoder) -> SentenceTransformer | MultiVectorE
         return None
     config = load_file_path(name, "config_sentence_transformers.json")
     kind = json.loads(Path(config).read_text(encoding="utf-8")).get("model_type") if config else None
-    # Before the classes were told apart in the file there was only one.
+    # Older files do not name the class, because there was only one.
     loader = _CLASSES.get(kind or "SentenceTransformer")
     return None if loader is None else loader(name, device=str(teacher.device), model_kwargs=dict(_HOW))
 
@@ -162,11 +164,12 @@ def _transformer(name: str) -> Transformer:
 
 
 def _width(model: SentenceTransformer | MultiVectorEncoder) -> tuple[type, int | None, int | None]:
-    # Of the tokens too: a teacher may project its sentence vectors to a width that its tokens do not have.
+    """Return class, width of sentence vectors and width of token vectors, which a projection may make different."""
     return type(model), model.get_embedding_dimension(), transformer_of(model).get_embedding_dimension()
 
 
 def _as_it_is(student: Any, teacher: Encoder) -> Any:
+    """Return the model with the teacher's similarity, and its prompts if the model has none."""
     student.similarity_fn_name = teacher.similarity_fn_name
     if not any(student.prompts.values()):
         student.prompts = dict(teacher.prompts)
@@ -175,7 +178,7 @@ def _as_it_is(student: Any, teacher: Encoder) -> Any:
 
 
 def _carry_settings(first: Transformer, teacher: Transformer) -> None:
-    """Give the student's transformer the teacher's lengths per task, and no more places than its positions allow."""
+    """Set the teacher's lengths per task in the student's transformer, and a limit that its positions allow."""
     first.query_length, first.document_length = teacher.query_length, teacher.document_length
     expansion = teacher.query_expansion
     if expansion is not None:
@@ -184,12 +187,12 @@ def _carry_settings(first: Transformer, teacher: Transformer) -> None:
     first.query_expansion = expansion
     for part, module in first.model.named_modules():
         if part.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
-            # RoBERTa's positions start above the padding id: its configuration promises more places than there are.
+            # RoBERTa's positions start above the padding id, so that fewer can be used than its configuration says.
             first.max_seq_length = min(first.max_seq_length or 512, module.num_embeddings - module.padding_idx - 1)
 
 
 def _projection(first: Transformer, teacher: Transformer, seed: int) -> list[Dense]:
-    """Return the `Dense` from the student's token width to the teacher's, or nothing where they agree."""
+    """Return the `Dense` from the student's token width to the teacher's, or an empty list if they are equal."""
     width, wanted = first.get_embedding_dimension(), teacher.get_embedding_dimension()
     if width == wanted:
         return []
@@ -200,6 +203,6 @@ def _projection(first: Transformer, teacher: Transformer, seed: int) -> list[Den
         activation_function=nn.Identity(),
         module_input_name="token_embeddings",
     )
-    # Orthonormal rows: angles between tokens survive the projection as well as a linear map allows.
+    # Orthonormal rows preserve the angles between tokens as well as a linear map can.
     nn.init.orthogonal_(dense.linear.weight, generator=torch.Generator().manual_seed(seed))
     return [dense]

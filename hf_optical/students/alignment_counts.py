@@ -14,19 +14,19 @@ Pieces = Sequence[int] | np.ndarray
 
 _BLOCK = 200_000  # cells processed at a time, which fit into a CPU cache
 _PART = 4_000_000  # cells summed at a time
-_LEAST_COUNT = 1e-4  # smaller expected alignments are dropped: they are many and change no row
+_LEAST_COUNT = 1e-4  # smaller expected counts are dropped: there are many, and they do not influence embedding rows
 _TINY = np.float32(1e-30)
 
 
 @dataclass(frozen=True)
 class _Cells:
-    """Every (source piece, target piece) cell of every pair, with the empty piece, as indices of distinct couples.
+    """All (source piece, target piece) cells of all pairs, including the empty piece, as indices of distinct couples.
 
     Attributes:
-        sources: Source piece of each couple, ``(couples,)``; the empty piece has the number after the last.
+        sources: Source piece of each couple, ``(couples,)``; the empty piece has the number after the last piece.
         targets: Target piece of each couple, likewise.
-        couple: Couple of each cell, block after block; ``couples`` where a block is padded.
-        blocks: Of each block its pairs, longest source and longest target.
+        couple: Couple of each cell, ``(cells,)``, block after block; the number of couples marks padding.
+        blocks: Shape of each block: pairs, length of the longest source, length of the longest target.
     """
 
     sources: np.ndarray
@@ -35,7 +35,7 @@ class _Cells:
     blocks: list[tuple[int, int, int]]
 
     def posterior(self, table: np.ndarray, axis: int) -> np.ndarray:
-        """Return ``table`` at each cell, normalised over the cells of the same pair along ``axis``."""
+        """Return ``table`` at each cell, ``(cells,)``, normalised over the cells of the same pair along ``axis``."""
         cells, start = table[self.couple], 0
         for shape in self.blocks:
             block = cells[start : start + np.prod(shape)].reshape(shape)
@@ -46,7 +46,7 @@ class _Cells:
     def total(self, cells: np.ndarray) -> np.ndarray:
         """Return the sum over the cells of each couple, ``(couples,)``."""
         sums = np.zeros(len(self.sources) + 1)
-        # Summed in parts, because bincount copies indices and weights in double width.
+        # The cells are summed in parts, because bincount copies indices and weights with 64 bits each.
         for start in range(0, len(cells), _PART):
             part = slice(start, start + _PART)
             sums += np.bincount(self.couple[part], cells[part], len(sums))
@@ -59,12 +59,13 @@ def alignment_counts(
     shape: tuple[int, int],
     iterations: int = 4,
 ) -> csr_array:
-    """Count how often each source piece is aligned with each target piece, in expectation.
+    """Compute the expected number of alignments of each source piece with each target piece.
 
     IBM Model 1 (Brown et al. 1993, https://aclanthology.org/J93-2003/, section 4.1) is estimated by EM in both
-    directions, each with an empty piece. The count adds up the products of the two models' posteriors, so that only
-    alignments on which both agree count (Liang et al. 2006, https://aclanthology.org/N06-1014/): this keeps frequent
-    words and rare "garbage collectors" out of each other's translations. A sentence is the set of its pieces.
+    directions, each with an empty piece. The counts are sums of products of the two models' posteriors, so that only
+    alignments on which both agree count (Liang et al. 2006, https://aclanthology.org/N06-1014/). Frequent words and
+    rare "garbage collectors" are thereby not counted as translations of each other. A sentence is treated as the set
+    of its pieces.
 
     Args:
         source_ids: Pieces of each source sentence, numbers below ``shape[0]``, without special tokens.
@@ -73,10 +74,11 @@ def alignment_counts(
         iterations: Rounds of EM, at least 1.
 
     Returns:
-        Sparse float64 counts of that shape. A row divided by its sum is the probability of each translation.
+        Sparse float64 counts of this shape. A row divided by its sum has the probability of each translation.
 
     Raises:
-        InputError: If the two sides differ in number, a piece is out of range, or ``iterations`` is below 1.
+        InputError: The two sides have different numbers of sentences, a piece is out of range, or ``iterations`` is
+            below 1.
 
     Example:
         >>> counts = alignment_counts([[0, 1], [0, 2], [1, 2]], [[5, 6], [5, 7], [6, 7]], (3, 8), iterations=9)
@@ -86,7 +88,7 @@ def alignment_counts(
     if len(source_ids) != len(target_ids):
         raise InputError(
             f"there are {len(source_ids)} source sentences and {len(target_ids)} translations",
-            "give one translation for each sentence",
+            "give one translation per sentence",
         )
     if iterations < 1:
         raise InputError(f"iterations is {iterations}", "give at least 1", field="iterations")
@@ -97,8 +99,8 @@ def alignment_counts(
     if not len(source_ids):
         return csr_array(shape, dtype=np.float64)
     cells = _cells(sides[0], sides[1], shape)
-    # Targets are generated given sources (axis 0 competes), and sources given targets. The empty piece is never
-    # generated.
+    # One model generates targets from sources, with posteriors normalised over axis 0, and the other one sources from
+    # targets. The empty piece is never generated.
     given = (cells.sources, cells.targets)
     tables = [
         np.append(cells.targets < shape[1], False).astype(np.float32),
@@ -116,7 +118,7 @@ def alignment_counts(
 
 
 def _bags(rows: Sequence[Pieces], size: int, name: str) -> list[np.ndarray]:
-    """Return each sentence as the sorted set of its pieces, then the empty piece."""
+    """Return each sentence as the sorted set of its pieces, followed by the empty piece."""
     bags = [np.unique(np.asarray(row, dtype=np.int64)) for row in rows]
     for number, bag in enumerate(bags, start=1):
         if len(bag) and not 0 <= bag[0] <= bag[-1] < size:
@@ -130,8 +132,9 @@ def _bags(rows: Sequence[Pieces], size: int, name: str) -> list[np.ndarray]:
 
 
 def _cells(sources: list[np.ndarray], targets: list[np.ndarray], shape: tuple[int, int]) -> _Cells:
+    """Number the couples of pieces that occur, and find the couple of every cell."""
     width = shape[1] + 1
-    # The sparse product finds the couples that occur without a list of all cells.
+    # The sparse product gives the couples that occur without a list of all cells.
     occur = csr_array(_incidence(sources, shape[0] + 1).T @ _incidence(targets, width))
     occur.sort_indices()
     first = np.repeat(np.arange(shape[0] + 1), np.diff(occur.indptr))
@@ -148,16 +151,17 @@ def _cells(sources: list[np.ndarray], targets: list[np.ndarray], shape: tuple[in
 
 
 def _incidence(bags: list[np.ndarray], columns: int) -> csr_array:
+    """Return the matrix (sentences, pieces) with ones where a sentence has a piece."""
     ends = np.cumsum([0, *(len(bag) for bag in bags)])
     return csr_array((np.ones(ends[-1], dtype=np.int32), np.concatenate(bags), ends), shape=(len(bags), columns))
 
 
 def _grouped(left: list[int], right: list[int]) -> Iterable[list[int]]:
-    """Yield pairs of like lengths in groups of some `_BLOCK` cells, padding counted."""
+    """Yield pairs of similar lengths in groups of at most `_BLOCK` cells, including padding."""
     group: list[int] = []
     longest = 0
     for i in np.lexsort((right, left)).tolist():
-        # Ordered by the left length, so that of pair i is the group's longest.
+        # Pairs are ordered by the left length, so that pair i has the longest left side of its group.
         if group and (len(group) + 1) * left[i] * max(longest, right[i]) > _BLOCK:
             yield group
             group, longest = [], 0
@@ -168,6 +172,7 @@ def _grouped(left: list[int], right: list[int]) -> Iterable[list[int]]:
 
 
 def _padded(bags: list[np.ndarray]) -> np.ndarray:
+    """Stack sentences as rows, padded with -1."""
     padded = np.full((len(bags), max(map(len, bags))), -1, dtype=np.int64)
     for row, bag in zip(padded, bags, strict=True):
         row[: len(bag)] = bag

@@ -1,9 +1,9 @@
-"""First embedding rows from bitext: each piece begins at the teacher's rows of the English pieces it is aligned with.
+"""Initialisation of embedding rows from bitext, as means of the teacher's rows of aligned English pieces.
 
-The mean of the teacher's rows for a piece's surface form (`rows`) says little about its meaning, and nothing at all in
-another script. Sentence pairs say more: two lexical models (IBM Model 1 in both directions) estimate which English
-pieces a piece is translated by, entropic transport within each pair makes this sharper, and the row becomes the
-weighted mean of these pieces' rows. This needs no gradient step.
+The mean of the teacher's rows for a piece's surface form (`embedding_init`) has little relation to its meaning, and
+none in another script. Sentence pairs provide more information: two lexical models (IBM Model 1 in both directions)
+estimate the English pieces that translate a piece, entropic transport within each pair sharpens the estimate, and the
+row becomes the weighted mean of these pieces' rows. No gradient step is needed.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ logger = logging.getLogger(__name__)
 TRANSPORT = SequenceModel()
 """Sinkhorn-EM with the settings that were best on held-out pairs."""
 
-_MAX_CELLS = 20_000_000  # couples of pieces that the lexical models hold together: some 55 bytes each at the peak
-_LEXICAL_PAIRS = 20_000  # pairs that the lexical models are estimated on: they only start the transport
-_TOKENISED = 10_000  # texts at a time: the library's own objects are large
+_MAX_CELLS = 20_000_000  # couples of pieces that the lexical models keep in memory, at a peak of some 55 bytes each
+_LEXICAL_PAIRS = 20_000  # pairs for the lexical models, whose estimate is only the start of the transport
+_TOKENISED = 10_000  # texts that are tokenized at a time, because the tokenizer's results are large
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class AlignedRows:
     """Result of `initialise_from_bitext`.
 
     Attributes:
-        pairs: Sentence pairs used.
-        pairs_left_out: Pairs not used: beyond ``max_pairs`` or (without transport) the memory limit, or without a
-            known piece on one side.
-        rows: Embedding rows written.
-        coverage: Share of the student's tokens in these translations whose row was written, 0 to 1.
+        pairs: Number of sentence pairs used.
+        pairs_left_out: Number of pairs not used: beyond ``max_pairs`` or (without transport) the memory limit, or
+            without a known piece on one side.
+        rows: Number of embedding rows written.
+        coverage: Share of the tokens in these translations whose row was written, 0 to 1.
     """
 
     pairs: int
@@ -59,26 +59,26 @@ class AlignedRows:
 def aligned_rows(
     counts: csr_array, teacher_rows: Tensor, fallback_rows: Tensor, top: int = 10, strength: float = 0.1
 ) -> Tensor:
-    """Return the embedding row of each source piece: the mean of the teacher's rows of its translations.
+    """Compute the embedding row of each piece as the mean of the teacher's rows of its translations.
 
-    With counts ``c`` of piece ``f``, teacher's rows ``E`` and their mean ``m``, the row is
-    ``x = (sum_e c[e] E[e] + strength * fallback) / (sum_e c[e] + strength)``, its distance from ``m`` then made the
-    median distance of the teacher's rows: a mean lies closer to ``m`` than any row that the teacher's body was trained
-    with.
+    With counts ``c`` of a piece, the teacher's rows ``E`` and their mean ``m``, the row is
+    ``x = (sum_e c[e] E[e] + strength * fallback) / (sum_e c[e] + strength)``. Its distance from ``m`` is then scaled to
+    the median distance of the teacher's rows, because a mean of rows is closer to ``m`` than the rows with which the
+    teacher's body was trained.
 
     Args:
-        counts: What `alignment_counts` returned, ``(pieces, teacher's vocabulary)``.
+        counts: Expected alignments from `alignment_counts`, ``(pieces, teacher's vocabulary)``.
         teacher_rows: The teacher's embedding rows, ``(teacher's vocabulary, width)``.
-        fallback_rows: The rows so far, ``(pieces, width)``.
-        top: How many translations of a piece count.
-        strength: How many alignments the row so far is worth, at least 0.
+        fallback_rows: The present rows, ``(pieces, width)``.
+        top: Number of translations of a piece to use, those with the largest counts.
+        strength: Weight of the present row, as a number of alignments, at least 0.
 
     Returns:
-        ``(pieces, width)`` in the precision and on the device of ``fallback_rows``. A piece without any alignment
-        keeps its row as it is.
+        Rows, ``(pieces, width)``, in the precision and on the device of ``fallback_rows``. The row of a piece without
+        alignments is not changed.
 
     Raises:
-        InputError: If the shapes do not fit, ``top`` is below 1 or ``strength`` negative.
+        InputError: The shapes do not fit, ``top`` is below 1, or ``strength`` is negative.
 
     Example:
         >>> rows = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
@@ -121,33 +121,33 @@ def initialise_from_bitext(
     iterations: int = 4,
     seed: int = 0,
 ) -> AlignedRows:
-    """Write the student's word embeddings anew, from what the bitext says its pieces mean; in place.
+    """Initialize the student's word embeddings, in place, from alignments of its pieces in bitext.
 
-    For a student that `grow_student` made from this teacher: their rows must lie in one space. Other weights, special
-    and added tokens, and pieces that these pairs do not align keep what they have.
+    The student must be one that `grow_student` made from this teacher, so that their rows are in one space. Other
+    weights, special and added tokens, and pieces that are not aligned in these pairs are not changed.
 
     Args:
-        student: The student; its embedding table is changed.
-        teacher: The teacher; not changed.
+        student: The student, whose embedding table is changed.
+        teacher: The teacher, which is not changed.
         sources: English sentences.
-        translations: The same sentences in the language of the student.
-        alignment: How pieces are aligned, after the two lexical models: by transport within each pair, the default
-            (`sequence_counts`). ``None``: by the lexical models alone.
-        rows: ``"all"``: every piece that the translations hold, also those that the teacher has, whose meaning in
-            English is seldom theirs in the other language. ``"new"``: only pieces that the teacher lacks, for a student
-            that is to read English too.
-        max_pairs: The most pairs to use, drawn with ``seed``. The lexical models see 20,000 of them at most, and
-            fewer where sentences are so long that there are more than 20 million couples of pieces; transport sees
+        translations: The same sentences in the student's language.
+        alignment: Settings of the alignment by transport within each pair (`sequence_counts`), which starts from two
+            lexical models. ``None`` uses the lexical models alone.
+        rows: ``"all"`` writes the row of every piece in the translations, including pieces of the teacher, which
+            seldom have the same meaning in English. ``"new"`` writes only rows of pieces that the teacher does not
+            have, for a student that is to read English too.
+        max_pairs: Largest number of pairs to use, drawn with ``seed``. The lexical models use at most 20,000 of them,
+            and fewer if sentences are so long that there are more than 20 million couples of pieces. Transport uses
             all.
         iterations: Rounds of EM of the lexical models.
-        seed: Seeds the draw.
+        seed: Random seed of the drawn pairs.
 
     Returns:
-        Counts of pairs and rows.
+        Numbers of pairs and rows.
 
     Raises:
-        InputError: If the sides differ in number or are empty, no pair can be used, ``rows``, ``max_pairs`` or
-            ``iterations`` is out of range, or the student's rows are not as wide as the teacher's.
+        InputError: The sides differ in number or are empty, no pair can be used, ``rows``, ``max_pairs`` or
+            ``iterations`` is out of range, or the student's rows have another width than the teacher's.
 
     Example:
         >>> student = grow_student(teacher, bitext["translation"])  # doctest: +SKIP
@@ -195,8 +195,8 @@ class BitextCounts:
     """Result of `bitext_counts`.
 
     Attributes:
-        counts: Expected alignments, ``(student's vocabulary, teacher's vocabulary)``.
-        foreign: The pieces of the translations that were used.
+        counts: Expected numbers of alignments, ``(student's vocabulary, teacher's vocabulary)``.
+        foreign: Pieces of the translations that were used.
     """
 
     counts: csr_array
@@ -214,9 +214,9 @@ def bitext_counts(
     iterations: int = 4,
     seed: int = 0,
 ) -> BitextCounts:
-    """Count which of the teacher's pieces each of the student's pieces is aligned with.
+    """Compute the expected number of alignments of each of the student's pieces with each of the teacher's pieces.
 
-    Arguments and errors as in `initialise_from_bitext`.
+    Arguments and errors are those of `initialise_from_bitext`.
     """
     _check(sources, translations, max_pairs)
     reader, writer = (tokenizer_of(transformer_of(model)) for model in (teacher, student))
@@ -254,12 +254,12 @@ def _table(model: SentenceTransformer | MultiVectorEncoder) -> Tensor:
 
 
 def _sequences(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], chosen: list[int]) -> PieceSequences:
-    """Return the pieces of the chosen texts in their order, without special, unknown and added ones."""
+    """Tokenize the chosen texts into sequences of pieces, without special, unknown and added tokens."""
     leave_out = [*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()]
     parts = []
     for start in range(0, len(chosen), _TOKENISED):
         numbers = chosen[start : start + _TOKENISED]
-        # A column of `datasets` reads many rows at once much faster than one by one.
+        # A column of `datasets` reads many rows together much faster than single rows.
         some = [texts[i] for i in numbers] if isinstance(texts, list | tuple) else list(texts[numbers])  # type: ignore[call-overload]
         encoded = tokenizer(some, add_special_tokens=False, verbose=False)["input_ids"]
         rows = [np.asarray(row, dtype=np.int32) for row in encoded]
@@ -268,17 +268,19 @@ def _sequences(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], chosen:
 
 
 def _affordable(foreign: PieceSequences, english: PieceSequences, used: np.ndarray, seed: int) -> np.ndarray:
-    """Return pairs, drawn, as many as the lexical models have memory for."""
+    """Draw as many pairs as the lexical models have memory for."""
     order = np.random.default_rng(seed).permutation(used)[:_LEXICAL_PAIRS]
     sizes = np.cumsum(foreign.lengths[order] * english.lengths[order])
     within = order[: max(1, int(np.searchsorted(sizes, _MAX_CELLS, side="right")))]
     if len(within) < len(order):
-        logger.warning("sentences are long: the lexical models see %d of %d pairs", len(within), len(order))
+        logger.warning(
+            "sentences are long, so the lexical models use %d of %d pairs to limit memory", len(within), len(order)
+        )
     return np.sort(within)
 
 
 def _best(counts: csr_array, top: int) -> csr_array:
-    """Keep the ``top`` greatest counts of each row."""
+    """Keep the ``top`` largest counts of each row."""
     cells = counts.tocoo()
     order = np.lexsort((-cells.data, cells.row))
     row = cells.row[order]

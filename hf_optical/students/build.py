@@ -1,4 +1,4 @@
-"""Build the student named by ``--student``: a way of growing, a Hub id or a folder."""
+"""Building of the student that ``--student`` names: a way of growing, a Hub id or a folder."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ def build_student(
     """Grow a student from the teacher, or adapt another encoder.
 
     Args:
-        kind_or_id: ``"copy"``, ``"extend"`` or ``"replace"`` (see `grow_student`); anything else is a Hub id or a local
-            folder (see `adapt_student`). A folder of one of the three names is meant by ``./copy``.
-        teacher: The teacher; not changed.
+        kind_or_id: ``"copy"``, ``"extend"`` or ``"replace"`` (see `grow_student`), or the Hub id or local folder of
+            another encoder (see `adapt_student`). Write ``./copy`` for a folder with one of the three names.
+        teacher: The teacher, which is not changed.
         texts: Sentences of the new language, for ``"extend"`` and ``"replace"``.
-        vocab_size: The whole vocabulary, for the same two.
-        num_layers: How many of the teacher's layers a grown student keeps; None for all.
-        lexicon: Words of the new language -> English translations, for the first rows of new pieces.
-        seed: Seeds what is drawn at random.
-        pairs: English sentences and their translations, on which another encoder is mapped into the teacher's space;
-            and whose English an extended Unigram vocabulary cuts as before.
-        index: The teacher's documents with their vectors, for the same.
-        on_report: Called with how another encoder came to the teacher's space.
+        vocab_size: Size of the whole vocabulary, for ``"extend"`` and ``"replace"``.
+        num_layers: Number of the teacher's layers that a grown student keeps; ``None`` for all.
+        lexicon: English translations by word of the new language, for the initial rows of new pieces.
+        seed: Random seed.
+        pairs: English sentences and their translations, on which another encoder is mapped into the teacher's space.
+            With ``"extend"`` on a Unigram vocabulary, the segmentation of the English sentences is kept.
+        index: Documents of the teacher's index with their vectors, on which another encoder is mapped too.
+        on_report: Function that is called with the report on the map of another encoder.
 
     Returns:
         A new model of the teacher's class.
 
     Raises:
-        InputError: As the two functions do; also if layers or a lexicon are given for an encoder that is not grown.
+        InputError: As for the two functions; or layers or a lexicon are given for an encoder that is not grown.
 
     Example:
         >>> build_student("copy", teacher)  # doctest: +SKIP
@@ -57,7 +57,7 @@ def build_student(
     for name, value in (("num_layers", num_layers), ("lexicon", lexicon)):
         if value:
             raise InputError(
-                f"{name} shapes a student grown from the teacher, and the student is {kind_or_id!r}",
+                f"{name} applies to a student grown from the teacher, and the student is {kind_or_id!r}",
                 f"leave {name} out, or use one of {', '.join(VOCABULARIES)}",
                 field=name,
             )

@@ -1,4 +1,4 @@
-"""First embedding rows of pieces unknown to the teacher: means of its known rows."""
+"""Initial embedding rows of pieces that the teacher does not have, as means of its rows."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ Lexicon = Mapping[str, "str | Sequence[str]"]
 
 
 def longest_match(word: str, vocabulary: Mapping[str, int], prefix: str, initial: bool) -> list[int]:
-    """Cut a word as WordPiece does, but pass over characters that no piece covers.
+    """Segment a word by longest match as WordPiece does, but skip characters that no piece covers.
+
+    WordPiece itself would return the unknown token for the whole word, and the same row for all words of a script.
 
     Args:
         word: One word, normalised.
-        vocabulary: Piece -> id.
-        prefix: What marks a continuation (``##``).
-        initial: Whether the word's first piece begins a word; if not, it is looked up as a continuation.
+        vocabulary: Ids by piece.
+        prefix: Prefix of continuing pieces (``##``).
+        initial: Whether the first piece begins a word; if not, it is looked up as a continuing piece.
 
     Returns:
-        The ids, possibly none. (WordPiece itself gives up on the whole word: its one unknown row would be shared by
-        all words of a script.)
+        The ids, possibly none.
 
     Example:
         >>> longest_match("abc", {"ab": 0, "##b": 1, "##c": 2, "##a": 3}, "##", initial=True)
@@ -47,7 +48,7 @@ def longest_match(word: str, vocabulary: Mapping[str, int], prefix: str, initial
 
 
 class SurfaceForms:
-    """Ids under which the teacher's tokenizer reads the text of a piece.
+    """Segmentation of the text of a piece into ids of the teacher's tokenizer.
 
     Args:
         backend: The teacher's tokenizer.
@@ -68,14 +69,15 @@ class SurfaceForms:
         self._unknown = self._vocabulary.get(unknown) if unknown else model.get("unk_id")
 
     def ids(self, surface: str, *, initial: bool = True) -> list[int]:
-        """Return the teacher's ids of a text, without special and unknown ones.
+        """Return the teacher's ids of a text, without special and unknown tokens.
 
         Args:
-            surface: The text of a piece, without its mark.
-            initial: Whether it begins a word (WordPiece only; other kinds read every text as the beginning of a word).
+            surface: Text of a piece, without its mark.
+            initial: Whether it begins a word. Only WordPiece uses this; other kinds treat every text as the beginning
+                of a word.
 
         Returns:
-            The ids; none if the teacher cannot read it.
+            The ids; none if no part of the text is in the teacher's vocabulary.
         """
         if self._prefix is None:
             return [i for i in self._backend.encode(surface, add_special_tokens=False).ids if i != self._unknown]
@@ -89,13 +91,13 @@ class SurfaceForms:
         ]
 
     def ids_of_piece(self, piece: str) -> list[int]:
-        """Return the teacher's ids of a piece written in its own notation (``##ing``, ``▁ya``, ``Ġwa``).
+        """Return the teacher's ids of a piece in the notation of its tokenizer (``##ing``, ``▁ya``, ``Ġwa``).
 
         Args:
             piece: The piece.
 
         Returns:
-            The ids; none if the teacher cannot read it.
+            The ids; none if no part of the piece is in the teacher's vocabulary.
         """
         if self._prefix is None:
             return [token.id for token in self._backend.model.tokenize(piece) if token.id != self._unknown]
@@ -106,15 +108,15 @@ class SurfaceForms:
 def lexicon_ids(
     lexicon: Lexicon, read: Callable[[str], list[int]], fold: Callable[[str], str]
 ) -> dict[str, list[list[int]]]:
-    """Return, for each foreign word, the teacher's ids of each of its translations.
+    """Return the teacher's ids of each translation of each foreign word.
 
     Args:
-        lexicon: Foreign word -> its English translation or translations.
-        read: The teacher's tokenisation of an English text.
-        fold: The student's normalisation of a word, so that the keys meet its pieces.
+        lexicon: English translation or translations by foreign word.
+        read: Function from an English text to the teacher's ids.
+        fold: The student's normalisation of a word, so that words have the form of its pieces.
 
     Returns:
-        Folded word -> one list of ids per translation; words without a readable translation are left out.
+        One list of ids per translation, by normalised word; words without a translation that has ids are left out.
 
     Example:
         >>> lexicon_ids({"Maji": ["water"], "?": []}, lambda text: [len(text)], str.lower)
@@ -130,17 +132,17 @@ def lexicon_ids(
 
 
 def initial_rows(table: Tensor, sources: Sequence[Sequence[Sequence[int]]], seed: int = 0) -> Tensor:
-    """Return one embedding row per new piece.
+    """Compute one embedding row per new piece.
 
     Args:
         table: The teacher's embedding rows, ``(vocabulary, width)``.
-        sources: For each new piece, groups of ids: the row is the mean over the groups of the mean over each group's
-            rows. (One group for a surface form, one per translation for a lexicon.)
-        seed: Seeds the rows of pieces without any id.
+        sources: Groups of ids for each new piece, one group for a surface form, or one per translation of a lexicon.
+            The row is the mean over groups of the mean of each group's rows.
+        seed: Random seed for the rows of pieces without ids.
 
     Returns:
-        ``(pieces, width)``, in the table's precision. A piece without any id gets a draw from the normal distribution
-        with the table's mean and standard deviation per dimension.
+        Rows, ``(pieces, width)``, in the table's precision. The row of a piece without ids is drawn from the normal
+        distribution with the table's mean and standard deviation per dimension.
 
     Example:
         >>> initial_rows(torch.tensor([[0.0, 2.0], [4.0, 2.0], [9.0, 9.0]]), [[[0, 1]], [[0], [1, 1]]]).tolist()
@@ -158,11 +160,11 @@ def initial_rows(table: Tensor, sources: Sequence[Sequence[Sequence[int]]], seed
 
 
 def word_of(piece: str, spec: dict[str, Any]) -> str | None:
-    """Return the word that a piece begins, or None if the piece continues one.
+    """Return the text of a piece that begins a word, or ``None`` if the piece continues a word.
 
     Args:
         piece: A piece in the notation of its tokenizer.
-        spec: That tokenizer's JSON.
+        spec: JSON of the tokenizer.
 
     Returns:
         The text without the mark.
@@ -189,16 +191,16 @@ def source_ids(
     forms: SurfaceForms,
     lexicon: Mapping[str, list[list[int]]],
 ) -> list[list[list[int]]]:
-    """Return the groups of the teacher's ids that each new row is the mean of.
+    """Collect the groups of the teacher's ids from which each new row is computed.
 
     Args:
         pieces: New pieces, in the notation of the teacher's tokenizer.
-        words: For each piece the word that it begins, or None.
-        forms: How the teacher reads text.
-        lexicon: What `lexicon_ids` returned; it goes before the surface form.
+        words: For each piece the word that it begins, or ``None``.
+        forms: The teacher's segmentation of text.
+        lexicon: Result of `lexicon_ids`, which is preferred to the surface form.
 
     Returns:
-        Groups of ids for `initial_rows`.
+        Groups of ids of each piece, for `initial_rows`.
     """
     sources = []
     for piece, word in zip(pieces, words, strict=True):
@@ -216,7 +218,7 @@ def normalizer_of(backend: Tokenizer) -> Callable[[str], str]:
         backend: The tokenizer.
 
     Returns:
-        A function from a word to the form in which its pieces are written.
+        A function from a word to the form in which the tokenizer writes its pieces.
 
     Example:
         >>> from tokenizers import models, normalizers

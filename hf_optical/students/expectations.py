@@ -1,7 +1,7 @@
-"""Expected alignments between the pieces of two sentences: by entropic transport, or by agreeing posteriors.
+"""Expected alignments between the pieces of two sentences, by entropic transport or by agreeing posteriors.
 
-Pure functions over a batch of sentence pairs. Tables are float32 ``(pairs, m, n)``, padded; ``real_left (pairs, m)``
-and ``real_right (pairs, n)`` say which places hold a piece.
+All are pure functions on a batch of sentence pairs. Tables are float32, ``(pairs, m, n)``, padded; the masks
+``real_left``, ``(pairs, m)``, and ``real_right``, ``(pairs, n)``, are true at positions with a piece.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ import numpy as np
 
 
 def positional_prior(real_left: np.ndarray, real_right: np.ndarray, slope: float) -> np.ndarray:
-    """Return ``exp(-slope * |i / m - j / n|)``: words tend to have similar positions in a translation.
+    """Compute ``exp(-slope * |i / m - j / n|)``, a prior for similar relative positions in a sentence and translation.
 
-    The prior of fast_align (Dyer et al. 2013, https://aclanthology.org/N13-1073/). Places are counted at their middle.
+    It is the prior of fast_align (Dyer et al. 2013, https://aclanthology.org/N13-1073/), with positions counted at the
+    middle of a piece.
 
     Args:
-        real_left: Which places of the first sentences are pieces, ``(pairs, m)``.
-        real_right: Of the second, ``(pairs, n)``.
+        real_left: Mask of the pieces of the first sentences, ``(pairs, m)``.
+        real_right: Mask of the pieces of the second sentences, ``(pairs, n)``.
         slope: Sharpness of the prior; 0 for none.
 
     Returns:
-        ``(pairs, m, n)`` in (0, 1].
+        Prior, ``(pairs, m, n)``, in (0, 1].
 
     Example:
         >>> two = np.ones((1, 2), dtype=bool)
@@ -40,23 +41,24 @@ def positional_prior(real_left: np.ndarray, real_right: np.ndarray, slope: float
 def transport_expectation(
     kernel: np.ndarray, real_left: np.ndarray, real_right: np.ndarray, dustbin: float, iterations: int = 10
 ) -> np.ndarray:
-    """Return expected alignments by entropic optimal transport with a dustbin on each side.
+    """Compute expected alignments by entropic optimal transport with a dustbin on each side.
 
-    Every piece of a sentence of ``m`` has mass ``1 / m`` and each dustbin 1/2; Sinkhorn's scaling (Cuturi 2013) brings
-    the kernel, with a row and a column of ``dustbin`` added, to these marginals. A word that the other sentence does
-    not translate goes to the dustbin, as far as there is room. In place of IBM's independent choices the pieces
-    compete for each other: this is the expectation of Sinkhorn-EM (Mena et al. 2020, arXiv 2006.16548).
+    Every piece of a sentence with ``m`` pieces has mass ``1 / m``, and each dustbin 1/2. Sinkhorn's algorithm (Cuturi
+    2013) scales the kernel, with a row and a column of value ``dustbin`` added, to these marginals. The mass of a word
+    without a translation goes to the dustbin, up to the dustbin's mass. Pieces compete for each other, and are not
+    aligned independently as in IBM's models. This is the expectation of Sinkhorn-EM (Mena et al. 2020, arXiv
+    2006.16548).
 
     Args:
-        kernel: Positive match of pieces, ``(pairs, m, n)``; padding is ignored.
-        real_left: Which places of the first sentences are pieces.
-        real_right: Of the second.
-        dustbin: Kernel of the dustbins: a couple well below it is not matched.
-        iterations: Number of scaling iterations.
+        kernel: Positive scores of couples of pieces, ``(pairs, m, n)``; padding is ignored.
+        real_left: Mask of the pieces of the first sentences, ``(pairs, m)``.
+        real_right: Mask of the pieces of the second sentences, ``(pairs, n)``.
+        dustbin: Kernel of the dustbins; a couple with a much smaller score is not aligned.
+        iterations: Number of iterations.
 
     Returns:
-        ``min(m, n)`` times the plan without dustbins, ``(pairs, m, n)``, zero on padding: 1 for two pieces that have
-        only each other, if the sentences are equally long.
+        ``min(m, n)`` times the plan without dustbins, ``(pairs, m, n)``, zero on padding. In sentences of equal length
+        it is 1 for two pieces that are aligned with each other only.
 
     Example:
         >>> two = np.ones((1, 2), dtype=bool)
@@ -77,7 +79,7 @@ def transport_expectation(
         )
         for real in (real_left, real_right)
     )
-    # Of padding both mass and reach are zero: its scaling is 0 / 1.
+    # On padding the mass is 0 and the denominator 0 + 1, so that its scaling is 0.
     pad_rows, pad_columns = (rows == 0).astype("f4"), (columns == 0).astype("f4")
     turned = np.ascontiguousarray(table.transpose(0, 2, 1))
     row = np.ones_like(rows)
@@ -94,20 +96,20 @@ def transport_expectation(
 def agreed_expectation(
     forward: np.ndarray, backward: np.ndarray, real_left: np.ndarray, real_right: np.ndarray, empty: float
 ) -> np.ndarray:
-    """Return expected alignments by two posteriors that agree: the control for `transport_expectation`.
+    """Compute expected alignments as products of two posteriors, the control for `transport_expectation`.
 
-    Each piece chooses among the pieces of the other sentence and an empty one, by itself; the expectation is the
-    product of the two directions' posteriors (Liang et al. 2006, https://aclanthology.org/N06-1014/).
+    Each piece is aligned independently with the pieces of the other sentence or an empty piece, in both directions
+    (Liang et al. 2006, https://aclanthology.org/N06-1014/).
 
     Args:
         forward: ``t(right | left)`` times the positional prior, ``(pairs, m, n)``.
-        backward: ``t(left | right)`` times the prior.
-        real_left: Which places of the first sentences are pieces.
-        real_right: Of the second.
+        backward: ``t(left | right)`` times the prior, ``(pairs, m, n)``.
+        real_left: Mask of the pieces of the first sentences, ``(pairs, m)``.
+        real_right: Mask of the pieces of the second sentences, ``(pairs, n)``.
         empty: Weight of the empty piece.
 
     Returns:
-        ``(pairs, m, n)``, zero on padding.
+        Expected alignments, ``(pairs, m, n)``, zero on padding.
 
     Example:
         >>> two = np.ones((1, 2), dtype=bool)
@@ -117,7 +119,7 @@ def agreed_expectation(
     """
     real = real_left[:, :, None] & real_right[:, None]
     forward, backward = forward * real, backward * real
-    # Targets are drawn by one of the sources each, and the other way round.
+    # In the forward direction each target is generated by one source, in the backward direction the reverse.
     forward /= np.maximum(forward.sum(1, keepdims=True) + np.float32(empty), np.float32(1e-30))
     backward /= np.maximum(backward.sum(2, keepdims=True) + np.float32(empty), np.float32(1e-30))
     forward *= backward

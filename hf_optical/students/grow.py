@@ -1,4 +1,4 @@
-"""A student grown from the teacher: its weights, with its own, a longer or a new vocabulary."""
+"""Growing of a student from the teacher, with the teacher's weights and its own, an extended or a new vocabulary."""
 
 from __future__ import annotations
 
@@ -66,40 +66,43 @@ def grow_student(
     new_pieces: int | None = None,
     english: Iterable[str] | None = None,
 ) -> Encoder:
-    """Make a student from the teacher itself, for when no multilingual encoder is at hand or a small one is wanted.
+    """Make a student from the teacher itself, if there is no multilingual encoder or a small student is wanted.
 
     Args:
-        teacher: A `SentenceTransformer` or `MultiVectorEncoder` whose first module is a `Transformer`. Not changed.
-        texts: Sentences of the new language (one side of the bitext). Not needed for ``"copy"``. A list or a column of
-            `datasets` is read as it is; a one-shot iterator is read into memory.
-        vocabulary: ``"copy"``: the teacher's weights and tokenizer. ``"extend"``: the teacher's pieces and their rows
-            stay, and pieces learnt from ``texts`` follow them. ``"replace"``: a new Unigram vocabulary in the style of
-            XLM-R under the teacher's body; a BERT body moves into an ``XLMRobertaModel``, other bodies keep
+        teacher: A `SentenceTransformer` or `MultiVectorEncoder` whose first module is a `Transformer`; it is not
+            changed.
+        texts: Sentences of the new language (one side of the bitext); not needed for ``"copy"``. A list or a column of
+            `datasets` is not copied, and an iterator is read into memory.
+        vocabulary: ``"copy"`` keeps the teacher's weights and tokenizer. ``"extend"`` keeps the teacher's pieces with
+            their rows and adds pieces learnt from ``texts``. ``"replace"`` puts a new Unigram vocabulary in the style
+            of XLM-R under the teacher's body; a BERT body is moved to an ``XLMRobertaModel``, and other bodies keep
             their class.
-        vocab_size: The student's whole vocabulary, in pieces; see `vocabulary_size` for the default. Fewer are learnt
-            if the texts hold fewer.
-        num_layers: How many of the teacher's layers to keep, evenly spaced with the first and the last; None for all.
-        lexicon: Words of the new language -> English translations. A new piece that is a whole word with an entry
-            begins at the mean of the translations' rows instead of its surface form's.
-        seed: Seeds the rows of pieces of which the teacher can read no part.
-        new_pieces: ``"extend"``: how many pieces to add, in place of ``vocab_size``.
-        english: ``"extend"`` on a Unigram vocabulary (XLM-R, e5): English texts that are to be cut as before. New
-            pieces that would cut them otherwise are not added.
+        vocab_size: Size of the student's whole vocabulary; see `vocabulary_size` for the default. Fewer pieces are
+            learnt if the texts do not have as many.
+        num_layers: Number of the teacher's layers to keep, evenly spaced, including the first and the last; ``None``
+            for all.
+        lexicon: English translations by word of the new language. The row of a new piece that is a whole word in it is
+            the mean of the translations' rows instead of that of its surface form.
+        seed: Random seed for rows of pieces of which no part is in the teacher's vocabulary.
+        new_pieces: Number of pieces to add with ``"extend"``, in place of ``vocab_size``.
+        english: English texts whose segmentation is to be kept, for ``"extend"`` on a Unigram vocabulary (XLM-R, e5).
+            New pieces that would change it are not added.
 
     Returns:
-        A new model of the teacher's class with Sentence Transformers' own modules only: ``save_pretrained`` writes a
-        folder that loads without ``trust_remote_code``.
+        A new model of the teacher's class with modules of Sentence Transformers only, so that a saved folder can be
+        loaded without ``trust_remote_code``.
 
     Raises:
-        InputError: For an unknown ``vocabulary``, missing or empty texts, a vocabulary size that leaves no room for new
-            pieces, a number of layers out of range, or a tokenizer of another kind than WordPiece, Unigram and BPE.
+        InputError: The ``vocabulary`` is unknown, texts are missing or empty, the vocabulary size leaves no room for
+            new pieces, the number of layers is out of range, or the tokenizer is not WordPiece, Unigram or BPE.
 
     Note:
         New rows are means of the teacher's rows for the piece's text (Sachidananda et al. 2021,
-        https://aclanthology.org/2021.sustainlp-1.16/). WordPiece cuts by longest match, so English text may be cut
-        differently by an extended student: it is meant to read the other language. A teacher that strips accents would
-        delete the vowel signs of Devanagari and other scripts whose vowels are combining marks; where the texts use
-        them, the student's normalizer keeps all marks. Composed and decomposed letters are read alike.
+        https://aclanthology.org/2021.sustainlp-1.16/). WordPiece segments by longest match, so that an extended student
+        may segment English text differently from the teacher; it is meant for the other language. A teacher that strips
+        accents would delete the vowel signs of Devanagari and other scripts whose vowels are combining marks. If the
+        texts have such marks, the student's normalizer keeps all marks. Composed and decomposed letters are treated as
+        equal.
 
     Example:
         >>> grow_student(teacher, ["habari ya asubuhi"] * 9, vocab_size=31_000)  # doctest: +SKIP
@@ -119,18 +122,18 @@ def grow_student(
 
 
 def vocabulary_size(teacher: Encoder, vocab_size: int | None = None, new_pieces: int | None = None) -> int:
-    """Return how many pieces a student that extends its teacher's vocabulary is to have at most.
+    """Return the largest vocabulary size of a student that extends its teacher's vocabulary.
 
     Args:
         teacher: The teacher.
-        vocab_size: The whole vocabulary, if that is what was asked for.
-        new_pieces: How many to add, if that is.
+        vocab_size: Size of the whole vocabulary, or ``None``.
+        new_pieces: Number of pieces to add, or ``None``.
 
     Returns:
-        By default 40,000, and at least 5,000 more than the teacher's (XLM-R has 250,002).
+        The size. By default it is 40,000, and at least 5,000 more than the teacher's (XLM-R has 250,002).
 
     Raises:
-        InputError: If both are given, or there is no room for a new piece.
+        InputError: Both are given, or there is no room for a new piece.
     """
     spec = json.loads(tokenizer_of(transformer_of(teacher)).backend_tokenizer.to_str())
     return _size(size_of(spec), vocab_size, new_pieces)
@@ -139,7 +142,7 @@ def vocabulary_size(teacher: Encoder, vocab_size: int | None = None, new_pieces:
 def _size(size: int, vocab_size: int | None, new_pieces: int | None) -> int:
     if vocab_size is not None and new_pieces is not None:
         raise InputError(
-            f"new_pieces is {new_pieces} and vocab_size {vocab_size}: both say how many pieces there are to be",
+            f"new_pieces is {new_pieces} and vocab_size is {vocab_size}, but both set the number of pieces",
             "leave one of them out",
             field="new_pieces",
         )
@@ -152,7 +155,8 @@ def _size(size: int, vocab_size: int | None, new_pieces: int | None) -> int:
     if vocab_size <= size:
         raise InputError(
             f"vocab_size is {vocab_size}, and the teacher's vocabulary already has {size} pieces",
-            f"say with new_pieces how many to add, or give more than {size}; or vocabulary='copy' or 'replace'",
+            f"give a size above {size}, or the number of pieces to add as new_pieces, or vocabulary='copy' or "
+            "'replace'",
             field="vocab_size",
         )
     return vocab_size
@@ -195,7 +199,7 @@ def _extended(
     rows = initial_rows(embeddings_of(module.model).weight, sources, seed)
     _append_rows(module.model, size, rows)
     logger.info(
-        "%d new pieces: %d rows from the lexicon, %d drawn for want of any part that the teacher reads",
+        "%d new pieces: %d rows from the lexicon, %d random rows because no part is in the teacher's vocabulary",
         len(new.pieces),
         sum(word in translations for word in words),
         sum(not groups for groups in sources),
@@ -204,7 +208,7 @@ def _extended(
 
 
 def _check_ids(new: dict[str, int], old: dict[str, int], pieces: list[str], size: int) -> None:
-    """Make sure that reading the tokenizer back moved no id: a moved id is a wrong embedding row, silently."""
+    """Check that all pieces have their ids after the tokenizer was read back, because ids select embedding rows."""
     expected = {**old, **{piece: size + i for i, piece in enumerate(pieces)}}
     moved = [piece for piece, number in expected.items() if new.get(piece) != number]
     if moved:
@@ -215,7 +219,7 @@ def _check_ids(new: dict[str, int], old: dict[str, int], pieces: list[str], size
 
 
 def _append_rows(model: PreTrainedModel, size: int, rows: Tensor) -> None:
-    """Write ``rows`` at the ids from ``size`` on; a table padded beyond its vocabulary keeps its spare rows."""
+    """Write ``rows``, (pieces, width), at the ids from ``size`` on; spare rows of a larger table are kept."""
     needed = max(size + len(rows), embeddings_of(model).num_embeddings)
     model.resize_token_embeddings(needed, mean_resizing=False)
     table = embeddings_of(model).weight

@@ -1,4 +1,4 @@
-"""Learn sub-word pieces that a tokenizer lacks, with the trainers of `tokenizers`."""
+"""Learning of sub-word pieces that a tokenizer does not have, with the trainers of `tokenizers`."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def learn_pieces(
 
     Args:
         texts: Sentences of the new language.
-        backend: The tokenizer to extend: its normalizer and pre-tokenizer cut the texts.
-        spec: Its JSON.
-        limit: The most pieces to learn.
-        min_frequency: Pieces seen less often are not learnt.
+        backend: The tokenizer to extend, whose normalizer and pre-tokenizer are used.
+        spec: JSON of the tokenizer.
+        limit: Largest number of pieces to learn.
+        min_frequency: Least number of occurrences of a piece.
 
     Returns:
-        The new pieces, most useful first.
+        The new pieces, in the order in which the trainer learnt them.
 
     Raises:
-        InputError: If the tokenizer's kind is not supported.
+        InputError: The kind of tokenizer is not supported.
 
     Example:
         >>> tokenizer = Tokenizer(models.WordPiece({"[UNK]": 0, "a": 1}, unk_token="[UNK]"))
@@ -47,7 +47,7 @@ def learn_pieces(
 
 
 def _like(backend: Tokenizer, model: Any) -> Tokenizer:
-    """Return an empty tokenizer that normalises and cuts text as ``backend`` does."""
+    """Return an empty tokenizer with the normalizer and pre-tokenizer of ``backend``."""
     tokenizer = Tokenizer(model)
     if backend.normalizer is not None:
         tokenizer.normalizer = backend.normalizer
@@ -67,10 +67,10 @@ def _learn_wordpieces(
     known = backend.get_vocab()
     unknown, prefix = spec["model"]["unk_token"], spec["model"]["continuing_subword_prefix"]
     learner = _like(backend, models.WordPiece(unk_token=unknown))
-    # The trainer numbers "##x" in the order of a randomly seeded hash table and breaks ties between merges by number:
-    # without names given beforehand two runs learn different vocabularies.
+    # The trainer numbers pieces "##x" in the order of a randomly seeded hash table, and breaks ties between merges by
+    # number. Without a list of these pieces, two runs would learn different vocabularies.
     inner = sorted({prefix + character for word in words_of(texts, backend) for character in word[1:]})
-    # In the worst case every known piece is learnt again before `limit` new ones are.
+    # In the worst case every known piece is learnt again before `limit` new pieces are.
     trainer = trainers.WordPieceTrainer(
         vocab_size=limit + len(known),
         min_frequency=min_frequency,
@@ -85,15 +85,16 @@ def _learn_wordpieces(
 def _learn_merges(
     texts: Iterable[str], backend: Tokenizer, spec: dict[str, Any], limit: int, min_frequency: int
 ) -> NewPieces:
-    """Go on with merges where the tokenizer ends: BPE keeps its own merges first, and Unigram its own scores.
+    """Learn merges of the tokenizer's present pieces, for BPE and Unigram.
 
-    Every known piece is written as one private character; the library's BPE trainer then merges those.
+    Every known piece is written as one private character, and the library's BPE trainer merges these characters. BPE
+    keeps its own merges before the new ones, and Unigram its own scores.
     """
     symbols: dict[str, str] = {}
     coded: Counter[str] = Counter()
     known = backend.get_vocab()
     for word, count in words_of(texts, backend).items():
-        # A run of characters that the tokenizer lacks comes as one unknown token: each of them is a piece to learn.
+        # A run of unknown characters is one unknown token; each character is a piece to learn.
         values = [token.value for token in backend.model.tokenize(word)]
         parts = [part for value in values for part in ([value] if value in known else value)]
         coded["".join(symbols.setdefault(part, chr(_FIRST_PRIVATE + len(symbols))) for part in parts)] += count
@@ -106,28 +107,29 @@ def _learn_merges(
         return NewPieces(pieces, merges=[(left, right) for left, right in merges])
     counts = {"".join(map(parts_of.__getitem__, token)): n for token, n in _count(learner, coded).items()}
     total = sum(counts.values())
-    used = [piece for piece in pieces if piece in counts]  # a stepping stone to longer pieces is of no use to Unigram
+    used = [piece for piece in pieces if piece in counts]  # Unigram needs no pieces that only occur in longer ones
     return NewPieces(used, scores=[math.log(counts[piece] / total) for piece in used])
 
 
 def unigram_entries(words: Counter[str], size: int, min_frequency: int = 2, rounds: int = 2) -> list[tuple[str, float]]:
-    """Learn the pieces and log-probabilities of a Unigram vocabulary, the same in every run.
+    """Learn the pieces and log-probabilities of a Unigram vocabulary, with the same result in every run.
 
-    The library's own Unigram trainer reads words in the order of a randomly seeded hash table: two runs differ. Here
-    candidates come from its BPE trainer, which can be made repeatable; the most frequent are kept; their probabilities
-    are re-estimated by counting best segmentations (hard EM, after Kudo 2018, https://aclanthology.org/P18-1007/).
+    The library's own Unigram trainer reads words in the order of a randomly seeded hash table, so that its runs differ.
+    Here candidates are learnt by its BPE trainer, which can be made reproducible. The most frequent ones are kept, and
+    their probabilities are re-estimated by counting best segmentations (hard EM, after Kudo 2018,
+    https://aclanthology.org/P18-1007/).
 
     Args:
-        words: Word -> count; words as the pre-tokenizer writes them.
-        size: The most pieces; every character of the words is one.
-        min_frequency: Pieces seen less often are no candidates.
+        words: Counts of words, in the form that the pre-tokenizer gives them.
+        size: Largest number of pieces, among which is every character of the words.
+        min_frequency: Least number of occurrences of a candidate.
         rounds: Rounds of re-estimation.
 
     Returns:
         Pieces and scores, most probable first.
 
     Raises:
-        InputError: If there are more characters than ``size``.
+        InputError: There are more characters than ``size``.
 
     Example:
         >>> [piece for piece, _ in unigram_entries(Counter({"aba": 4, "ab": 3}), 4)]
@@ -137,16 +139,17 @@ def unigram_entries(words: Counter[str], size: int, min_frequency: int = 2, roun
     if len(characters) > size:
         raise InputError(
             f"the texts have {len(characters)} different characters, and there is room for {size} pieces",
-            "give a greater vocab_size",
+            "give a larger vocab_size",
             field="vocab_size",
         )
-    # Half as many candidates again: some are only steps on the way to longer ones.
+    # Half as many candidates more are learnt, because some only occur within longer ones.
     counts = _count(_train_merges(words, size + size // 2, min_frequency), words)
     longer = sorted((piece for piece in counts if len(piece) > 1), key=lambda piece: (-counts[piece], piece))
     kept = [*characters, *longer[: size - len(characters)]]
     entries: list[tuple[str, float]] = []
     for round_ in range(rounds + 1):
-        total = sum(counts[piece] for piece in kept) + 0.5 * len(kept)  # half a count: nothing has probability 0
+        # Half a count is added to each piece, so that no probability is 0.
+        total = sum(counts[piece] for piece in kept) + 0.5 * len(kept)
         entries = [(piece, math.log((counts[piece] + 0.5) / total)) for piece in kept]
         if round_ < rounds:
             counts = _count(Tokenizer(models.Unigram([("", 0.0), *entries], unk_id=0)), words)
@@ -154,14 +157,14 @@ def unigram_entries(words: Counter[str], size: int, min_frequency: int = 2, roun
 
 
 def words_of(texts: Iterable[str], backend: Tokenizer) -> Counter[str]:
-    """Count the words of texts, normalised and cut as a tokenizer does.
+    """Count the words of texts after a tokenizer's normalizer and pre-tokenizer.
 
     Args:
         texts: Sentences.
         backend: The tokenizer.
 
     Returns:
-        Word -> count.
+        Counts by word.
 
     Example:
         >>> tokenizer = Tokenizer(models.BPE())
@@ -178,6 +181,7 @@ def words_of(texts: Iterable[str], backend: Tokenizer) -> Counter[str]:
 
 
 def _train_merges(words: Counter[str], size: int, min_frequency: int) -> Tokenizer:
+    """Train a BPE tokenizer on counted words."""
     learner = Tokenizer(models.BPE())
     learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     trainer = trainers.BpeTrainer(vocab_size=size, min_frequency=min_frequency, special_tokens=[], show_progress=False)
@@ -195,6 +199,7 @@ def _count(tokenizer: Tokenizer, words: Counter[str]) -> Counter[str]:
 
 
 def _merges(tokenizer: Tokenizer) -> list[tuple[str, str]]:
+    """Return the merges of a BPE tokenizer, which its JSON writes as texts or as pairs."""
     raw = json.loads(tokenizer.to_str())["model"]["merges"]
     pairs = (merge.split(" ") if isinstance(merge, str) else merge for merge in raw)
     return [(left, right) for left, right in pairs]

@@ -1,4 +1,4 @@
-"""Choice of a linear map into the teacher's space, by pairs held out of the fit."""
+"""Choice of a linear map into the teacher's space by pairs that are held out of the fit."""
 
 from __future__ import annotations
 
@@ -18,29 +18,31 @@ from hf_optical.students.space_map import LinearMap, Moments, alternate, procrus
 from hf_optical.transport import Sinkhorn
 
 PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1)
-INDEX_SHARES = (0.25, 0.5, 0.75)
+"""Penalties of the ridge that are tried, in units of the sources' mean variance."""
 FEWEST_PAIRS = 20
-TOKEN_SHARES = (0.5, 0.8)
-MOST_TOKEN_SENTENCES = 1_000
-_HELD_OUT, _FEWEST_HELD_OUT, _MOST_HELD_OUT = 0.25, 5, 500
+"""Least number of pairs on which a map is fitted."""
+_INDEX_SHARES = (0.25, 0.5, 0.75)  # shares of the mass that are tried for the index's documents
+_TOKEN_SHARES = (0.5, 0.8)  # shares of the mass that are tried for tokens
+_MOST_TOKEN_SENTENCES = 1_000  # sentences whose tokens are used
+_HELD_OUT, _FEWEST_HELD_OUT, _MOST_HELD_OUT = 0.25, 5, 500  # share of the pairs, and limits of their number
 _SPREAD_OF = 500  # sentences among which the spread of cosines is measured
 _SOLVER = Sinkhorn(iterations=50)
 
 
 @dataclass(frozen=True)
 class MapScore:
-    """One way to fit, and how well it does on the pairs held out.
+    """Settings of a fit with its scores on held-out pairs.
 
     Attributes:
-        kind: ``ridge``, ``procrustes``, or either with tokens: ``ridge+tokens``, ``procrustes+tokens``.
-        penalty: Of the ridge; 0 for Procrustes.
-        offset: ``joint``: one mean for both languages; ``own``: that of the translations.
-        index: Share of the mass that is the index's own documents; 0 without.
-        tokens: Share of the mass that is the tokens'; 0 without.
-        fit: Mean log-probability of the right English, by which the choice is made: held-out translations against the
-            English of all pairs, cosines divided by a temperature. It tells maps apart where short sentences are all
-            found at once.
-        ndcg: nDCG@10 of the same search, for people.
+        kind: ``ridge`` or ``procrustes``, or either with tokens: ``ridge+tokens``, ``procrustes+tokens``.
+        penalty: Penalty of the ridge; 0 for Procrustes.
+        offset: ``joint`` for one mean of both languages, ``own`` for the mean of the translations.
+        index: Share of the mass of the index's documents; 0 if they are not used.
+        tokens: Share of the mass of tokens; 0 if they are not used.
+        fit: Mean log-probability of the right English sentence for held-out translations, among the English of all
+            pairs, with cosines divided by a temperature. The choice is made by it, because it distinguishes maps even
+            if all translations are found in the first place.
+        ndcg: nDCG@10 of the same search, for reports.
     """
 
     kind: str
@@ -57,12 +59,12 @@ class MapReport:
     """Report on the choice of a map.
 
     Attributes:
-        chosen: The way to fit that was best on the pairs held out.
-        scores: All that were tried.
-        pairs: Sentence pairs, those held out included.
-        held_out: Pairs held out.
-        index_rows: Rows of the index that the map was fitted on too.
-        seconds: Of fitting, without reading.
+        chosen: Settings that were best on the held-out pairs.
+        scores: All settings that were tried.
+        pairs: Number of sentence pairs, including held-out ones.
+        held_out: Number of held-out pairs.
+        index_rows: Number of rows of the index on which the map was fitted too.
+        seconds: Duration of the fits, without encoding.
     """
 
     chosen: MapScore
@@ -73,11 +75,11 @@ class MapReport:
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
-        """For ``results.json``."""
+        """Return the entry of ``results.json``."""
         return asdict(self)
 
     def best(self, kind: str) -> MapScore | None:
-        """The best of a kind."""
+        """Return the best score of a kind, or ``None`` if the kind was not tried."""
         return max((score for score in self.scores if score.kind == kind), key=lambda score: score.fit, default=None)
 
     def sentence(self) -> str:
@@ -87,7 +89,7 @@ class MapReport:
         index = f" and {self.index_rows:,} rows of the index" if self.index_rows else ""
         return (
             f"Map into the teacher's space, fitted on {self.pairs:,} pairs{index} in {self.seconds:.1f} s; nDCG@10 of "
-            f"{self.held_out} pairs held out: {', '.join(parts)}; kept: {self.chosen.kind}"
+            f"{self.held_out} held-out pairs: {', '.join(parts)}; chosen: {self.chosen.kind}"
         )
 
 
@@ -101,27 +103,27 @@ def choose_map(
     index: Moments | None = None,
     seed: int = 0,
 ) -> tuple[LinearMap, MapReport]:
-    """Fit maps in several ways, keep the best on held-out pairs, and fit that on all pairs.
+    """Fit maps with several settings, choose the best on held-out pairs, and fit it again on all pairs.
 
-    Sentences of both languages are mapped to the teacher's vector of the English, by ridge and by Procrustes. Then the
-    same with tokens: those of the English as the student reads it, paired with those of the English as the teacher
-    reads it by the transport plan between them. The translations' own tokens are left out: their plan is too uncertain
-    to begin with, and they make every map worse.
+    Sentences of both languages are mapped to the teacher's vector of the English sentence, by ridge regression and by
+    Procrustes. The best of each is tried with tokens too: the student's tokens of the English sentence are paired with
+    the teacher's tokens of it by the transport plan between them. Tokens of translations are not used, because their
+    plans are too uncertain before training, and they made every map worse.
 
     Args:
-        translations: As the student reads them.
-        english: The English of the same pairs, as the student reads it; with tokens, or without.
-        target: The English as the teacher reads it, pooled before any head; likewise.
-        finish: The teacher's modules after its pool: ``(n, e)`` to its sentence vectors.
-        sources: The English texts: pairs with the same English are held out together.
-        index: Moments of the index's documents: as the student reads them, and their vectors.
+        translations: Translations as encoded by the student.
+        english: English sentences of the same pairs as encoded by the student, with or without tokens.
+        target: English sentences as encoded by the teacher, pooled before any head, with or without tokens.
+        finish: The teacher's modules after its pooling, from ``(n, e)`` to its sentence vectors.
+        sources: English texts; pairs with equal English are held out together.
+        index: Moments between the index's documents as encoded by the student and their vectors.
         seed: Random seed of the held-out pairs.
 
     Returns:
-        The map from the student's tokens to the teacher's, for targets of length 1, and how it was chosen.
+        The map from the student's tokens to the teacher's, for targets of length 1, and a report on its choice.
 
     Raises:
-        InputError: Fewer than 20 pairs.
+        InputError: There are fewer than 20 pairs.
     """
     import time
 
@@ -147,7 +149,7 @@ def choose_map(
         found = parts.fit(kind, penalty, offset, rows, tokens)
         scores.append(MapScore(kind, penalty, offset, rows, tokens, *score(found)))
 
-    for rows in (0.0, *INDEX_SHARES) if index is not None else (0.0,):
+    for rows in (0.0, *_INDEX_SHARES) if index is not None else (0.0,):
         for offset in ("joint", "own"):
             for penalty in PENALTIES:
                 attempt("ridge", penalty, offset, rows)
@@ -155,7 +157,7 @@ def choose_map(
     if english.tokens and target.tokens:
         for kind in ("ridge", "procrustes"):
             best = max((one for one in scores if one.kind == kind), key=lambda one: one.fit)
-            for share in TOKEN_SHARES:
+            for share in _TOKEN_SHARES:
                 attempt(f"{kind}+tokens", best.penalty, best.offset, best.index, share)
     chosen = max(scores, key=lambda one: one.fit)
     final = _Parts.of(translations, english, target, index).fit(
@@ -167,7 +169,10 @@ def choose_map(
 
 @dataclass
 class _Parts:
-    """What a map is fitted on; targets have length 1."""
+    """Data on which maps are fitted: moments of sentences by offset, readings with tokens, and moments of the index.
+
+    Targets have length 1.
+    """
 
     english: Reading
     target: Reading
@@ -177,14 +182,15 @@ class _Parts:
     @classmethod
     def of(cls, translations: Reading, english: Reading, target: Reading, index: Moments | None) -> _Parts:
         own, other = (Moments.of(side.pooled, target.pooled) for side in (translations, english))
-        few = range(min(MOST_TOKEN_SENTENCES, len(english.tokens)))
+        few = range(min(_MOST_TOKEN_SENTENCES, len(english.tokens)))
         return cls(english.select(few), target.select(few), {"joint": own + other, "own": own.within(other)}, index)
 
     def fit(self, kind: str, penalty: float, offset: str, rows: float, share: float) -> LinearMap:
+        """Fit a map with the settings of a `MapScore`."""
         moments = self.both[offset]
         if rows and self.index is not None:
             both = moments * ((1 - rows) / moments.mass), self.index * (rows / self.index.mass)
-            # Where the offset is the translations' own it stays so beside the index's English.
+            # With the translations' own offset, the index's English does not change the means.
             moments = both[0] + both[1] if offset == "joint" else both[0].within(both[1])
 
         def solve(some: Moments) -> LinearMap:
@@ -198,7 +204,10 @@ class _Parts:
 
 
 def held_out_rows(sources: Sequence[str], seed: int) -> tuple[list[int], list[int]]:
-    """Numbers of the pairs held out, a quarter (5 to 500), and of the others; equal English stays together.
+    """Draw a quarter of the pairs (5 to 500) to hold out, with equal English sentences on the same side.
+
+    Returns:
+        Numbers of the held-out pairs, and of all others.
 
     Example:
         >>> held, kept = held_out_rows([str(i // 2) for i in range(100)], 0)
@@ -219,15 +228,18 @@ def held_out_rows(sources: Sequence[str], seed: int) -> tuple[list[int], list[in
 
 
 def score_of_own(queries: Tensor, bank: Tensor, own: Tensor) -> tuple[float, float]:
-    """Score how well queries find their own row of a bank: mean log-probability, and mean nDCG@10.
+    """Score how well queries find their own row of a bank, by mean log-probability and mean nDCG@10.
 
-    The temperature is a third of the spread of the bank's own cosines, so that one rule fits models whose cosines fill
-    [-1, 1] and those that keep them above .7.
+    The temperature is a third of the standard deviation of cosines within the bank, so that one rule suits models whose
+    cosines fill [-1, 1] and models whose cosines are all above .7.
 
     Args:
         queries: Unit vectors, ``(n, d)``.
         bank: Unit vectors, ``(N, d)``.
         own: Row of the bank that answers each query, ``(n,)``.
+
+    Returns:
+        Mean log-probability of the right row, and mean nDCG@10.
 
     Example:
         >>> score_of_own(torch.eye(2), torch.eye(2), torch.tensor([0, 1]))[1]
@@ -242,12 +254,12 @@ def score_of_own(queries: Tensor, bank: Tensor, own: Tensor) -> tuple[float, flo
 
 
 def ndcg_of_own(queries: Tensor, bank: Tensor, own: Tensor) -> float:
-    """Mean nDCG@10 where each query has one right answer.
+    """Compute the mean nDCG@10 of queries with one right answer each.
 
     Args:
         queries: Unit vectors, ``(n, d)``.
         bank: Unit vectors, ``(N, d)``.
-        own: Row of the bank that answers each query, ``(n,)``. Other rows of the same vector are no rivals.
+        own: Row of the bank that answers each query, ``(n,)``. Other rows with the same vector do not rank above it.
 
     Example:
         >>> ndcg_of_own(torch.eye(2), torch.eye(2), torch.tensor([0, 1]))

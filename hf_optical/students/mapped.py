@@ -1,4 +1,4 @@
-"""A student that starts in the teacher's space: another encoder and a `Dense` fitted in closed form."""
+"""Student that starts in the teacher's space, made from another encoder and a `Dense` fitted in closed form."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ from hf_optical.students.map_choice import MapReport, choose_map
 from hf_optical.students.readings import Front, student_front, teacher_front
 from hf_optical.students.space_map import LinearMap, Moments
 
-MOST_PAIRS = 5_000
-"""Pairs that a map is fitted on, at most; reading them is what takes time."""
+_MOST_PAIRS = 5_000  # pairs on which a map is fitted; most of the time is spent on encoding them
 
 IndexRows = Iterable[tuple[Sequence[str], np.ndarray]]
-"""Blocks of the index's documents: texts, and their vectors ``(n, d)``;
-:class:`~hf_optical.data.vector_rows.VectorRows`, say."""
+"""Blocks of the index's documents, n texts and their vectors ``(n, d)``, such as
+:class:`~hf_optical.data.vector_rows.VectorRows`."""
 
 
 def mapped_student(
@@ -35,27 +34,27 @@ def mapped_student(
     complete: Any = None,
     index: IndexRows | None = None,
     seed: int = 0,
-    most_pairs: int = MOST_PAIRS,
+    most_pairs: int = _MOST_PAIRS,
 ) -> tuple[Encoder, MapReport]:
-    """Attach a fitted map to another encoder's transformer, so that its texts lie where the teacher's are.
+    """Attach a fitted map into the teacher's space to another encoder's transformer.
 
-    The map is a `Dense` with a bias on the token vectors. It is fitted on the pooled vectors of the pairs' two sides,
-    each to the teacher's vector of the English, and the best of several fits is taken
-    (:func:`~hf_optical.students.map_choice.choose_map`).
+    The map is a `Dense` with a bias on the token vectors. It is fitted on the pooled vectors of both sides of the
+    pairs, with the teacher's vector of the English sentence as the target of each, and the best of several fits is
+    used (:func:`~hf_optical.students.map_choice.choose_map`).
 
     Args:
-        transformer: The encoder's; becomes the student's.
-        teacher: The teacher; not changed.
-        english: Sentences.
-        translations: Theirs.
-        complete: The model that the transformer is of, if it is a sentence encoder: its pool and prompts are kept.
-        index: The teacher's documents and their vectors, to fit on too; not for a teacher with a head after its pool,
-            whose vectors do not say what the pool held.
+        transformer: Transformer of the encoder, which becomes the student's.
+        teacher: The teacher, which is not changed.
+        english: English sentences.
+        translations: Their translations.
+        complete: Sentence encoder to which the transformer belongs, if any; its pooling and prompts are kept.
+        index: Documents of the teacher's index and their vectors, on which the map is fitted too. They cannot be used
+            for a teacher with a head after its pooling, because their pooled vectors are not known.
         seed: Random seed of the sampled and the held-out pairs.
-        most_pairs: Pairs to read, at most.
+        most_pairs: Largest number of pairs to encode.
 
     Returns:
-        The student, and how its map was chosen.
+        The student, and a report on the choice of its map.
     """
     english, translations = drawn_pairs(english, translations, most_pairs, seed)
     front = front_of(transformer, complete, teacher)
@@ -63,9 +62,9 @@ def mapped_student(
     read_translations = front.read(translations, progress="student reads translations")
     read_english = front.read(english, tokens=True, progress="student reads English")
     target = theirs.read(english, tokens=True, progress="teacher reads English")
-    moments = index_moments(front, index, finish(target.pooled[:1]).shape[1]) if index is not None else None
+    moments = _index_moments(front, index, finish(target.pooled[:1]).shape[1]) if index is not None else None
     found, report = choose_map(read_translations, read_english, target, finish, english, index=moments, seed=seed)
-    # Tokens as long as the teacher's: cosines do not see it, squared distances of tokens do.
+    # Tokens get the teacher's length, which matters for squared distances of tokens but not for cosines.
     length = float(target.pooled.norm(dim=1).mean())
     student = assembled(teacher, [transformer, as_dense(found, length)])
     _keep_pool(student, front.pooling)
@@ -76,7 +75,7 @@ def mapped_student(
 
 
 def front_of(transformer: Transformer, complete: Any, teacher: Any) -> Front:
-    """The front of an encoder under its own prompt and pool; the teacher's, for one that is no sentence encoder."""
+    """Return the front of an encoder with its own prompt and pooling, or the teacher's if it has none."""
     prompted = complete if complete is not None and any(complete.prompts.values()) else teacher
     pools = [module for module in (complete if complete is not None else teacher) if isinstance(module, Pooling)]
     return student_front(transformer, pools[0] if pools else None, query_prompt(prompted), teacher.device)
@@ -85,9 +84,9 @@ def front_of(transformer: Transformer, complete: Any, teacher: Any) -> Front:
 def drawn_pairs(
     english: Sequence[str], translations: Sequence[str], most: int, seed: int
 ) -> tuple[list[str], list[str]]:
-    """At most so many of the pairs, in their order, drawn in proportion to the length of their English.
+    """Draw at most ``most`` pairs with probabilities in proportion to the length of their English, in their order.
 
-    Short phrases are many in some bitexts, and say little of the sentences and passages that are searched for.
+    Some bitexts have many short phrases, which carry little information about the sentences and passages of a search.
     """
     rows: Any = range(len(english))
     if len(english) > most:
@@ -97,13 +96,13 @@ def drawn_pairs(
     return [english[row] for row in rows], [translations[row] for row in rows]
 
 
-def index_moments(front: Front, index: IndexRows, width: int) -> Moments:
-    """Moments of an index's documents as the front reads them and their vectors, block by block.
+def _index_moments(front: Front, index: IndexRows, width: int) -> Moments:
+    """Compute moments between an index's documents as encoded by a front and their vectors, block by block.
 
     Args:
-        front: Reads the texts, as queries.
-        index: The blocks.
-        width: Of the index's vectors.
+        front: Front of an encoder, which encodes the texts as queries.
+        index: Blocks of the index's documents.
+        width: Width of the index's vectors.
     """
     moments: Moments | None = None
     for texts, vectors in index:
@@ -116,7 +115,7 @@ def index_moments(front: Front, index: IndexRows, width: int) -> Moments:
 
 
 def as_dense(found: LinearMap, length: float = 1.0) -> Dense:
-    """The map as a module on token vectors, its outputs ``length`` times as long."""
+    """Convert a map to a module on token vectors, with outputs multiplied by ``length``."""
     out, width = found.weight.shape
     dense = Dense(width, out, bias=True, activation_function=nn.Identity(), module_input_name="token_embeddings")
     with torch.no_grad():
@@ -126,7 +125,7 @@ def as_dense(found: LinearMap, length: float = 1.0) -> Dense:
 
 
 def _keep_pool(student: Any, pooling: Pooling) -> None:
-    """Pool the mapped tokens as the encoder's own were."""
+    """Set the pooling mode of the encoder in the student's pooling."""
     for name, module in list(student._modules.items()):
         if isinstance(module, Pooling):
             kept = deepcopy(module)

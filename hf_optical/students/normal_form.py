@@ -1,4 +1,4 @@
-"""Tokenizers of students read canonically equal text alike, whoever loads them: Unicode's form C comes first."""
+"""Unicode normalization (form C) as the first step of a student's tokenizer, so that equal text gives equal tokens."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ _FORMS = ("NFC", "NFKC", "NFD", "NFKD")
 
 
 def composed_first(spec: dict[str, Any] | None) -> dict[str, Any]:
-    """A normalizer's JSON with form C before all other steps, unless one of them brings text to one form anyway.
+    """Add form C before all steps of a normalizer's JSON, unless one of the steps normalises text already.
 
     Args:
-        spec: The ``normalizer`` entry of a tokenizer's JSON.
+        spec: The ``normalizer`` entry of a tokenizer's JSON, or ``None``.
+
+    Returns:
+        The new entry.
 
     Example:
         >>> composed_first({"type": "Lowercase"})
@@ -36,25 +39,26 @@ def composed_first(spec: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _one_form(step: dict[str, Any]) -> bool:
-    if step["type"] == "BertNormalizer":  # decomposes and drops marks where it strips accents
+    """Return whether a step makes canonically equal text equal."""
+    if step["type"] == "BertNormalizer":  # it decomposes text and removes marks if it strips accents
         stripped = step.get("strip_accents")
         return bool(step.get("lowercase") if stripped is None else stripped)
     return step["type"] in _FORMS
 
 
 def generic_class(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """Settings with which transformers reads the backend as it is written.
+    """Return settings with which transformers loads the tokenizer's backend unchanged.
 
-    The class of BERT's tokenizer makes its normalizer anew from its own options when it is loaded (transformers 5), and
-    a step before it would be lost without a word.
+    The class of BERT's tokenizer builds a new normalizer from its own options when it is loaded (transformers 5), so
+    that an added step would be lost without a warning.
     """
     return {"tokenizer_class": "PreTrainedTokenizerFast", "model_input_names": list(tokenizer.model_input_names)}
 
 
 def read_one_form(module: Transformer) -> Transformer:
-    """Let the tokenizer of a student's module read text in one form; the module itself is changed.
+    """Add the normalization to the tokenizer of a student's module, in place, and return the module.
 
-    A tokenizer without a backend in Rust is left as it is.
+    A slow tokenizer, which has no backend of `tokenizers`, is not changed.
     """
     tokenizer = tokenizer_of(module)
     if not getattr(tokenizer, "is_fast", False):

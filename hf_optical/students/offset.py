@@ -1,9 +1,9 @@
-"""What all queries of a student have in common, taken off by an affine last layer.
+"""Subtraction of the common part of a student's queries by an affine last layer.
 
-Losses that pull a student to its teacher's vectors leave its queries with a shared direction (Shigeto et al. 2015,
-https://doi.org/10.1007/978-3-319-23528-8_9, on regression and hubs): documents that lie in it are found for every
-query. An estimate of it from training pairs is subtracted; the layer is sentence-transformers' own, costs nothing, and
-loads anywhere.
+After training with losses that pull a student to its teacher's vectors, its queries have a common direction, and
+documents in this direction are found for every query (Shigeto et al. 2015,
+https://doi.org/10.1007/978-3-319-23528-8_9, on regression and hubs). An estimate of it from training pairs is
+subtracted. The layer is a module of sentence-transformers, takes no noticeable time, and loads without this package.
 """
 
 from __future__ import annotations
@@ -27,19 +27,20 @@ OFFSETS: tuple[Offset, ...] = ("none", "query", "residual")
 
 
 def offset_of(kind: Offset, queries: np.ndarray, english: np.ndarray) -> np.ndarray:
-    """Return what is to be taken off the vectors of queries.
+    """Estimate the vector to subtract from the vectors of queries.
 
     Args:
-        kind: ``"query"``: the mean of the student's vectors. ``"residual"``: the mean of the student's vectors minus
-            the teacher's of the same sentences in English, so that what English has in common stays. ``"none"``: zero.
+        kind: ``"query"`` for the mean of the student's vectors. ``"residual"`` for the mean difference between the
+            student's vectors and the teacher's vectors of the same sentences in English, so that the common part of
+            English is kept. ``"none"`` for zero.
         queries: The student's unit vectors of translations, ``(pairs, width)``.
-        english: The teacher's unit vectors of the English, likewise.
+        english: The teacher's unit vectors of the English sentences, ``(pairs, width)``.
 
     Returns:
-        ``(width,)``, float32.
+        The offset, ``(width,)``, float32.
 
     Raises:
-        InputError: For an unknown kind, shapes that differ, or no pair.
+        InputError: The kind is unknown, the shapes differ, or there are no pairs.
 
     Example:
         >>> queries, english = np.array([[1.0, 0.0], [0.6, 0.8]]), np.array([[1.0, 0.0], [0.0, 1.0]])
@@ -58,7 +59,7 @@ def offset_of(kind: Offset, queries: np.ndarray, english: np.ndarray) -> np.ndar
 
 
 def shifted(vectors: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """Return unit vectors minus an offset, at unit length again: what `with_offset` computes.
+    """Subtract an offset, (d,), from unit vectors, (..., d), and scale them to length 1, as `with_offset` does.
 
     Example:
         >>> shifted(np.array([[0.6, 0.8]]), np.array([0.6, 0.0])).tolist()
@@ -72,18 +73,18 @@ def with_offset(student: Any, offset: np.ndarray) -> Any:
     """Return a student whose sentence vectors are ``normalize(normalize(v) - offset)``.
 
     Args:
-        student: A dense student that is compared by cosine; its modules are shared, not copied.
-        offset: ``(width,)``; see `offset_of`.
+        student: A dense student that is compared by cosine; its modules are shared and not copied.
+        offset: The offset, ``(width,)``, from `offset_of`.
 
     Returns:
-        A new model with sentence-transformers' own modules. Token vectors stay what they are.
+        A new model with modules of sentence-transformers. Its token vectors are not changed.
 
     Raises:
-        InputError: If the student is a late-interaction model or is not compared by cosine, or the width differs.
+        InputError: The student is a late-interaction model or is not compared by cosine, or the width differs.
     """
     if not isinstance(student, SentenceTransformer):
         raise InputError(
-            f"a {type(student).__name__} has no sentence vector to take an offset off",
+            f"a {type(student).__name__} has no sentence vector from which an offset could be subtracted",
             "use a dense student",
             field="offset",
         )
@@ -91,7 +92,7 @@ def with_offset(student: Any, offset: np.ndarray) -> Any:
     ends_normal = isinstance(modules[-1], Normalize)
     if not ends_normal and (student.similarity_fn_name or "cosine") != "cosine":
         raise InputError(
-            f"the student compares by {student.similarity_fn_name}, and its vectors have lengths that count",
+            f"the student compares by {student.similarity_fn_name}, for which the lengths of vectors matter",
             "set offset to none",
             field="offset",
         )

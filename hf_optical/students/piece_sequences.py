@@ -1,4 +1,4 @@
-"""Sentences as sequences of piece numbers in one flat array, and sentence pairs in blocks of like length."""
+"""Sequences of piece numbers in one flat array, and blocks of sentence pairs of similar lengths."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ PAD = -1
 
 @dataclass(frozen=True)
 class PieceSequences:
-    """Many sequences, four bytes a piece: sequence ``i`` is ``pieces[ends[i]:ends[i + 1]]``.
+    """Sequences of piece numbers with four bytes per piece; sequence ``i`` is ``pieces[ends[i]:ends[i + 1]]``.
 
     Attributes:
-        pieces: Piece numbers of all sequences one after the other, int32.
-        ends: Where each sequence ends, after a zero, int64.
+        pieces: Piece numbers of all sequences one after the other, ``(pieces,)``, int32.
+        ends: Zero, followed by the end of each sequence, ``(sequences + 1,)``, int64.
 
     Example:
         >>> PieceSequences.of([[5, 6], [7]]).padded([1, 0]).tolist()
@@ -30,7 +30,7 @@ class PieceSequences:
 
     @classmethod
     def of(cls, rows: PieceSequences | Sequence[Sequence[int] | np.ndarray]) -> PieceSequences:
-        """Gather sequences of piece numbers."""
+        """Store sequences of piece numbers."""
         if isinstance(rows, PieceSequences):
             return rows
         ends = np.cumsum([0, *(len(row) for row in rows)], dtype=np.int64)
@@ -47,7 +47,7 @@ class PieceSequences:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Pieces of each sequence, int64."""
+        """Number of pieces of each sequence, ``(sequences,)``, int64."""
         return np.diff(self.ends)
 
     def __len__(self) -> int:
@@ -64,7 +64,7 @@ class PieceSequences:
         return PieceSequences(self.pieces[places], ends)
 
     def padded(self, rows: np.ndarray | Sequence[int]) -> np.ndarray:
-        """Return some sequences as a table ``(rows, longest)``, padded with -1."""
+        """Return the sequences with these numbers as a table ``(rows, longest)``, padded with -1."""
         numbers = np.asarray(rows)
         lengths = self.lengths[numbers]
         places = np.arange(lengths.max())
@@ -74,7 +74,11 @@ class PieceSequences:
         return table
 
     def check(self, size: int, name: str) -> None:
-        """Raise `InputError` if a piece is no number below ``size``; the sequence is named."""
+        """Check that all pieces are numbers from 0 to below ``size``.
+
+        Raises:
+            InputError: A piece is not; the message names its sequence.
+        """
         wrong = np.flatnonzero((self.pieces < 0) | (self.pieces >= size))
         if len(wrong):
             raise InputError(
@@ -86,17 +90,18 @@ class PieceSequences:
 
 
 def blocks_of_like_length(left: np.ndarray, right: np.ndarray, cells: int) -> Iterator[np.ndarray]:
-    """Yield the numbers of sentence pairs in groups of like lengths, each of some ``cells`` couples, padding counted.
+    """Yield the numbers of sentence pairs in groups of similar lengths, of at most ``cells`` couples with padding.
 
     Pairs without a piece on one side are left out.
 
     Args:
-        left: Length of the first sentence of each pair.
-        right: Length of the second.
-        cells: The most couples of places (longest left times longest right times pairs) of a group of several pairs.
+        left: Length of the first sentence of each pair, ``(pairs,)``.
+        right: Length of the second sentence, ``(pairs,)``.
+        cells: Largest number of couples of positions (longest left times longest right times pairs) in a group with
+            several pairs.
 
     Yields:
-        Pair numbers, int64.
+        Numbers of pairs, int64.
 
     Example:
         >>> [group.tolist() for group in blocks_of_like_length(np.array([2, 9, 2, 0]), np.array([3, 9, 2, 1]), 12)]

@@ -1,4 +1,4 @@
-"""Sentences as the front of an encoder reads them: pooled vectors before any head, and the tokens of the text."""
+"""Encoding of sentences by the front of an encoder: vectors pooled before any head, and token vectors."""
 
 from __future__ import annotations
 
@@ -19,44 +19,44 @@ from hf_optical.encoders.teachers import query_prompt
 from hf_optical.encoders.token_view import boundary_token_ids, encode_tokens
 from hf_optical.students.space_map import TokenBlock
 
-# A linear map of the tokens is one of the pooled vector too where the pool is an average of tokens.
+# Poolings that average tokens: a linear map of the tokens is then a linear map of the pooled vector too.
 _AVERAGES = ("mean", "cls", "lasttoken", "weightedmean")
 _BATCH = 32
 
 
 @dataclass
 class Reading:
-    """Sentences as one model reads them.
+    """Vectors of n sentences from one model.
 
     Attributes:
-        pooled: ``(n, d)``, float32.
-        tokens: Of each sentence the tokens of the text, without special tokens and prompt, ``(t, d)`` in float16; empty
-            where they were not asked for.
+        pooled: Pooled vectors, ``(n, d)``, float32.
+        tokens: Token vectors of each sentence, without special tokens and prompt, ``(t, d)``, float16; empty if they
+            were not requested.
     """
 
     pooled: Tensor
     tokens: list[Tensor]
 
     def select(self, rows: Sequence[int]) -> Reading:
-        """The reading of some of the sentences."""
+        """Return the reading of the sentences with these numbers."""
         return Reading(self.pooled[list(rows)], [self.tokens[row] for row in rows] if self.tokens else [])
 
     def unit(self) -> Reading:
-        """With pooled vectors of length 1, and the tokens in the same proportion."""
+        """Scale pooled vectors to length 1, and the tokens of a sentence by the same factor as its pooled vector."""
         lengths = self.pooled.norm(dim=1).clamp_min(1e-12)
         tokens = [rows / float(length) for rows, length in zip(self.tokens, lengths, strict=False)]
         return Reading(self.pooled / lengths[:, None], tokens)
 
 
 class Front:
-    """A transformer with a pool: what a map into another space, or out of one, is attached to.
+    """Transformer with a pooling, the part of a model between whose outputs maps are fitted.
 
     Args:
-        transformer: The model's first module; shared, not copied.
-        pooling: The pool, over the transformer's own width.
-        prompt: Put before every text.
-        device: Where it reads.
-        max_length: Tokens per text.
+        transformer: First module of the model, which is shared and not copied.
+        pooling: Pooling over the transformer's width.
+        prompt: Prompt before every text.
+        device: Device on which texts are encoded.
+        max_length: Largest number of tokens per text. Default 128.
     """
 
     def __init__(
@@ -64,17 +64,20 @@ class Front:
     ) -> None:
         self.pooling, self.prompt = pooling, prompt
         self._max_length = min(max_length, transformer.max_seq_length or max_length)
-        # The container takes its modules to its device and names them; their weights stay the model's own.
+        # The container moves the modules to its device and shares their weights with the model.
         self._model = SentenceTransformer(modules=[transformer, pooling], device=str(device)).eval()
 
     @torch.no_grad()
     def read(self, texts: Sequence[str], *, tokens: bool = False, progress: str | None = None) -> Reading:
-        """Read sentences, longest first.
+        """Encode sentences, the longest ones first.
 
         Args:
             texts: The sentences.
-            tokens: Keep the token vectors too.
-            progress: Name of a bar; none where ``None``.
+            tokens: Whether to keep token vectors too.
+            progress: Name of the progress bar; ``None`` for no bar.
+
+        Returns:
+            The vectors, in the order of the texts.
         """
         from tqdm.auto import tqdm
 
@@ -108,14 +111,14 @@ class Front:
 
 
 def student_front(transformer: Transformer, pooling: Pooling | None, prompt: str | None, device: Any) -> Front:
-    """The front of a student-to-be, with a pool that is an average of its tokens.
+    """Return the front of a future student, with a pooling that is an average of tokens.
 
     Args:
-        transformer: The student's.
-        pooling: The pool that it was trained with, or the teacher's; the mean is taken in place of one that is no
-            average, and of none. The untrained first token of a masked language model says nothing.
-        prompt: Under which it reads queries.
-        device: Where it reads.
+        transformer: Transformer of the student.
+        pooling: Pooling with which it was trained, if any. The mean is used if there is none or it is not an average;
+            the first token of a masked language model, for instance, was not trained as a sentence vector.
+        prompt: Prompt of queries.
+        device: Device on which texts are encoded.
     """
     mode = pooling.pooling_mode if pooling is not None and pooling.pooling_mode in _AVERAGES else "mean"
     include = pooling.include_prompt if pooling is not None else True
@@ -123,9 +126,12 @@ def student_front(transformer: Transformer, pooling: Pooling | None, prompt: str
 
 
 def teacher_front(teacher: Any) -> tuple[Front, Callable[[Tensor], Tensor]]:
-    """The teacher up to its pool, and what comes after it: pooled vectors ``(n, d)`` to final ones ``(n, d')``.
+    """Split a teacher after its pooling.
 
-    Of a late-interaction teacher the front is its transformer with a mean over the tokens, and nothing comes after.
+    Returns:
+        The front up to the pooling, and a function for the later modules, from pooled vectors ``(n, d)`` to final ones
+        ``(n, d')``. For a late-interaction teacher the front pools by the mean of the tokens, and the function changes
+        nothing.
     """
     modules = list(teacher._modules.values())
     places = [place for place, module in enumerate(modules) if isinstance(module, Pooling)]
@@ -138,7 +144,11 @@ def teacher_front(teacher: Any) -> tuple[Front, Callable[[Tensor], Tensor]]:
 
 
 def token_blocks(x: Reading, y: Reading, size: int = _BATCH) -> Iterator[TokenBlock]:
-    """Batches of both readings' tokens, padded, the longest sentences first."""
+    """Yield batches of the tokens of two readings of the same sentences, padded, the longest sentences first.
+
+    Yields:
+        Tokens ``(B, n, d)`` and mask ``(B, n)`` of ``x``, tokens ``(B, m, e)`` and mask ``(B, m)`` of ``y``.
+    """
     order = np.argsort([-len(rows) for rows in x.tokens], kind="stable")
     for start in range(0, len(order), size):
         block: list[Tensor] = []
@@ -152,6 +162,7 @@ def token_blocks(x: Reading, y: Reading, size: int = _BATCH) -> Iterator[TokenBl
 
 @torch.no_grad()
 def _through(modules: Sequence[nn.Module], pooled: Tensor) -> Tensor:
+    """Apply modules to pooled vectors, ``(n, d)``, and return the sentence vectors, ``(n, d')``."""
     features: dict[str, Any] = {"sentence_embedding": pooled.float()}
     for module in modules:
         features = module(features)

@@ -1,4 +1,4 @@
-"""A new vocabulary under the teacher's body, in the style of XLM-R."""
+"""Replacement of the vocabulary under the teacher's body by a new one in the style of XLM-R."""
 
 from __future__ import annotations
 
@@ -24,40 +24,40 @@ from hf_optical.students.embedding_init import Lexicon, SurfaceForms, initial_ro
 from hf_optical.students.learning import unigram_entries, words_of
 from hf_optical.students.vocabulary import size_of
 
-# XLM-R's special tokens in the order of their ids, and where the teacher keeps the same role.
-SPECIALS = {
+# XLM-R's special tokens in the order of their ids, with the names of the same roles in the teacher's tokenizer.
+_SPECIALS = {
     "<s>": ("cls_token", "bos_token"),
     "<pad>": ("pad_token",),
     "</s>": ("sep_token", "eos_token"),
     "<unk>": ("unk_token",),
     "<mask>": ("mask_token",),
 }
-_PADDING = 1  # XLM-R's id of <pad>; its positions start one above
+_PADDING = 1  # XLM-R's id of <pad>; its positions start one above it
 
 
 def _unigram_tokenizer(texts: Iterable[str], vocab_size: int, lowercase: bool, extra: Iterable[str] = ()) -> Tokenizer:
-    """Train a Unigram tokenizer laid out as XLM-R's.
+    """Train a Unigram tokenizer with the layout of XLM-R's.
 
     Args:
         texts: Sentences of the new language.
-        vocab_size: The whole vocabulary; fewer pieces are learnt if the texts hold fewer.
+        vocab_size: Size of the whole vocabulary; fewer pieces are learnt if the texts do not have as many.
         lowercase: Whether to lower-case text, as an uncased teacher does. Marks are never stripped.
-        extra: Tokens that text may hold as a whole, such as the markers of a late-interaction model.
+        extra: Further tokens that are not split, such as the markers of a late-interaction model.
 
     Returns:
-        A tokenizer with ``<s> <pad> </s> <unk> <mask>`` at ids 0 to 4, then ``extra``, then the pieces.
+        A tokenizer with ``<s> <pad> </s> <unk> <mask>`` at ids 0 to 4, followed by ``extra`` and the pieces.
 
     Raises:
-        InputError: If ``vocab_size`` leaves no room for pieces.
+        InputError: ``vocab_size`` leaves no room for pieces.
 
     Example:
         >>> _unigram_tokenizer(["Habari ya asubuhi"] * 20, 40, lowercase=True).encode("HABARI").tokens[0]
         '<s>'
     """
-    specials = [*SPECIALS, *extra]
+    specials = [*_SPECIALS, *extra]
     if vocab_size <= len(specials):
         raise InputError(
-            f"vocab_size is {vocab_size}, and {len(specials)} places are taken by special tokens",
+            f"vocab_size is {vocab_size}, and {len(specials)} of them are special tokens",
             "give several thousand",
             field="vocab_size",
         )
@@ -82,18 +82,19 @@ def replaced(
     """Return a module with a new vocabulary under the same body.
 
     Args:
-        module: A copy of the teacher's Transformer; its model may be changed.
+        module: Copy of the teacher's Transformer, whose model may be changed.
         texts: Sentences of the new language.
-        vocab_size: The whole new vocabulary.
-        lexicon: Words of the new language -> English translations; goes before the surface form.
-        seed: Seeds the rows of pieces of which the teacher can read no part.
+        vocab_size: Size of the new vocabulary.
+        lexicon: English translations by word of the new language, which are preferred to the surface form.
+        seed: Random seed for rows of pieces of which no part is in the teacher's vocabulary.
 
     Returns:
-        A new module: an ``XLMRobertaModel`` for a BERT body, the same class for another. Rows of pieces that the
-        teacher has are its own, others are means as in `initial_rows`, special tokens keep the rows of their role.
+        A new module, with an ``XLMRobertaModel`` for a BERT body and the same class for others. Rows of pieces that the
+        teacher has are the teacher's, other rows are means as in `initial_rows`, and special tokens keep the rows of
+        their role.
 
     Raises:
-        InputError: If ``vocab_size`` leaves no room for pieces.
+        InputError: ``vocab_size`` leaves no room for pieces.
     """
     old = tokenizer_of(module)
     normalizer = old.backend_tokenizer.normalizer
@@ -102,7 +103,7 @@ def replaced(
     trained = _unigram_tokenizer(texts, vocab_size, lowercase, extra)
     table = embeddings_of(module.model).weight.detach()
     rows = _rows(table, old, trained, lexicon or {}, seed)
-    roles = {role: token for token, names in SPECIALS.items() for role in names}
+    roles = {role: token for token, names in _SPECIALS.items() for role in names}
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=trained,
         model_max_length=old.model_max_length,
@@ -118,14 +119,14 @@ def replaced(
 
 
 def _markers(tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    """Return the teacher's added tokens that play none of the five roles, in the order of their ids."""
-    roles = {getattr(tokenizer, name, None) for names in SPECIALS.values() for name in names}
+    """Return the teacher's added tokens that have none of the five roles, in the order of their ids."""
+    roles = {getattr(tokenizer, name, None) for names in _SPECIALS.values() for name in names}
     added = sorted(tokenizer.get_added_vocab().items(), key=lambda entry: entry[1])
-    return [token for token, _ in added if token not in roles and token not in SPECIALS]
+    return [token for token, _ in added if token not in roles and token not in _SPECIALS]
 
 
 def _rows(table: Tensor, old: PreTrainedTokenizerBase, trained: Tokenizer, lexicon: Lexicon, seed: int) -> Tensor:
-    """Return the new embedding table, ``(new vocabulary, width)``."""
+    """Compute the new embedding table, ``(new vocabulary, width)``."""
     forms = SurfaceForms(old.backend_tokenizer)
     translations = lexicon_ids(lexicon, forms.ids, normalizer_of(trained))
     known = old.get_vocab()
@@ -133,10 +134,10 @@ def _rows(table: Tensor, old: PreTrainedTokenizerBase, trained: Tokenizer, lexic
     vocabulary = trained.get_vocab()
     sources: list[list[list[int]]] = [[] for _ in range(size_of(spec))]
     for piece, number in vocabulary.items():
-        if piece in SPECIALS:
-            tokens = [getattr(old, name, None) for name in SPECIALS[piece]]
+        if piece in _SPECIALS:
+            tokens = [getattr(old, name, None) for name in _SPECIALS[piece]]
             sources[number] = [[known[token]] for token in tokens if token in known][:1]
-        elif piece in known and number < len(SPECIALS) + len(_markers(old)):
+        elif piece in known and number < len(_SPECIALS) + len(_markers(old)):
             sources[number] = [[known[piece]]]
         else:
             word = piece.removeprefix("▁")
@@ -148,9 +149,9 @@ def _rows(table: Tensor, old: PreTrainedTokenizerBase, trained: Tokenizer, lexic
 
 
 def _xlm_roberta(bert: BertModel, vocab_size: int) -> XLMRobertaModel:
-    """Return an XLM-R with BERT's weights.
+    """Return an XLM-R model with BERT's weights.
 
-    The two differ in where positions start (XLM-R: one above the padding id) and in token types (XLM-R has one).
+    In XLM-R positions start one above the padding id, and there is only one token type.
     """
     old = bert.config
     same = (
@@ -180,7 +181,7 @@ def _xlm_roberta(bert: BertModel, vocab_size: int) -> XLMRobertaModel:
 
 
 def _set_rows(model: PreTrainedModel, rows: Tensor) -> None:
-    """Make ``rows`` the model's embedding table and its special ids those of XLM-R's layout."""
+    """Set the model's embedding table, (vocabulary, width), and its special ids, which are those of XLM-R."""
     model.resize_token_embeddings(len(rows), mean_resizing=False)
     embeddings = embeddings_of(model)
     with torch.no_grad():

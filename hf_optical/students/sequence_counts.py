@@ -1,4 +1,4 @@
-"""Translation counts between vocabulary pieces with their order kept, by Sinkhorn-EM."""
+"""Translation counts between vocabulary pieces by Sinkhorn-EM, which uses the order of pieces."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from hf_optical.errors import InputError
 from hf_optical.students.expectations import agreed_expectation, positional_prior, transport_expectation
 from hf_optical.students.piece_sequences import PAD, PieceSequences, blocks_of_like_length
 
-Expectation = Literal["transport", "agreement"]
+_Expectation = Literal["transport", "agreement"]
 
-_BLOCK = 100_000  # couples of places worked on at a time: what fits a processor's cache
-_LOOKED_UP = 2_000_000  # couples looked up at a time: the library checks the whole table once per call
-_GATHERED = 4_000_000  # counts held before they are added up
-_FLOOR = np.float32(1e-7)
+_BLOCK = 100_000  # couples of positions computed at a time, which fit into a CPU cache
+_LOOKED_UP = 2_000_000  # couples looked up at a time, because scipy checks the whole table in every call
+_GATHERED = 4_000_000  # counts collected before they are added up
+_FLOOR = np.float32(1e-7)  # added to the kernel, so that no couple has kernel zero
 
 
 @dataclass(frozen=True)
 class SequenceModel:
-    """The settings of `sequence_counts`; the defaults were chosen on held-out pairs (docs/RESULTS.md).
+    """Settings of `sequence_counts`, with defaults that were chosen on held-out pairs (docs/RESULTS.md).
 
     Args:
-        slope: Of the positional prior ``exp(-slope * |i / m - j / n|)``; 0 for none.
-        dustbin: Kernel of "has no counterpart": a couple of pieces well below it is not aligned.
+        slope: Slope of the positional prior ``exp(-slope * |i / m - j / n|)``; 0 for no prior.
+        dustbin: Kernel of pieces without a counterpart; a couple of pieces with a much smaller kernel is not aligned.
         rounds: Rounds of expectation and maximisation.
-        expectation: ``"transport"``: pieces compete for each other (Sinkhorn-EM). ``"agreement"``: the control
-            without transport, two posteriors that agree under the same prior.
-        iterations: Of Sinkhorn's scaling, in each expectation.
-        least: Expected alignments of a couple of places below this are dropped: the table stays as small as the data.
+        expectation: ``"transport"`` for Sinkhorn-EM, in which pieces compete for each other; ``"agreement"`` for the
+            control without transport, the product of two posteriors with the same prior.
+        iterations: Iterations of Sinkhorn's algorithm in each expectation.
+        least: Smallest expected alignment of a couple of positions that is kept, which limits the size of the table.
 
     Raises:
-        InputError: If a setting is out of its range.
+        InputError: A setting is out of its range.
     """
 
     slope: float = 2.0
     dustbin: float = 0.003
     rounds: int = 3
-    expectation: Expectation = "transport"
+    expectation: _Expectation = "transport"
     iterations: int = 10
     least: float = 0.02
 
@@ -70,27 +70,28 @@ def sequence_counts(
     start: csr_array,
     model: SequenceModel | None = None,
 ) -> csr_array:
-    """Count how often each source piece is aligned with each target piece, in expectation, places taken into account.
+    """Compute the expected number of alignments of each source piece with each target piece, using their positions.
 
-    Each round divides the counts ``c`` of the round before by both margins, so that
-    ``K[i, j] = sqrt(t(e_j | f_i) t(f_i | e_j)) * exp(-slope * |i/m - j/n|)`` says how well two pieces match, aligns
-    every pair of sentences by it (`transport_expectation`), and adds up. Sinkhorn-EM (Mena et al. 2020, arXiv
-    2006.16548) with the positional prior of fast_align (Dyer et al. 2013, https://aclanthology.org/N13-1073/).
+    Each round computes the scores ``K[i, j] = sqrt(t(e_j | f_i) t(f_i | e_j)) * exp(-slope * |i/m - j/n|)`` of all
+    couples of pieces from the counts of the previous round, divided by both margins. It aligns every pair of sentences
+    by these scores (`transport_expectation`), and adds up the expected alignments. This is Sinkhorn-EM (Mena et al.
+    2020, arXiv 2006.16548) with the positional prior of fast_align (Dyer et al. 2013,
+    https://aclanthology.org/N13-1073/).
 
-    Pairs are streamed in blocks: besides the sequences, only the tables of two rounds are held, a few entries for each
-    token at most. A piece that ``start`` does not know takes what the others leave over.
+    Pairs are processed in blocks. Besides the sequences, only the tables of two rounds are in memory, with at most a
+    few entries per token. A piece without counts in ``start`` is aligned with the mass that other pieces leave.
 
     Args:
         source_ids: Pieces of each source sentence in order, numbers below ``start.shape[0]``, no special tokens.
         target_ids: Pieces of each translation, numbers below ``start.shape[1]``.
-        start: Counts to start from: of `alignment_counts`, of these pairs or a part of them.
+        start: Counts to start from, such as those of `alignment_counts` for these pairs or a part of them.
         model: Settings; by default `SequenceModel()`.
 
     Returns:
         Sparse float64 counts of the same shape.
 
     Raises:
-        InputError: If the two sides differ in number, or a piece is out of range.
+        InputError: The two sides have different numbers of sentences, or a piece is out of range.
 
     Example:
         >>> from hf_optical.students.alignment_counts import alignment_counts
@@ -103,7 +104,7 @@ def sequence_counts(
     if len(sources) != len(targets):
         raise InputError(
             f"there are {len(sources)} source sentences and {len(targets)} translations",
-            "give one translation for each sentence",
+            "give one translation per sentence",
         )
     sources.check(start.shape[0], "source_ids")
     targets.check(start.shape[1], "target_ids")
@@ -114,6 +115,7 @@ def sequence_counts(
 
 
 def _round(sources: PieceSequences, targets: PieceSequences, counts: csr_array, settings: SequenceModel) -> csr_array:
+    """Run one round of expectation and maximisation, and return the new counts."""
     table = _Table.of(counts, settings)
     gathered = _Gathered(counts.shape)
     for blocks in _chunks(sources, targets):
@@ -128,24 +130,24 @@ def _round(sources: PieceSequences, targets: PieceSequences, counts: csr_array, 
 def _expectation(
     left: np.ndarray, right: np.ndarray, found: np.ndarray, table: _Table, settings: SequenceModel
 ) -> np.ndarray:
-    """Expected alignments of one block, float32 ``(pairs, m, n)``."""
+    """Compute the expected alignments of one block, ``(pairs, m, n)``, float32."""
     real_left, real_right = left != PAD, right != PAD
     kernel = positional_prior(real_left, real_right, settings.slope)
-    # A piece that no count knows is as welcome anywhere as in the dustbin, and a little more.
+    # A piece without counts has the same kernel with all pieces, somewhat above that of the dustbin.
     news = table.new_source[left][:, :, None] | table.new_target[right][:, None]
     found = np.where(news, np.float32(2 * settings.dustbin), found)
     kernel *= found
     if settings.expectation == "transport":
         kernel += _FLOOR
         return transport_expectation(kernel, real_left, real_right, settings.dustbin, settings.iterations)
-    # found = c / sqrt(r s) with the margins r and s of the counts c: t(e|f) = c / r and t(f|e) = c / s.
+    # With margins r and s of the counts c, found is c / sqrt(r s), t(e|f) is c / r, and t(f|e) is c / s.
     ratio = np.sqrt(table.target_margin[right][:, None] / table.source_margin[left][:, :, None])
     ratio[news] = 1
     return agreed_expectation(kernel * ratio, kernel / ratio, real_left, real_right, settings.dustbin)
 
 
 def _chunks(sources: PieceSequences, targets: PieceSequences) -> Iterator[list[np.ndarray]]:
-    """Yield blocks of pairs, as many as are looked up together."""
+    """Yield lists of blocks of pairs whose scores are looked up together."""
     left, right = sources.lengths, targets.lengths
     together: list[np.ndarray] = []
     cells = 0
@@ -161,14 +163,14 @@ def _chunks(sources: PieceSequences, targets: PieceSequences) -> Iterator[list[n
 
 @dataclass(frozen=True)
 class _Table:
-    """Counts divided by the roots of both margins, and what a look-up needs besides.
+    """Scores of couples of pieces, from counts ``c`` with margins ``r`` and ``s``.
 
     Attributes:
-        scores: ``c[f, e] / sqrt(r[f] s[e])``, the geometric mean of ``t(e | f)`` and ``t(f | e)``.
-        source_margin: ``r``, 1 where there is no count; for the padding at the end, too.
-        target_margin: ``s``, likewise.
-        new_source: Which source pieces have no count; the padding at the end is not new.
-        new_target: Likewise.
+        scores: Geometric mean of ``t(e | f)`` and ``t(f | e)``, ``c[f, e] / sqrt(r[f] s[e])``, ``(sources, targets)``.
+        source_margin: ``r``, ``(sources + 1,)``, 1 for pieces without counts, and 1 at the end for padding.
+        target_margin: ``s``, ``(targets + 1,)``, likewise.
+        new_source: Source pieces without counts, ``(sources + 1,)``, bool; false for padding.
+        new_target: Target pieces without counts, ``(targets + 1,)``, likewise.
     """
 
     scores: csr_array
@@ -189,7 +191,7 @@ class _Table:
         return cls(scores, left.astype(np.float32), right.astype(np.float32), new[0], new[1])
 
     def look_up(self, padded: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarray]:
-        """The score of every couple of places of some blocks, ``(pairs, m, n)`` each; of padding, anything."""
+        """Yield the scores of all couples of positions of each block, ``(pairs, m, n)``, arbitrary on padding."""
         shapes = [(len(left), left.shape[1], right.shape[1]) for left, right in padded]
         rows = np.concatenate([np.repeat(np.maximum(left, 0).ravel(), right.shape[1]) for left, right in padded])
         columns = np.concatenate(
@@ -207,7 +209,7 @@ class _Table:
 
 
 class _Gathered:
-    """Counts of couples, added up whenever many are held."""
+    """Sum of counts of couples, which are collected and added up when there are many."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self._sum = csr_array(shape, dtype=np.float64)

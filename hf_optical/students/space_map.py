@@ -1,7 +1,7 @@
 """Linear maps from one vector space to another in closed form: ridge, orthogonal Procrustes, plan-weighted tokens.
 
-Everything is computed from second moments, which add up: rows come in blocks of any number, and a million of them
-take the memory of one block. Knows no model.
+All maps are computed from second moments, which can be added up: rows are processed in blocks of any size, and a
+million rows need the memory of one block. The module does not depend on models.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ TokenBlock = tuple[Tensor, Tensor, Tensor, Tensor]
 
 @dataclass(frozen=True)
 class LinearMap:
-    """``y = W x + b``.
+    """Affine map ``y = W x + b``.
 
     Attributes:
-        weight: W, ``(e, d)``.
-        bias: b, ``(e,)``.
+        weight: Matrix W, ``(e, d)``.
+        bias: Vector b, ``(e,)``.
 
     Example:
         >>> LinearMap(torch.tensor([[0.0, 2.0]]), torch.tensor([1.0]))(torch.tensor([[5.0, 3.0]])).tolist()
@@ -36,13 +36,13 @@ class LinearMap:
     bias: Tensor
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Where the map puts the rows of ``x``, ``(..., d)`` to ``(..., e)``."""
+        """Map the rows of ``x``, from ``(..., d)`` to ``(..., e)``."""
         return x.to(self.weight.dtype) @ self.weight.T + self.bias
 
 
 @dataclass
 class Moments:
-    """Weighted sums over pairs of vectors: all that a least-squares map needs of them, in float64.
+    """Weighted sums over pairs of vectors, from which a least-squares map can be computed, in float64.
 
     Attributes:
         mass: Sum of the weights.
@@ -66,13 +66,13 @@ class Moments:
 
     @classmethod
     def empty(cls, d: int, e: int) -> Moments:
-        """Of no pairs, between spaces of ``d`` and ``e`` numbers."""
+        """Return the moments of no pairs, between spaces of ``d`` and ``e`` dimensions."""
         zeros = [torch.zeros(shape, dtype=torch.float64) for shape in ((d,), (e,), (d, d), (d, e))]
         return cls(0.0, *zeros)
 
     @classmethod
     def of(cls, x: Tensor, y: Tensor) -> Moments:
-        """Of the rows of ``x``, ``(n, d)``, paired with those of ``y``, ``(n, e)``, each with weight 1."""
+        """Compute the moments of the rows of ``x``, ``(n, d)``, paired with those of ``y``, ``(n, e)``, of weight 1."""
         moments = cls.empty(x.shape[1], y.shape[1])
         moments.add(x, y)
         return moments
@@ -83,10 +83,10 @@ class Moments:
         Args:
             x: Sources, ``(n, d)``.
             y: Targets, ``(n, e)``.
-            weights: ``(n,)``, at least 0; 1 where ``None``.
+            weights: Weights of the pairs, ``(n,)``, at least 0; 1 by default.
 
         Raises:
-            InputError: Numbers of rows or widths do not fit.
+            InputError: The numbers of rows or the widths do not fit.
             NonFiniteError: A vector is not finite.
         """
         if len(x) != len(y) or x.shape[1] != len(self.x) or y.shape[1] != len(self.y):
@@ -98,7 +98,7 @@ class Moments:
         x, y = x.detach().double().cpu(), y.detach().double().cpu()
         if not (torch.isfinite(x).all() and torch.isfinite(y).all()):
             raise NonFiniteError(
-                "a vector that a map is fitted on is not finite. Remedy: check the two models' weights"
+                "a vector for the fit of a map is not finite. Remedy: check the weights of the two models."
             )
         w = torch.ones(len(x), dtype=torch.float64) if weights is None else weights.double().cpu()
         weighted = x * w[:, None]
@@ -116,17 +116,25 @@ class Moments:
         return Moments(self.mass * factor, *(part * factor for part in self._parts()))
 
     def centred(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Means of both sides, ``(d,)`` and ``(e,)``, covariance of the sources and of sources with targets."""
+        """Return means and covariances.
+
+        Returns:
+            Means of both sides, ``(d,)`` and ``(e,)``, the covariance of the sources, ``(d, d)``, and that of sources
+            and targets, ``(d, e)``.
+
+        Raises:
+            InputError: There are no pairs.
+        """
         if not self.mass > 0:
-            raise InputError("a map is to be fitted on no pairs at all", "give pairs of vectors")
+            raise InputError("there are no pairs on which a map could be fitted", "give pairs of vectors")
         x, y = self.x / self.mass, self.y / self.mass
         return x, y, self.xx / self.mass - x.outer(x), self.xy / self.mass - x.outer(y)
 
     def within(self, other: Moments) -> Moments:
-        """Both sets of pairs together, each centred at its own means, then put at the means of this one.
+        """Join two sets of pairs, each centred at its own means, and shift the result to the means of this one.
 
-        What two languages have in common is fitted; what tells one from the other (an offset of the whole language) is
-        taken from this one alone.
+        The map is thereby fitted on the common structure of two languages, while their means, an offset of the whole
+        language, are those of this set alone.
         """
         (x, y, *mine), (_, _, *theirs) = self.centred(), other.centred()
         mass = self.mass + other.mass
@@ -138,11 +146,13 @@ class Moments:
 
 
 def ridge(moments: Moments, penalty: float) -> LinearMap:
-    """Least squares with a penalty on the weights (Hoerl and Kennard 1970), means left free.
+    """Fit a map by ridge regression, least squares with a penalty on the weights (Hoerl and Kennard 1970).
+
+    The bias is not penalised.
 
     Args:
-        moments: Of the pairs.
-        penalty: In units of the sources' mean variance per direction; 0 for plain least squares.
+        moments: Moments of the pairs.
+        penalty: Penalty in units of the sources' mean variance per dimension; 0 for least squares.
 
     Returns:
         The map, float64.
@@ -155,36 +165,39 @@ def ridge(moments: Moments, penalty: float) -> LinearMap:
 
 
 def procrustes(moments: Moments) -> LinearMap:
-    """The best rotation (or reflection) with one scale, between the centred sets (Schönemann 1966).
+    """Fit the best rotation or reflection with one scale between the centred sets (Schönemann 1966).
 
-    Between spaces of unequal width a map with orthonormal rows or columns. Angles within the source space stay what
-    they are as far as the widths allow.
+    Between spaces of different widths the map has orthonormal rows or columns. It preserves angles within the source
+    space as far as the widths allow.
 
     Returns:
         The map, float64.
     """
     x, y, xx, xy = moments.centred()
     left, sizes, right = torch.linalg.svd(xy, full_matrices=False)
-    # Only what the rotation carries over counts as the sources' variance.
+    # The scale is computed from the part of the sources' variance that the rotation preserves.
     carried = torch.trace(left.T @ xx @ left).clamp_min(1e-30)
     weight = (left @ right).T * (sizes.sum() / carried)
     return LinearMap(weight, y - weight @ x)
 
 
 def token_moments(blocks: Iterable[TokenBlock], start: LinearMap, solver: TransportSolver) -> Moments:
-    """Moments of token pairs, weighted by the transport plan between mapped sources and targets.
+    """Compute moments of token pairs, weighted by the transport plan between mapped sources and targets.
 
-    The plan is that of the cosine cost after ``start``, with the same mass on every token of a sentence. A source token
-    is paired with each target token by the plan's mass; the squared error so weighted is least where the source meets
-    the plan's average of the targets.
+    The plan is computed for the cosine cost after the map ``start``, with the same mass on every token of a sentence.
+    Each source token is paired with all target tokens, weighted by the plan. The weighted squared error is minimal if
+    the source is mapped to the plan's average of the targets, so that this average is used as its target.
 
     Args:
         blocks: Batches of sentence pairs, without special tokens.
-        start: The map that finds the plan.
-        solver: Finds it.
+        start: Map that is applied to the sources before the plan is computed.
+        solver: Solver of the plan.
 
     Returns:
-        The moments, one unit of mass per sentence pair.
+        The moments, with one unit of mass per sentence pair.
+
+    Raises:
+        InputError: There are no sentences.
     """
     moments: Moments | None = None
     for x, x_mask, y, y_mask in blocks:
@@ -192,13 +205,13 @@ def token_moments(blocks: Iterable[TokenBlock], start: LinearMap, solver: Transp
             moments = Moments.empty(x.shape[-1], y.shape[-1])
         mapped = start(x).to(torch.float32)
         a, b = uniform_marginals(x_mask), uniform_marginals(y_mask)
-        plan = solver(cosine_cost(mapped, y.float()), a, b).double()
-        mass = plan.sum(2)
-        average = (plan @ y.double()) / mass.clamp_min(1e-12).unsqueeze(2)
+        plan = solver(cosine_cost(mapped, y.float()), a, b).double()  # (B, n, m)
+        mass = plan.sum(2)  # (B, n)
+        average = (plan @ y.double()) / mass.clamp_min(1e-12).unsqueeze(2)  # (B, n, e)
         real = x_mask.bool()
         moments.add(x[real], average[real], mass[real])
     if moments is None:
-        raise InputError("a map is to be fitted on the tokens of no sentence", "give pairs of sentences")
+        raise InputError("there are no sentences on whose tokens a map could be fitted", "give pairs of sentences")
     return moments
 
 
@@ -212,16 +225,19 @@ def alternate(
     share: float = 0.5,
     rounds: int = 2,
 ) -> LinearMap:
-    """Fit on sentences and on tokens, whose plan and map are found in turn.
+    """Fit a map on sentences and tokens, computing plans and map alternately.
 
     Args:
         sentences: Moments of sentence vectors.
-        blocks: Gives the batches of tokens anew for every round.
+        blocks: Function that returns the batches of tokens, called once per round.
         start: The first map.
-        fit: `ridge` with a penalty, or `procrustes`.
-        solver: Finds the plans.
-        share: Of the mass that is the tokens'.
-        rounds: Times that plan and map are found.
+        fit: Function that fits a map, `ridge` with a penalty or `procrustes`.
+        solver: Solver of the plans.
+        share: Share of the mass of tokens, 0 to 1.
+        rounds: Number of alternations.
+
+    Returns:
+        The last map.
     """
     found = start
     for _ in range(rounds):
@@ -230,5 +246,5 @@ def alternate(
 
 
 def mixed(moments: Moments, others: Moments, share: float) -> Moments:
-    """Both sets of pairs, the others with this share of the mass, 1 in all."""
+    """Join two sets of pairs, of which the second has this share of the mass; the whole mass is 1."""
     return moments * ((1 - share) / moments.mass) + others * (share / others.mass)

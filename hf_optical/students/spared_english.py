@@ -1,4 +1,4 @@
-"""New pieces that leave English as it was: those that would cut English words differently are taken back."""
+"""Removal of new pieces that would change the segmentation of English words."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ __all__ = ["spare_english"]
 
 
 def spare_english(new: NewPieces, backend: Tokenizer, spec: dict[str, Any], english: Iterable[str]) -> NewPieces:
-    """Leave out the new pieces of a Unigram vocabulary that English would be cut with.
+    """Remove new pieces of a Unigram vocabulary that would be used for English text.
 
-    The best segmentation of a word changes only if a new piece is part of the new one. So the pieces that occur in the
-    segmentation of an English word are taken back, again and again until none does: then every word of these texts is
-    cut as before. A word that the texts lack may still be cut differently.
+    Added pieces change the best segmentation of a word only if it contains one of them. Pieces that occur in the
+    segmentation of an English word are therefore removed, repeatedly until none occurs. All words of these texts are
+    then segmented as before; other English words may still be segmented differently.
 
     Args:
         new: Pieces learnt from the other language, with scores.
-        backend: The tokenizer that is to be extended; its normalizer and pre-tokenizer cut the texts into words.
-        spec: Its JSON.
-        english: English texts, the more the better.
+        backend: Tokenizer to extend, whose normalizer and pre-tokenizer split the texts into words.
+        spec: JSON of the tokenizer.
+        english: English texts; more texts protect more words.
 
     Returns:
-        The pieces that remain, in their order.
+        The remaining pieces, in their order.
 
     Example:
         >>> entries = [["<unk>", 0.0], ["a", -2.0], ["b", -2.0], ["c", -2.0]]

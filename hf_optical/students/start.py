@@ -1,4 +1,4 @@
-"""The student that training starts from, in its two stages: as grown, and with rows aligned in the bitext."""
+"""Student from which training starts, with two stages for grown ones: as grown, and with rows aligned in bitext."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hf_optical.students.mapped import IndexRows
 
 ROW_INITS = ("transport", "bitext", "surface")
 ALIGNED = ("transport", "bitext")
-"""The ways that look at the bitext: such a student is measured before and after."""
+"""Values of ``row_init`` that use the bitext; the student is then measured before and after the initialisation."""
 
 
 def starting_student(
@@ -37,32 +37,32 @@ def starting_student(
     index: IndexRows | None = None,
     on_report: Callable[[StartReport], None] | None = None,
 ) -> Encoder:
-    """Grow or adapt a student: rows of a grown one get their first meaning, another encoder the teacher's space.
+    """Grow a student and initialize its embedding rows, or adapt another encoder to the teacher's space.
 
     Args:
         kind_or_id: ``"copy"``, ``"extend"``, ``"replace"``, or an encoder's id or folder.
-        teacher: The teacher; not changed.
+        teacher: The teacher, which is not changed.
         rows: Bitext with the columns ``source`` and ``translation``.
-        row_init: ``"transport"``: rows aligned in the bitext by entropic transport within each pair
-            (`initialise_from_bitext`), for students with new pieces; ``"bitext"``: by two lexical models alone, which
-            know no order of words; ``"surface"``: the teacher's rows of each piece's surface form. A copy stays what
-            its teacher is.
-        vocab_size: Vocabulary of a grown student. By default 40,000 pieces, or 5,000 more than the teacher's where it
-            has so many already.
-        new_pieces: ``"extend"``: how many pieces to add, in place of ``vocab_size``.
-        num_layers: Layers of a grown student; all of the teacher's where ``None``.
+        row_init: Initialisation of the rows of a student with new pieces: ``"transport"`` aligns pieces in the bitext
+            by entropic transport within each pair (`initialise_from_bitext`), ``"bitext"`` by two lexical models alone,
+            which ignore the order of words, and ``"surface"`` uses the teacher's rows of each piece's surface form. A
+            copy keeps the teacher's rows.
+        vocab_size: Vocabulary size of a grown student. By default 40,000 pieces, or with ``"extend"`` 5,000 more than
+            the teacher's if this is more.
+        new_pieces: Number of pieces to add with ``"extend"``, in place of ``vocab_size``.
+        num_layers: Number of layers of a grown student; ``None`` for all layers of the teacher.
         seed: Random seed of the sampled pairs and new rows.
-        reads_english: The student is to read English too: rows of the teacher's own pieces keep their meaning, as they
-            do where the teacher is multilingual.
-        on_grown: Called with the student before its rows are aligned, to measure it, say.
-        index: The teacher's documents with their vectors, on which another encoder is mapped too.
-        on_report: Called with how another encoder came to the teacher's space.
+        reads_english: Whether the student is to read English too. Rows of the teacher's pieces are then not changed, as
+            also for a multilingual teacher.
+        on_grown: Function that is called with the student before its rows are aligned, for instance to measure it.
+        index: Documents of the teacher's index with their vectors, on which another encoder is mapped too.
+        on_report: Function that is called with the report on the map of another encoder.
 
     Returns:
         A new model of the teacher's class.
 
     Raises:
-        InputError: As `build_student` and `initialise_from_bitext`; an unknown ``row_init``.
+        InputError: As for `build_student` and `initialise_from_bitext`, or ``row_init`` is unknown.
     """
     if row_init not in ROW_INITS:
         raise InputError(f"is {row_init!r}", f"use one of {', '.join(ROW_INITS)}", field="row_init")
@@ -93,6 +93,6 @@ def starting_student(
 
 
 def _reads_many_languages(teacher: Encoder) -> bool:
-    """Whether a teacher reads the language already, as those with a Unigram vocabulary (XLM-R, e5) do."""
+    """Return whether a teacher is multilingual, which is assumed of a Unigram vocabulary (XLM-R, e5)."""
     spec = json.loads(tokenizer_of(transformer_of(teacher)).backend_tokenizer.to_str())
     return bool(spec["model"]["type"] == "Unigram")

@@ -1,4 +1,4 @@
-"""New pieces that the bitext says too little of are taken back: a row without support costs before it pays."""
+"""Removal of new pieces that are aligned too seldom in the bitext for a useful embedding row."""
 
 from __future__ import annotations
 
@@ -40,25 +40,25 @@ def supported(
 ) -> Encoder:
     """Return a student without the new pieces that are aligned with English less often than ``least``.
 
-    For a student that `grow_student` extended from a teacher with a Unigram vocabulary (XLM-R, e5), which reads the
-    language already: a word keeps the pieces that the teacher cuts it into, unless the pairs say what a piece of its
-    own means.
+    This is for a student that `grow_student` extended from a teacher with a Unigram vocabulary (XLM-R, e5), which
+    already reads the language: a word keeps the teacher's pieces, unless the pairs have enough alignments for a piece
+    of its own.
 
     Args:
-        student: The extended student; not changed.
+        student: The extended student, which is not changed.
         teacher: Its teacher.
         sources: English sentences.
         translations: The same sentences in the other language.
-        least: Expected alignments that a new piece needs.
-        alignment: How they are counted, see `bitext_counts`.
-        max_pairs: The most pairs to count in.
-        seed: Seeds the draw of pairs.
+        least: Least expected number of alignments of a new piece.
+        alignment: Settings of the alignment, as in `bitext_counts`.
+        max_pairs: Largest number of pairs to use.
+        seed: Random seed of the drawn pairs.
 
     Returns:
-        A new model, or the student itself where nothing is taken back.
+        A new model, or the student itself if no piece is removed.
 
     Raises:
-        InputError: As `bitext_counts`.
+        InputError: As for `bitext_counts`.
     """
     module, size = transformer_of(student), size_of(_spec(teacher))
     found = bitext_counts(student, teacher, sources, translations, alignment=alignment, max_pairs=max_pairs, seed=seed)

@@ -1,4 +1,7 @@
-"""A student for an index whose model is out of reach: mapped onto the index's vectors, which also foretell English."""
+"""Student for an index whose model is not available, mapped onto the index's vectors.
+
+The same map predicts the vectors that English sentences would have in the index.
+"""
 
 from __future__ import annotations
 
@@ -24,23 +27,22 @@ from hf_optical.students.mapped import IndexRows, as_dense, drawn_pairs, front_o
 from hf_optical.students.readings import Front
 from hf_optical.students.space_map import LinearMap, Moments, procrustes, ridge
 
-MOST_ROWS = 10_000
-"""Rows of the index that are read, at most; each costs the student one reading."""
-FEWEST_ROWS = 50
+_MOST_ROWS = 10_000  # rows of the index that are used; the student encodes the text of each
+_FEWEST_ROWS = 50
 _HELD_OUT_EVERY, _MOST_HELD_OUT = 5, 500
 
 
 @dataclass
 class VectorsOnlyStart:
-    """A student on an index's vectors, and what the index's model would say of the bitext's English.
+    """Student for an index's vectors, with vectors of the bitext's English sentences in the space of the index.
 
     Attributes:
-        student: The student; its vectors are compared with the index's.
-        texts: The different English sentences.
-        vectors: Theirs, ``(n, d)``, length 1: the index's own where it has the text, else what the map foretells.
-        known: How many of them are the index's own.
-        bank: Vectors of the documents that were read, ``(N, d)``.
-        report: How the map was chosen.
+        student: The student, whose vectors are compared with the index's.
+        texts: The n different English sentences.
+        vectors: Their unit vectors, ``(n, d)``, from the index if it has the text, else predicted by the map.
+        known: Number of vectors from the index.
+        bank: Vectors of the documents that were used, ``(N, d)``.
+        report: Report on the choice of the map.
     """
 
     student: SentenceTransformer
@@ -59,25 +61,29 @@ def start_on_vectors(
     *,
     also: Sequence[str] = (),
     seed: int = 0,
-    most_rows: int = MOST_ROWS,
+    most_rows: int = _MOST_ROWS,
     most_pairs: int = 2_000,
 ) -> VectorsOnlyStart:
-    """Map a multilingual encoder onto the vectors of an index, with nothing of the index's model at hand.
+    """Map a multilingual encoder onto the vectors of an index, without the index's model.
 
-    The encoder reads the index's documents, and a map from its vectors to the index's is fitted on them; ridge or
-    Procrustes, and how much regularisation, is decided by documents held out. The same map then says where the
-    bitext's English would be in the index. What tells the language from English, an offset, is taken off where pairs
-    held out are found better without it.
+    The encoder encodes the index's documents, and a map from its vectors to the index's vectors is fitted on them. The
+    choice between ridge with different penalties and Procrustes is made on held-out documents. The same map predicts
+    the vectors of the bitext's English sentences in the index. The offset between the language and English is
+    subtracted if this improves the retrieval of held-out pairs.
 
     Args:
-        name_or_path: Of a multilingual encoder: Hub id or folder.
+        name_or_path: Hub id or folder of a multilingual encoder.
         index: Blocks of the index's rows.
-        english: The English of the bitext.
-        translations: Its translations.
-        also: More English, of pairs that are held out of the training, say: no map is fitted on it.
+        english: English sentences of the bitext.
+        translations: Their translations.
+        also: Further English sentences for which vectors are predicted, for instance of pairs that are held out of the
+            training; the map is not fitted on them.
         seed: Random seed of the sampled and the held-out pairs.
-        most_rows: Rows of the index to read, at most, from its beginning.
-        most_pairs: Pairs by which the offset is decided, at most.
+        most_rows: Largest number of rows of the index to use, from its beginning.
+        most_pairs: Largest number of pairs with which the offset is decided.
+
+    Returns:
+        The student, the vectors of the English sentences, and a report.
 
     Raises:
         InputError: The model cannot be loaded, or the index has fewer than 50 rows.
@@ -117,6 +123,7 @@ def start_on_vectors(
 
 
 def _read_index(front: Front, index: IndexRows, most: int) -> tuple[list[str], Tensor, Tensor]:
+    """Return texts of an index, their vectors by the front, (N, d), and their unit vectors in the index, (N, e)."""
     texts: list[str] = []
     read: list[Tensor] = []
     vectors: list[Tensor] = []
@@ -127,17 +134,17 @@ def _read_index(front: Front, index: IndexRows, most: int) -> tuple[list[str], T
         vectors.append(functional.normalize(torch.from_numpy(np.array(rows[: len(block)])).float(), dim=-1))
         if len(texts) >= most:
             break
-    if len(texts) < FEWEST_ROWS:
+    if len(texts) < _FEWEST_ROWS:
         raise InputError(
-            f"a map onto the index is fitted on its rows, and there are {len(texts)}",
-            f"give {FEWEST_ROWS} or more",
+            f"a map onto the index is fitted on its rows, and there are only {len(texts)}",
+            f"give {_FEWEST_ROWS} or more",
             field="index_rows",
         )
     return texts, torch.cat(read), torch.cat(vectors)
 
 
 def _fit(read: Tensor, vectors: Tensor) -> tuple[LinearMap, list[MapScore]]:
-    """The best map by documents held out, fitted on all; scores are of documents finding themselves."""
+    """Choose a map on held-out documents, and fit it on all; maps are scored by how well documents find themselves."""
     held = torch.arange(0, len(read), _HELD_OUT_EVERY)[:_MOST_HELD_OUT]
     rest = torch.ones(len(read), dtype=torch.bool)
     rest[held] = False
@@ -156,7 +163,11 @@ def _solved(moments: Moments, kind: str, penalty: float) -> LinearMap:
 def _offset(
     found: LinearMap, scores: list[MapScore], foreign: Tensor, english: Tensor, sources: Sequence[str], seed: int
 ) -> tuple[LinearMap, list[MapScore], int]:
-    """The map as it is, or with the language's mean moved onto that of English; by pairs held out."""
+    """Shift the language's mean to that of English, if held-out pairs are found better with the shifted map.
+
+    Returns:
+        The map, the scores without and with the shift, and the number of held-out pairs.
+    """
     best = max(scores, key=lambda one: one.fit)
     held, rest = held_out_rows(sources, seed)
     goal = functional.normalize(found(english).float(), dim=-1)

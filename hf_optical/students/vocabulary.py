@@ -1,7 +1,7 @@
-"""The vocabulary of a tokenizer as JSON: look at the texts it is to read, write new pieces into it.
+"""Changes of a tokenizer's vocabulary in its JSON, and checks of the texts from which pieces are learnt.
 
-Everything here works on `tokenizers.Tokenizer` and its JSON and knows no model. The pieces become part of the
-tokenizer's own vocabulary (not "added tokens", which are cut out of the text before any word is looked at).
+All functions work on `tokenizers.Tokenizer` and its JSON, without a model. New pieces become part of the tokenizer's
+own vocabulary. They are not "added tokens", which are split off before text is segmented into words.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 from hf_optical.errors import InputError
 
-SUPPORTED_KINDS = ("WordPiece", "Unigram", "BPE")
-# Marks that decorate Latin, Greek and Cyrillic letters: to strip them is a choice of the teacher, no loss of letters.
+_SUPPORTED_KINDS = ("WordPiece", "Unigram", "BPE")
+# Accents of Latin, Greek and Cyrillic letters, which a teacher may strip without a loss of letters.
 _ACCENTS = ((0x0300, 0x036F), (0x1AB0, 0x1AFF), (0x1DC0, 0x1DFF), (0x20D0, 0x20FF), (0xFE20, 0xFE2F))
 
 
@@ -23,9 +23,9 @@ class NewPieces:
     """Pieces to add, in the order of their ids.
 
     Attributes:
-        pieces: The pieces as the tokenizer writes them (``##ing``, ``▁ya``, ``Ġwa``).
-        scores: Unigram only: one log-probability per piece, on the scale of the tokenizer's own.
-        merges: BPE only: the merge that makes each piece.
+        pieces: Pieces in the notation of the tokenizer (``##ing``, ``▁ya``, ``Ġwa``).
+        scores: For Unigram, one log-probability per piece, on the scale of the tokenizer's own.
+        merges: For BPE, the merges by which the pieces are made.
     """
 
     pieces: list[str]
@@ -34,7 +34,7 @@ class NewPieces:
 
 
 def check_texts(texts: Iterable[str] | None) -> Sequence[str]:
-    """Return ``texts`` as something that can be read twice, after looking at every row.
+    """Check that texts are sentences, and return them as a sequence, which can be read several times.
 
     Args:
         texts: Sentences of the new language. A sequence (a list, a column of `datasets`) is not copied.
@@ -43,7 +43,7 @@ def check_texts(texts: Iterable[str] | None) -> Sequence[str]:
         The texts.
 
     Raises:
-        InputError: If there are none, or a row is no text or is empty; the row is named.
+        InputError: There are no texts, or a row is empty or not a text; the message names the row.
 
     Example:
         >>> check_texts(["habari", "ndiyo"])
@@ -51,7 +51,7 @@ def check_texts(texts: Iterable[str] | None) -> Sequence[str]:
     """
     if texts is None or isinstance(texts, str):
         found = "none were given" if texts is None else "one string was given"
-        raise InputError(f"new pieces are learnt from sentences, and {found}", "pass texts=[...], a list of sentences")
+        raise InputError(f"new pieces are learnt from sentences, but {found}", "pass texts=[...], a list of sentences")
     rows: Any = texts if hasattr(texts, "__len__") and hasattr(texts, "__getitem__") else list(texts)
     count = 0
     for count, text in enumerate(rows, start=1):
@@ -65,17 +65,17 @@ def check_texts(texts: Iterable[str] | None) -> Sequence[str]:
 
 
 def writes_vowels_as_marks(texts: Iterable[str], threshold: float = 0.01) -> bool:
-    """Whether combining marks are letters of the texts' script (Devanagari, Arabic vowels, Thai ...).
+    """Return whether the texts' script writes letters as combining marks (Devanagari, Arabic vowels, Thai ...).
 
-    BERT's "strip accents" deletes every non-spacing mark (category Mn), and with it the vowel signs of such scripts.
+    BERT's "strip accents" deletes every non-spacing mark (category Mn), including the vowel signs of such scripts.
 
     Args:
         texts: Sentences.
-        threshold: Share of such marks among letters and marks above which the answer is yes. A stray foreign word in
-            the texts of a Latin-script language stays below it.
+        threshold: Share of such marks among letters and marks above which the result is true. A few foreign words in
+            texts of a Latin-script language do not reach it.
 
     Returns:
-        True if stripping accents would destroy words.
+        Whether stripping accents would destroy words.
 
     Example:
         >>> writes_vowels_as_marks(["हिन्दी"]), writes_vowels_as_marks(["déjà vu"])
@@ -93,13 +93,13 @@ def writes_vowels_as_marks(texts: Iterable[str], threshold: float = 0.01) -> boo
 
 
 def keep_marks(spec: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return a normalizer's JSON that no longer strips accents.
+    """Return a normalizer's JSON without the stripping of accents.
 
     Args:
         spec: The ``normalizer`` entry of a tokenizer's JSON.
 
     Returns:
-        The same with ``strip_accents`` off and ``StripAccents`` steps gone.
+        The entry with ``strip_accents`` set to false and without ``StripAccents`` steps.
 
     Example:
         >>> keep_marks({"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "StripAccents"}]})
@@ -114,45 +114,45 @@ def keep_marks(spec: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def kind_of(spec: dict[str, Any]) -> str:
-    """Return the tokenizer's kind, one of `SUPPORTED_KINDS`.
+    """Return the tokenizer's kind, provided that its vocabulary can be extended.
 
     Args:
-        spec: A tokenizer's JSON.
+        spec: JSON of the tokenizer.
 
     Returns:
         ``"WordPiece"``, ``"Unigram"`` or ``"BPE"``.
 
     Raises:
-        InputError: For another kind, or a BPE that never splits text into words.
+        InputError: The kind is another one, or it is a BPE tokenizer that does not split text into words.
 
     Example:
         >>> kind_of({"model": {"type": "WordPiece"}})
         'WordPiece'
     """
     kind = spec["model"].get("type")
-    if kind not in SUPPORTED_KINDS:
+    if kind not in _SUPPORTED_KINDS:
         raise InputError(
             f"the teacher's tokenizer is of kind {kind!r}, whose vocabulary cannot be extended",
-            f"use a teacher with {', '.join(SUPPORTED_KINDS)}, or vocabulary='copy' or 'replace'",
+            f"use a teacher with {', '.join(_SUPPORTED_KINDS)}, or vocabulary='copy' or 'replace'",
         )
     if kind == "BPE" and spec.get("pre_tokenizer") is None:
         raise InputError(
-            "the teacher's BPE tokenizer has no pre-tokenizer: its words have no borders to learn pieces within",
+            "the teacher's BPE tokenizer has no pre-tokenizer, and pieces can only be learnt within words",
             "use vocabulary='copy' or 'replace', or a byte-level BPE, WordPiece or Unigram teacher",
         )
     return str(kind)
 
 
 def extended(spec: dict[str, Any], new: NewPieces) -> dict[str, Any]:
-    """Write pieces into a tokenizer's JSON, after all ids that it has.
+    """Add pieces to a tokenizer's JSON, with ids after all present ones.
 
     Args:
-        spec: The tokenizer's JSON (not changed).
+        spec: JSON of the tokenizer, which is not changed.
         new: The pieces.
 
     Returns:
         JSON in which every old piece keeps its id and piece ``i`` of ``new`` has id ``size + i``, where ``size`` is one
-        more than the greatest old id.
+        more than the largest old id.
 
     Example:
         >>> spec = {"added_tokens": [], "model": {"type": "WordPiece", "vocab": {"a": 0}}}
@@ -160,7 +160,8 @@ def extended(spec: dict[str, Any], new: NewPieces) -> dict[str, Any]:
         {'a': 0, 'b': 1}
     """
     model = dict(spec["model"])
-    # Added tokens beyond the vocabulary get their id from its size when a file is read: written into it they keep it.
+    # When a file is read, added tokens outside the vocabulary get ids after its end. They are therefore written into
+    # the vocabulary, in which they keep their ids.
     added = sorted((token["id"], token["content"]) for token in spec.get("added_tokens", []))
     if model["type"] == "Unigram":
         entries = [list(entry) for entry in model["vocab"]]
@@ -178,13 +179,13 @@ def extended(spec: dict[str, Any], new: NewPieces) -> dict[str, Any]:
 
 
 def size_of(spec: dict[str, Any]) -> int:
-    """Return one more than the greatest id of a tokenizer's JSON, added tokens included.
+    """Return one more than the largest id in a tokenizer's JSON, including added tokens.
 
     Args:
-        spec: The tokenizer's JSON.
+        spec: JSON of the tokenizer.
 
     Returns:
-        The number of embedding rows that it needs.
+        The number of embedding rows that the tokenizer needs.
 
     Example:
         >>> size_of({"added_tokens": [{"id": 4, "content": "<x>"}], "model": {"vocab": {"a": 0, "b": 1}}})

@@ -87,7 +87,7 @@ def test_sizes_by_default_and_as_asked(teacher, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"vocab_size": 50}, "say with new_pieces how many to add"),
+        ({"vocab_size": 50}, "the number of pieces to add as new_pieces"),
         ({"new_pieces": 0}, "new_pieces is 0"),
         ({"new_pieces": 5, "vocab_size": 500}, "leave one of them out"),
     ],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 from hf_optical.commands.options.advise import AdviseConfig
 from hf_optical.data.bitext import read_bitext
@@ -24,19 +25,14 @@ from hf_optical.runs.roads import measure_roads
 def main(config: AdviseConfig) -> None:
     """Measure the roads, print the advice and write the results."""
     started, computed, language = time.time(), time.process_time(), normalize(config.language)
-    rows = read_bitext(
-        config.bitext,
-        source_field=config.source_field,
-        translation_field=config.translation_field,
-        language=language,
-    )
-    documents = document_names(config.bitext)
+    fields: dict[str, Any] = {"source_field": config.source_field, "translation_field": config.translation_field}
+    rows = read_bitext(config.bitext, language=language, **fields)
     roads = measure_roads(
         rows,
         language,
         teacher=config.teacher,
         encoder=config.encoder,
-        documents=documents if documents is not None and len(documents) == len(rows) else None,
+        documents=document_names(config.bitext, language=language, **fields),
         seed=config.seed,
     )
     teacher = portable(config.teacher) if config.teacher else None

@@ -15,6 +15,7 @@ from typing import Any
 
 import datasets
 
+from hf_optical.data.identifiers import document_of
 from hf_optical.data.languages import ENGLISH, normalize
 from hf_optical.data.pair_columns import with_columns
 from hf_optical.data.query_passages import QueryPassages
@@ -23,8 +24,6 @@ from hf_optical.data.tables import Fault
 from hf_optical.data.texts import one_form, text_fault
 
 __all__ = ["Sentence", "context_pairs", "read_documents"]
-
-_DOCUMENT_FIELDS = ("doc", "document", "doc_id", "document_id")
 
 
 @dataclass(frozen=True)
@@ -42,33 +41,38 @@ class Sentence:
     texts: Mapping[str, str]
 
 
-def read_documents(source: str | Path, language: str) -> list[Sentence]:
+def read_documents(
+    source: str | Path, language: str, *, source_field: str | None = None, translation_field: str | None = None
+) -> list[Sentence]:
     """Read the sentences of a bitext that belong to documents, in the order of the file.
 
     Args:
         source: A bitext file with a column ``doc`` (or ``document``). Rows without a value there are skipped, because
             they have no context. Rows with an empty side are skipped too; reading the file as bitext reports them.
         language: Language of the translations, any code.
+        source_field: The English column. By default it is guessed.
+        translation_field: The column of the translations. By default it is guessed.
 
     Returns:
         The sentences in English and in that language; empty if the file has no documents.
     """
     code = normalize(language)
-    return [sentence for one in single_sources(source, language=code) for sentence in _sentences(one, code)]
+    fields = (source_field, translation_field)
+    return [sentence for one in single_sources(source, language=code) for sentence in _sentences(one, code, fields)]
 
 
-def _sentences(source: PairSource, code: str) -> Iterator[Sentence]:
+def _sentences(source: PairSource, code: str, fields: tuple[str | None, str | None]) -> Iterator[Sentence]:
     name, records = records_of(source, None)
-    records, columns = with_columns(records, name, None, None, code)
+    records, columns = with_columns(records, name, *fields, code)
     for number, row in records.rows:
         # Every row is checked, because if only some rows have documents, the first hundred may have none.
-        document = None if isinstance(row, Fault) else next((row[f] for f in _DOCUMENT_FIELDS if row.get(f)), None)
+        document = None if isinstance(row, Fault) else document_of(row)
         if document is None or isinstance(row, Fault):
             continue
         texts: dict[str, Any] = {ENGLISH: row.get(columns.source), code: row.get(columns.translation)}
         if all(text_fault(text) is None for text in texts.values()):
             identifier = str(row.get("id") or f"{Path(name).name}:{number}")
-            yield Sentence(identifier, str(document), {key: one_form(text) for key, text in texts.items()})
+            yield Sentence(identifier, document, {key: one_form(text) for key, text in texts.items()})
 
 
 def context_pairs(

@@ -9,14 +9,18 @@ from pathlib import Path
 import numpy as np
 from datasets import Dataset
 
-from hf_optical.data.tables import Fault, read_records, renamed
+from hf_optical.data.identifiers import document_of
+from hf_optical.data.languages import normalize
+from hf_optical.data.pair_columns import with_columns
+from hf_optical.data.pairs import pair_fault
+from hf_optical.data.sources import records_of, single_sources
+from hf_optical.data.tables import Fault
 from hf_optical.places import user_path
 
 __all__ = ["SHARE", "Split", "document_names", "held_out_size", "split_bitext"]
 
 SHARE, LEAST, MOST = 0.05, 50, 500
 _SMALLEST = 100  # least number of pairs from which some are held out; a fifth of fewer is too few to measure anything
-_DOCUMENT_FIELDS = ("doc", "document", "doc_id", "document_id")
 
 
 @dataclass(frozen=True)
@@ -113,24 +117,33 @@ def split_bitext(
     return Split(rows.select(kept), held, of_documents, len(rows) - len(kept) - len(inside))
 
 
-def document_names(source: str | Path) -> list[str | None] | None:
-    """Read the document of each row of a bitext file, from a column ``doc`` (``document``, ``doc_id``).
+def document_names(
+    source: str | Path,
+    *,
+    language: str | None = None,
+    source_field: str | None = None,
+    translation_field: str | None = None,
+) -> list[str | None] | None:
+    """Read the document of each pair of a bitext, from a column ``doc`` (``document``, ``doc_id``).
 
     Args:
-        source: The file.
+        source: A file or a folder, as in :func:`hf_optical.data.bitext.read_bitext`.
+        language: Language of the translations, as there.
+        source_field: The English column, as there.
+        translation_field: The column of the translations, as there.
 
     Returns:
-        One entry for each row in the order of the file; ``None`` if no row names a document, or for a Hub id.
+        One entry for each pair that ``read_bitext`` returns with ``on_bad_rows="skip"``, in the same order; ``None`` if
+        no row names a document, or for a Hub id.
     """
-    path = user_path(source)
-    if not path.is_file():
+    if not user_path(source).exists():
         return None
-    records = read_records(path)
-    header = records.first
-    rows = renamed(records.rows, header) if header else records.rows
+    code = normalize(language) if language else None
     found: list[str | None] = []
-    for _, row in rows:
-        named = () if isinstance(row, Fault) else (row[field] for field in _DOCUMENT_FIELDS if row.get(field))
-        name = next(iter(named), None)
-        found.append(None if name is None else str(name))
+    for one in single_sources(source, language=code):
+        name, records = records_of(one, None)
+        records, columns = with_columns(records, name, source_field, translation_field, code)
+        for _, row in records.rows:
+            if not isinstance(row, Fault) and pair_fault(row, columns) is None:
+                found.append(document_of(row))
     return found if any(name is not None for name in found) else None

@@ -1,4 +1,4 @@
-"""Identifiers of queries and documents, read by the same rule in all tables."""
+"""Identifiers of queries and documents, and the document of a sentence, read by the same rules in all tables."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 from hf_optical.data.texts import excerpt
 from hf_optical.errors import InputError
 
-__all__ = ["FIELDS", "identifier_field", "identifier_of"]
+__all__ = ["FIELDS", "document_of", "identifier_field", "identifier_of"]
 
 FIELDS = ("_id", "id")
 """Names of the identifier's field, BEIR's first; if a row has both, the first is used."""
+_DOCUMENT_FIELDS = ("doc", "document", "doc_id", "document_id")
 
 
 def identifier_field(row: Mapping[str, Any]) -> str:
@@ -56,3 +57,13 @@ def identifier_of(row: Mapping[str, Any], path: str | Path | None, number: int, 
         row=number,
         field=field,
     )
+
+
+def document_of(row: Mapping[str, Any]) -> str | None:
+    """Return the document that a row of a bitext names in a column ``doc`` (``document``, ``doc_id``), or ``None``.
+
+    Example:
+        >>> document_of({"en": "goat", "doc": 7}), document_of({"en": "goat", "doc": ""})
+        ('7', None)
+    """
+    return next((str(row[field]) for field in _DOCUMENT_FIELDS if row.get(field)), None)

@@ -23,6 +23,7 @@ __all__ = [
     "BadRow",
     "OnBadRows",
     "PairReport",
+    "pair_fault",
     "pairs_of",
 ]
 
@@ -127,7 +128,7 @@ def _pairs_of_one(
     kept, head = 0, list[Pair]()
     most = LOOKED_AT if sentences and columns.guessed else 0
     for number, row in records.rows:
-        fault = row if isinstance(row, Fault) else _pair_fault(row, columns)
+        fault = row if isinstance(row, Fault) else pair_fault(row, columns)
         if fault is None and not isinstance(row, Fault):
             kept += 1
             pair = one_form(row[columns.source]), one_form(row[columns.translation])
@@ -163,7 +164,7 @@ def _reject(fault: Fault, name: str, number: int, on_bad_rows: OnBadRows, report
     report.bad_rows.append(BadRow(name, number, fault.field, fault.problem))
 
 
-def _pair_fault(row: Mapping[str, Any], columns: Columns) -> Fault | None:
+def pair_fault(row: Mapping[str, Any], columns: Columns) -> Fault | None:
     """Return the fault of a row whose two columns are not both texts."""
     for name in (columns.source, columns.translation):
         problem = text_fault(row[name]) if name in row else f"the field is missing (found {', '.join(row) or 'none'})"

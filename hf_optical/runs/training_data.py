@@ -130,7 +130,8 @@ def read_training_data(config: TrainConfig) -> TrainingData:
         data.fingerprints.append(file_fingerprint(path))
         data.count_licences(path)
     if config.context_window:
-        documents = [read_documents(source, code) for code, source in files.items() if Path(source).exists()]
+        fields = _fields(config)
+        documents = [read_documents(source, code, **fields) for code, source in files.items() if Path(source).exists()]
         made = context_pairs(documents, config.context_window)
         if not made:
             raise InputError(
@@ -196,16 +197,13 @@ def bitext_by_language(items: Sequence[str], alone: str | None) -> dict[str, str
 def _bitext(config: TrainConfig, code: str, source: str, report: PairReport) -> Split:
     rows = read_bitext(
         source,
-        source_field=config.source_field,
-        translation_field=config.translation_field,
+        **_fields(config),
         language=code,
         on_bad_rows=config.on_bad_rows,  # type: ignore[arg-type]
         report=report,
     )
     share = config.share_held_out
-    documents = document_names(source) if share else None
-    if documents is not None and len(documents) != len(rows):
-        documents = None
+    documents = document_names(source, language=code, **_fields(config)) if share else None
     if config.max_pairs and config.max_pairs < len(rows):
         if documents is not None:
             rows = rows.add_column("doc", documents)
@@ -213,6 +211,11 @@ def _bitext(config: TrainConfig, code: str, source: str, report: PairReport) -> 
         if documents is not None:
             documents, rows = list(rows["doc"]), rows.remove_columns("doc")
     return split_bitext(rows, documents, share=share, seed=config.seed)
+
+
+def _fields(config: TrainConfig) -> dict[str, str | None]:
+    """Return the columns of bitext that the options name."""
+    return {"source_field": config.source_field, "translation_field": config.translation_field}
 
 
 def _of_split(code: str, split: Split) -> str:

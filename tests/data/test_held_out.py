@@ -8,6 +8,8 @@ import json
 import pytest
 from datasets import Dataset
 
+from hf_optical.data.bitext import read_bitext
+from hf_optical.data.contexts import read_documents
 from hf_optical.data.held_out import document_names, held_out_size, split_bitext
 
 
@@ -76,3 +78,17 @@ def test_the_documents_of_a_file_come_in_its_order(tmp_path):
     (tmp_path / "named.tsv").write_text("en\tsw\tdoc_id\na\tb\t7\n", encoding="utf-8")
     assert document_names(tmp_path / "named.tsv") == ["7"]
     assert document_names("owner/name") is None
+
+
+def test_documents_fit_the_pairs_that_are_left_and_the_columns_that_are_named(tmp_path):
+    lines = [{"a": f"goat {i}", "b": f"mbuzi {i}" if i != 2 else "", "doc": f"d{i // 2}"} for i in range(6)]
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    named = {"source_field": "a", "translation_field": "b"}
+    pairs = read_bitext(path, on_bad_rows="skip", **named)
+    assert len(pairs) == 5
+    assert document_names(path, **named) == ["d0", "d0", "d1", "d2", "d2"]
+    assert [sentence.document for sentence in read_documents(path, "sw", **named)] == ["d0", "d0", "d1", "d2", "d2"]
+    (tmp_path / "folder").mkdir()
+    path.rename(tmp_path / "folder" / "pairs.jsonl")
+    assert document_names(tmp_path / "folder", **named) == ["d0", "d0", "d1", "d2", "d2"]

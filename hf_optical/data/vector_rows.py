@@ -151,12 +151,12 @@ class VectorRows:
             row = 0
             for batch in table.iter_batches(batch_size=_BLOCK, columns=[text, vector]):
                 texts, lists = batch.column(text).to_pylist(), batch.column(vector).to_pylist()
-                widths = {None if one is None else len(one) for one in lists}
-                if len(widths) != 1 or None in widths:
-                    known = [None if one is None else len(one) for one in lists]
-                    wrong = next(place for place, width in enumerate(known) if width is None or width != known[0])
+                widths = [None if one is None else len(one) for one in lists]
+                wrong = next((at for at, width in enumerate(widths) if width is None or width != widths[0]), None)
+                if wrong is not None:
+                    problem = f"the vector has {widths[wrong]} numbers, but the first one of its block {widths[0]}"
                     raise InputError(
-                        f"the vector has {known[wrong] or 'no'} numbers, but the first one of its block {known[0]}",
+                        "the vector is missing" if widths[wrong] is None else problem,
                         "give every row a vector of the same width",
                         path=path,
                         row=row + wrong + 1,

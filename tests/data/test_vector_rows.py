@@ -80,6 +80,10 @@ def test_faults_are_named(folder, tmp_path):
         list(VectorRows(parquet(tmp_path / "inf.parquet", TEXTS[:20], broken)))
     with pytest.raises(InputError, match=r"row 3, field 'embedding'"):
         list(VectorRows(parquet(tmp_path / "short.parquet", TEXTS[:4], [*VECTORS[:2], VECTORS[2][:2], VECTORS[3]])))
+    for missing in (0, 2):
+        vectors = [None if row == missing else VECTORS[row] for row in range(4)]
+        with pytest.raises(InputError, match=rf"row {missing + 1}, field 'embedding': the vector is missing"):
+            list(VectorRows(parquet(tmp_path / "missing.parquet", TEXTS[:4], vectors)))
     with pytest.raises(InputError, match=r"row 2.*text"):
         list(VectorRows(parquet(tmp_path / "empty.parquet", ["a", " "], VECTORS[:2])))
     with pytest.raises(InputError, match=r"any of vector.*it has passage, numbers"):

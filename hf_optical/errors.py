@@ -15,8 +15,10 @@ Checks of arguments that raise them, and the recognition of other libraries' out
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 _SIGNS = (
@@ -163,3 +165,25 @@ def check_positive(name: str, value: float) -> None:
     """
     if not value > 0:
         raise InputError(f"is {value}", "give a positive number", field=name)
+
+
+def pip_install(extra: str) -> str:
+    """Return the command that installs an optional extra's packages by their own names.
+
+    It works for an installation from a clone, too, where ``pip install hf-optical[extra]`` would look for this package
+    on an index.
+
+    Args:
+        extra: Name of the extra in ``pyproject.toml``.
+
+    Example:
+        >>> pip_install("bm25").startswith("pip install 'bm25s")
+        True
+    """
+    try:
+        lines = requires("hf-optical") or []
+    except PackageNotFoundError:  # imported from a folder that is not installed
+        lines = []
+    named = re.compile(rf"""extra\s*==\s*["']{re.escape(extra)}["']""")
+    found = [line.partition(";")[0].strip() for line in lines if named.search(line)]
+    return "pip install " + " ".join(f"'{one}'" for one in found or [f"hf-optical[{extra}]"])

@@ -18,7 +18,7 @@ import hf_optical
 from hf_optical.commands.listing import COMMANDS
 from hf_optical.configuration.fields import fields_of
 from hf_optical.configuration.parsing import parse
-from hf_optical.errors import HFOpticalError
+from hf_optical.errors import HFOpticalError, pip_install
 
 PACKAGE = Path(hf_optical.__file__).parent
 HOLE = "\N{OBJECT REPLACEMENT CHARACTER}"  # what a message fills in
@@ -29,7 +29,7 @@ COMMAND = re.compile(
 OTHERS = re.compile(r"hf upload [^\n]*")  # commands of other programs
 ARGUMENT = re.compile(r"(?<![\w.-])([a-z_]+)=(?:'[^']*'|\w+|,|\))")
 NAMED_FILE = re.compile(r"\b(?:recipes|benchmarks|docs)/[\w/.-]+\.\w+")
-EXTRA = re.compile(r"hf-optical\[([\w,]+)\]")
+EXTRA = re.compile(r"pip_install\(['\"](\w+)['\"]\)")
 # In which programs the messages of a part of the package are said; of the parts that are not here, in some program.
 SAID_IN = {
     "runs/": ("train", "plan"),
@@ -228,10 +228,12 @@ def test_files_and_extras_that_messages_name_are_there():
     faults = []
     for file, line, text in messages():
         faults += [f"{file}:{line}: {name}" for name in NAMED_FILE.findall(text) if not (ROOT / name).exists()]
-        for names in EXTRA.findall(text):
-            faults += [
-                f"{file}:{line}: [{one}]" for one in names.split(",") if not re.search(rf"^{one} = \[", extras, re.M)
-            ]
+        if "hf-optical[" in text and file != "errors.py":
+            faults.append(f"{file}:{line}: no index need have hf-optical[...]; use errors.pip_install")
+    for file in PACKAGE.rglob("*.py"):
+        for name in EXTRA.findall(file.read_text(encoding="utf-8")):
+            faults += [] if re.search(rf"^{name} = \[", extras, re.M) else [f"{file}: {name}"]
+            faults += [f"{file}: {name}"] if "hf-optical" in pip_install(name) else []
     assert not faults, "\n".join(faults)
 
 

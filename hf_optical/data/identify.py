@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
-from hf_optical.errors import InputError
+from hf_optical.errors import InputError, pip_install
 
 __all__ = ["UNDETERMINED", "identifiable", "identify"]
 
@@ -70,7 +70,7 @@ def _check_identifier() -> None:
     except ImportError as error:
         raise InputError(
             "language identification needs the package py3langid, which is not installed",
-            'pip install "hf-optical[routing]"',
+            pip_install("routing"),
         ) from error
 
 

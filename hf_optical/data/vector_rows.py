@@ -12,7 +12,7 @@ import numpy as np
 from hf_optical.data.columnar import damage_reported
 from hf_optical.data.tables import Fault, read_records, renamed
 from hf_optical.data.texts import text_fault
-from hf_optical.errors import InputError, NonFiniteError
+from hf_optical.errors import InputError, NonFiniteError, pip_install
 
 VECTORS_FILE = "vectors.npy"
 TEXT_NAMES = ("text", "passage", "content", "document", "chunk", "page_content", "body")
@@ -169,7 +169,7 @@ class VectorRows:
         try:
             from qdrant_client import QdrantClient
         except ImportError as error:
-            raise InputError("qdrant-client is not installed", "pip install 'hf-optical[index]'") from error
+            raise InputError("qdrant-client is not installed", pip_install("index")) from error
         server = location.startswith(("http://", "https://"))
         if not server and not Path(location).is_dir():
             raise InputError("there is no such folder", "give the URL or folder of a Qdrant index", path=location)

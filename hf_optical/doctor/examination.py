@@ -19,7 +19,7 @@ from hf_optical.doctor.overlap import EvaluationIndex
 from hf_optical.doctor.reading import Bitext, Chunk, open_bitext
 from hf_optical.doctor.summary import sum_up
 from hf_optical.doctor.verdict import Verdict
-from hf_optical.errors import InputError
+from hf_optical.errors import InputError, pip_install
 
 __all__ = ["Checks", "Examination", "examine"]
 
@@ -114,7 +114,7 @@ def examine(
     if bitext.language is None:
         verdict.skipped["script of the translations"] = "the language is not known; give --language"
     if not can_repair():
-        verdict.skipped["mojibake"] = 'ftfy is not installed: pip install "hf-optical[doctor]"'
+        verdict.skipped["mojibake"] = f"ftfy is not installed: {pip_install('doctor')}"
     done = facts.finish(verdict, earlier)
     examination = Examination(bitext, verdict, done.numbers, done.flags, done.keys, facts.details, drop, wrong_way)
     examination._held = facts.held

@@ -123,7 +123,7 @@ class Facts:
         if self.checks.misaligned:
             self._misaligned(done, verdict)
         else:
-            verdict.skipped["misaligned"] = "turned off"
+            verdict.skipped["misaligned"] = "hf-optical doctor does it"
         return done
 
     def _duplicates(self, done: RowColumns, readable: np.ndarray, earlier: np.ndarray | None) -> None:

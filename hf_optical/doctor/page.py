@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from hf_optical.data.languages import language_name
 from hf_optical.doctor.kinds import KINDS
 from hf_optical.doctor.verdict import Histogram, Verdict
+from hf_optical.results.pages import render_page
 
 __all__ = ["write_page"]
 
@@ -28,17 +28,16 @@ def write_page(verdicts: Sequence[Verdict], path: str | Path) -> Path:
     Returns:
         The path.
     """
-    import jinja2
-
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["visible"] = _visible
-    source = resources.files("hf_optical.doctor").joinpath("page.html").read_text(encoding="utf-8")
-    html = environment.from_string(source).render(
+    html = render_page(
+        "hf_optical.doctor",
+        "page.html",
         verdicts=verdicts,
         kinds=KINDS,
+        present={id(v): {name for name, count in v.counts.items() if count} for v in verdicts},
         languages={v.language: language_name(v.language) for v in verdicts if v.language},
         bars={id(h): _bars(h) for v in verdicts for h in v.histograms},
         identity=id,
+        visible=_visible,
         width=_WIDTH,
         height=_HEIGHT,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import regex
 
-from hf_optical.errors import InputError
+from hf_optical.errors import InputError, pip_install
 from hf_optical.evaluation.retrieval import RetrievalScores, queries_to_score, scores_of_run
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Bm25:
         try:
             import bm25s
         except ImportError as error:
-            raise InputError("bm25s is not installed", "pip install 'hf-optical[bm25]'") from error
+            raise InputError("bm25s is not installed", pip_install("bm25")) from error
         self._cut = TOKENISATIONS[tokenisation][0]
         cut = [self._cut(text) for text in documents]
         self._known = {token for tokens in cut for token in tokens}

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from hf_optical.data.languages import ENGLISH, UnknownLanguageError, normalize
-from hf_optical.errors import InputError
+from hf_optical.errors import InputError, pip_install
 
 # Language codes of model families: __sw__ (M2M-100), >>swh<< (Opus-MT), <2sw> (MADLAD), sw_KE (mBART-50).
 _LANGUAGE_TOKEN = re.compile(r"__(\w+)__|>>(\w+)<<|<2(\w+)>|([a-z]{2}_[A-Z]{2})")
@@ -58,7 +58,7 @@ class Translator:
             raise InputError(
                 f"no translation model could be loaded ({type(error).__name__}: {str(error).splitlines()[0][:200]})",
                 "give a folder or id of NLLB, M2M-100, mBART-50, Opus-MT or MADLAD with safetensors weights "
-                "(pip install 'hf-optical[translate]' for their tokenizers)",
+                f"({pip_install('translate')} for their tokenizers)",
                 path=name_or_path,
             ) from error
         accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from hf_optical.errors import HFOpticalError, InputError
+from hf_optical.errors import HFOpticalError, InputError, pip_install
 from hf_optical.publishing.layout import name_modules
 
 Backend = Literal["onnx", "openvino"]
@@ -153,7 +153,7 @@ def require_backend(backend: str) -> None:
             import_module(module)
         except ImportError as error:
             raise InputError(
-                f"{module} is not installed, and {backend} needs it ({error})", f"pip install 'hf-optical[{backend}]'"
+                f"{module} is not installed, and {backend} needs it ({error})", pip_install(backend)
             ) from error
 
 

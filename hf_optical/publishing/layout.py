@@ -254,7 +254,7 @@ def read_results(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if not path.is_file():
         raise InputError(
             "there is no results.json, so this is not a finished run",
-            "give the --output_dir of hf-optical train",
+            "give the --output_dir of hf-optical train; if that run was interrupted, start it again to finish it",
             path=run,
         )
     try:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from hf_optical.errors import HFOpticalError, InputError
+from hf_optical.errors import HFOpticalError, InputError, pip_install
 from hf_optical.publishing.export import ONNX_FILE, OUTPUT, check_dense
 
 
@@ -139,7 +139,7 @@ class _OnnxSession:
         try:
             import onnxruntime
         except ImportError as error:
-            raise InputError("onnxruntime is not installed", "pip install 'hf-optical[onnx]'", path=path) from error
+            raise InputError("onnxruntime is not installed", pip_install("onnx"), path=path) from error
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only
         if threads:
@@ -159,7 +159,7 @@ class _OpenVinoSession:
         try:
             import openvino
         except ImportError as error:
-            raise InputError("openvino is not installed", "pip install 'hf-optical[openvino]'", path=path) from error
+            raise InputError("openvino is not installed", pip_install("openvino"), path=path) from error
         # By default OpenVINO computes in bfloat16 on processors that support it, with differences of 1e-2.
         options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
         if threads:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hf_optical.adapters import LanguageAdapters
 from hf_optical.adapters.report import size_rows, size_table
+from hf_optical.errors import pip_install
 from hf_optical.results.files import peak_memory_mb
 
 _MOST_ROUTED = 2_000
@@ -27,7 +28,7 @@ def adapter_report(adapters: LanguageAdapters, queries: Mapping[str, Sequence[st
     lines = [size_table(adapters), f"Peak memory of this run: {content['peak_memory_mb']:,.0f} MB"]
     if not find_spec("py3langid"):
         return content, "\n".join(
-            [*lines, "Routing is not reported: pip install 'hf-optical[routing]' adds language identification"]
+            [*lines, f"Routing is not reported: {pip_install('routing')} adds language identification"]
         )
     content["routing"] = {}
     for language, texts in queries.items():

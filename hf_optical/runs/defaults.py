@@ -62,6 +62,16 @@ def default_steps(pairs: int, batch: int) -> int:
     return min(max(-(-PASSES * pairs // batch), FEWEST_STEPS), MOST_STEPS)
 
 
+def checkpoint_interval(steps: int) -> int:
+    """Return the steps between checkpoints if none are given: a tenth of the training, between 10 and 500 steps.
+
+    Example:
+        >>> [checkpoint_interval(steps) for steps in (64, 711, 20_000)]
+        [10, 72, 500]
+    """
+    return min(max(-(-steps // 10), 10), 500)
+
+
 def default_rate(config: TrainConfig) -> float:
     """Return the peak learning rate: 1e-3 for adapters, 5e-5 for models of width 768 or more, otherwise 1e-4.
 

@@ -14,6 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 from hf_optical.adapters import LanguageAdapters
 from hf_optical.data.benchmarks import retrieval_folder
 from hf_optical.data.fingerprint import file_fingerprint
+from hf_optical.data.languages import language_name
 from hf_optical.doctor.overlap import evaluation_index
 from hf_optical.doctor.quick import quick_check
 from hf_optical.encoders.models import check_same_on_all_processes, load_encoder
@@ -114,8 +115,8 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
     if state.is_main_process and config.hybrid:
         panels.measure_bm25()
     student, checkpoint = student_of_run(config, teacher, data, state, panels)
-    if state.is_main_process and config.measure_start:
-        languages = ", ".join(data.languages)
+    if state.is_main_process and config.measure_start and config.eval:
+        languages = ", ".join(map(language_name, data.languages))
         print(f"\nBefore training ({languages}, {data.pairs} pairs, student: {config.student}):\n{panels.table()}\n")
     state.wait_for_everyone()
     trainer, watch = _trained(config, student, teacher, data, cache, held_out, checkpoint)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hf_optical.encoders.encoding import Vectors
-from hf_optical.errors import InputError
+from hf_optical.errors import InputError, pip_install
 from hf_optical.search.hit import Hit
 from hf_optical.search.index import DocumentIndex, unit_rows
 
@@ -44,7 +44,7 @@ class FaissIndex(DocumentIndex):
         try:
             import faiss
         except ImportError as error:
-            raise InputError("FAISS is not installed", "pip install 'hf-optical[index]'") from error
+            raise InputError("FAISS is not installed", pip_install("index")) from error
         self._faiss, self.factory = faiss, factory
         self._index: Any = None
         # FAISS numbers its vectors: `_ids` has the id for every number, also for vectors that are no longer current,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hf_optical.encoders.encoding import Vectors
-from hf_optical.errors import HFOpticalError, InputError
+from hf_optical.errors import HFOpticalError, InputError, pip_install
 from hf_optical.places import held
 from hf_optical.search.hit import Hit
 from hf_optical.search.index import DocumentIndex
@@ -65,7 +65,7 @@ class QdrantIndex(DocumentIndex):
         try:
             import qdrant_client
         except ImportError as error:
-            raise InputError("qdrant-client is not installed", "pip install 'hf-optical[index]'") from error
+            raise InputError("qdrant-client is not installed", pip_install("index")) from error
         self._models = qdrant_client.models
         self.collection, self.exact, self.location = collection, exact, str(location)
         self._is_server = self.location.startswith(("http://", "https://"))

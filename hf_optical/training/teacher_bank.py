@@ -44,7 +44,7 @@ def teacher_bank(
     Raises:
         InputError: There is no text, or the teacher has no sentence vectors (late interaction).
     """
-    from hf_optical.encoders.encoding import encode_texts
+    from hf_optical.encoders.encoding import bars_named, encode_texts
 
     distinct = list(dict.fromkeys(texts))
     if not distinct:
@@ -72,5 +72,6 @@ def teacher_bank(
             return functional.normalize(torch.cat([teacher.token_view(part).sentence for part in parts]), dim=-1)
         teacher = teacher.online
     read: Any = cache.vectors if cache is not None else encode_texts
-    vectors = torch.from_numpy(np.array(read(teacher, distinct, "query", show_progress=show_progress)))
+    with bars_named("bank of English sentences"):
+        vectors = torch.from_numpy(np.array(read(teacher, distinct, "query", show_progress=show_progress)))
     return functional.normalize(vectors.float(), dim=-1)

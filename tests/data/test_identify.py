@@ -67,5 +67,5 @@ def test_without_the_extra_the_remedy_is_said(monkeypatch):
         return real(name, *args, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(InputError, match=r"pip install \"hf-optical\[routing\]\""):
+    with pytest.raises(InputError, match="pip install 'py3langid>="):
         identify(["a"])

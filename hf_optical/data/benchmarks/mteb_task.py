@@ -9,7 +9,7 @@ from hf_optical.data.benchmarks.folder import Collected, Judged, write_folder
 from hf_optical.data.benchmarks.hub import texts_of
 from hf_optical.data.benchmarks.origin import unreachable
 from hf_optical.data.languages import UnknownLanguageError, normalize
-from hf_optical.errors import InputError
+from hf_optical.errors import InputError, pip_install
 
 __all__ = ["mteb_folder"]
 
@@ -80,7 +80,7 @@ def _task(name: str) -> Any:
     try:
         import mteb
     except ImportError:
-        raise InputError("mteb is not installed", "pip install 'hf-optical[mteb]'", path=f"mteb:{name}") from None
+        raise InputError("mteb is not installed", pip_install("mteb"), path=f"mteb:{name}") from None
     from mteb.abstasks.retrieval import AbsTaskRetrieval
 
     try:

@@ -22,7 +22,11 @@ class OutputOptions:
     check_data: bool = option(
         True, "Check the bitext for common defects before training; hf-optical doctor checks more."
     )
-    save_steps: int = option(500, "Steps between checkpoints; an interrupted run resumes from the last one.")
+    save_steps: int | None = option(
+        None,
+        "Steps between checkpoints; an interrupted run resumes from the last one. A tenth of the steps by default, "
+        "between 10 and 500.",
+    )
     logging_steps: int = option(20, "Steps between logged losses.", yaml_only=True)
     resume_anyway: bool = option(
         False, "Resume an interrupted run even if options, data, teacher or package versions have changed."

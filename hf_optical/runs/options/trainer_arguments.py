@@ -8,7 +8,7 @@ import torch
 from accelerate import PartialState
 
 from hf_optical.errors import InputError
-from hf_optical.runs.defaults import RATE
+from hf_optical.runs.defaults import RATE, checkpoint_interval
 from hf_optical.runs.options.accelerator import on_cpu
 from hf_optical.runs.sharding_checks import check_sharding
 from hf_optical.training.arguments import OTDistillationTrainingArguments
@@ -52,7 +52,7 @@ def trainer_arguments(config: TrainConfig) -> OTDistillationTrainingArguments:
         bf16=config.bf16,
         fp16=config.fp16,
         use_cpu=on_cpu(),
-        save_steps=config.save_steps,
+        save_steps=config.save_steps or checkpoint_interval(steps),
         save_total_limit=2,
         logging_steps=config.logging_steps,
         report_to=config.report_to,

@@ -25,7 +25,7 @@ from hf_optical.publishing.card_text import (
 )
 from hf_optical.publishing.provenance import Teacher, bitext_of, non_commercial
 
-TEMPLATE = Path(__file__).with_name("card_template.md")
+_TEMPLATE = Path(__file__).with_name("card_template.md")
 
 _STUDENTS = {
     "extend": "grown from the teacher: its vocabulary and body, and new pieces for the language",
@@ -122,9 +122,9 @@ def render_card(facts: CardFacts) -> str:
 
     # The output is Markdown and not HTML, so only the separators of tables are escaped, by `cell`.
     environment = Environment(  # noqa: S701
-        loader=FileSystemLoader(TEMPLATE.parent), undefined=StrictUndefined, keep_trailing_newline=True
+        loader=FileSystemLoader(_TEMPLATE.parent), undefined=StrictUndefined, keep_trailing_newline=True
     )
-    body = environment.get_template(TEMPLATE.name).render(_context(facts))
+    body = environment.get_template(_TEMPLATE.name).render(_context(facts))
     text = re.sub(r"\n{3,}", "\n\n", body).strip()
     card = f"---\n{metadata(facts).to_yaml(line_break=chr(10)).strip()}\n---\n\n{text}\n"
     check_card(card)

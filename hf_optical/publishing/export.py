@@ -28,7 +28,7 @@ Backend = Literal["onnx", "openvino"]
 
 ONNX_FILE = "onnx/model.onnx"
 OPENVINO_FILE = "openvino/openvino_model.xml"
-INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 OUTPUT = "last_hidden_state"
 
 _NEEDED = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino")}
@@ -237,7 +237,7 @@ def _write_onnx(folder: Path, file: Path) -> None:
 
     module = transformer_of(load_encoder(str(folder), device="cpu"))  # type: ignore[arg-type]
     known = set(inspect.signature(module.model.forward).parameters) & set(tokenizer_of(module).model_input_names)
-    names = [name for name in INPUTS if name in known]
+    names = [name for name in _INPUTS if name in known]
     body = _Body(module.model).eval()
     # Two rows of different lengths, so that the exporter sees a mask with zeros.
     made = tokenizer_of(module)(["a b c d", "a"], padding=True, return_tensors="pt")

@@ -11,7 +11,7 @@ from typing import Any
 
 from hf_optical.errors import InputError
 
-TRIMMED_KINDS = ("Unigram", "WordPiece", "WordLevel")
+_TRIMMED_KINDS = ("Unigram", "WordPiece", "WordLevel")
 
 _PREFIXES = ("▁", "##")
 
@@ -37,10 +37,10 @@ def check_kind(spec: Mapping[str, Any]) -> str:
         'Unigram'
     """
     kind = str(spec["model"].get("type"))
-    if kind not in TRIMMED_KINDS:
+    if kind not in _TRIMMED_KINDS:
         raise InputError(
             f"the tokenizer is of kind {kind!r}, which may segment text differently when pieces are removed",
-            f"publish without trimming, or use a model with a tokenizer of kind {', '.join(TRIMMED_KINDS)}",
+            f"publish without trimming, or use a model with a tokenizer of kind {', '.join(_TRIMMED_KINDS)}",
         )
     return kind
 

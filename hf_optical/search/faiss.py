@@ -120,14 +120,14 @@ class FaissIndex(DocumentIndex):
         for offset, (name, digest) in enumerate(zip(ids, digests, strict=True)):
             self._ids.append(name)
             self._numbers[name], self._kept[name], self._texts[name] = first + offset, digest, texts[offset]
-        self._fill_anew()
+        self._rebuild()
 
     def _remove(self, ids: Sequence[str]) -> None:
         for name in ids:
             del self._numbers[name], self._kept[name], self._texts[name]
-        self._fill_anew()
+        self._rebuild()
 
-    def _fill_anew(self) -> None:
+    def _rebuild(self) -> None:
         """Rebuild the index without vectors of removed documents, if at least half of its vectors are of this kind."""
         dead = self._index.ntotal - len(self._numbers)
         if dead < max(len(self._numbers), _FEWEST_DEAD):

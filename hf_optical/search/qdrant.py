@@ -121,7 +121,7 @@ class QdrantIndex(DocumentIndex):
         else:
             with self._errors():
                 points = self.client.retrieve(
-                    self.collection, ids=[point_id(name) for name in ids], with_payload=fields, with_vectors=False
+                    self.collection, ids=[_point_id(name) for name in ids], with_payload=fields, with_vectors=False
                 )
         return {point.payload["id"]: point.payload.get("text") for point in points}
 
@@ -152,10 +152,10 @@ class QdrantIndex(DocumentIndex):
             return [None] * len(ids)
         with self._errors():
             points = self.client.retrieve(
-                self.collection, ids=[point_id(name) for name in ids], with_payload=["digest"], with_vectors=False
+                self.collection, ids=[_point_id(name) for name in ids], with_payload=["digest"], with_vectors=False
             )
         stored = {str(point.id): point.payload["digest"] for point in points}
-        return [stored.get(point_id(name)) for name in ids]
+        return [stored.get(_point_id(name)) for name in ids]
 
     def _store(
         self,
@@ -172,7 +172,7 @@ class QdrantIndex(DocumentIndex):
         for rows in _requests(vectors):
             points = [
                 models.PointStruct(
-                    id=point_id(ids[row]),
+                    id=_point_id(ids[row]),
                     vector=vectors[row].tolist(),
                     payload={"id": ids[row], "digest": digests[row], "text": texts[row]},
                 )
@@ -182,7 +182,7 @@ class QdrantIndex(DocumentIndex):
                 self.client.upsert(self.collection, points=points, wait=True)
 
     def _remove(self, ids: Sequence[str]) -> None:
-        points = self._models.PointIdsList(points=[point_id(name) for name in ids])
+        points = self._models.PointIdsList(points=[_point_id(name) for name in ids])
         with self._errors():
             self.client.delete(self.collection, points_selector=points, wait=True)
 
@@ -266,11 +266,11 @@ class QdrantIndex(DocumentIndex):
             ) from error
 
 
-def point_id(document: str) -> str:
+def _point_id(document: str) -> str:
     """Return the id of a document's point, a UUID computed from the document's id.
 
     Example:
-        >>> point_id("a") == point_id("a") != point_id("b")
+        >>> _point_id("a") == _point_id("a") != _point_id("b")
         True
     """
     return str(uuid.uuid5(_NAMESPACE, document))

@@ -86,7 +86,7 @@ class QueryEncoders:
             InputError: A query is empty (the message names its number), the numbers of languages and texts differ, or
                 a language has no encoder.
         """
-        check_query_texts(texts)
+        _check_query_texts(texts)
         if self.router is not None:
             return _routed(self, list(texts), languages, content_only)
         codes = query_languages(languages, len(texts))
@@ -112,7 +112,7 @@ class QueryEncoders:
         return _packed(out, self.interaction)
 
 
-def check_query_texts(texts: Sequence[str]) -> None:
+def _check_query_texts(texts: Sequence[str]) -> None:
     """Check that queries are a list of texts that are not empty.
 
     Raises:

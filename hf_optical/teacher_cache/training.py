@@ -21,7 +21,7 @@ from hf_optical.teacher_cache.filling import room_for
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT_FILE = "teacher_cache.json"
+_CHECKPOINT_FILE = "teacher_cache.json"
 
 
 def open_cache(
@@ -154,7 +154,7 @@ def note_in_checkpoint(teacher: Any, folder: Path) -> None:
     if isinstance(teacher, CachedTeacher) and folder.name.startswith(PREFIX_CHECKPOINT_DIR):
         from hf_optical.results.files import write_json
 
-        write_json(folder / CHECKPOINT_FILE, {"digest": teacher.identity.digest, "dtype": teacher.identity.dtype})
+        write_json(folder / _CHECKPOINT_FILE, {"digest": teacher.identity.digest, "dtype": teacher.identity.dtype})
 
 
 def check_checkpoint_cache(teacher: Any, folder: str | Path) -> None:
@@ -165,7 +165,7 @@ def check_checkpoint_cache(teacher: Any, folder: str | Path) -> None:
     Raises:
         InputError: The caches are different, or the record in the checkpoint is damaged.
     """
-    path = Path(folder) / CHECKPOINT_FILE
+    path = Path(folder) / _CHECKPOINT_FILE
     digest = teacher.identity.digest if isinstance(teacher, CachedTeacher) else None
     try:
         before = json.loads(path.read_text(encoding="utf-8"))["digest"] if path.is_file() else None

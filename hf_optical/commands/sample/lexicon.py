@@ -129,10 +129,10 @@ class Name:
     marathi: str
 
 
-Concept = TypeVar("Concept", Person, Object, Place, Verb, Adjective, Time, Numeral, Name)
+_Concept = TypeVar("_Concept", Person, Object, Place, Verb, Adjective, Time, Numeral, Name)
 
 
-def read_table(path: Path, concept: type[Concept]) -> tuple[Concept, ...]:
+def read_table(path: Path, concept: type[_Concept]) -> tuple[_Concept, ...]:
     """Read a table of words, which is tab-separated and has the fields of `concept` as its header.
 
     Args:
@@ -154,7 +154,7 @@ def read_table(path: Path, concept: type[Concept]) -> tuple[Concept, ...]:
         return tuple(_concept(row, concept, names, path, number) for number, row in enumerate(rows, start=2))
 
 
-def _concept(row: dict[str, Any], concept: type[Concept], names: list[str], path: Path, number: int) -> Concept:
+def _concept(row: dict[str, Any], concept: type[_Concept], names: list[str], path: Path, number: int) -> _Concept:
     for name in names:
         if not row[name] and name != "preposition":
             raise InputError("the cell is empty", "write the word", path=path, row=number, field=name)

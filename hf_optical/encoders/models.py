@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from sentence_transformers import MultiVectorEncoder, SentenceTransformer
 from sentence_transformers.base.model import BaseModel
 from torch import nn
+from transformers.utils import logging as progress
 
 from hf_optical.encoders.limits import limits_of
 from hf_optical.encoders.model_folder import LOAD_ERRORS, check_model_folder, check_weights, first_line, whole_weights
@@ -46,7 +49,7 @@ def load_encoder(name_or_path: str, *, device: str | None = None, revision: str 
             logger.warning(
                 "%s is a plain transformers model, which does not state its pooling: mean pooling is used", folder
             )
-    with whole_weights(name_or_path):
+    with whole_weights(name_or_path), _without_bars() if folder.exists() else nullcontext():
         model = _loaded(name_or_path, device, revision)
     check_weights(model, name_or_path)
     limits = limits_of(model)
@@ -79,9 +82,22 @@ def _loaded(name_or_path: str, device: str | None, revision: str | None) -> Base
         ) from error
 
 
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Turn off transformers' progress bars, which for local weights last a fraction of a second and stay in the log."""
+    if not progress.is_progress_bar_enabled():
+        yield
+        return
+    progress.disable_progress_bar()
+    try:
+        yield
+    finally:
+        progress.enable_progress_bar()
+
+
 def save_whole(model: BaseModel, folder: str | Path) -> None:
     """Save a model so that the folder is complete or absent, even after a kill: written elsewhere, then renamed."""
-    with whole_folder(folder) as scratch:
+    with whole_folder(folder) as scratch, _without_bars():
         model.save_pretrained(str(scratch))
 
 

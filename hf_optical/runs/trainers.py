@@ -7,10 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from datasets import Dataset
 from sentence_transformers import MultiVectorEncoder
 
 from hf_optical.adapters import LanguageAdapters
-from hf_optical.batching import HybridBatchSampler, LengthGroupedBatchSampler, TokenLengths
+from hf_optical.batching import HybridBatchSampler, HybridPolicy, LengthGroupedBatchSampler, TokenLengths
+from hf_optical.batching.policy import KINDS, split_name
 from hf_optical.losses import parse_objective
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.shared_folder import SharedFolder
@@ -34,10 +36,12 @@ def trainer_for(
     """Make the trainer of a run; ``cache`` is the folder of the teacher's cache."""
     sets = data.sets(bitext=not data.retrieval or config.bitext_share > 0)
     if data.retrieval:
+        sets = _drawn_sets(config, sets)
+        ids = data.ids()
         args.multi_dataset_batch_sampler = HybridBatchSampler.with_policy(
             **config.policy_options(),
             names=list(sets),
-            ids=data.ids(),
+            ids={name: ids[name] for name in sets if name in ids},
             bitext_batches=_bitext_batches(config, args) if config.bitext_first else None,
             gathered=args.gather_across_devices,
         )
@@ -59,6 +63,13 @@ def trainer_for(
     )
     trainer.bank_cache = SharedFolder(config.shared).sentences()
     return trainer
+
+
+def _drawn_sets(config: TrainConfig, sets: dict[str, Dataset]) -> dict[str, Dataset]:
+    """Leave out the sets of kinds that the policy never draws, which would only lengthen an epoch."""
+    shares = dict(zip(KINDS, HybridPolicy(**config.policy_options()).shares(), strict=True))
+    kept = {name: rows for name, rows in sets.items() if shares[split_name(name)[0]] > 0}
+    return kept or sets  # the sampler says what is missing
 
 
 def _bitext_batches(config: TrainConfig, args: OTDistillationTrainingArguments) -> int:

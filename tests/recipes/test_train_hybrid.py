@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+import tiny_models
 from script_modules import call
 from sentence_transformers import SentenceTransformer
 from tiny_runs import write_hybrid_run
+from tiny_sets import write_rows
 
 from hf_optical.encoders.models import load_encoder
 
@@ -55,6 +57,25 @@ def test_one_kind_of_batches_alone(recipe, workplace, alpha, kind):
     assert call(recipe, workplace, "--alpha", alpha, "--bitext_share", "0", "--measure_start", "false") == 0
     drawn = json.loads((Path(workplace["output_dir"]) / "results.json").read_text())["realised"]
     assert [name for name, count in drawn["batches"].items() if count] == [kind]
+
+
+def test_questions_that_are_never_drawn_are_left_out_and_adapters_do_not_ask_their_language(
+    recipe, workplace, tmp_path
+):
+    asked = [
+        {"id": f"sw{i}", "query": row["translation"], "passage": f"{row['source']} {i}"}
+        for i, row in enumerate(tiny_models.bitext(20, seed=6))
+    ]
+    write_rows(tmp_path / "asked.jsonl", asked)
+    flags = {name: value for name, value in workplace.items() if name != "context_window"} | {
+        "query_passages": [f"mono/en={tmp_path / 'questions.jsonl'}", f"cross/sw-en={tmp_path / 'asked.jsonl'}"],
+        "bitext": f"sw={tmp_path / 'sw.jsonl'}",
+        "document_encoder": "teacher",
+        "adapter": "lora",
+    }
+    assert call(recipe, flags, "--alpha", "0.0", "--measure_start", "false") == 0
+    drawn = json.loads((Path(workplace["output_dir"]) / "results.json").read_text())["realised"]
+    assert drawn["batches"]["cross"] > 0 and not [name for name in drawn["rows"] if name.startswith("mono/")]
 
 
 def test_bitext_first_and_questions_afterwards(recipe, workplace, capsys):

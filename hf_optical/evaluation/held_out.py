@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -139,7 +139,8 @@ class HeldOutRetrieval:
                         model, list(key), "query", interaction=self._interaction, batch_size=self._batch_size
                     )
             scores, places = search(read[key], vectors, _DEPTH, similarity)  # type: ignore[arg-type]
-            found.append(scores_of_run(item, as_run(list(texts), list(item.corpus), scores, places)))
+            run = as_run(list(texts), list(item.corpus), scores, places)
+            found.append(replace(scores_of_run(item, run), run=run))
         return found
 
     def score(self, model: Encoder, using: Using | None = None) -> HeldOutScore:

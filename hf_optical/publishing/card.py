@@ -215,6 +215,7 @@ def _context(facts: CardFacts) -> dict[str, Any]:
         "objective": config.get("objective") or "not stated",
         "training": training(results, config),
         "tables": score_tables(results, facts.per_query, facts.evaluations),
+        "held_out": score_tables(results.get("held_out") or {}),
         "bias": bias_rows(facts.evaluations),
         "english": english_rows(results),
         "trimming": facts.trimming,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ def tell(
     *,
     steps: int,
     held_out: str,
+    held_out_queries: Sequence[str],
     adapters: str,
     page: Path,
     use: str,
@@ -33,6 +34,7 @@ def tell(
         results: The content of the run's ``results.json``.
         steps: Number of optimizer steps taken.
         held_out: The table of the held-out pairs, as text.
+        held_out_queries: Translations of held-out pairs, one of which is the example query without a retrieval set.
         adapters: The report on the adapters, as text.
         page: Path of the run's ``report.html``.
         use: Lines of Python code that use the model.
@@ -56,7 +58,8 @@ def tell(
     print(f"Report with queries, plans and curves: {page}")
     if (plan := output / "figures" / "plan.png").is_file():
         print(f"Picture of a transport plan between tokens: {plan}")
-    query = next((query for queries in panels.queries().values() for query in queries), None)
+    asked = [*panels.queries().values(), held_out_queries]
+    query = next((query for queries in asked for query in queries), None)
     entries = results.get("evaluations") or []
     print(f"\nNext: {advice(entries, results.get('held_out'))}")
     print("\n".join(f"  {line}" for line in commands(config, output, language, query, entries)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
 
 from hf_optical.data.retrieval import RetrievalSet
+from hf_optical.evaluation.fusion import ranked
 from hf_optical.evaluation.held_out import MEASURE, HeldOutRetrieval, HeldOutScore, Using, held_out_sets
 from hf_optical.evaluation.retrieval import RetrievalScores
 from hf_optical.evaluation.significance import compare_all
@@ -23,6 +24,7 @@ FOLDER = "held_out"
 PER_QUERY = "held_out_per_query.json"
 """File with nDCG@10 of every held-out query by set, row and query. Separate from the evaluation's file, because these
 scores choose the step."""
+_SHOWN = 3  # documents of a ranking that are kept for the report
 _COLUMNS = ("ndcg@10", "mrr@10", "recall@1", "recall@10", "map")
 
 
@@ -55,6 +57,7 @@ class HeldOutRun:
         self.index = HeldOutRetrieval(sets, teacher, interaction=config.interaction, documents=documents)
         self._teacher = teacher
         self._rows: dict[str, list[RetrievalScores]] = {}
+        self._best: dict[str, list[dict[str, list[str]]]] = {}  # first documents by row, set and query
         self.choice: HeldOutChoice | None = None
 
     @classmethod
@@ -76,14 +79,43 @@ class HeldOutRun:
 
     def measure(self, row: str, model: Any, using: Using | None = None) -> None:
         """Fill a row of the table, ``raw``, ``before`` or ``after``; ``raw`` also fills the ceiling."""
-        self._rows[row] = self.index.scores(model, using)
+        self._keep(row, self.index.scores(model, using))
         if row == "raw":
-            self._rows["ceiling"] = self.index.scores(self._teacher, queries="english")
+            self._keep("ceiling", self.index.scores(self._teacher, queries="english"))
 
     def _score(self, model: Any, using: Using | None) -> HeldOutScore:
         found = self.index.scores(model, using)
-        self._rows.setdefault("before", found)  # the first validation is of the untrained student
+        if "before" not in self._rows:  # the first validation is of the untrained student
+            self._keep("before", found)
         return self.index.summed_up(found)
+
+    def _keep(self, row: str, found: list[RetrievalScores]) -> None:
+        self._rows[row] = [replace(scores, run=None) for scores in found]
+        self._best[row] = [
+            {query: ranked(documents)[:_SHOWN] for query, documents in (scores.run or {}).items()} for scores in found
+        ]
+
+    def rankings(self) -> list[tuple[RetrievalSet, dict[str, RetrievalScores], dict[str, dict[str, list[str]]]]]:
+        """Return the scores by row and the first documents by row and query of each set, as `EvaluationPanels` does."""
+        return [
+            (
+                item,
+                {row: scores[place] for row, scores in self._rows.items()},
+                {row: best[place] for row, best in self._best.items()},
+            )
+            for place, item in enumerate(self.index.sets)
+        ]
+
+    def queries(self) -> list[str]:
+        """Return the queries of the first set."""
+        return list(self.index.sets[0].queries.values())
+
+    def sentences(self) -> list[str]:
+        """Return a sentence for every test."""
+        return [
+            f"{self.index.sets[place].name} {self.index.sets[place].query_language}, {name}: {test.verdict}"
+            for (place, name), test in self._tests().items()
+        ]
 
     def report(self) -> dict[str, Any]:
         """Return the entry of ``results.json``: pairs, scores with paired tests of ``after``, curve and kept step.
@@ -126,6 +158,7 @@ class HeldOutRun:
         for place, (name, item) in enumerate(zip(names, self.index.sets, strict=True)):
             values = "".join(f"{self._rows[row][place].metrics[MEASURE]:9.3f}" for row in order)
             lines.append(f"{name:{width}}  {len(item.qrels):5d}{values}")
+        lines += self.sentences()
         if self.choice is not None:
             lines.append(self.choice.verdict())
         return "\n".join(lines)

@@ -10,6 +10,7 @@ from typing import Any
 from hf_optical.results import table_rows
 from hf_optical.results.measures import MAIN_MEASURE
 
+YOUR_DOCUMENTS = "documents.jsonl"
 _WON, _LOST = "win", "loss"
 
 
@@ -28,7 +29,8 @@ def advice(entries: Sequence[Mapping[str, Any]], held_out: Mapping[str, Any] | N
         >>> advice([{"tests": {"after against raw": test}}])
         'The student finds more than your teacher on the raw query: search with it, or publish it.'
     """
-    kept = ((held_out or {}).get("choice") or {}).get("best_step")
+    choice = (held_out or {}).get("choice") or {}
+    kept = choice.get("best_step")
     entries = entries or (held_out or {}).get("evaluations") or []
     outcomes = [_outcome(entry, f"{table_rows.AFTER} against {table_rows.RAW}") for entry in entries]
     outcomes = [outcome for outcome in outcomes if outcome]
@@ -50,6 +52,8 @@ def advice(entries: Sequence[Mapping[str, Any]], held_out: Mapping[str, Any] | N
             "on more pairs."
         )
     said = "The student finds more than your teacher on the raw query: search with it, or publish it."
+    if kept and kept == max(reading["step"] for reading in choice.get("curve") or [{"step": 0}]):
+        said += " The held-out score was highest at the last step: more steps (--max_steps) may find more."
     fused = [_outcome(entry, f"{table_rows.FUSED} against {table_rows.AFTER}") for entry in entries]
     return f"{said} Fused with BM25 it finds even more: search with --hybrid." if _WON in fused else said
 
@@ -57,7 +61,9 @@ def advice(entries: Sequence[Mapping[str, Any]], held_out: Mapping[str, Any] | N
 def commands(
     config: Any, output: Path, language: str, query: str | None = None, entries: Sequence[Mapping[str, Any]] = ()
 ) -> list[str]:
-    """List commands that use the run: search (if there are documents), evaluate, publish.
+    """List commands that use the run: search, publish.
+
+    Without a retrieval set the documents of the search are `YOUR_DOCUMENTS`, a name to be replaced.
 
     Args:
         config: The run's options.
@@ -69,8 +75,9 @@ def commands(
     model, teacher = str(output / "model"), str(config.teacher)
     found = []
     documents = next((file for folder in config.eval for file in sorted(Path(folder).glob("corpus*.jsonl*"))), None)
-    if documents is not None and query and config.reads_index_of == "teacher":
-        words = ["search", "--teacher", teacher, "--documents", str(documents), "--encoders", f"{language}={model}"]
+    if query and config.reads_index_of == "teacher":
+        named = str(documents) if documents is not None else YOUR_DOCUMENTS
+        words = ["search", "--teacher", teacher, "--documents", named, "--encoders", f"{language}={model}"]
         words += ["--language", language]
         if config.titles:
             words += ["--titles"]

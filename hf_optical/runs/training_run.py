@@ -114,6 +114,8 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
         _measure_before(config, panels, held_out, teacher)
     if state.is_main_process and config.hybrid:
         panels.measure_bm25()
+        if not config.eval:
+            print("--hybrid measures BM25 on retrieval sets, and there is none: add --eval FOLDER")
     student, checkpoint = student_of_run(config, teacher, data, state, panels)
     if state.is_main_process and config.measure_start and config.eval:
         languages = ", ".join(map(language_name, data.languages))
@@ -257,7 +259,8 @@ def _finish(
         read_results(output).content,
         languages=data.languages,
         rankings=panels.rankings(),
-        sentences=panels.sentences().splitlines(),
+        held_out=held_out.rankings() if held_out else (),
+        sentences=[*panels.sentences().splitlines(), *(held_out.sentences() if held_out else ())],
         plans=plans,
         held_out_curve=Drawn.of(output / "figures" / "training.svg") if held_out else None,
     )
@@ -270,6 +273,7 @@ def _finish(
         read_results(output).content,
         steps=trainer.state.global_step,
         held_out=held_out.text() if held_out else "",
+        held_out_queries=held_out.queries() if held_out else (),
         adapters=adapted_words,
         page=page,
         use=usage(saved, output / "model", config, data.languages[0]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from hf_optical.data.texts import text_fault
 from hf_optical.encoders.encoding import Encoder, Interaction, Vectors, encode_texts, resolve_interaction
 from hf_optical.encoders.token_vectors import TokenVectors
 from hf_optical.errors import InputError
-from hf_optical.evaluation.document_cache import fingerprint
+from hf_optical.evaluation.document_cache import DocumentCache, fingerprint
 from hf_optical.evaluation.retrieval import own_similarity
 from hf_optical.evaluation.search import Similarity
 from hf_optical.search.hit import Hit, SyncCounts
@@ -34,6 +34,8 @@ class DocumentIndex(ABC):
             By default the document encoder.
         interaction: ``"dense"``, ``"maxsim"``, or ``None`` for that of the document encoder.
         batch_size: Texts per forward pass.
+        cache: Cache of document vectors, such as :func:`~hf_optical.evaluation.default_cache.default_cache`, from which
+            an empty index takes documents that the encoder has already encoded. ``None`` by default.
 
     Raises:
         InputError: There is no encoder, or documents and queries have different interactions.
@@ -46,6 +48,7 @@ class DocumentIndex(ABC):
         *,
         interaction: Interaction | None = None,
         batch_size: int = 32,
+        cache: DocumentCache | None = None,
     ) -> None:
         if documents is None and queries is None:
             raise InputError("there is no encoder", "give the encoder of the documents, or of the queries, or both")
@@ -66,6 +69,7 @@ class DocumentIndex(ABC):
         encoder = documents if documents is not None else self.queries.any_encoder()
         # Token vectors are compared by inner product: encoders that mean cosine have normalised them.
         self.similarity: Similarity = own_similarity(encoder) if self.interaction == "dense" else "dot"
+        self._cache = cache
         self._space: str | None = None
         self._words: WordSearch | None = None  # built by the first hybrid search, and again after a change
 
@@ -99,12 +103,15 @@ class DocumentIndex(ABC):
         if given is None or (texts is not None and vectors is not None):
             raise InputError("give either texts or vectors", "pass one of them")
         self._check(ids, texts, given)
+        known = vectors if texts is None else self._cached(texts, show_progress)
         added = 0
         with tqdm(total=len(ids), desc="Indexing", unit="documents", disable=not show_progress) as bar:
             for start in range(0, len(ids), _CHUNK):
                 rows = range(start, min(start + _CHUNK, len(ids)))
                 added += self._add_chunk(
-                    [str(ids[row]) for row in rows], [given[row] for row in rows], texts is not None
+                    [str(ids[row]) for row in rows],
+                    None if texts is None else [texts[row] for row in rows],
+                    None if known is None else [known[row] for row in rows],
                 )
                 bar.update(len(rows))
         return added
@@ -232,31 +239,37 @@ class DocumentIndex(ABC):
     def _remove(self, ids: Sequence[str]) -> None:
         """Remove documents that the index holds."""
 
-    def _add_chunk(self, ids: list[str], given: list[Any], as_text: bool) -> int:
-        """Encode and store the new and changed documents of a chunk, and return their number."""
-        digests = [self._digest(item, as_text) for item in given]
+    def _cached(self, texts: Sequence[str], show_progress: bool) -> Vectors | None:
+        """Return vectors of the first documents from the cache; ``None`` without a cache or if there are documents."""
+        if self._cache is None or len(self):
+            return None
+        assert self.documents is not None  # _check has made sure
+        options: dict[str, Any] = {"interaction": self.interaction, "batch_size": self.batch_size}
+        # All documents at once, because the cache identifies a collection by its texts and their order.
+        return self._cache.vectors(self.documents, texts, "document", show_progress=show_progress, **options)
+
+    def _add_chunk(self, ids: list[str], texts: list[str] | None, known: list[Any] | None) -> int:
+        """Store the new and changed documents of a chunk, encoded if no vectors are known; return their number."""
+        given: list[Any] = texts if texts is not None else known or []
+        digests = [self._digest(item, texts is not None) for item in given]
         stored = self._digests(ids)
         missing = [row for row, digest in enumerate(digests) if stored[row] != digest]
         if not missing:
             return 0
-        if as_text:
-            vectors: Any = self._encode([given[row] for row in missing])
+        if known is not None:
+            vectors: Any = [np.asarray(known[row], dtype=np.float32) for row in missing]
         else:
-            vectors = [np.asarray(given[row], dtype=np.float32) for row in missing]
+            assert self.documents is not None  # _check has made sure
+            options: dict[str, Any] = {"interaction": self.interaction, "batch_size": self.batch_size}
+            vectors = encode_texts(self.documents, [given[row] for row in missing], "document", **options)
         self._words = None
         self._store(
             [ids[row] for row in missing],
             [digests[row] for row in missing],
             list(vectors),
-            [given[row] if as_text else None for row in missing],
+            [texts[row] if texts is not None else None for row in missing],
         )
         return len(missing)
-
-    def _encode(self, texts: list[str]) -> Iterable[np.ndarray]:
-        """Encode documents with the document encoder."""
-        assert self.documents is not None  # _check has made sure
-        options: dict[str, Any] = {"interaction": self.interaction, "batch_size": self.batch_size}
-        return encode_texts(self.documents, texts, "document", **options)
 
     def _digest(self, item: Any, as_text: bool) -> str:
         """Return a digest of all that a stored vector depends on: text and encoder, or the given vector itself."""

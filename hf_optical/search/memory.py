@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -14,7 +14,6 @@ from hf_optical.search.index import DocumentIndex
 
 if TYPE_CHECKING:
     from hf_optical.encoders.token_vectors import TokenVectors
-    from hf_optical.evaluation.document_cache import DocumentCache
 
 
 class MemoryIndex(DocumentIndex):
@@ -25,9 +24,7 @@ class MemoryIndex(DocumentIndex):
     Args:
         documents: As in :class:`~hf_optical.search.index.DocumentIndex`.
         queries: As in :class:`~hf_optical.search.index.DocumentIndex`.
-        cache: Cache of document vectors, such as :func:`~hf_optical.evaluation.default_cache.default_cache`: documents
-            that training or evaluation has encoded with this encoder are not encoded again. ``None`` by default.
-        options: ``interaction`` and ``batch_size``, as in :class:`~hf_optical.search.index.DocumentIndex`.
+        options: ``interaction``, ``batch_size`` and ``cache``, as in :class:`~hf_optical.search.index.DocumentIndex`.
 
     Example:
         .. code-block:: python
@@ -37,38 +34,13 @@ class MemoryIndex(DocumentIndex):
             index.query(["mbuzi analala wapi?"], languages="sw", top_k=1)
     """
 
-    def __init__(
-        self, documents: Any = None, queries: Any = None, *, cache: DocumentCache | None = None, **options: Any
-    ) -> None:
+    def __init__(self, documents: Any = None, queries: Any = None, **options: Any) -> None:
         super().__init__(documents, queries, **options)
-        self._cache = cache
-        self._cached: dict[str, np.ndarray] = {}
         self._rows: dict[str, int] = {}
         self._kept: list[str] = []
         self._vectors: list[np.ndarray] = []
         self._matrix: np.ndarray | None = None
         self._texts: list[str | None] = []
-
-    def add(
-        self,
-        ids: Sequence[str],
-        texts: Sequence[str] | None = None,
-        *,
-        vectors: np.ndarray | Sequence[np.ndarray] | TokenVectors | None = None,
-        show_progress: bool = False,
-    ) -> int:
-        """See :meth:`~hf_optical.search.index.DocumentIndex.add`."""
-        if texts is not None and vectors is None and self._cache is not None and not len(self):
-            self._check(ids, texts, texts)
-            # All documents at once, because the cache identifies a collection by its texts and their order.
-            options: dict[str, Any] = {"interaction": self.interaction, "batch_size": self.batch_size}
-            assert self.documents is not None  # _check has made sure
-            found = self._cache.vectors(self.documents, texts, "document", show_progress=show_progress, **options)
-            self._cached = dict(zip(texts, found, strict=True))
-        try:
-            return super().add(ids, texts, vectors=vectors, show_progress=show_progress and not self._cached)
-        finally:
-            self._cached = {}
 
     def query_vectors(self, vectors: Vectors, *, top_k: int = 10) -> list[list[Hit]]:
         """See :meth:`~hf_optical.search.index.DocumentIndex.query_vectors`."""
@@ -113,10 +85,6 @@ class MemoryIndex(DocumentIndex):
                 self._texts.append(text)
             else:
                 self._vectors[row], self._kept[row], self._texts[row] = vector, digest, text
-
-    def _encode(self, texts: list[str]) -> Iterable[np.ndarray]:
-        """Return vectors that the cache has provided for the current call, or encode the texts."""
-        return [self._cached[text] for text in texts] if self._cached else super()._encode(texts)
 
     def _remove(self, ids: Sequence[str]) -> None:
         self._matrix = None

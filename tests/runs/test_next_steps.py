@@ -48,10 +48,48 @@ def comparison(outcome):
         ([], None, "Nothing was measured"),
         ([], {"evaluations": [entry(raw="win")], "choice": {"best_step": 40}}, "publish it."),
         ([entry(raw="win")], {"choice": {"best_step": 0}}, "does not help"),
+        (
+            [entry(raw="win")],
+            {"choice": {"best_step": 8, "curve": [{"step": 4}, {"step": 8}]}},
+            "more steps (--max_steps)",
+        ),
+        ([entry(raw="win")], {"choice": {"best_step": 4, "curve": [{"step": 4}, {"step": 8}]}}, "publish it."),
     ],
 )
 def test_the_advice_follows_the_numbers(entries, held_out, said):
     assert said in advice(entries, held_out)
+
+
+def test_more_steps_are_not_advised_where_the_best_was_earlier():
+    choice = {"best_step": 4, "curve": [{"step": 4}, {"step": 8}]}
+    assert "max_steps" not in advice([entry(raw="win")], {"choice": choice})
+
+
+def test_a_run_without_a_retrieval_set_shows_its_held_out_pairs_everywhere(tmp_path, capsys):
+    flags = write_run(tmp_path, pairs=160, held_out="0.2", hybrid="true", eval_steps="1")
+    flags.pop("eval")
+    assert call(load_recipe("train"), flags) == 0
+    printed = capsys.readouterr().out
+    out = Path(flags["output_dir"])
+    held_out = json.loads((out / "results.json").read_text())["held_out"]["evaluations"]
+    assert (
+        "held-out sentences swh_Latn, after against raw: ndcg@10 " in printed and "there is none: add --eval" in printed
+    )
+    (search,) = [line for line in printed.splitlines() if line.startswith("  hf-optical search ")]
+    words = shlex.split(search)
+    assert words[words.index("--documents") + 1] == "documents.jsonl"
+    query = words[words.index("--query") + 1]
+    page = (out / "report.html").read_text()
+    assert "What was found" in page and "held-out sentences, Swahili" in page and "after against before" in page
+    per_query = json.loads((out / "held_out_per_query.json").read_text())
+    assert len(per_query["held-out sentences/swh_Latn"]["after"]) == held_out[0]["n"]
+    COMMANDS["publish"].main(
+        parse(COMMANDS["publish"].config(), ["--run", str(out), "--dry_run", str(tmp_path / "site")])
+    )
+    card = (tmp_path / "site" / "README.md").read_text()
+    assert "On pairs held out of the training bitext" in card and "Not measured" not in card
+    assert f"{held_out[0]['after']['ndcg@10']:.3f}" in card and "sets like those above" not in card
+    assert query in (tmp_path / "pairs.tsv").read_text(encoding="utf-8")
 
 
 def test_every_row_of_the_table_is_explained():

@@ -110,6 +110,7 @@ def write_run_report(
     *,
     languages: Sequence[str],
     rankings: Rankings = (),
+    held_out: Rankings = (),
     sentences: Sequence[str] = (),
     plans: Sequence[Mapping[str, Any]] = (),
     held_out_curve: Drawn | None = None,
@@ -121,6 +122,7 @@ def write_run_report(
         results: The content of the run's ``results.json``.
         languages: The languages of the run.
         rankings: For each retrieval set its scores by row, and the documents found by row and query.
+        held_out: The same for the held-out pairs, whose queries are shown if there is no retrieval set.
         sentences: A sentence for each test.
         held_out_curve: The score on held-out pairs over the steps, as SVG.
         plans: Word plans (:func:`~hf_optical.figures.word_plan.word_plan`), each with a ``title``.
@@ -140,7 +142,9 @@ def write_run_report(
         sentences=[text for text in sentences if text],
         table=_table(rankings),
         examples=[
-            _Group(_place(item), found) for item, scores, best in rankings if (found := examples(item, scores, best))
+            _Group(_place(item), found)
+            for item, scores, best in rankings or held_out
+            if (found := examples(item, scores, best))
         ],
         plans=[
             Picture(

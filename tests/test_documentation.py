@@ -162,7 +162,11 @@ def test_every_guide_is_in_the_menu_and_the_site_builds_without_a_warning(tmp_pa
     )
     assert built.returncode == 0, built.stdout + built.stderr
     page = (tmp_path / "site" / "reference" / "transport.html").read_text(encoding="utf-8")
-    assert "Inexact proximal point method for optimal transport" in page and ":class:`" not in page and "&gt;&gt;&gt;" in page
+    assert (
+        "Inexact proximal point method for optimal transport" in page
+        and ":class:`" not in page
+        and "&gt;&gt;&gt;" in page
+    )
 
 
 @pytest.mark.parametrize("block", blocks("python"), ids=str)

@@ -10,7 +10,6 @@ from typing import Any
 
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.licences import licence_counts
-from hf_optical.data.tables import FORMATS
 from hf_optical.errors import InputError
 from hf_optical.places import user_path
 
@@ -143,7 +142,7 @@ def data_provenance(entries: Sequence[Mapping[str, Any]], places: Sequence[str |
     """
     known: dict[str, Path] = {}
     for place in map(Path, places):
-        if place.is_file() and place.suffix.removesuffix(".gz") in (*FORMATS, ""):
+        if place.is_file():
             known[file_fingerprint(place)["sha256"]] = place
     files = [known.get(str(entry.get("sha256"))) for entry in entries]
     return [{**entry, **(licence_counts(file) if file else {})} for entry, file in zip(entries, files, strict=True)]

@@ -62,14 +62,14 @@ def default_steps(pairs: int, batch: int) -> int:
     return min(max(-(-PASSES * pairs // batch), FEWEST_STEPS), MOST_STEPS)
 
 
-def checkpoint_interval(steps: int) -> int:
-    """Return the steps between checkpoints if none are given: a tenth of the training, between 10 and 500 steps.
+def checkpoint_interval(given: int | None, steps: int) -> int:
+    """Return the steps between checkpoints: those given, or a tenth of the training, between 10 and 500 steps.
 
     Example:
-        >>> [checkpoint_interval(steps) for steps in (64, 711, 20_000)]
-        [10, 72, 500]
+        >>> [checkpoint_interval(None, steps) for steps in (64, 711, 20_000)], checkpoint_interval(7, 64)
+        ([10, 72, 500], 7)
     """
-    return min(max(-(-steps // 10), 10), 500)
+    return given or min(max(-(-steps // 10), 10), 500)
 
 
 def default_rate(config: TrainConfig) -> float:

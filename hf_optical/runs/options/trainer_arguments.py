@@ -52,7 +52,7 @@ def trainer_arguments(config: TrainConfig) -> OTDistillationTrainingArguments:
         bf16=config.bf16,
         fp16=config.fp16,
         use_cpu=on_cpu(),
-        save_steps=config.save_steps or checkpoint_interval(steps),
+        save_steps=checkpoint_interval(config.save_steps, steps),
         save_total_limit=2,
         logging_steps=config.logging_steps,
         report_to=config.report_to,

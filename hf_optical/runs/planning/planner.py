@@ -197,7 +197,7 @@ def _disk(config: TrainConfig, measured: DryRun) -> tuple[dict[str, float], floa
     # checkpoints hold the adapters only, without their base
     kept = measured.saved if config.adapter == "none" else 4.0 * trained
     one = kept + 8.0 * trained + _TRAINERS_FILES if measured.max_steps else 0.0
-    written = -(-measured.max_steps // (config.save_steps or checkpoint_interval(measured.max_steps)))
+    written = -(-measured.max_steps // checkpoint_interval(config.save_steps, measured.max_steps))
     disk = {"checkpoints": one * min(written, _CHECKPOINTS), "models": 2.0 * measured.saved}
     if measured.steps and measured.steps.cached:
         disk["teacher cache"] = measured.steps.cached
@@ -229,7 +229,7 @@ def _times(config: TrainConfig, measured: DryRun, machine: Machine) -> tuple[dic
             parts[name] *= ratio
         looks = 0
     parts["training"] = steps.preparing + measured.max_steps * typical + looks * steps.watching
-    written = -(-measured.max_steps // (config.save_steps or checkpoint_interval(measured.max_steps)))
+    written = -(-measured.max_steps // checkpoint_interval(config.save_steps, measured.max_steps))
     of_a_model = _disk(config, measured)[1] / max(1.0, measured.saved)
     parts["checkpoints, saving"] = measured.seconds["saving"] * (1 + written * of_a_model)
     return parts, (typical, slowest)

@@ -115,7 +115,7 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
     if state.is_main_process and config.hybrid:
         panels.measure_bm25()
         if not config.eval:
-            print("--hybrid measures BM25 on retrieval sets, and there is none: add --eval FOLDER")
+            print("BM25 is measured on retrieval sets, and there is none: add --eval FOLDER")
     student, checkpoint = student_of_run(config, teacher, data, state, panels)
     if state.is_main_process and config.measure_start and config.eval:
         languages = ", ".join(map(language_name, data.languages))

@@ -14,11 +14,11 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # What a user needs, and what the tests need besides.
 $(VENV)/.usable: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) -e ".[report]"
+	$(INSTALL) -e .
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.usable
-	$(INSTALL) -e ".[test,report,bench]"
+	$(INSTALL) -e ".[test]"
 	touch $@
 
 demo: $(VENV)/.usable

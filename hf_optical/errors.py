@@ -177,7 +177,7 @@ def pip_install(extra: str) -> str:
         extra: Name of the extra in ``pyproject.toml``.
 
     Example:
-        >>> pip_install("bm25").startswith("pip install 'bm25s")
+        >>> pip_install("index").startswith("pip install 'qdrant-client")
         True
     """
     try:

@@ -39,7 +39,8 @@ def main(config: DoctorConfig) -> None:
     if config.write:
         beside = dropped_beside(config.write)
         kept, dropped = write_clean(examinations, config.write, beside)
-        print(f"\nWritten: {config.write} ({kept} rows), {beside.name} beside it ({dropped} rows)")
+        listed = f", {beside.name} beside it ({dropped} rows)" if dropped else "; no row is left out"
+        print(f"\nWritten: {config.write} ({kept} rows){listed}")
     verdicts = [found.verdict for found in examinations]
     page = write_page(verdicts, Path(config.output_dir) / "report.html")
     path = write_results(

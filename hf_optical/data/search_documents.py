@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from hf_optical.data.identifiers import identifier_field, identifier_of
 from hf_optical.data.text_rows import read_text_rows
 from hf_optical.data.texts import one_form
-from hf_optical.data.titles import titled
+from hf_optical.data.titles import title_of, titled
 from hf_optical.errors import InputError
 
 __all__ = ["read_search_documents"]
+
+logger = logging.getLogger(__name__)
 
 
 def read_search_documents(path: str | Path, *, titles: bool = False) -> dict[str, str]:
@@ -29,6 +32,7 @@ def read_search_documents(path: str | Path, *, titles: bool = False) -> dict[str
         InputError: The file cannot be read, or a row has no text, no identifier or that of another row.
     """
     found: dict[str, str] = {}
+    left_out = 0
     for number, row in read_text_rows(path):
         identifier = identifier_of(row, path, number)
         if identifier in found:
@@ -39,5 +43,11 @@ def read_search_documents(path: str | Path, *, titles: bool = False) -> dict[str
                 row=number,
                 field=identifier_field(row),
             )
+        left_out += bool(not titles and title_of(row))
         found[identifier] = one_form(titled(row, row["text"])) if titles else row["text"]
+    if left_out:
+        logger.warning(
+            "%s: %d of %d documents have a title, which is not read; --titles true (titles=True) puts it before "
+            "the text, as BEIR and MTEB do", path, left_out, len(found),
+        )  # fmt: skip
     return found

@@ -48,7 +48,7 @@ def write_clean(examinations: Sequence[Examination], clean: str | Path, dropped:
     Args:
         examinations: Examined files, in the order in which their rows are written.
         clean: Path of a ``.jsonl``, ``.tsv`` or ``.csv`` file (also with ``.gz``) for the sound rows.
-        dropped: Path of a ``.jsonl`` file for the other rows.
+        dropped: Path of a ``.jsonl`` file for the other rows; no file is left there if there are none.
 
     Returns:
         The number of rows in each file.
@@ -81,6 +81,8 @@ def write_clean(examinations: Sequence[Examination], clean: str | Path, dropped:
                 left.write(json.dumps({**about, "fields": raw or {}}, ensure_ascii=False, default=str) + "\n")
         if not counts[0]:
             raise _nothing_left(examinations)
+    if not counts[1]:
+        user_path(dropped).unlink()  # an empty list would only raise the question what it is for
     return counts[0], counts[1]
 
 

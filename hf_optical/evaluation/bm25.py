@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import regex
 
-from hf_optical.errors import InputError, pip_install
+from hf_optical.errors import InputError
 from hf_optical.evaluation.retrieval import RetrievalScores, queries_to_score, scores_of_run
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Bm25:
         b: Correction for the document's length, 0 to 1.
 
     Raises:
-        InputError: The tokenisation is unknown, ``bm25s`` is not installed, or no document has a token.
+        InputError: The tokenisation is unknown, or no document has a token.
 
     Example:
         >>> [place for place, _ in Bm25(["the goat sleeps", "rain is expected"]).best("mbuzi goat", 5)]
@@ -69,10 +69,8 @@ class Bm25:
     ) -> None:
         if tokenisation not in TOKENISATIONS:
             raise InputError(f"is {tokenisation!r}", f"use one of {', '.join(TOKENISATIONS)}", field="tokenisation")
-        try:
-            import bm25s
-        except ImportError as error:
-            raise InputError("bm25s is not installed", pip_install("bm25")) from error
+        import bm25s  # here, because its import takes some tenths of a second
+
         self._cut = TOKENISATIONS[tokenisation][0]
         cut = [self._cut(text) for text in documents]
         self._known = {token for tokens in cut for token in tokens}
@@ -138,7 +136,7 @@ def evaluate_bm25(
         Measures, as returned by :func:`~hf_optical.evaluation.retrieval.evaluate_retrieval`.
 
     Raises:
-        InputError: The tokenisation is unknown, ``bm25s`` is not installed, or no document has a token.
+        InputError: The tokenisation is unknown, or no document has a token.
 
     Example:
         .. code-block:: python

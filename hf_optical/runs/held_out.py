@@ -150,7 +150,7 @@ class HeldOutRun:
         return picture.save(Path(self._config.output_dir) / "figures" / "training.svg")
 
     def text(self) -> str:
-        """Format the table and the verdict as text."""
+        """Format the table as text; the kept step has been printed at the end of the training."""
         names = [f"{item.name} {item.query_language}" for item in self.index.sets]
         width = max(len(name) for name in names)
         order = [row for row in ("raw", "before", "after", "ceiling") if row in self._rows]
@@ -159,8 +159,6 @@ class HeldOutRun:
             values = "".join(f"{self._rows[row][place].metrics[MEASURE]:9.3f}" for row in order)
             lines.append(f"{name:{width}}  {len(item.qrels):5d}{values}")
         lines += self.sentences()
-        if self.choice is not None:
-            lines.append(self.choice.verdict())
         return "\n".join(lines)
 
     def _per_query(self) -> dict[str, dict[str, dict[str, float]]]:

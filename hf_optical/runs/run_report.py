@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hf_optical.batching import HybridBatchSampler
-from hf_optical.errors import pip_install
 from hf_optical.figures.plan import draw_plan
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.training_data import TrainingData
@@ -30,9 +28,6 @@ def seconds_per_step(trainer: Any) -> float | None:
 
 def draw_example(student: Any, teacher: Any, data: TrainingData, output: Path, sample: Any) -> None:
     """Draw the plan between the tokens of one pair into ``figures/``; for the sample a held-out pair."""
-    if not find_spec("matplotlib"):
-        print(f"The transport plan is not drawn: {pip_install('report')} installs what is needed")
-        return
     language, rows = next(iter(data.bitext.items()))
     pair = sample.example(language) if sample else (rows[0]["source"], rows[0]["translation"])
     draw_plan(student, teacher, pair[0], pair[1], output / "figures" / "plan.png")

@@ -22,7 +22,7 @@ class WordSearch:
         texts: Text by document id; ``None`` for documents that were added as vectors.
 
     Raises:
-        InputError: The text of a document is unknown, or ``bm25s`` is not installed.
+        InputError: The text of a document is unknown.
     """
 
     def __init__(self, texts: Mapping[str, str | None]) -> None:

@@ -26,15 +26,15 @@ from hf_optical.training.default_values import PATIENCE
 logger = logging.getLogger(__name__)
 
 _CURVE, _WEIGHTS = "curve.json", "best.safetensors"
-_VALIDATIONS, _CLOSEST = 25, 5
+_VALIDATIONS, _CLOSEST = 25, 10
 
 
 def validation_interval(steps: int) -> int:
-    """Return the steps between validations: about 25 validations in a training, at least five steps apart.
+    """Return the steps between validations: about 25 validations in a training, at least ten steps apart.
 
     Example:
         >>> [validation_interval(steps) for steps in (40, 500, 2000)]
-        [5, 20, 80]
+        [10, 20, 80]
     """
     return max(_CLOSEST, round(steps / _VALIDATIONS))
 

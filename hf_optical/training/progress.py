@@ -16,6 +16,8 @@ class NamedLossProgress(ProgressCallback):
         """Show the numbers of a log in the bar, and everything else (evaluations, strings) as a line."""
         if not state.is_world_process_zero or self.training_bar is None or not logs:
             return
+        if "train_runtime" in logs:  # the last log: times that are kept in the history, and that nobody reads as a dict
+            return
         if "loss" not in logs:
             super().on_log(args, state, control, logs=logs, **options)
             return

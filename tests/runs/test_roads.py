@@ -74,7 +74,6 @@ def test_without_an_index_the_encoder_makes_it():
 
 
 def test_the_command_measures_and_writes(tmp_path, capsys):
-    pytest.importorskip("bm25s")
     rows = tiny_models.bitext(150)
     write_rows(tmp_path / "pairs.jsonl", [{"en": row["source"], "sw": row["translation"]} for row in rows])
     tiny_models.dense(tmp_path, tiny_models.ENGLISH).save_pretrained(str(tmp_path / "teacher"))

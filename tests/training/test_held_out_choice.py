@@ -139,7 +139,7 @@ def test_a_checkpoint_without_its_validations_stops(tmp_path):
 def test_bad_interval(tmp_path):
     with pytest.raises(InputError, match="every"):
         HeldOutChoice(Judge([0.1]), tmp_path, every=0)
-    assert validation_interval(1) == 5
+    assert validation_interval(1) == 10
 
 
 @pytest.mark.slow

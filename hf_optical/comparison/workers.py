@@ -47,7 +47,7 @@ def workers_for(
         if not str(asked).isdigit() or int(asked) < 1:
             raise InputError(f"is {asked!r}", f"run at least one at a time, or {AUTO!r}", field="workers")
         return int(asked)
-    cores = cores or available_cores()
+    cores = cores or _available_cores()
     room = (memory or _free_memory)() / max((_memory_of(cell) for cell in cells), default=1.0)
     return max(1, min(cores, int(room), len(cells)))
 
@@ -71,7 +71,7 @@ def threads_for(asked: int | None) -> int:
     return asked or (int(told) if told.isdigit() and int(told) > 0 else 1)
 
 
-def available_cores() -> int:
+def _available_cores() -> int:
     """Return the cores that this process may use, which may be fewer than the machine's in a container."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -91,11 +91,11 @@ def measure_shared_space(
     for reading in readings:
         mine = _sentence_vectors(student, reading)
         widths = (mine.shape[1], theirs.shape[1])
-        shares.append(share_of_matches(mine, theirs))
+        shares.append(_share_of_matches(mine, theirs))
     return SharedSpace(max(shares), len(texts), widths)
 
 
-def share_of_matches(mine: np.ndarray, theirs: np.ndarray) -> float:
+def _share_of_matches(mine: np.ndarray, theirs: np.ndarray) -> float:
     """Compute the share of rows whose nearest row of the other array, by cosine, has the same number.
 
     Args:
@@ -103,7 +103,7 @@ def share_of_matches(mine: np.ndarray, theirs: np.ndarray) -> float:
         theirs: ``(n, d)``; with another width the share is 0.
 
     Example:
-        >>> share_of_matches(np.eye(3), np.eye(3)), share_of_matches(np.eye(3), np.eye(3)[::-1])
+        >>> _share_of_matches(np.eye(3), np.eye(3)), _share_of_matches(np.eye(3), np.eye(3)[::-1])
         (1.0, 0.3333333333333333)
     """
     if mine.shape != theirs.shape:

@@ -98,7 +98,7 @@ class DocumentCache:
                         blocks = encode_blocks(model, texts, role, **options)
                         (_write_dense if kind == "dense" else _write_tokens)(scratch, blocks, len(texts))
             if self.most_bytes is not None:
-                delete_oldest(place.parent, self.most_bytes, keep=place.name)
+                _delete_oldest(place.parent, self.most_bytes, keep=place.name)
         with suppress(OSError):  # the folder may be readable only
             place.touch()  # the time of the last use
         values = np.load(place / "values.npy", mmap_mode="r" if len(texts) else None)
@@ -107,7 +107,7 @@ class DocumentCache:
         return TokenVectors(values, np.load(place / "starts.npy"), np.load(place / "lengths.npy"))
 
 
-def delete_oldest(folder: Path, most_bytes: int, keep: str) -> None:
+def _delete_oldest(folder: Path, most_bytes: int, keep: str) -> None:
     """Delete the entries of a cache that were not used for longest, until the rest fits.
 
     Args:

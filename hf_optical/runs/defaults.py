@@ -40,7 +40,7 @@ def with_defaults(config: TrainConfig, teacher: Any, pairs: int) -> TrainConfig:
         batch = config.batch_size * config.gradient_accumulation_steps * PartialState().num_processes
         found["max_steps"] = default_steps(pairs, batch)
     if config.learning_rate is None:
-        found["learning_rate"] = default_rate(config)
+        found["learning_rate"] = _default_rate(config)
     if config.student == "extend":
         found |= {"vocab_size": vocabulary_size(teacher, config.vocab_size, config.new_pieces), "new_pieces": None}
     elif config.student == "replace" and config.vocab_size is None:
@@ -72,7 +72,7 @@ def checkpoint_interval(given: int | None, steps: int) -> int:
     return given or min(max(-(-steps // 10), 10), 500)
 
 
-def default_rate(config: TrainConfig) -> float:
+def _default_rate(config: TrainConfig) -> float:
     """Return the peak learning rate: 1e-3 for adapters, 5e-5 for models of width 768 or more, otherwise 1e-4.
 
     Adapters start as the zero update and need larger steps. A grown or copied student has its teacher's width.
@@ -84,11 +84,11 @@ def default_rate(config: TrainConfig) -> float:
 
     if config.adapter != "none":
         return ADAPTER_RATE
-    width = hidden_width(str(config.teacher if config.student in VOCABULARIES else config.student))
+    width = _hidden_width(str(config.teacher if config.student in VOCABULARIES else config.student))
     return LARGE_RATE if width is not None and width >= LARGE_WIDTH else RATE
 
 
-def hidden_width(name_or_path: str) -> int | None:
+def _hidden_width(name_or_path: str) -> int | None:
     """Read the width of a model's hidden states from its configuration; ``None`` if it is not stated there."""
     from transformers import AutoConfig
 

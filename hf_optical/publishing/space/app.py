@@ -86,7 +86,7 @@ class Search:
         columns, right = words_of(self.teacher, sentence)
         cost = ot.dist(np.concatenate(left), np.concatenate(right), metric="cosine")
         plan = ot.emd(ot.unif(len(cost)), ot.unif(cost.shape[1]), cost)
-        return rows, columns, by_groups(by_groups(plan, left).T, right).T
+        return rows, columns, _by_groups(_by_groups(plan, left).T, right).T
 
 
 def words_of(model: Any, text: str) -> tuple[list[str], list[np.ndarray]]:
@@ -114,7 +114,7 @@ def words_of(model: Any, text: str) -> tuple[list[str], list[np.ndarray]]:
     return names, [vectors[tokens] for tokens in words.values()]
 
 
-def by_groups(plan: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
+def _by_groups(plan: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
     """Sum the rows of a plan, (tokens, m), over groups of consecutive tokens; the result is (groups, m)."""
     starts = np.cumsum([0, *[len(group) for group in groups[:-1]]])
     return np.add.reduceat(plan, starts, axis=0)
@@ -152,7 +152,7 @@ def load(folder: Path = FOLDER) -> tuple[Search, dict[str, Any]]:
     return Search(student, teacher, [json.loads(line)["text"] for line in lines]), settings
 
 
-def list_of(found: list[list[Any]], headings: list[str]) -> str:
+def _list_of(found: list[list[Any]], headings: list[str]) -> str:
     """Render results as an HTML table that also fits the width of a phone."""
     head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
     lines = ["".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) for row in found]
@@ -173,8 +173,8 @@ def build(search: Search, settings: dict[str, Any]) -> Any:
     def answer(question: str) -> tuple[str, str, str, int]:
         if not question.strip():
             raise gr.Error("Type a question first.")
-        found = list_of(search.answers(question), ["", "score", "document", "teacher's rank"])
-        alone = list_of(search.without_student(question), ["", "score", "document"])
+        found = _list_of(search.answers(question), ["", "score", "document", "teacher's rank"])
+        alone = _list_of(search.without_student(question), ["", "score", "document"])
         return found, alone, picture(question), 1
 
     language = settings["language"]

@@ -12,11 +12,11 @@ from hf_optical.figures.word_plan import word_plan
 _WORDS = range(4, 15)  # words of an English sentence whose plan is easy to read
 
 
-def chosen_pairs(sources: Sequence[str], translations: Sequence[str], count: int = 3) -> list[tuple[str, str]]:
+def _chosen_pairs(sources: Sequence[str], translations: Sequence[str], count: int = 3) -> list[tuple[str, str]]:
     """Choose the first pairs that are short enough for a picture, or the first pairs if none is.
 
     Example:
-        >>> chosen_pairs(["Goat.", "The goat sleeps under the tree."], ["Mbuzi.", "Mbuzi analala chini ya mti."])
+        >>> _chosen_pairs(["Goat.", "The goat sleeps under the tree."], ["Mbuzi.", "Mbuzi analala chini ya mti."])
         [('The goat sleeps under the tree.', 'Mbuzi analala chini ya mti.')]
     """
     pairs = list(zip(sources, translations, strict=True))
@@ -30,7 +30,7 @@ def drawn_pairs(bitext: Mapping[str, Any], sample: Any = None) -> list[tuple[str
     if sample:
         return [sample.example(language)]
     some = rows.select(range(min(200, len(rows))))
-    return chosen_pairs(some["source"], some["translation"])
+    return _chosen_pairs(some["source"], some["translation"])
 
 
 def plans_of(

@@ -23,7 +23,7 @@ Role = Literal["query", "document"]
 Interaction = Literal["dense", "maxsim"]
 Vectors = np.ndarray | TokenVectors
 
-_BATCHES_PER_BLOCK = 16
+_BATCHES_PER_BLOCK = 4
 _NAME: ContextVar[str] = ContextVar("name of the bars", default="")
 
 
@@ -138,7 +138,8 @@ def encode_blocks(
     # Sorted once globally; within a block sentence-transformers sorts again, without effect.
     order = np.argsort([-len(text) for text in texts], kind="stable")
     size = batch_size * _BATCHES_PER_BLOCK
-    for start in _progress(range(0, len(order), size), role, show_progress):
+    progress = _progress(len(order), role, show_progress)
+    for start in range(0, len(order), size):
         positions = order[start : start + size]
         batch = [one_form(texts[position]) for position in positions]
         if kind == "dense":
@@ -146,7 +147,9 @@ def encode_blocks(
         else:
             arrays = token_arrays(model, encode, batch, role, content_only=content_only, **_options(batch_size))
         _refuse_non_finite(arrays, batch, model, role)
+        progress.update(len(batch))
         yield positions, arrays
+    progress.close()
 
 
 def gather_dense(
@@ -224,8 +227,9 @@ def _refuse_non_finite(arrays: list[np.ndarray], batch: list[str], model: Encode
         )
 
 
-def _progress(blocks: range, role: Role, show: bool) -> Any:
+def _progress(texts: int, role: Role, show: bool) -> Any:
     from tqdm.auto import tqdm
 
     name = _NAME.get()
-    return tqdm(blocks, desc=f"{name}: encoding {role} texts" if name else f"Encoding {role} texts", disable=not show)
+    named = f"{name}: encoding {role} texts" if name else f"Encoding {role} texts"
+    return tqdm(total=texts, desc=named, unit=" texts", disable=not show)

@@ -61,6 +61,6 @@ def tell(
     asked = [*panels.queries().values(), held_out_queries]
     query = next((query for queries in asked for query in queries), None)
     entries = results.get("evaluations") or []
-    print(f"\nNext: {advice(entries, results.get('held_out'))}")
+    print(f"\nNext: {advice(entries, results.get('held_out'), results.get('doctor'))}")
     print("\n".join(f"  {line}" for line in commands(config, output, language, query, entries)))
     print(f"\nUse in Python:\n{use}")

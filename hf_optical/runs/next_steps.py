@@ -14,21 +14,38 @@ YOUR_DOCUMENTS = "documents.jsonl"
 _WON, _LOST = "win", "loss"
 
 
-def advice(entries: Sequence[Mapping[str, Any]], held_out: Mapping[str, Any] | None = None) -> str:
+def advice(
+    entries: Sequence[Mapping[str, Any]],
+    held_out: Mapping[str, Any] | None = None,
+    doctor: Mapping[str, Mapping[str, Any]] | None = None,
+) -> str:
     """Derive advice from the numbers of a run.
 
     Args:
         entries: The run's evaluations, with ``tests``; those of held-out pairs if there is no retrieval set.
         held_out: The run's report on its held-out pairs.
+        doctor: The verdicts on the bitexts, by language. Held-out pairs of a dirty file are dirty too, so that their
+            scores are no reason to publish.
 
     Returns:
-        One or two sentences.
+        Some sentences.
 
     Example:
         >>> test = {"outcome": "win", "difference": 0.2}
         >>> advice([{"tests": {"after against raw": test}}])
         'The student finds more than your teacher on the raw query: search with it, or publish it.'
     """
+    said = _advice(entries, held_out)
+    dirty = [str(verdict.get("name")) for verdict in (doctor or {}).values() if verdict.get("level") == "dirty"]
+    if not dirty:
+        return said
+    return (
+        f"First clean {' and '.join(dirty)}: many pairs are no translations of each other (see the top), and so are "
+        f"the held-out pairs that were drawn from them. hf-optical doctor with --write keeps the sound ones. {said}"
+    )
+
+
+def _advice(entries: Sequence[Mapping[str, Any]], held_out: Mapping[str, Any] | None) -> str:
     choice = (held_out or {}).get("choice") or {}
     kept = choice.get("best_step")
     entries = entries or (held_out or {}).get("evaluations") or []
@@ -40,6 +57,12 @@ def advice(entries: Sequence[Mapping[str, Any]], held_out: Mapping[str, Any] | N
         return (
             "No step was better than the untrained student, so the untrained student was saved. More training on "
             "these pairs does not help: check them with hf-optical doctor, or use other pairs."
+        )
+    if _LOST in outcomes and any(map(_began_behind, entries)):
+        return (
+            "On at least one set the teacher on the raw query scores higher than the student, which was behind it "
+            "before training too. Where its vocabulary lacks the language's words, grow a student for this language "
+            "(--student extend); otherwise train longer, on more pairs."
         )
     if _LOST in outcomes:
         return (
@@ -87,6 +110,13 @@ def commands(
         found.append([*words, "--query", query])
     found.append(["publish", "--run", str(output), "--dry_run", f"{output}-publication"])
     return [f"hf-optical {shlex.join(words)}" for words in found]
+
+
+def _began_behind(entry: Mapping[str, Any]) -> bool:
+    """Whether the student, before training, was well behind the teacher on the raw query."""
+    start = next((entry[row] for row in (table_rows.INITIALIZED, table_rows.BEFORE) if entry.get(row)), None)
+    raw = entry.get(table_rows.RAW)
+    return start is not None and raw is not None and start[MAIN_MEASURE] < 0.9 * raw[MAIN_MEASURE]
 
 
 def _outcome(entry: Mapping[str, Any], name: str) -> str | None:

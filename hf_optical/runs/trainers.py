@@ -52,7 +52,7 @@ def trainer_for(
             length_column="translation",
             length_of=TokenLengths(student, config.max_length),
         )
-    student.model_card_data.generate_widget_examples = False  # the run writes its own card
+    student.model_card_data.set_widget_examples = lambda dataset: None  # the run writes its own card, without examples
     kind = MultiVectorOTDistillationTrainer if isinstance(student, MultiVectorEncoder) else OTDistillationTrainer
     trainer = kind(
         model=student,

@@ -37,6 +37,25 @@ def comparison(outcome):
     return found
 
 
+def scored(raw, **starts):
+    return {**entry(raw="loss"), "raw": {"ndcg@10": raw}, **{row: {"ndcg@10": score} for row, score in starts.items()}}
+
+
+def test_a_student_that_began_behind_is_told_apart_from_bad_pairs():
+    assert "grow a student" in advice([scored(0.4, before=0.2)])
+    assert "check the pairs" in advice([scored(0.4, before=0.39)])
+    assert "check the pairs" in advice([scored(0.4, before=0.1, initialized=0.45)]), (
+        "rows from the bitext are the start"
+    )
+
+
+def test_a_dirty_file_is_named_before_anything_is_published():
+    doctor = {"som_Latn": {"name": "so.tsv", "level": "dirty"}, "swh_Latn": {"name": "sw.tsv", "level": "clean"}}
+    said = advice([entry(raw="win")], None, doctor)
+    assert said.startswith("First clean so.tsv: ") and "publish it" in said
+    assert advice([entry(raw="win")], None, {"swh_Latn": doctor["swh_Latn"]}) == advice([entry(raw="win")])
+
+
 @pytest.mark.parametrize(
     ("entries", "held_out", "said"),
     [

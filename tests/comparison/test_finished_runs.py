@@ -65,5 +65,5 @@ def test_held_out_pairs_serve_where_there_is_no_retrieval_set(tmp_path, capsys):
 def test_pairs_held_out_of_other_files_are_not_compared(tmp_path):
     """Their queries have the same names, and are others."""
     one, other = held_out(tmp_path / "one", [0.2] * 30), held_out(tmp_path / "other", [0.5] * 30, sha256="b")
-    with pytest.raises(InputError, match="held out the same pairs"):
+    with pytest.raises(InputError, match="held out different pairs"):
         compare_runs([one, other])

@@ -14,6 +14,7 @@ from hf_optical.evaluation.held_out import MEASURE, HeldOutRetrieval, HeldOutSco
 from hf_optical.evaluation.retrieval import RetrievalScores
 from hf_optical.evaluation.significance import compare_all
 from hf_optical.figures.training_curve import training_curve
+from hf_optical.results import table_rows
 from hf_optical.results.files import write_json
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.shared_folder import SharedFolder
@@ -25,6 +26,7 @@ PER_QUERY = "held_out_per_query.json"
 """File with nDCG@10 of every held-out query by set, row and query. Separate from the evaluation's file, because these
 scores choose the step."""
 _SHOWN = 3  # documents of a ranking that are kept for the report
+_ORDER = (table_rows.RAW, table_rows.BEFORE, table_rows.AFTER, table_rows.CEILING)
 _COLUMNS = ("ndcg@10", "mrr@10", "recall@1", "recall@10", "map")
 
 
@@ -80,13 +82,13 @@ class HeldOutRun:
     def measure(self, row: str, model: Any, using: Using | None = None) -> None:
         """Fill a row of the table, ``raw``, ``before`` or ``after``; ``raw`` also fills the ceiling."""
         self._keep(row, self.index.scores(model, using))
-        if row == "raw":
-            self._keep("ceiling", self.index.scores(self._teacher, queries="english"))
+        if row == table_rows.RAW:
+            self._keep(table_rows.CEILING, self.index.scores(self._teacher, queries="english"))
 
     def _score(self, model: Any, using: Using | None) -> HeldOutScore:
         found = self.index.scores(model, using)
-        if "before" not in self._rows:  # the first validation is of the untrained student
-            self._keep("before", found)
+        if table_rows.BEFORE not in self._rows:  # the first validation is of the untrained student
+            self._keep(table_rows.BEFORE, found)
         return self.index.summed_up(found)
 
     def _keep(self, row: str, found: list[RetrievalScores]) -> None:
@@ -153,7 +155,11 @@ class HeldOutRun:
         """Format the table as text; the kept step has been printed at the end of the training."""
         names = [f"{item.name} {item.query_language}" for item in self.index.sets]
         width = max(len(name) for name in names)
-        order = [row for row in ("raw", "before", "after", "ceiling") if row in self._rows]
+        order = [
+            row
+            for row in (table_rows.RAW, table_rows.BEFORE, table_rows.AFTER, table_rows.CEILING)
+            if row in self._rows
+        ]
         lines = [f"{'nDCG@10':{width}}  {'n':>5}" + "".join(f"{row:>9}" for row in order)]
         for place, (name, item) in enumerate(zip(names, self.index.sets, strict=True)):
             values = "".join(f"{self._rows[row][place].metrics[MEASURE]:9.3f}" for row in order)
@@ -174,9 +180,9 @@ class HeldOutRun:
         """Test ``after`` against ``raw`` and ``before``; optimistic, as the step was chosen on these queries."""
         names = [
             (place, row)
-            for row in ("raw", "before")
-            if row in self._rows and "after" in self._rows
+            for row in (table_rows.RAW, table_rows.BEFORE)
+            if row in self._rows and table_rows.AFTER in self._rows
             for place in range(len(self.index.sets))
         ]
-        found = compare_all([(self._rows["after"][place], self._rows[row][place]) for place, row in names])
+        found = compare_all([(self._rows[table_rows.AFTER][place], self._rows[row][place]) for place, row in names])
         return {(place, f"after against {row}"): test for (place, row), test in zip(names, found, strict=True)}

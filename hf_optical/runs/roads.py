@@ -19,11 +19,13 @@ from hf_optical.evaluation.document_cache import DocumentCache
 from hf_optical.evaluation.held_out import held_out_sets
 from hf_optical.evaluation.retrieval import RetrievalScores, evaluate_retrieval
 from hf_optical.evaluation.significance import compare
+from hf_optical.results import table_rows
 from hf_optical.students import adapt_student, starting_student
 
 QUERIES, OTHERS, FITTED, GROWN = 120, 400, 400, 4_000
 """Number of pairs used as queries, as further documents, to fit a map, and to grow a student."""
-RAW, BM25, GRAFTED, MAPPED, REINDEXED = "raw", "bm25", "grafted", "mapped", "reindexed"
+RAW, BM25 = table_rows.RAW, table_rows.BM25
+GRAFTED, MAPPED, REINDEXED = "grafted", "mapped", "reindexed"
 MEANINGS = {
     RAW: "your index, queries encoded by its own model",
     BM25: "BM25, without a model",

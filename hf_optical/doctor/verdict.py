@@ -141,7 +141,10 @@ class Verdict:
         overlap = self.counts.get("eval_exact", 0) + self.counts.get("eval_near", 0)
         if overlap:
             lines.append(f"{overlap} rows overlap with the evaluation set, so that scores on it would be too high.")
-        lines += [f"Not checked: {name} ({why})." for name, why in self.skipped.items()]
+        # Rows of a shifted part are counted as misaligned, although the other rows were not looked at for it.
+        for name, why in self.skipped.items():
+            where = " outside the shifted rows" if name == "misaligned" and self.counts.get(name) else ""
+            lines.append(f"Not checked{where}: {name} ({why}).")
         return "\n".join([*lines, *self.notes])
 
     def table(self) -> str:

@@ -67,6 +67,7 @@ def test_the_verdict_warns_with_the_figure_and_cleaning_leaves_the_rows_out():
     assert verdict.level == "dirty" and 450 <= verdict.counts["misaligned"] <= 550
     assert "Warning: rows 501 to 1000 are shifted: their translations stand in the row 1 above" in verdict.text()
     assert "correlate by 1.00 there" in verdict.text()
+    assert "Not checked outside the shifted rows: misaligned" in verdict.text()
     assert json.loads(json.dumps(verdict.as_dict()))["doubts"] == verdict.doubts
 
 

@@ -71,8 +71,8 @@ def compare_runs(folders: Sequence[str | Path], metric: str = MAIN_MEASURE) -> l
         if not found and not first and not second and all((Path(run) / _HELD_OUT).is_file() for run in folders):
             raise InputError(
                 "the two runs held out different pairs, and neither was measured on a retrieval set",
-                "measure both with --eval FOLDER; where the second went on from the first, its rows 'before' (the "
-                "earlier student) and 'after' are the comparison",
+                "give two trainings that were measured on one retrieval set; where the second went on from the first, "
+                "its rows 'before' (the earlier student) and 'after' are the comparison",
                 path=str(folder),
             )
         if not found:

@@ -41,7 +41,7 @@ def advice(
         return said
     return (
         f"First clean {' and '.join(dirty)}: many pairs are no translations of each other (see the top), and so are "
-        f"the held-out pairs that were drawn from them. hf-optical doctor with --write keeps the sound ones. {said}"
+        f"the held-out pairs that were drawn from them. hf-optical doctor writes the sound ones into a file. {said}"
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from transformers import TrainerCallback
 
 from hf_optical.errors import InputError
 from hf_optical.evaluation.held_out import HeldOutScore
+from hf_optical.places import whole_file
 from hf_optical.results.files import write_json
 
 __all__ = ["PATIENCE", "HeldOutChoice", "Reading", "validation_interval"]
@@ -192,9 +192,9 @@ class HeldOutChoice(TrainerCallback):
         self._folder.mkdir(parents=True, exist_ok=True)
         assert self.best is not None
         if model is not None:
-            scratch = self._folder / f".{_WEIGHTS}"
-            save_file({name: weight.cpu().contiguous().clone() for name, weight in self._trained(model)}, scratch)
-            os.replace(scratch, self._folder / _WEIGHTS)
+            weights = {name: weight.cpu().contiguous().clone() for name, weight in self._trained(model)}
+            with whole_file(self._folder / _WEIGHTS) as scratch:
+                save_file(weights, scratch)
         content = {"readings": [asdict(reading) for reading in self.readings], "best": asdict(self.best)}
         write_json(self._folder / _CURVE, content)
 

@@ -67,14 +67,14 @@ def compare_runs(folders: Sequence[str | Path], metric: str = MAIN_MEASURE) -> l
     first, second = (_scores(Path(folder)) for folder in folders)
     if not first and not second and _hold_out_the_same(*folders):
         first, second = (_held_out_scores(Path(folder)) for folder in folders)
+    if not first and not second and all((Path(folder) / _HELD_OUT).is_file() for folder in folders):
+        raise InputError(
+            "the two runs held out different pairs, and neither was measured on a retrieval set",
+            "give two trainings that were measured on one retrieval set; where the second went on from the first, its "
+            "rows 'before' (the earlier student) and 'after' are the comparison",
+            path=str(folders[1]),
+        )
     for folder, found in zip(folders, (first, second), strict=True):
-        if not found and not first and not second and all((Path(run) / _HELD_OUT).is_file() for run in folders):
-            raise InputError(
-                "the two runs held out different pairs, and neither was measured on a retrieval set",
-                "give two trainings that were measured on one retrieval set; where the second went on from the first, "
-                "its rows 'before' (the earlier student) and 'after' are the comparison",
-                path=str(folder),
-            )
         if not found:
             raise InputError(
                 "the run has no scores of single queries of a trained student",

@@ -28,7 +28,7 @@ from hf_optical.data.reading_notes import own_documents, reading_notes, unjudged
 from hf_optical.data.retrieval_files import Folder, scan
 from hf_optical.data.tables import Fault, read_json_rows
 from hf_optical.data.texts import is_blank, one_form, text_fault
-from hf_optical.data.titles import title_of, titled
+from hf_optical.data.titles import title_of, titled, warn_of_unread_titles
 from hf_optical.errors import InputError
 
 __all__ = ["RetrievalSet", "read_retrieval_set", "retrieval_languages"]
@@ -143,11 +143,7 @@ def read_retrieval_set(
     documents_read = _read_texts(corpus_path, problems, titles=use_titles)
     corpus = {key: row["text"] for key, row in documents_read.items()}
     titled = sum(1 for row in documents_read.values() if title_of(row))
-    if titled and not use_titles:
-        logger.warning(
-            "%s: %d of %d documents have a title, which is not read; --titles true (use_titles=True) puts it before "
-            "the text, as BEIR and MTEB do", corpus_path, titled, len(corpus),
-        )  # fmt: skip
+    warn_of_unread_titles(corpus_path, 0 if use_titles else titled, len(corpus))
     shared = pair_path is None and files.qrels.get(asked) != qrels_path
     judgements_read = read_qrels(qrels_path)
     lacking = {query for query, *_ in judgements_read} - set(queries)

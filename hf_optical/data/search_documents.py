@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from hf_optical.data.identifiers import identifier_field, identifier_of
 from hf_optical.data.text_rows import read_text_rows
 from hf_optical.data.texts import one_form
-from hf_optical.data.titles import title_of, titled
+from hf_optical.data.titles import title_of, titled, warn_of_unread_titles
 from hf_optical.errors import InputError
 
 __all__ = ["read_search_documents"]
-
-logger = logging.getLogger(__name__)
 
 
 def read_search_documents(path: str | Path, *, titles: bool = False) -> dict[str, str]:
@@ -45,9 +42,5 @@ def read_search_documents(path: str | Path, *, titles: bool = False) -> dict[str
             )
         left_out += bool(not titles and title_of(row))
         found[identifier] = one_form(titled(row, row["text"])) if titles else row["text"]
-    if left_out:
-        logger.warning(
-            "%s: %d of %d documents have a title, which is not read; --titles true (titles=True) puts it before "
-            "the text, as BEIR and MTEB do", path, left_out, len(found),
-        )  # fmt: skip
+    warn_of_unread_titles(path, left_out, len(found))
     return found

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 
 def title_of(row: Mapping[str, Any]) -> str:
@@ -28,3 +32,12 @@ def titled(row: Mapping[str, Any], text: str) -> str:
     """
     title = title_of(row)
     return text if not title or text.startswith(title) else f"{title} {text}"
+
+
+def warn_of_unread_titles(path: str | Path, count: int, documents: int) -> None:
+    """Log a warning that ``count`` of a file's documents have a title that is not read; nothing if ``count`` is 0."""
+    if count:
+        logger.warning(
+            "%s: %d of %d documents have a title, which is not read; --titles true (use_titles=True) puts it before "
+            "the text, as BEIR and MTEB do", path, count, documents,
+        )  # fmt: skip

@@ -138,18 +138,19 @@ def encode_blocks(
     # Sorted once globally; within a block sentence-transformers sorts again, without effect.
     order = np.argsort([-len(text) for text in texts], kind="stable")
     size = batch_size * _BATCHES_PER_BLOCK
-    progress = _progress(len(order), role, show_progress)
-    for start in range(0, len(order), size):
-        positions = order[start : start + size]
-        batch = [one_form(texts[position]) for position in positions]
-        if kind == "dense":
-            arrays = list(np.asarray(encode(batch, convert_to_numpy=True, **_options(batch_size)), dtype=np.float32))
-        else:
-            arrays = token_arrays(model, encode, batch, role, content_only=content_only, **_options(batch_size))
-        _refuse_non_finite(arrays, batch, model, role)
-        progress.update(len(batch))
-        yield positions, arrays
-    progress.close()
+    with _progress(len(order), role, show_progress) as progress:
+        for start in range(0, len(order), size):
+            positions = order[start : start + size]
+            batch = [one_form(texts[position]) for position in positions]
+            if kind == "dense":
+                arrays = list(
+                    np.asarray(encode(batch, convert_to_numpy=True, **_options(batch_size)), dtype=np.float32)
+                )
+            else:
+                arrays = token_arrays(model, encode, batch, role, content_only=content_only, **_options(batch_size))
+            _refuse_non_finite(arrays, batch, model, role)
+            progress.update(len(batch))
+            yield positions, arrays
 
 
 def gather_dense(

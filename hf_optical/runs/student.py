@@ -87,9 +87,7 @@ def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: Evalua
     if kept is not None and not config.measure_start:  # intermediate steps have to be measured
         return load_encoder(str(kept))
     if config.student in ("extend", "replace"):  # minutes for a large bitext, most of them without a bar
-        print(
-            f"Student: growing it from the teacher (new pieces, then their rows from {data.pairs:,} pairs)", flush=True
-        )
+        print(f"Student: growing it from the teacher and {data.pairs:,} pairs", flush=True)
     student = starting_student(
         config.student,
         teacher,

@@ -46,6 +46,8 @@ def test_a_run_leaves_results_model_figure_and_a_table(recipe, workplace, capsys
     assert list(means.queries) == ["swh_Latn"] and means.documents.shape == (16,)
     printed, bars = capsys.readouterr()
     assert all(f"{row}: encoding query texts" in bars for row in ("raw", "before", "after", "ceiling"))
+    assert "texts/s" in bars and "widget" not in bars, "bars count texts; the host's example texts are not computed"
+    assert "train_runtime" not in printed + bars, "the times of the training are in results.json"
     assert "pairs.tsv (Swahili): " in printed and "better left out" in printed
     assert "pairs.tsv: read 'en' as English and 'sw' as its translation" in printed
     assert printed.index("Before training") < printed.index("After 3 steps") < printed.index("encode_query")

@@ -155,11 +155,7 @@ class HeldOutRun:
         """Format the table as text; the kept step has been printed at the end of the training."""
         names = [f"{item.name} {item.query_language}" for item in self.index.sets]
         width = max(len(name) for name in names)
-        order = [
-            row
-            for row in (table_rows.RAW, table_rows.BEFORE, table_rows.AFTER, table_rows.CEILING)
-            if row in self._rows
-        ]
+        order = [row for row in _ORDER if row in self._rows]
         lines = [f"{'nDCG@10':{width}}  {'n':>5}" + "".join(f"{row:>9}" for row in order)]
         for place, (name, item) in enumerate(zip(names, self.index.sets, strict=True)):
             values = "".join(f"{self._rows[row][place].metrics[MEASURE]:9.3f}" for row in order)

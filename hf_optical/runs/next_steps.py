@@ -40,8 +40,8 @@ def advice(
     if not dirty:
         return said
     return (
-        f"First clean {' and '.join(dirty)}: many pairs are no translations of each other (see the top), and so are "
-        f"the held-out pairs that were drawn from them. hf-optical doctor writes the sound ones into a file. {said}"
+        f"First clean {' and '.join(dirty)}: many rows are better left out (see the top), and the held-out pairs were "
+        f"drawn from the same rows. hf-optical doctor writes the sound ones into a file. {said}"
     )
 
 
@@ -49,7 +49,8 @@ def _advice(entries: Sequence[Mapping[str, Any]], held_out: Mapping[str, Any] | 
     choice = (held_out or {}).get("choice") or {}
     kept = choice.get("best_step")
     entries = entries or (held_out or {}).get("evaluations") or []
-    outcomes = [_outcome(entry, f"{table_rows.AFTER} against {table_rows.RAW}") for entry in entries]
+    against_raw = f"{table_rows.AFTER} against {table_rows.RAW}"
+    outcomes = [_outcome(entry, against_raw) for entry in entries]
     outcomes = [outcome for outcome in outcomes if outcome]
     if not outcomes:
         return "Nothing was measured: give a retrieval set with --eval, or hold pairs out with --held_out."
@@ -58,7 +59,7 @@ def _advice(entries: Sequence[Mapping[str, Any]], held_out: Mapping[str, Any] | 
             "No step was better than the untrained student, so the untrained student was saved. More training on "
             "these pairs does not help: check them with hf-optical doctor, or use other pairs."
         )
-    if _LOST in outcomes and any(map(_began_behind, entries)):
+    if any(_outcome(entry, against_raw) == _LOST and _began_behind(entry) for entry in entries):
         return (
             "On at least one set the teacher on the raw query scores higher than the student, which was behind it "
             "before training too. Where its vocabulary lacks the language's words, grow a student for this language "

@@ -49,6 +49,11 @@ def test_a_student_that_began_behind_is_told_apart_from_bad_pairs():
     )
 
 
+def test_a_student_that_began_behind_elsewhere_does_not_explain_a_loss():
+    won = {**scored(0.4, before=0.1), **entry(raw="win")}
+    assert "check the pairs" in advice([won, scored(0.4, before=0.39)])
+
+
 def test_a_dirty_file_is_named_before_anything_is_published():
     doctor = {"som_Latn": {"name": "so.tsv", "level": "dirty"}, "swh_Latn": {"name": "sw.tsv", "level": "clean"}}
     said = advice([entry(raw="win")], None, doctor)

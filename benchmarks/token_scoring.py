@@ -107,12 +107,12 @@ def read(
     queries, documents = system.queries(item), system.documents(item)
     means = [side.content_mean() for side in system.mean_texts(item.language)]
     scores, found = search_dense(queries.dense, documents.dense, DEPTH)
-    results = {"dense": _measure(item, scores, found)}
+    results = {"dense": measure(item, scores, found)}
     by_name: dict[str, list[np.ndarray]] = {}
     for row in Readings(queries, documents, *means, epsilons, only).all(found):
         for name, values in row.items():
             by_name.setdefault(name, []).append(values.numpy())
-    results |= {name: _measure(item, np.stack(rows), found) for name, rows in by_name.items()}
+    results |= {name: measure(item, np.stack(rows), found) for name, rows in by_name.items()}
     return results, _times(queries, documents, means, found) if len(epsilons) == 1 and not only else {}
 
 
@@ -135,7 +135,7 @@ def _times(queries: Encoded, documents: Encoded, means: list[np.ndarray], found:
     return times
 
 
-def _measure(item: Questions, scores: np.ndarray, found: np.ndarray) -> PerQuery:
+def measure(item: Questions, scores: np.ndarray, found: np.ndarray) -> PerQuery:
     ids = list(item.documents)
     run = {
         query: {ids[place]: float(score) for place, score in zip(row, line, strict=True)}

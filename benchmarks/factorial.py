@@ -115,7 +115,7 @@ class Student(System):
     """One cell's student in one language; trained at the first reading, and kept no longer than this object."""
 
     def __init__(self, base: System, cell: str, language: str, seed: int, config: Factorial, scratch: Path) -> None:
-        super().__init__("grown", base.model, base.data, base.cache, mean_rows=_MEAN_ROWS, **base.half)
+        super().__init__("grown", base.model, base.data, base.cache, **base.half)
         self.rows, self.objective = cell.split("/")
         self.seed, self.config, self.scratch = seed, config, scratch
         self.student = self._trained(self._grown(language), language)
@@ -127,7 +127,9 @@ class Student(System):
     def mean_texts(self, language: str) -> tuple[Encoded, Encoded]:
         """The translations as this student reads them, the English as the teacher does."""
         rows = self._bitext(language).shuffle(seed=0).select(range(_MEAN_ROWS))
-        return self._encoded(rows["translation"], "means"), super().mean_texts(language)[1]
+        file = self.cache / self.name / f"means.{language}.documents.npz"
+        english = encoded(lambda: load_encoder(self.model, device="cpu"), rows["source"], "document", file, **self.half)
+        return self._encoded(rows["translation"], "means"), english
 
     def _encoded(self, texts: Sequence[str], name: str) -> Encoded:
         return encoded(lambda: self.student, list(texts), "query", self.scratch / f"{name}.npz", **self.half)
@@ -166,7 +168,7 @@ class Student(System):
 def main(config: Factorial) -> None:
     """Measure what is missing, test, print, write."""
     torch.set_num_threads(1)
-    base = System("grown", config.teacher, Path(config.data), Path(config.cache), bfloat16=True, mean_rows=_MEAN_ROWS)
+    base = System("grown", config.teacher, Path(config.data), Path(config.cache), bfloat16=True)
     sets = list(evaluation_sets(base.data, config.languages, documents=config.documents))
     for seed in config.seeds:
         for language in config.languages:

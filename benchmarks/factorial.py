@@ -102,6 +102,7 @@ class Factorial:
     steps: int = field(default=64)
     batch_size: int = field(default=32)
     learning_rate: float = field(default=3e-4)
+    max_length: int = field(default=64, metadata={"help": "Tokens of a text in training."})
     documents: int = field(default=800, metadata={"help": "Documents of the questions' sets; 0 for all."})
     output: str | None = field(default=None, metadata={"help": "Write the figures into this JSON file.", "path": True})
 
@@ -152,7 +153,7 @@ class Student(System):
                 per_device_train_batch_size=self.config.batch_size,
                 learning_rate=self.config.learning_rate,
                 objective=self.objective,
-                max_length=64,
+                max_length=self.config.max_length,
                 bf16=True,
                 seed=self.seed,
                 report_to="none",
@@ -184,7 +185,7 @@ def main(config: Factorial) -> None:
     for claim in claims:
         print(claim)
     if config.output:
-        named = ("steps", "batch_size", "learning_rate", "documents")
+        named = ("steps", "batch_size", "learning_rate", "max_length", "documents")
         settings = {name: getattr(config, name) for name in named} | {"metric": "ndcg@10", "rerank": DEPTH}
         content = {"command": "benchmarks/factorial.py", "settings": settings, "versions": versions()}
         write_json(Path(config.output), {**content, "tables": tables, "claims": claims})

@@ -40,6 +40,7 @@ def test_cells_are_trained_read_in_five_ways_kept_and_tested(monkeypatch, tmp_pa
         seeds=[0, 1],
         steps=2,
         batch_size=4,
+        max_length=32,
         output=str(output),
     )
     benchmark.main(config)

@@ -62,6 +62,8 @@ class TokenScoringConfig:
     cache: str = field(metadata={"help": "Scratch folder: students, vectors as float16.", "path": True})
     teacher: str | None = field(default=None, metadata={"help": "Teacher whose index is searched.", "path": True})
     encoder: str | None = field(default=None, metadata={"help": "A multilingual encoder to read too.", "path": True})
+    students: str | None = field(default=None, metadata={"help": "Its trained students, <code>/model.", "path": True})
+    titles: bool = field(default=False, metadata={"help": "Read documents with their titles."})
     languages: list[str] = field(default_factory=lambda: ["so", "tl", "mr", "sw", "ig", "rw", "am"])
     kinds: list[str] = field(default_factory=lambda: list(CLAIMS), metadata={"help": "passages sentences questions"})
     sentences: int = field(default=300, metadata={"help": "Sentences asked of ntrex_bitext; 0 for all."})
@@ -77,21 +79,28 @@ def main(config: TokenScoringConfig) -> None:
     """Encode, read, test, print, write."""
     torch.set_num_threads(1)
     data, cache = Path(config.data), Path(config.cache)
-    how: dict[str, Any] = {"bfloat16": config.bfloat16, "mean_rows": config.mean_rows}
+    how: dict[str, Any] = {"bfloat16": config.bfloat16, "mean_rows": config.mean_rows, "titles": config.titles}
     systems = [System("grown", config.teacher, data, cache, **how)] if config.teacher else []
     systems += [System(Path(config.encoder).name, config.encoder, data, cache, **how)] if config.encoder else []
+    if config.encoder and config.students:
+        students = Path(config.students)
+        systems.append(
+            System(f"{Path(config.encoder).name} trained", config.encoder, data, cache, students=students, **how)
+        )
     results: dict[str, Any] = {}
     for system in systems:
         if config.tune:
             sets = [item for item in held_out_sets(data, config.languages, 400) if item.kind in config.kinds]
             results[system.name] = tuned(system, sets)
         else:
-            sets = list(evaluation_sets(data, config.languages, config.sentences, config.documents))
+            sets = list(
+                evaluation_sets(data, config.languages, config.sentences, config.documents, titles=config.titles)
+            )
             results[system.name] = measured(
                 system, [item for item in sets if item.kind in config.kinds], config.epsilon
             )
     if config.output:
-        named = ("languages", "kinds", "sentences", "documents", "bfloat16", "mean_rows")
+        named = ("languages", "kinds", "sentences", "documents", "titles", "bfloat16", "mean_rows")
         said = {name: getattr(config, name) for name in named}
         command = "benchmarks/token_scoring.py" + (" --tune" if config.tune else "")
         settings = {**said, "epsilon": config.epsilon, "rerank": DEPTH, "metric": METRIC}
@@ -170,7 +179,7 @@ def measured(system: System, sets: list[Questions], epsilon: float = EPSILON) ->
 def _kept(system: System, item: Questions, epsilon: float) -> tuple[dict[str, PerQuery], dict[str, float]]:
     """What :func:`read` gives, kept in the cache beside the vectors: a killed run goes on where it stopped."""
     mark = "" if epsilon == EPSILON else f".{epsilon}"
-    file = system.cache / system.name / "read" / f"{item.asked}{mark}.json"
+    file = system.cache / system.name / "read" / f"{item.asked}{system.titled}.{len(item.documents)}{mark}.json"
     if not file.exists():
         results, times = read(system, item, (epsilon,))
         plain = {name: {query: float(x) for query, x in values.items()} for name, values in results.items()}

@@ -41,7 +41,9 @@ class Questions:
     asked: str
 
 
-def evaluation_sets(data: Path, languages: list[str], sentences: int = 0, documents: int = 0) -> Iterator[Questions]:
+def evaluation_sets(
+    data: Path, languages: list[str], sentences: int = 0, documents: int = 0, *, titles: bool = False
+) -> Iterator[Questions]:
     """The sets that the claims are made on.
 
     Args:
@@ -51,6 +53,7 @@ def evaluation_sets(data: Path, languages: list[str], sentences: int = 0, docume
             0 for all.
         documents: Of the questions' sets, keep the documents that answer any of these questions and so many in all,
             the others drawn; 0 for all.
+        titles: Whether the documents are read with their titles.
     """
     asked = {"ntrex_passage": ("passages", languages), "ntrex_bitext": ("sentences", languages)}
     asked["afriqa"] = ("questions", [code for code in languages if code in ("ig", "rw")])
@@ -58,7 +61,7 @@ def evaluation_sets(data: Path, languages: list[str], sentences: int = 0, docume
     for name, (kind, codes) in asked.items():
         if not codes:
             continue
-        items = {code: read_retrieval_set(data / "eval" / name, code) for code in codes}
+        items = {code: read_retrieval_set(data / "eval" / name, code, use_titles=titles) for code in codes}
         kept = _kept(items, documents) if kind == "questions" and documents else None
         for code, item in items.items():
             queries = queries_to_score(item)

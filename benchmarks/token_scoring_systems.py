@@ -25,17 +25,30 @@ class System:
         cache: Where students and vectors are kept.
         bfloat16: As in :func:`token_store.encoded`.
         mean_rows: Training pairs of which the mean token of each language is taken.
+        students: Trained students of the encoder, ``<code>/model``, that read the queries in its place.
+        titles: Whether documents have their titles; their vectors are kept apart from those without.
     """
 
     def __init__(
-        self, name: str, model: str, data: Path, cache: Path, *, bfloat16: bool = False, mean_rows: int = 500
+        self,
+        name: str,
+        model: str,
+        data: Path,
+        cache: Path,
+        *,
+        bfloat16: bool = False,
+        mean_rows: int = 500,
+        students: Path | None = None,
+        titles: bool = False,
     ) -> None:
         self.name, self.model, self.data, self.cache, self.mean_rows = name, model, data, cache, mean_rows
+        self.students, self.titled = students, " titles" if titles else ""
+        self.index = cache / (Path(model).name if name != "grown" else name)  # vectors of documents
         self.half = {"bfloat16": bfloat16}
 
     def documents(self, item: Questions) -> Encoded:
         """The documents of a set."""
-        file = self.cache / self.name / f"{item.corpus}.documents.npz"
+        file = self.index / f"{item.corpus}{self.titled}.{len(item.documents)}.documents.npz"
         return encoded(lambda: _loaded(self.model), list(item.documents.values()), "document", file, **self.half)
 
     def queries(self, item: Questions) -> Encoded:
@@ -47,7 +60,10 @@ class System:
         """Training pairs: the translations as queries, their English as documents."""
         rows = self._bitext(language)
         rows = rows.shuffle(seed=0).select(range(min(self.mean_rows, len(rows))))
-        places = [self.cache / self.name / f"means.{language}.{side}.npz" for side in ("queries", "documents")]
+        places = [
+            self.cache / self.name / f"means.{language}.queries.npz",
+            self.index / f"means.{language}.documents.npz",
+        ]
         return (
             encoded(lambda: self.reader(language), rows["translation"], "query", places[0], **self.half),
             encoded(lambda: _loaded(self.model), rows["source"], "document", places[1], **self.half),
@@ -55,6 +71,8 @@ class System:
 
     def reader(self, language: str) -> Any:
         """The encoder of a language's queries."""
+        if self.students:
+            return load_encoder(str(self.students / language / "model"), device="cpu").eval()
         if self.name != "grown":
             return _loaded(self.model)
         folder = self.cache / "students" / language

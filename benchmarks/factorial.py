@@ -162,7 +162,15 @@ class Student(System):
                 disable_tqdm=True,
             )
             teacher, rows = load_encoder(self.model, device="cpu"), self._bitext(language)
-            OTDistillationTrainer(model=student, teacher=teacher, args=args, train_dataset=rows).train()
+            kept = self.cache / "teacher" / language  # read by every cell; float32, so that nothing is rounded
+            OTDistillationTrainer(
+                model=student,
+                teacher=teacher,
+                args=args,
+                train_dataset=rows,
+                teacher_cache=str(kept),
+                teacher_cache_dtype="float32",
+            ).train()
         return student.eval()
 
 

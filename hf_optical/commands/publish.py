@@ -44,6 +44,8 @@ def main(config: PublishConfig) -> None:
     if config.dry_run:
         folder = make(config.dry_run)
         print(f"Built: {folder}. Nothing was sent; look at {folder / 'README.md'}")
+        if config.run:
+            print(f"Send it with\n  {_sending(config)}")
         return
     # Built on the disk of the cache, because a cache may be many gigabytes.
     beside = Path(config.teacher_cache).resolve().parent if config.teacher_cache else None
@@ -51,6 +53,23 @@ def main(config: PublishConfig) -> None:
         folder = make(Path(scratch) / "repository")
         url = send(folder, str(config.repo_id), private=not config.public, revision=config.revision)
     print(f"Published: {url}")
+
+
+def _sending(config: PublishConfig) -> str:
+    """Return the command that sends what a dry run built, with the options that the card still lacks."""
+    results, _ = read_results(Path(config.run or ""))
+    teacher = find_teacher(
+        str((results.get("config") or {}).get("teacher") or ""), hub_id=config.teacher_id, record=results.get("teacher")
+    )
+    given = vars(config) | {"repo_id": config.repo_id or "OWNER/NAME", "license": config.license or "LICENCE"}
+    if config.teacher_id is None and teacher.hub_id is None and not teacher.vectors_only:
+        given["teacher_id"] = "OWNER/TEACHER"
+    words = ["hf-optical", "publish"]
+    for name, value in given.items():
+        if value != vars(PublishConfig())[name] and name not in ("dry_run", "space", "documents"):
+            several = value if isinstance(value, list) else [value]
+            words += [f"--{name}", *([] if value is True else map(str, several))]
+    return shlex.join(words)
 
 
 def _of_run(config: PublishConfig) -> tuple[Callable[..., Path], Callable[..., str]]:

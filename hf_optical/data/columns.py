@@ -26,7 +26,7 @@ from hf_optical.data.column_names import (
     names_language,
     text_language,
 )
-from hf_optical.data.languages import ENGLISH, normalize
+from hf_optical.data.languages import ENGLISH, language_name, normalize
 from hf_optical.data.swapped import english_side
 from hf_optical.errors import InputError
 
@@ -190,7 +190,14 @@ def _one(
             field=named[0],
         )
     problem = f"no column looks like the {side} text"
-    raise InputError(f"{problem} (columns found: {listed(columns)})", _REMEDY, path=path)
+    remedy = _REMEDY
+    others = {name: named_language(name) for name in columns if name.casefold() not in ABOUT}
+    other = next((name for name, code in others.items() if code not in (None, ENGLISH)), None)
+    if side == "translation" and other is not None:
+        code = str(others[other])
+        problem += f" in the language asked for; {other!r} names another one, {language_name(code)} ({code})"
+        remedy = f"use --language {code} if that is meant; otherwise {_REMEDY}"
+    raise InputError(f"{problem} (columns found: {listed(columns)})", remedy, path=path)
 
 
 def _english_tiers(columns: Sequence[str]) -> list[list[str]]:

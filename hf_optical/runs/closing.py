@@ -9,7 +9,7 @@ from typing import Any
 from hf_optical.data.languages import language_name
 from hf_optical.results.files import portable
 from hf_optical.runs.evaluation_panels import EvaluationPanels
-from hf_optical.runs.next_steps import advice, commands, legend, model_readme
+from hf_optical.runs.next_steps import advice, commands, example_query, legend, model_readme
 from hf_optical.runs.options import TrainConfig
 
 
@@ -59,7 +59,7 @@ def tell(
     if (plan := output / "figures" / "plan.png").is_file():
         print(f"Picture of a transport plan between tokens: {plan}")
     asked = [*panels.queries().values(), held_out_queries]
-    query = next((query for queries in asked for query in queries), None)
+    query = next((example_query(queries) for queries in asked if queries), None)
     entries = results.get("evaluations") or []
     print(f"\nNext: {advice(entries, results.get('held_out'), results.get('doctor'))}")
     print("\n".join(f"  {line}" for line in commands(config, output, language, query, entries)))

@@ -12,6 +12,7 @@ from hf_optical.results.measures import MAIN_MEASURE
 
 YOUR_DOCUMENTS = "documents.jsonl"
 _WON, _LOST = "win", "loss"
+_DRAWN = 50  # queries among which the example is chosen
 
 
 def advice(
@@ -111,6 +112,17 @@ def commands(
         found.append([*words, "--query", query])
     found.append(["publish", "--run", str(output), "--dry_run", f"{output}-publication"])
     return [f"hf-optical {shlex.join(words)}" for words in found]
+
+
+def example_query(queries: Sequence[str]) -> str:
+    """Return the shortest of the first queries that has at least three words, so that the command fits a line.
+
+    Example:
+        >>> example_query(["Ni nani aliyeandika kitabu hiki cha kwanza?", "Habari", "Mbuzi analala wapi?"])
+        'Mbuzi analala wapi?'
+    """
+    drawn = [" ".join(query.split()) for query in queries[:_DRAWN]]
+    return min((query for query in drawn if len(query.split()) >= 3), key=len, default=drawn[0])
 
 
 def _began_behind(entry: Mapping[str, Any]) -> bool:

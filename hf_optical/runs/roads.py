@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from hf_optical.evaluation.retrieval import RetrievalScores, evaluate_retrieval
 from hf_optical.evaluation.significance import compare
 from hf_optical.results import table_rows
 from hf_optical.students import adapt_student, starting_student
+
+logger = logging.getLogger(__name__)
 
 QUERIES, OTHERS, FITTED, GROWN = 120, 400, 400, 4_000
 """Number of pairs used as queries, as further documents, to fit a map, and to grow a student."""
@@ -121,11 +124,7 @@ def measure_roads(
     fitted = split.train.select(np.sort(order[:FITTED]))
     sets = held_out_sets(held, others, language, seed=seed)
     roads, cache = Roads(language, len(rows)), DocumentCache()
-    reads: Any = load_encoder(encoder)
-    index: Any = load_encoder(teacher) if teacher else None
-    for model, name in ((reads, encoder), (index, teacher)):
-        if model is not None and not hasattr(model, "encode"):
-            raise InputError("does not return sentence vectors", "give a sentence-transformers model", path=name)
+    index, reads = _models(teacher, encoder, roads)
 
     def score(row: str, queries: Any, documents: Any) -> None:
         started = time.monotonic()
@@ -152,10 +151,34 @@ def measure_roads(
     else:
         grown = split.train.select(np.sort(order[:GROWN]))
         score(GRAFTED, made(GRAFTED, lambda: starting_student("extend", index, grown, seed=seed)), index)
-    if str(teacher) == str(encoder):
+    if reads is index:
         roads.skipped[MAPPED] = roads.skipped[REINDEXED] = "the encoder is the index's own model"
+    if reads is index or reads is None:
         return roads
     pairs = (fitted["source"][:], fitted["translation"][:])
     score(MAPPED, made(MAPPED, lambda: adapt_student(encoder, index, seed, pairs=pairs)), index)
     score(REINDEXED, reads, None)
     return roads
+
+
+def _models(teacher: str | None, encoder: str, roads: Roads) -> tuple[Any, Any]:
+    """Load the index's model, if there is one, and the multilingual encoder, if it can be reached."""
+    index: Any = load_encoder(teacher) if teacher else None
+    reads = index if teacher and str(teacher) == str(encoder) else _reachable(encoder, index, roads)
+    for model, name in ((reads, encoder), (index, teacher)):
+        if model is not None and not hasattr(model, "encode"):
+            raise InputError("does not return sentence vectors", "give a sentence-transformers model", path=name)
+    return index, reads
+
+
+def _reachable(encoder: str, index: Any, roads: Roads) -> Any:
+    """Load the multilingual encoder; without it, its roads are left out with the reason, if there is an index."""
+    try:
+        return load_encoder(encoder)
+    except InputError as error:
+        if index is None:
+            raise
+        why = f"{encoder} could not be loaded; name another with --encoder, a Hub id or a folder"
+        logger.warning("%s (%s): its two roads are not measured", why, error.problem)
+        roads.skipped[MAPPED] = roads.skipped[REINDEXED] = why
+        return None

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -194,7 +195,11 @@ def test_the_recipe_builds_and_sends_nothing(dense_run, tmp_path, capsys):
     card = (tmp_path / "out" / "README.md").read_text()
     assert "tokens per word, Swahili | 1.00, over 12 words" in card
     assert TEXTS[0] in card  # as a limit, in the publisher's own words
-    assert "Nothing was sent" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "Nothing was sent" in printed
+    sent = shlex.split(printed.splitlines()[-1])  # the card lacks a name and a licence
+    assert sent[:2] == ["hf-optical", "publish"] and {"--repo_id", "--license", "--texts", "--limits"} <= set(sent)
+    assert "--dry_run" not in sent
     with pytest.raises(InputError, match="place to publish"):
         recipe.main(recipe.PublishConfig(run=str(dense_run)))
 

@@ -98,3 +98,17 @@ def test_the_command_measures_and_writes(tmp_path, capsys):
 def test_a_bitext_too_small_to_measure_on_is_refused(tmp_path):
     with pytest.raises(InputError, match="too few to hold some out"):
         measure_roads(tiny_models.bitext(10), "swh_Latn", teacher=None, encoder="unused")
+
+
+def test_an_encoder_that_cannot_be_loaded_costs_its_own_roads_only(tmp_path, caplog, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    tiny_models.dense(tmp_path / "parts", tiny_models.ENGLISH).save_pretrained(str(tmp_path / "teacher"))
+    teacher, absent = str(tmp_path / "teacher"), str(tmp_path / "absent")
+    roads = measure_roads(tiny_models.bitext(150), "swh_Latn", teacher=teacher, encoder=absent)
+    assert set(roads.skipped) >= {MAPPED, REINDEXED} and {RAW, BM25} <= set(roads.scores)
+    assert "--encoder" in roads.skipped[MAPPED] and "not measured" in roads.table()
+    assert "could not be loaded" in caplog.text
+    said = advise(roads, teacher=teacher, encoder=absent, bitext="pairs.tsv")
+    assert "absent" not in said.text()
+    with pytest.raises(InputError, match="no model"):  # without an index there is no other road
+        measure_roads(tiny_models.bitext(150), "swh_Latn", teacher=None, encoder=absent)

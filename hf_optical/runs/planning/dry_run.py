@@ -12,6 +12,7 @@ from hf_optical.encoders.parts import embeddings_of, transformer_of
 from hf_optical.losses.terms import DENSE_OBJECTIVE
 from hf_optical.runs.defaults import with_defaults
 from hf_optical.runs.evaluation_panels import EvaluationPanels
+from hf_optical.runs.held_out import sets_of
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.planning.evaluation import EvaluationCost, EvaluationTimer
 from hf_optical.runs.planning.growing import expected_rows, grown, rows_of
@@ -22,6 +23,7 @@ from hf_optical.runs.teacher_cache import cache_folder
 from hf_optical.runs.training_data import TrainingData, read_training_data
 from hf_optical.runs.training_run import start
 from hf_optical.students.start import ALIGNED
+from hf_optical.training.held_out_choice import validation_interval
 from hf_optical.training.trainable_embeddings import used_rows
 from hf_optical.units import folder_bytes
 
@@ -94,7 +96,7 @@ def dry_run(config: TrainConfig, scratch: Path, clock: Clock) -> DryRun:
         load(scratch / "saved", adapters=config.adapter != "none")
     found.saved = float(folder_bytes(scratch / "saved"))
     found.seconds["saving"], found.seconds["loading"] = saving.seconds, loading.seconds + again.seconds
-    found.evaluation = _evaluation(asked, panels, teacher, student, clock)
+    found.evaluation = _evaluation(asked, data, panels, (teacher, student), clock)
     if config.max_steps:
         cache = scratch / "cache" if cache_folder(asked, data, teacher)[0] else None
         drawn = found.max_steps * asked.batch_size * asked.gradient_accumulation_steps
@@ -124,8 +126,9 @@ def _checking(config: TrainConfig, data: TrainingData, clock: Clock) -> float:
 
 
 def _evaluation(
-    config: TrainConfig, panels: EvaluationPanels, teacher: Any, student: Any, clock: Clock
+    config: TrainConfig, data: TrainingData, panels: EvaluationPanels, models: tuple[Any, Any], clock: Clock
 ) -> EvaluationCost:
+    teacher, student = models
     before = 1 + (config.student in ("extend", "replace") and config.row_init in ALIGNED) + bool(config.lexicon)
     timer = EvaluationTimer(clock, config.interaction, config.seed)
     seen: set[int] = set()
@@ -135,6 +138,12 @@ def _evaluation(
         seen.add(documents)
     for several in panels.multilingual:
         timer.add_multilingual(several, teacher, student, before=before, start=config.measure_start)
+    steps = config.max_steps or 0
+    if steps and "rank" in str(config.objective).split("+") and not cache_folder(config, data, teacher)[0]:
+        timer.add_bank(teacher, data.all_bitext()["source"][:], config.bank_size)
+    if data.held_out:
+        every = config.eval_steps or validation_interval(steps or 1)
+        timer.add_held_out(sets_of(data, config.seed), teacher, student, validations=2 + steps // every)
     return timer.cost
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from hf_optical.data.retrieval import RetrievalSet
 from hf_optical.encoders.encoding import encode_texts, resolve_interaction
+from hf_optical.evaluation.held_out import SENTENCES
 from hf_optical.evaluation.multilingual_set import MultilingualSet
 from hf_optical.evaluation.retrieval import RetrievalScores, as_run
 from hf_optical.evaluation.scoring import mean_scores, score_run
@@ -30,11 +31,15 @@ class EvaluationCost:
     Attributes:
         start: Seconds before training.
         end: Seconds after training.
+        bank: Seconds in which the teacher encodes the bank of English sentences.
+        held_out: Seconds to encode the held-out pairs' index and to validate on it, before, during and after training.
         vectors: Size of the document vectors, which stay in memory, in bytes.
     """
 
     start: float = 0.0
     end: float = 0.0
+    bank: float = 0.0
+    held_out: float = 0.0
     vectors: float = 0.0
 
 
@@ -103,6 +108,23 @@ class EvaluationTimer:
         self.cost.end += own + (2 * self._testing(len(queries), 1 + before) if start else 0.0)
         if start:
             self.cost.start += row(teacher) + before * own
+
+    def add_bank(self, teacher: Any, english: Sequence[str], size: int) -> None:
+        """Add the cost of the bank of English sentences over which the term ``rank`` ranks."""
+        distinct = list(dict.fromkeys(english))
+        share = min(1.0, size / max(1, len(distinct)))
+        self.cost.bank += share * self.seconds(teacher, distinct, "query") if distinct else 0.0
+
+    def add_held_out(self, sets: Sequence[RetrievalSet], teacher: Any, student: Any, *, validations: int) -> None:
+        """Add the cost of the held-out pairs: the teacher's index, raw and English queries, and the validations."""
+        documents = [text for item in sets for text in item.corpus.values()]
+        queries = [text for item in sets if item.name == SENTENCES for text in item.queries.values()]
+        searching = sum(
+            self._searching(teacher, len(item.queries), len(item.corpus), list(item.corpus.values())) for item in sets
+        )
+        teachers = self.seconds(teacher, documents, "document") + 2 * self.seconds(teacher, queries, "query")
+        readings = validations * (self.seconds(student, queries, "query") + searching)
+        self.cost.held_out += teachers + 2 * searching + readings
 
     def _searching(self, model: Any, queries: int, documents: int, texts: Sequence[str]) -> float:
         """Estimate the seconds of search and measures for a number of queries and documents."""

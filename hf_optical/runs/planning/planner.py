@@ -23,6 +23,9 @@ from hf_optical.units import shown_bytes, shown_seconds
 
 # Share of a GPU's peak rate that training of small encoders reaches, and seconds per step besides the arithmetic.
 _EFFICIENCY, _OVERHEAD = 0.25, 0.05
+_ENCODING = (
+    "evaluation at the start", "teacher cache", "bank of English sentences", "held-out pairs", "evaluation at the end",
+)  # fmt: skip
 _TRAINERS_FILES = 5e4  # other files of a checkpoint: arguments, states, model card
 _CHECKPOINTS = 3  # two are kept, and the third is written before the oldest is removed
 
@@ -213,6 +216,8 @@ def _times(config: TrainConfig, measured: DryRun, machine: Machine) -> tuple[dic
         "growing the student": measured.seconds["growing"] + measured.seconds["injecting"],
         "evaluation at the start": evaluation.start,
         "teacher cache": steps.filling if steps else 0.0,
+        "bank of English sentences": evaluation.bank,
+        "held-out pairs": evaluation.held_out,
         "training": 0.0,
         "checkpoints, saving": measured.seconds["saving"],
         "evaluation at the end": evaluation.end,
@@ -225,7 +230,7 @@ def _times(config: TrainConfig, measured: DryRun, machine: Machine) -> tuple[dic
     if not machine.here:
         ratio = _step_elsewhere(config, measured, machine) / max(typical, 1e-9)
         typical, slowest = typical * ratio, slowest * ratio
-        for name in ("evaluation at the start", "teacher cache", "evaluation at the end"):
+        for name in _ENCODING:
             parts[name] *= ratio
         looks = 0
     parts["training"] = steps.preparing + measured.max_steps * typical + looks * steps.watching

@@ -48,6 +48,7 @@ def test_the_recipe_plans_and_leaves_nothing(recipe, workplace, capsys):
 def test_the_parts_that_take_time_are_told(workplace):
     plan = plan_run(parse(TrainConfig, argv(workplace, "--plan")))
     assert plan.seconds["evaluation at the end"] > 0 and plan.seconds["evaluation at the start"] > 0
+    assert plan.seconds["bank of English sentences"] > 0
     told = replace(plan, seconds={"training": 0.01, "evaluation at the start": 0.01, "evaluation at the end": 2.0})
     assert "evaluation at the end" in told.text() and "s a step" in told.text()
     assert "evaluation at the start" not in told.text()  # too short to be told
@@ -219,3 +220,11 @@ def test_a_full_disk_is_foreseen(workplace):
     assert all(line.startswith("3.0 GB are missing") for line in lines) and len(lines) == 3
     plan = estimate(parse(TrainConfig, argv(workplace)), made_up(), Machine("here", False, 9e9, 1e6, here=True))
     assert not plan.fits and any("--save_steps" in line for line in plan.advice)
+
+
+def test_validations_on_held_out_pairs_are_planned(workplace, tmp_path):
+    without = plan_run(parse(TrainConfig, argv(workplace, "--plan")))  # too few pairs to hold some out
+    config = parse(TrainConfig, argv(tiny_runs.write_run(tmp_path, pairs=200, max_steps="6"), "--plan"))
+    few, many = plan_run(config), plan_run(replace(config, eval_steps=1))
+    assert without.seconds["held-out pairs"] == 0.0 < few.seconds["held-out pairs"]
+    assert many.seconds["held-out pairs"] > few.seconds["held-out pairs"]

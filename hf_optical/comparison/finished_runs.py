@@ -12,12 +12,10 @@ from hf_optical.errors import InputError
 from hf_optical.evaluation.retrieval import RetrievalScores
 from hf_optical.evaluation.scoring import mean_scores
 from hf_optical.evaluation.significance import Comparison, compare_all
-from hf_optical.results.files import RESULTS_FILE
+from hf_optical.results.files import HELD_OUT_PER_QUERY_FILE, RESULTS_FILE
 from hf_optical.results.measures import MAIN_MEASURE
 from hf_optical.results.records import read_per_query, read_results
 from hf_optical.results.table_rows import AFTER
-
-_HELD_OUT = "held_out_per_query.json"
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def compare_runs(folders: Sequence[str | Path], metric: str = MAIN_MEASURE) -> l
     first, second = (_scores(Path(folder)) for folder in folders)
     if not first and not second and _hold_out_the_same(*folders):
         first, second = (_held_out_scores(Path(folder)) for folder in folders)
-    if not first and not second and all((Path(folder) / _HELD_OUT).is_file() for folder in folders):
+    if not first and not second and all((Path(folder) / HELD_OUT_PER_QUERY_FILE).is_file() for folder in folders):
         raise InputError(
             "the two runs held out different pairs, and neither was measured on a retrieval set",
             "give two trainings that were measured on one retrieval set; where the second went on from the first, its "
@@ -106,7 +104,7 @@ def _scores(folder: Path) -> dict[str, RetrievalScores]:
 
 def _held_out_scores(folder: Path) -> dict[str, RetrievalScores]:
     """Scores of single held-out pairs; they chose the step that was kept, in both runs."""
-    content = json.loads((folder / _HELD_OUT).read_text(encoding="utf-8"))
+    content = json.loads((folder / HELD_OUT_PER_QUERY_FILE).read_text(encoding="utf-8"))
     return {
         place: _of_set(place, {query: {MAIN_MEASURE: score} for query, score in rows[AFTER].items()})
         for place, rows in content.items()
@@ -116,7 +114,7 @@ def _held_out_scores(folder: Path) -> dict[str, RetrievalScores]:
 
 def _hold_out_the_same(*folders: str | Path) -> bool:
     """Whether two runs read the same bitext and drew the same pairs from it."""
-    if not all((Path(folder) / _HELD_OUT).is_file() for folder in folders):
+    if not all((Path(folder) / HELD_OUT_PER_QUERY_FILE).is_file() for folder in folders):
         return False
     first, second = (_draw(json.loads((Path(folder) / RESULTS_FILE).read_text(encoding="utf-8"))) for folder in folders)
     return first == second

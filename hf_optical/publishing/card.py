@@ -65,6 +65,7 @@ class CardFacts:
         vocabulary: Number of pieces.
         licence: Licence of the model, as the Hub writes it (``apache-2.0``); ``None`` leaves it out.
         per_query: Content of ``per_query.json``, from which the intervals are computed.
+        held_out_per_query: The same for the run's held-out pairs.
         evaluations: Contents of ``results.json`` files of the evaluation recipe, with scores and language bias.
         adapters: Language adapters that are published beside the base.
         data: Files that were read: ``path``, ``rows``, ``sha256``, and where known ``licences`` and ``origin`` with
@@ -85,6 +86,7 @@ class CardFacts:
     vocabulary: int | None = None
     licence: str | None = None
     per_query: Mapping[str, Any] = field(default_factory=dict)
+    held_out_per_query: Mapping[str, Any] = field(default_factory=dict)
     evaluations: Sequence[Mapping[str, Any]] = ()
     adapters: Sequence[Adapter] = ()
     data: Sequence[Mapping[str, Any]] = ()
@@ -215,7 +217,7 @@ def _context(facts: CardFacts) -> dict[str, Any]:
         "objective": config.get("objective") or "not stated",
         "training": training(results, config),
         "tables": score_tables(results, facts.per_query, facts.evaluations),
-        "held_out": score_tables(results.get("held_out") or {}),
+        "held_out": score_tables(results.get("held_out") or {}, facts.held_out_per_query),
         "bias": bias_rows(facts.evaluations),
         "english": english_rows(results),
         "trimming": facts.trimming,

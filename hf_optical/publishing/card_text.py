@@ -23,6 +23,8 @@ def training(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     pairs = config.get("batch_size", "?")
     text = f"{config['max_steps']:,} steps of {pairs} pairs, learning rate {config.get('learning_rate', '?')}"
     text += f", {results['precision']}" if results.get("precision") else ""
+    kept = ((results.get("held_out") or {}).get("choice") or {}).get("best_step")
+    text += f", step {kept:,} kept" if kept is not None else ""
     return text + (f", {processes} processes" if processes > 1 else "")
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from hf_optical.errors import HFOpticalError, InputError, NonFiniteError
 from hf_optical.places import whole_folder
-from hf_optical.results.files import RESULTS_FILE, write_json
+from hf_optical.results.files import HELD_OUT_PER_QUERY_FILE, RESULTS_FILE, portable, write_json
+from hf_optical.results.measures import MAIN_MEASURE
 
 PROVENANCE_FILE = "provenance.json"
 CARD_FILE = "README.md"
@@ -264,3 +265,27 @@ def read_results(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     except ValueError as error:
         raise InputError(f"the file is not JSON ({error})", "run the recipe again", path=path) from None
     return results, queries
+
+
+def read_held_out_scores(run: Path) -> dict[str, Any]:
+    """Read nDCG@10 of a run's held-out queries, in the form of its scores per query; empty if there are none."""
+    path = run / HELD_OUT_PER_QUERY_FILE
+    if not path.is_file():
+        return {}
+    sets = json.loads(path.read_text(encoding="utf-8"))
+    return {
+        name: {row: {q: {MAIN_MEASURE: value} for q, value in values.items()} for row, values in rows.items()}
+        for name, rows in sets.items()
+    }
+
+
+def without_local_folders(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Remove this machine's folders from the options in ``results.json``, as they are removed from its command."""
+
+    def told(value: Any) -> Any:
+        if isinstance(value, str):
+            name, equals, path = value.rpartition("=")
+            return name + equals + portable(path)
+        return [told(one) for one in value] if isinstance(value, list) else value
+
+    return {**results, "config": {name: told(value) for name, value in (results.get("config") or {}).items()}}

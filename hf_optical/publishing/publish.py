@@ -22,7 +22,9 @@ from hf_optical.publishing.layout import (
     copy_model,
     name_modules,
     publication_folder,
+    read_held_out_scores,
     read_results,
+    without_local_folders,
     write_provenance,
 )
 from hf_optical.publishing.provenance import bitext_of, data_provenance, find_teacher
@@ -117,6 +119,7 @@ def build(publication: Publication, folder: str | Path, *, show_progress: bool =
             vocabulary=len(model.tokenizer),
             licence=publication.licence,
             per_query=per_query,
+            held_out_per_query=read_held_out_scores(run),
             evaluations=[json.loads(Path(path).read_text(encoding="utf-8")) for path in publication.evaluations],
             adapters=adapters,
             data=data,
@@ -126,7 +129,7 @@ def build(publication: Publication, folder: str | Path, *, show_progress: bool =
             limits=publication.limits,
         )
         (scratch / CARD_FILE).write_text(render_card(facts), encoding="utf-8")
-        write_json(scratch / RESULTS_FILE, results)
+        write_json(scratch / RESULTS_FILE, without_local_folders(results))
         write_provenance(scratch, teacher=asdict(teacher), data=data, versions=results.get("versions"))
         check_layout(scratch)
     return folder

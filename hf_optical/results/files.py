@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 RESULTS_FILE = "results.json"
 PER_QUERY_FILE = "per_query.json"
+HELD_OUT_PER_QUERY_FILE = "held_out_per_query.json"
+"""nDCG@10 of held-out queries by set, row and query; apart from the others, because these scores choose the step."""
 
 _PACKAGES = (
     "hf-optical",

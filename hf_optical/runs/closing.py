@@ -45,7 +45,11 @@ def tell(
     shared = shared.replace(str(config.teacher), portable(str(config.teacher)))
     readme = model_readme(results, language_name(language), shared)
     (output / "model" / "README.md").write_text(readme, encoding="utf-8")
-    print(f"\nAfter {steps} steps:\n{panels.table()}\n\n{panels.sentences()}\n")
+    kept = ((results.get("held_out") or {}).get("choice") or {}).get("best_step")
+    taken = f"step {kept} of {steps} was kept" if kept is not None else f"{steps} steps"
+    print(f"\nAfter training ({taken}):")
+    if table := panels.table():
+        print(f"{table}\n\n{panels.sentences()}\n")
     if rows := panels.rows():
         print(f"Meaning of the rows:\n{legend(rows)}\n")
     if held_out:

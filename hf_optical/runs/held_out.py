@@ -15,18 +15,16 @@ from hf_optical.evaluation.retrieval import RetrievalScores
 from hf_optical.evaluation.significance import compare_all
 from hf_optical.figures.training_curve import training_curve
 from hf_optical.results import table_rows
-from hf_optical.results.files import write_json
+from hf_optical.results.files import HELD_OUT_PER_QUERY_FILE, write_json
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.shared_folder import SharedFolder
 from hf_optical.runs.training_data import TrainingData
+from hf_optical.students.start import ALIGNED
 from hf_optical.training.held_out_choice import HeldOutChoice, validation_interval
 
 FOLDER = "held_out"
-PER_QUERY = "held_out_per_query.json"
-"""File with nDCG@10 of every held-out query by set, row and query. Separate from the evaluation's file, because these
-scores choose the step."""
 _SHOWN = 3  # documents of a ranking that are kept for the report
-_ORDER = (table_rows.RAW, table_rows.BEFORE, table_rows.AFTER, table_rows.CEILING)
+_ORDER = (table_rows.RAW, *table_rows.OF_THE_START, table_rows.AFTER, table_rows.CEILING)
 _COLUMNS = ("ndcg@10", "mrr@10", "recall@1", "recall@10", "map")
 
 
@@ -58,6 +56,8 @@ class HeldOutRun:
         documents = documents if documents is not None else SharedFolder(config.shared).sentences()
         self.index = HeldOutRetrieval(sets, teacher, interaction=config.interaction, documents=documents)
         self._teacher = teacher
+        aligned = config.student in ("extend", "replace") and config.row_init in ALIGNED
+        self._start = table_rows.INITIALIZED if aligned else table_rows.BEFORE
         self._rows: dict[str, list[RetrievalScores]] = {}
         self._best: dict[str, list[dict[str, list[str]]]] = {}  # first documents by row, set and query
         self.choice: HeldOutChoice | None = None
@@ -79,16 +79,20 @@ class HeldOutRun:
         )
         return self.choice
 
+    def measure_start(self, student: Any, using: Using | None = None) -> None:
+        """Fill the row of the untrained student: ``initialized`` if it has rows from the bitext, else ``before``."""
+        self.measure(self._start, student, using)
+
     def measure(self, row: str, model: Any, using: Using | None = None) -> None:
-        """Fill a row of the table, ``raw``, ``before`` or ``after``; ``raw`` also fills the ceiling."""
+        """Fill a row of the table, such as ``raw`` or ``after``; ``raw`` also fills the ceiling."""
         self._keep(row, self.index.scores(model, using))
         if row == table_rows.RAW:
             self._keep(table_rows.CEILING, self.index.scores(self._teacher, queries="english"))
 
     def _score(self, model: Any, using: Using | None) -> HeldOutScore:
         found = self.index.scores(model, using)
-        if table_rows.BEFORE not in self._rows:  # the first validation is of the untrained student
-            self._keep(table_rows.BEFORE, found)
+        if self._start not in self._rows:  # the first validation is of the untrained student
+            self._keep(self._start, found)
         return self.index.summed_up(found)
 
     def _keep(self, row: str, found: list[RetrievalScores]) -> None:
@@ -122,9 +126,9 @@ class HeldOutRun:
     def report(self) -> dict[str, Any]:
         """Return the entry of ``results.json``: pairs, scores with paired tests of ``after``, curve and kept step.
 
-        The scores of single queries are written into the file `PER_QUERY`.
+        The scores of single queries are written into the file `HELD_OUT_PER_QUERY_FILE`.
         """
-        write_json(Path(self._config.output_dir) / PER_QUERY, self._per_query())
+        write_json(Path(self._config.output_dir) / HELD_OUT_PER_QUERY_FILE, self._per_query())
         entries = []
         tests = self._tests()
         for place, item in enumerate(self.index.sets):
@@ -156,9 +160,9 @@ class HeldOutRun:
         names = [f"{item.name} {item.query_language}" for item in self.index.sets]
         width = max(len(name) for name in names)
         order = [row for row in _ORDER if row in self._rows]
-        lines = [f"{'nDCG@10':{width}}  {'n':>5}" + "".join(f"{row:>9}" for row in order)]
+        lines = [f"{'nDCG@10':{width}}  {'n':>5}" + "".join(f"{row:>13}" for row in order)]
         for place, (name, item) in enumerate(zip(names, self.index.sets, strict=True)):
-            values = "".join(f"{self._rows[row][place].metrics[MEASURE]:9.3f}" for row in order)
+            values = "".join(f"{self._rows[row][place].metrics[MEASURE]:13.3f}" for row in order)
             lines.append(f"{name:{width}}  {len(item.qrels):5d}{values}")
         lines += self.sentences()
         return "\n".join(lines)
@@ -173,10 +177,10 @@ class HeldOutRun:
         }
 
     def _tests(self) -> dict[tuple[int, str], Any]:
-        """Test ``after`` against ``raw`` and ``before``; optimistic, as the step was chosen on these queries."""
+        """Test ``after`` against ``raw`` and the untrained student; optimistic: these queries chose the step."""
         names = [
             (place, row)
-            for row in (table_rows.RAW, table_rows.BEFORE)
+            for row in (table_rows.RAW, self._start)
             if row in self._rows and table_rows.AFTER in self._rows
             for place in range(len(self.index.sets))
         ]

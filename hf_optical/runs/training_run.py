@@ -176,7 +176,7 @@ def _trained(
     if held_out and config.max_steps:
         trainer.add_callback(held_out.callback(using))
     if held_out and PartialState().is_main_process and (checkpoint or not config.max_steps):
-        held_out.measure(table_rows.BEFORE, student, using)  # otherwise the first validation measures it
+        held_out.measure_start(student, using)  # otherwise the first validation measures it
     if config.max_steps:
         with naming_the_last(config.output_dir):
             trainer.train(resume_from_checkpoint=checkpoint)

@@ -116,7 +116,7 @@ def run_vectors_only(config: TrainConfig) -> None:
     if held_out and config.max_steps:
         trainer.add_callback(held_out.callback(None))
     if held_out and (checkpoint or not config.max_steps):
-        held_out.measure(table_rows.BEFORE, student)  # else the first validation does
+        held_out.measure_start(student)  # else the first validation does
     if config.max_steps:
         with naming_the_last(output):
             trainer.train(resume_from_checkpoint=checkpoint)

@@ -50,7 +50,7 @@ def test_a_run_leaves_results_model_figure_and_a_table(recipe, workplace, capsys
     assert "train_runtime" not in printed + bars, "the times of the training are in results.json"
     assert "pairs.tsv (Swahili): " in printed and "better left out" in printed
     assert "pairs.tsv: read 'en' as English and 'sw' as its translation" in printed
-    assert printed.index("Before training") < printed.index("After 3 steps") < printed.index("encode_query")
+    assert printed.index("Before training") < printed.index("After training (3 steps)") < printed.index("encode_query")
     assert str(tmp := out.parent) not in json.dumps(results), f"the results name this machine's {tmp}"
 
 

@@ -50,7 +50,7 @@ CELLS = [f"{rows}/none" for rows in ROWS] + [f"transport/{objective}" for object
 CELLS += [f"{rows}/{objective}" for rows in ("ibm1", "agreement") for objective in ("mse", "ot+rank")]
 READINGS = ("dense", "offset", "maxsim", "centred maxsim", "soft")
 EQUIVALENT = 0.01
-_MEAN_ROWS = 256
+_MEAN_ROWS, _EPSILON = 256, 0.1
 
 Cell = tuple[str, str]  # "rows/objective", reading
 CLAIMS: dict[str, list[tuple[Cell, Cell]]] = {
@@ -194,7 +194,11 @@ def main(config: Factorial) -> None:
         print(claim)
     if config.output:
         named = ("steps", "batch_size", "learning_rate", "max_length", "documents")
-        settings = {name: getattr(config, name) for name in named} | {"metric": "ndcg@10", "rerank": DEPTH}
+        settings = {name: getattr(config, name) for name in named} | {
+            "metric": "ndcg@10",
+            "rerank": DEPTH,
+            "epsilon": _EPSILON,
+        }
         content = {"command": "benchmarks/factorial.py", "settings": settings, "versions": versions()}
         write_json(Path(config.output), {**content, "tables": tables, "claims": claims})
 
@@ -218,7 +222,7 @@ def _measured(
 
 
 def _readings(student: Student, item: Questions) -> dict[str, dict[str, float]]:
-    found = read(student, item, only=READINGS)[0]
+    found = read(student, item, (_EPSILON,), READINGS)[0]
     ours, english = student.mean_texts(item.language)
     moved = shifted(student.queries(item).dense, offset_of("query", ours.dense, english.dense)).astype(np.float32)
     found["offset"] = measure(item, *search_dense(moved, student.documents(item).dense, DEPTH))

@@ -79,7 +79,7 @@ def evaluate_retrieval(
         scoring: Score of token vectors: ``"maxsim"``, ``"soft"`` or ``"balanced"``; see
             :class:`~hf_optical.evaluation.token_scoring.TokenScoring`.
         means: Mean tokens that ``"soft"`` and ``"balanced"`` subtract.
-        epsilon: Weight of the entropy in these two; encoders whose tokens lie close together want less (e5: .03).
+        epsilon: Weight of the entropy in these two.
         top_k: Depth of the ranking; ``None`` ranks the whole corpus.
         batch_size: Texts per forward pass.
         document_cache: Keeps document vectors between calls.

@@ -34,8 +34,7 @@ class TokenReranker:
         means: Mean tokens of the query languages and of the documents, which ``"soft"`` and ``"balanced"`` need:
             ``TokenMeans.load(folder)`` of a trained student, or computed with
             :func:`~hf_optical.encoders.token_means.token_mean`.
-        epsilon: Weight of the entropy, above 0: 0.1 for students grown from MiniLM, 0.03 for E5 (chosen on held-out
-            pairs).
+        epsilon: Weight of the entropy, above 0; the default was chosen on held-out pairs of MiniLM's students and E5.
         batch_size: Texts per forward pass.
 
     Raises:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hf_optical.data.languages import ENGLISH
 from hf_optical.errors import InputError
 from hf_optical.evaluation.retrieval import RetrievalScores
 from hf_optical.evaluation.scoring import mean_scores
@@ -43,14 +44,14 @@ class RunPair:
 def compare_runs(folders: Sequence[str | Path], metric: str = MAIN_MEASURE) -> list[RunPair]:
     """Test the trained students of two runs against each other on every set on which both were measured.
 
-    Where neither was measured on a retrieval set (``--eval``), their held-out pairs are compared, if both held out the
-    same pairs.
+    Where they share no retrieval set (``--eval``), their held-out pairs are compared, if both held out the same pairs.
+    Folders of ``hf-optical evaluate`` are compared too, for sets that came later.
 
     There is one run of each, so the tests tell whether these two models would differ on other queries, and not whether
     repeating the trainings would give the same order.
 
     Args:
-        folders: Output folders of two finished training runs.
+        folders: Output folders of two finished trainings or evaluations.
         metric: The measure tested.
 
     Returns:
@@ -63,7 +64,7 @@ def compare_runs(folders: Sequence[str | Path], metric: str = MAIN_MEASURE) -> l
     if len(folders) != 2:
         raise InputError(f"found {len(folders)} runs", "name the output folders of two finished runs", field="runs")
     first, second = (_scores(Path(folder)) for folder in folders)
-    if not first and not second and _hold_out_the_same(*folders):
+    if not set(first) & set(second) and _hold_out_the_same(*folders):
         first, second = (_held_out_scores(Path(folder)) for folder in folders)
     if not first and not second and all((Path(folder) / HELD_OUT_PER_QUERY_FILE).is_file() for folder in folders):
         raise InputError(
@@ -75,8 +76,8 @@ def compare_runs(folders: Sequence[str | Path], metric: str = MAIN_MEASURE) -> l
     for folder, found in zip(folders, (first, second), strict=True):
         if not found:
             raise InputError(
-                "the run has no scores of single queries of a trained student",
-                "give two trainings that were measured on a retrieval set, or that held out the same pairs",
+                "there are no scores of single queries of a model here, and the other folder has some",
+                "measure both models on one retrieval set with hf-optical evaluate, and give those two folders",
                 path=str(folder),
             )
     places = [place for place in first if place in second]
@@ -99,7 +100,13 @@ def compare_runs(folders: Sequence[str | Path], metric: str = MAIN_MEASURE) -> l
 
 def _scores(folder: Path) -> dict[str, RetrievalScores]:
     read_results(folder)  # raises an error if it is not a finished run
-    return {place: _of_set(place, rows[AFTER]) for place, rows in read_per_query(folder).items() if AFTER in rows}
+    content: dict[str, Any] = dict(read_per_query(folder))
+    if found := {place: _of_set(place, rows[AFTER]) for place, rows in content.items() if AFTER in rows}:
+        return found
+    # An evaluation has no rows: the scores of one model by set, language of the queries, and language of the documents.
+    single = {place: rows for place, rows in content.items() if rows and all(MAIN_MEASURE in x for x in rows.values())}
+    named = {place.removesuffix(f"/{ENGLISH}"): rows for place, rows in single.items()}
+    return {place: _of_set(place, rows) for place, rows in named.items()}
 
 
 def _held_out_scores(folder: Path) -> dict[str, RetrievalScores]:

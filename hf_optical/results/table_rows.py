@@ -23,7 +23,7 @@ MEANINGS = {
     BM25: "BM25 on the untranslated query",
     TRANSLATE: "the teacher on the query translated into English by a machine-translation model",
     OFF_THE_SHELF: "a multilingual encoder off the shelf, with its own index",
-    BEFORE: "the student as grown or copied: new pieces, if any, have no meaning yet",
+    BEFORE: "the student as the run made or found it (the new pieces of a grown one have no meaning yet)",
     INITIALIZED: "the untrained student, its new pieces aligned with English in the bitext",
     INJECTED: "the student after lexical injection, before distillation",
     AFTER: "the distilled student",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,8 @@ class HeldOutRun:
         """Make the held-out pairs of a run, or return None if no pairs are held out."""
         return cls(config, data, teacher, documents) if data.held_out else None
 
-    def callback(self, using: Using | None) -> HeldOutChoice:
-        """Make the callback that validates training; for ``using`` see `HeldOutRetrieval.scores`."""
+    def callback(self, using: Using | None, log: Callable[[dict[str, float]], Any]) -> HeldOutChoice:
+        """Make the callback that validates training and logs; for ``using`` see `HeldOutRetrieval.scores`."""
         steps = self._config.max_steps or 1
         self.choice = HeldOutChoice(
             lambda model: self._score(model, using),
@@ -76,6 +77,7 @@ class HeldOutRun:
             every=self._config.eval_steps or validation_interval(steps),
             patience=self._config.patience,
             say=tqdm.write,
+            log=log,
         )
         return self.choice
 

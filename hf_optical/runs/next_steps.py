@@ -60,11 +60,11 @@ def _advice(entries: Sequence[Mapping[str, Any]], held_out: Mapping[str, Any] | 
             "No step was better than the untrained student, so the untrained student was saved. More training on "
             "these pairs does not help: check them with hf-optical doctor, or use other pairs."
         )
-    if any(_outcome(entry, against_raw) == _LOST and _began_behind(entry) for entry in entries):
+    if any(_outcome(entry, against_raw) not in (_WON, None) and _began_behind(entry) for entry in entries):
         return (
-            "On at least one set the teacher on the raw query scores higher than the student, which was behind it "
-            "before training too. Where its vocabulary lacks the language's words, grow a student for this language "
-            "(--student extend); otherwise train longer, on more pairs."
+            "On at least one set the student is not ahead of the teacher on the raw query, and was behind it before "
+            "training: it cannot read the language yet. Where its vocabulary lacks the words, grow a student "
+            "for this language (--student extend); otherwise train longer, on more pairs."
         )
     if _LOST in outcomes:
         return (
@@ -77,6 +77,11 @@ def _advice(entries: Sequence[Mapping[str, Any]], held_out: Mapping[str, Any] | 
             "on more pairs."
         )
     said = "The student finds more than your teacher on the raw query: search with it, or publish it."
+    starts = [
+        _outcome(entry, f"{table_rows.AFTER} against {row}") for entry in entries for row in table_rows.OF_THE_START
+    ]
+    if any(starts) and _WON not in starts:
+        said += " Training is not shown to have added to the student with which it began: the difference may be chance."
     if kept and kept == max(reading["step"] for reading in choice.get("curve") or [{"step": 0}]):
         said += " The held-out score was highest at the last step: more steps (--max_steps) may find more."
     fused = [_outcome(entry, f"{table_rows.FUSED} against {table_rows.AFTER}") for entry in entries]

@@ -116,7 +116,8 @@ def _test(roads: Roads, row: str, other: str) -> Comparison:
 
 def _said(found: Comparison) -> str:
     word = {"win": "", "loss": "", "tie": "level, ", "inconclusive": "may be chance, "}[found.outcome]
-    return f"{word}difference {found.difference:+.3f}, n = {found.n}, p = {found.p:.3f}"
+    p = "p < 0.001" if found.p < 0.001 else f"p = {found.p:.3f}"
+    return f"{word}difference {found.difference:+.3f}, n = {found.n}, {p}"
 
 
 def _command(teacher: str, student: str, language: str, bitext: str) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 from hf_optical.encoders.token_means import TokenMeans, token_mean
 
 
-def save_token_means(folder: Path, student: Any, documents: Any, bitext: dict[str, Any], adapters: Any = None) -> None:
+def save_token_means(
+    folder: Path, student: Any, documents: Any, bitext: dict[str, Any], adapters: Any = None, base: str | None = None
+) -> None:
     """Compute the mean tokens of the training pairs and write ``token_means.json`` into a model's folder.
 
     Args:
@@ -17,6 +19,7 @@ def save_token_means(folder: Path, student: Any, documents: Any, bitext: dict[st
         student: Encoder of the translations, as queries.
         documents: Encoder of the English, as documents: the teacher, or the student if it encodes the index.
         bitext: Rows with columns ``source`` and ``translation``, by FLORES code.
+        base: Folder of the student that the adapters were added to, whose means of other languages stay true.
         adapters: The student's language adapters, if any; each language is encoded with its own.
     """
     queries = {}
@@ -24,4 +27,6 @@ def save_token_means(folder: Path, student: Any, documents: Any, bitext: dict[st
         with adapters.use(code) if adapters is not None else nullcontext():
             queries[code] = token_mean(student, rows["translation"], "query")
     english = next(iter(bitext.values()))["source"]
-    TokenMeans(queries, token_mean(documents, english, "document")).save(folder)
+    earlier = TokenMeans.load(base) if base else None  # languages that the student read before this run
+    found = TokenMeans(queries, token_mean(documents, english, "document"))
+    (found.joined(earlier) if earlier else found).save(folder)

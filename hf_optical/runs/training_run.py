@@ -131,7 +131,8 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
         student, offset = student_with_offset(config, student.eval(), teacher, data, held_out)
         save(student, output / "model")
         reader = teacher if config.reads_index_of == "teacher" else student
-        save_token_means(output / "model", student, reader, data.bitext, LanguageAdapters.of(student))
+        base = config.student if config.adapter != "none" else None
+        save_token_means(output / "model", student, reader, data.bitext, LanguageAdapters.of(student), base)
     _finish(
         config,
         data,
@@ -174,7 +175,7 @@ def _trained(
     if watch := watch_for(config, teacher, data, adapters):
         trainer.add_callback(watch)
     if held_out and config.max_steps:
-        trainer.add_callback(held_out.callback(using))
+        trainer.add_callback(held_out.callback(using, trainer.log))
     if held_out and PartialState().is_main_process and (checkpoint or not config.max_steps):
         held_out.measure_start(student, using)  # otherwise the first validation measures it
     if config.max_steps:

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 _CURVE, _WEIGHTS = "curve.json", "best.safetensors"
 _VALIDATIONS, _CLOSEST = 25, 10
+LOGGED = "held_out_"
+"""Prefix of the names under which validations are logged."""
 
 
 def validation_interval(steps: int) -> int:
@@ -68,6 +70,8 @@ class HeldOutChoice(TrainerCallback):
         every: Steps between validations; the last step is validated too.
         patience: Number of validations without improvement after which training stops; 0 to never stop.
         say: Function that gets a line of text for every validation; by default it is logged.
+        log: Function that gets the numbers of every validation by name, such as the trainer's own ``log``, which passes
+            them to TensorBoard and other dashboards.
 
     Raises:
         InputError: ``every`` is below 1, or the kept weights are missing on resuming.
@@ -87,10 +91,11 @@ class HeldOutChoice(TrainerCallback):
         every: int,
         patience: int = PATIENCE,
         say: Callable[[str], Any] = logger.info,
+        log: Callable[[dict[str, float]], Any] = lambda numbers: None,
     ) -> None:
         if every < 1:
             raise InputError(f"is {every}", "give a number of steps, 1 or more", field="every")
-        self._score, self._folder, self._say = score, Path(folder), say
+        self._score, self._folder, self._say, self._log = score, Path(folder), say, log
         self.every, self.patience = every, patience
         self.readings: list[Reading] = []
         self.best: Reading | None = None
@@ -182,6 +187,8 @@ class HeldOutChoice(TrainerCallback):
             shown = ", ".join(f"{name} {value:.3f}" for name, value in reading.parts.items())
             self._say(f"step {step}, held-out pairs: {reading.value:.4f} ({shown})" + ("; best" if better else ""))
             self._write(model if better else None)
+        numbers = {"held-out pairs": reading.value, **reading.parts}
+        self._log({f"{LOGGED}{name.removeprefix('held-out ').replace(' ', '_')}": x for name, x in numbers.items()})
 
     def _exhausted(self) -> bool:
         best = self.best.step if self.best else 0

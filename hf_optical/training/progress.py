@@ -6,6 +6,8 @@ from typing import Any
 
 from transformers.trainer_callback import ProgressCallback
 
+from hf_optical.training.held_out_choice import LOGGED
+
 _HIDDEN = {"total_flos", "epoch", "grad_norm"}
 
 
@@ -17,6 +19,8 @@ class NamedLossProgress(ProgressCallback):
         if not state.is_world_process_zero or self.training_bar is None or not logs:
             return
         if "train_runtime" in logs:  # the last log: times that are kept in the history, and that nobody reads as a dict
+            return
+        if any(name.startswith(LOGGED) for name in logs):  # printed as a line already
             return
         if "loss" not in logs:
             super().on_log(args, state, control, logs=logs, **options)

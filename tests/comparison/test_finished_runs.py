@@ -67,3 +67,24 @@ def test_pairs_held_out_of_other_files_are_not_compared(tmp_path):
     one, other = held_out(tmp_path / "one", [0.2] * 30), held_out(tmp_path / "other", [0.5] * 30, sha256="b")
     with pytest.raises(InputError, match="held out different pairs"):
         compare_runs([one, other])
+
+
+def test_held_out_pairs_serve_where_only_one_run_had_a_retrieval_set(tmp_path):
+    low, high = held_out(tmp_path / "low", [0.2] * 30), held_out(tmp_path / "high", [0.5] * 30)
+    after = {f"q{i}": dict.fromkeys(MEASURES, 0.3) for i in range(9)}
+    (high / "per_query.json").write_text(json.dumps({"news/swh_Latn": {"after": after}}))
+    (pair,) = compare_runs([low, high])
+    assert pair.place == "held-out passages/swh_Latn" and pair.test.outcome == "win"
+
+
+def test_two_evaluations_on_a_set_that_came_later_are_compared(tmp_path):
+    folders = []
+    for name, score in (("low", 0.2), ("high", 0.5)):
+        folder = write_run(tmp_path / name, [0.0])
+        queries = {f"q{i}": dict.fromkeys(MEASURES, score) for i in range(30)}
+        (folder / "per_query.json").write_text(json.dumps({"later/swh_Latn/eng_Latn": queries}))
+        folders.append(folder)
+    (pair,) = compare_runs(folders)
+    assert pair.place == "later/swh_Latn" and pair.test.outcome == "win"
+    with pytest.raises(InputError, match="hf-optical evaluate"):
+        compare_runs([folders[0], held_out(tmp_path / "run", [0.2] * 30)])

@@ -39,6 +39,8 @@ def test_a_run_without_a_retrieval_set_has_held_out_numbers_and_a_curve(recipe, 
         assert entry["raw"] == entry["before"]  # a copy is its teacher
         assert "after against before" in entry["tests"]
     choice = held["choice"]
+    logged = {one["step"]: one["held_out_pairs"] for one in found["history"] if "held_out_pairs" in one}
+    assert logged == {one["step"]: one["value"] for one in choice["curve"]}, "what dashboards show is not the curve"
     assert choice["curve"][0]["step"] == 0 and choice["best"] == max(one["value"] for one in choice["curve"])
     after = sum(entry["after"]["ndcg@10"] for entry in held["evaluations"]) / len(held["evaluations"])
     assert after == pytest.approx(choice["best"], abs=1e-3), "what was saved is not the best step"

@@ -41,6 +41,19 @@ def scored(raw, **starts):
     return {**entry(raw="loss"), "raw": {"ndcg@10": raw}, **{row: {"ndcg@10": score} for row, score in starts.items()}}
 
 
+def test_training_that_added_nothing_is_not_praised():
+    added, not_added = ({**entry(raw="win"), "tests": {**entry(raw="win")["tests"]}} for _ in range(2))
+    added["tests"]["after against initialized"] = asdict(comparison("win"))
+    not_added["tests"]["after against initialized"] = asdict(comparison("tie"))
+    assert "not shown to have added" not in advice([added])
+    assert "not shown to have added" in advice([not_added])
+
+
+def test_a_tie_of_a_student_that_began_behind_asks_for_a_grown_one():
+    assert "--student extend" in advice([{**scored(0.4, before=0.2), **entry(raw="tie")}])
+    assert "measure with more queries" in advice([{**scored(0.4, before=0.41), **entry(raw="tie")}])
+
+
 def test_a_student_that_began_behind_is_told_apart_from_bad_pairs():
     assert "grow a student" in advice([scored(0.4, before=0.2)])
     assert "check the pairs" in advice([scored(0.4, before=0.39)])

@@ -32,7 +32,9 @@ class SearchConfig:
     collection: str = option("documents", "Name of the collection in the index.")
     top_k: int = option(10, "Number of documents to print per query.")
     hybrid: bool = option(False, "Also search the documents' words with BM25, and fuse both by reciprocal ranks.")
-    rerank: int = option(0, "Number of found documents to rerank token by token; needs --documents.")
+    rerank: int = option(
+        0, "Number of found documents to rerank token by token; their texts come from --documents or the index."
+    )
     scoring: str | None = option(
         None,
         "Score of --rerank: maxsim, soft (for queries and passages) or balanced (for sentences); soft by "

@@ -26,7 +26,9 @@ class EvaluationOptions:
         "of the English), 'auto' (chosen on held-out pairs), or 'none'.",
     )
     eval_steps: int | None = option(
-        None, "Steps between validations on held-out pairs; a twenty-fifth of the steps if not given.", yaml_only=True
+        None,
+        "Steps between validations on held-out pairs; a twenty-fifth of the steps, and at least 10, if not given.",
+        yaml_only=True,
     )
     patience: int = option(
         PATIENCE, "Validations without improvement after which training stops; 0 to never stop early.", yaml_only=True

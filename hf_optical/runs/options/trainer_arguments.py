@@ -54,7 +54,7 @@ def trainer_arguments(config: TrainConfig) -> OTDistillationTrainingArguments:
         use_cpu=on_cpu(),
         save_steps=checkpoint_interval(config.save_steps, steps),
         save_total_limit=2,
-        logging_steps=config.logging_steps,
+        logging_steps=min(config.logging_steps, max(1, steps // 4)),  # a short training has a curve too
         report_to=config.report_to,
         dataloader_pin_memory=torch.cuda.is_available(),
         gather_across_devices=PartialState().num_processes > 1,

@@ -3,7 +3,8 @@
     python benchmarks/roads_picture.py
 
 The scores are those of `benchmarks/results/roads.json`; the commands that print them stand in docs/roads.md and
-docs/RESULTS.md ("First rows by transport", "With a real multilingual encoder"); reranked: docs/dense_or_multi_vector.md.
+docs/RESULTS.md ("First rows by transport", "With a real multilingual encoder"), of the reranked ones in
+docs/dense_or_multi_vector.md.
 """
 
 from __future__ import annotations

@@ -262,10 +262,11 @@ def test_the_first_guide_from_its_first_to_its_last_command(workplace, monkeypat
 
 
 def test_the_second_day_from_its_first_to_its_last_command(workplace, capsys):
-    """A student goes on, two runs are compared, two languages in a run, and one more as an adapter."""
+    """A student goes on, two runs are compared, two languages in a run, one more as an adapter, an index kept."""
     shutil.rmtree(workplace / "outputs")
     rows = tiny_models.bitext(12, seed=7)
     write_retrieval_set(Path("eval"), {"en": list(rows["source"])}, {"sw": list(rows["translation"])})
+    write_rows(Path("documents.jsonl"), [{"id": f"d{i}", "text": text} for i, text in enumerate(rows["source"])])
     for seed, (name, tag) in enumerate((("more", "sw"), ("so", "so"), ("tl", "tl")), start=1):
         lines = [f"{row['source']}\t{row['translation']}" for row in tiny_models.bitext(60, seed=seed)]
         Path(f"{name}.tsv").write_text("\n".join([f"en\t{tag}", *lines]) + "\n", encoding="utf-8")
@@ -281,7 +282,8 @@ def test_the_second_day_from_its_first_to_its_last_command(workplace, capsys):
         module, config = recipe(name)
         module.main(parse(config, [argument.replace("TEACHER", "dense") for argument in arguments]))
         done.append(name)
-    assert done == ["train", "train", "compare", "train", "train", "publish"]
+    assert done == ["train", "train", "compare", "train", "train", "publish", "search", "search"]
     printed = capsys.readouterr().out
     assert "the second against the first" in printed
+    assert "documents added" in printed and "soft transport, after reranking" in printed
     assert "adapters/tgl_Latn" in Path("site-tagalog/README.md").read_text()

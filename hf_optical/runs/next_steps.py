@@ -120,14 +120,15 @@ def commands(
 
 
 def example_query(queries: Sequence[str]) -> str:
-    """Return the shortest of the first queries that has at least three words, so that the command fits a line.
+    """Return the shortest of the first queries with three words or more and no digit, so that the command fits a line.
 
     Example:
         >>> example_query(["Ni nani aliyeandika kitabu hiki cha kwanza?", "Habari", "Mbuzi analala wapi?"])
         'Mbuzi analala wapi?'
     """
     drawn = [" ".join(query.split()) for query in queries[:_DRAWN]]
-    return min((query for query in drawn if len(query.split()) >= 3), key=len, default=drawn[0])
+    plain = [query for query in drawn if len(query.split()) >= 3 and not any(letter.isdigit() for letter in query)]
+    return min(plain, key=len, default=drawn[0])
 
 
 def _began_behind(entry: Mapping[str, Any]) -> bool:

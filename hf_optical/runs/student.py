@@ -98,7 +98,7 @@ def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: Evalua
         num_layers=config.num_layers,
         seed=config.seed,
         reads_english=reads_english,
-        on_grown=(lambda model: panels.measure(table_rows.BEFORE, model)) if config.measure_start else None,
+        on_grown=lambda model: _as_grown(config, model, panels),
         index=index_of_run(config),
         on_report=lambda report: keep_start(report, Path(config.output_dir)),
     )
@@ -117,6 +117,14 @@ def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: Evalua
             panels.measure(table_rows.INJECTED, student)
     shared.keep_student(student, decisive)
     return student
+
+
+def _as_grown(config: TrainConfig, student: Any, panels: EvaluationPanels) -> None:
+    """Say what follows, and measure the student before its new rows mean anything."""
+    if config.student in ("extend", "replace") and config.row_init in ALIGNED:
+        print("Student: aligning its new pieces with English in the pairs", flush=True)
+    if config.measure_start:
+        panels.measure(table_rows.BEFORE, student)
 
 
 def index_of_run(config: TrainConfig) -> VectorRows | None:

@@ -23,8 +23,7 @@ from hf_optical.configuration.parsing import option, run
 from hf_optical.evaluation.retrieval import RetrievalScores
 from hf_optical.evaluation.scoring import mean_scores
 from hf_optical.evaluation.significance import compare
-from hf_optical.results.files import write_results
-from hf_optical.runs.held_out import PER_QUERY
+from hf_optical.results.files import HELD_OUT_PER_QUERY_FILE, write_results
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.training_run import run_training
 
@@ -106,7 +105,7 @@ def main(config: Config) -> None:
 
 def _row(folder: Path, rule: bool) -> dict:
     found = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    queries = json.loads((folder / PER_QUERY).read_text(encoding="utf-8"))
+    queries = json.loads((folder / HELD_OUT_PER_QUERY_FILE).read_text(encoding="utf-8"))
     both = [rows["after"] for _, rows in sorted(queries.items())]  # sentences and passages, of the same queries
     means = {query: {"ndcg@10": float(np.mean([rows[query] for rows in both]))} for query in both[0]}
     choice = found["held_out"]["choice"]

@@ -178,7 +178,7 @@ def _reachable(encoder: str, index: Any, roads: Roads) -> Any:
     except InputError as error:
         if index is None:
             raise
-        why = f"{encoder} could not be loaded; name another with --encoder, a Hub id or a folder"
+        why = f"{encoder} could not be loaded; name another one, by its Hub id or folder"
         logger.warning("%s (%s): its two roads are not measured", why, error.problem)
         roads.skipped[MAPPED] = roads.skipped[REINDEXED] = why
         return None

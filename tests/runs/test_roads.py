@@ -106,7 +106,7 @@ def test_an_encoder_that_cannot_be_loaded_costs_its_own_roads_only(tmp_path, cap
     teacher, absent = str(tmp_path / "teacher"), str(tmp_path / "absent")
     roads = measure_roads(tiny_models.bitext(150), "swh_Latn", teacher=teacher, encoder=absent)
     assert set(roads.skipped) >= {MAPPED, REINDEXED} and {RAW, BM25} <= set(roads.scores)
-    assert "--encoder" in roads.skipped[MAPPED] and "not measured" in roads.table()
+    assert "name another one" in roads.skipped[MAPPED] and "not measured" in roads.table()
     assert "could not be loaded" in caplog.text
     said = advise(roads, teacher=teacher, encoder=absent, bitext="pairs.tsv")
     assert "absent" not in said.text()

@@ -11,7 +11,7 @@ the questions of AfriQA and XorQA: ``dense``; ``offset``: dense, the students' m
 the queries; and the first hundred found are ordered anew by ``maxsim``, ``centred maxsim`` and ``soft`` transport.
 
 A cell that was measured is in the cache and is not measured again; the tables and the claims are of *all* cells there
-(with this number of steps), a claim of the languages and seeds that both of its cells have. p: paired randomisation
+(under the same settings), a claim of the languages and seeds that both of its cells have. p: paired randomisation
 over queries, seeds averaged first, languages together (a passage asked in several languages is one), Holm over the
 claims of a kind. ``equivalent`` means that the 90 % interval lies within +-.01.
 """
@@ -53,39 +53,41 @@ EQUIVALENT = 0.01
 _MEAN_ROWS, _EPSILON = 256, 0.1
 
 Cell = tuple[str, str]  # "rows/objective", reading
+
+
+def _each(one: str, other: str, *objectives: str) -> list[tuple[Cell, Cell]]:
+    """The cells of a claim, written "rows/objective: reading", for each objective in place of {}."""
+
+    def cell(text: str, objective: str) -> Cell:
+        name, _, reading = text.format(objective).partition(": ")
+        return name, reading or "dense"
+
+    return [(cell(one, objective), cell(other, objective)) for objective in objectives or ("",)]
+
+
 CLAIMS: dict[str, list[tuple[Cell, Cell]]] = {
-    "rows: transport - ibm1, untrained": [(("transport/none", "dense"), ("ibm1/none", "dense"))],
-    "rows: transport - ibm1, trained": [
-        ((f"transport/{o}", "dense"), (f"ibm1/{o}", "dense")) for o in ("mse", "ot+rank")
-    ],
-    "rows: transport - agreement, untrained": [(("transport/none", "dense"), ("agreement/none", "dense"))],
-    "rows: transport - agreement, trained": [
-        ((f"transport/{o}", "dense"), (f"agreement/{o}", "dense")) for o in ("mse", "ot+rank")
-    ],
-    "loss: ot - mse": [(("transport/ot", "dense"), ("transport/mse", "dense"))],
-    "loss: ot - mse, read by soft": [(("transport/ot", "soft"), ("transport/mse", "soft"))],
-    "loss: ot+rank - rank": [(("transport/ot+rank", "dense"), ("transport/rank", "dense"))],
-    "loss: ot+rank - rank, read by soft": [(("transport/ot+rank", "soft"), ("transport/rank", "soft"))],
-    "loss: rank - mse": [(("transport/rank", "dense"), ("transport/mse", "dense"))],
-    "loss: rank - nce": [(("transport/rank", "dense"), ("transport/nce", "dense"))],
-    "offset: off - on, mse and ot": [
-        ((f"transport/{o}", "offset"), (f"transport/{o}", "dense")) for o in ("mse", "ot")
-    ],
-    "offset: off - on, rank and ot+rank": [
-        ((f"transport/{o}", "offset"), (f"transport/{o}", "dense")) for o in ("rank", "ot+rank")
-    ],
-    "loss with the offset off: rank - mse": [(("transport/rank", "offset"), ("transport/mse", "offset"))],
-    "reading: soft - maxsim, trained": [((f"transport/{o}", "soft"), (f"transport/{o}", "maxsim")) for o in TRAINED],
-    "reading: soft - centred maxsim, trained": [
-        ((f"transport/{o}", "soft"), (f"transport/{o}", "centred maxsim")) for o in TRAINED
-    ],
-    "labels: ot - greedy": [(("transport/ot_labels", "dense"), ("transport/greedy_labels", "dense"))],
-    "labels: ot - nearest": [(("transport/ot_labels", "dense"), ("transport/nearest_labels", "dense"))],
-    "labels: ot - uniform": [(("transport/ot_labels", "dense"), ("transport/uniform_labels", "dense"))],
-    "labels: ot - uniform, read by soft": [(("transport/ot_labels", "soft"), ("transport/uniform_labels", "soft"))],
-    "labels: ot_labels - mse, read by soft": [(("transport/ot_labels", "soft"), ("transport/mse", "soft"))],
-    "centred: centred_ot+mse - mse": [(("transport/centred_ot+mse", "dense"), ("transport/mse", "dense"))],
-    "centred: centred_ot+mse - mse, read by soft": [(("transport/centred_ot+mse", "soft"), ("transport/mse", "soft"))],
+    "rows: transport - ibm1, untrained": _each("transport/none", "ibm1/none"),
+    "rows: transport - ibm1, trained": _each("transport/{}", "ibm1/{}", "mse", "ot+rank"),
+    "rows: transport - agreement, untrained": _each("transport/none", "agreement/none"),
+    "rows: transport - agreement, trained": _each("transport/{}", "agreement/{}", "mse", "ot+rank"),
+    "loss: ot - mse": _each("transport/ot", "transport/mse"),
+    "loss: ot - mse, read by soft": _each("transport/ot: soft", "transport/mse: soft"),
+    "loss: ot+rank - rank": _each("transport/ot+rank", "transport/rank"),
+    "loss: ot+rank - rank, read by soft": _each("transport/ot+rank: soft", "transport/rank: soft"),
+    "loss: rank - mse": _each("transport/rank", "transport/mse"),
+    "loss: rank - nce": _each("transport/rank", "transport/nce"),
+    "offset: off - on, mse and ot": _each("transport/{}: offset", "transport/{}", "mse", "ot"),
+    "offset: off - on, rank and ot+rank": _each("transport/{}: offset", "transport/{}", "rank", "ot+rank"),
+    "loss with the offset off: rank - mse": _each("transport/rank: offset", "transport/mse: offset"),
+    "reading: soft - maxsim, trained": _each("transport/{}: soft", "transport/{}: maxsim", *TRAINED),
+    "reading: soft - centred maxsim, trained": _each("transport/{}: soft", "transport/{}: centred maxsim", *TRAINED),
+    "labels: ot - greedy": _each("transport/ot_labels", "transport/greedy_labels"),
+    "labels: ot - nearest": _each("transport/ot_labels", "transport/nearest_labels"),
+    "labels: ot - uniform": _each("transport/ot_labels", "transport/uniform_labels"),
+    "labels: ot - uniform, read by soft": _each("transport/ot_labels: soft", "transport/uniform_labels: soft"),
+    "labels: ot_labels - mse, read by soft": _each("transport/ot_labels: soft", "transport/mse: soft"),
+    "centred: centred_ot+mse - mse": _each("transport/centred_ot+mse", "transport/mse"),
+    "centred: centred_ot+mse - mse, read by soft": _each("transport/centred_ot+mse: soft", "transport/mse: soft"),
 }
 
 
@@ -109,7 +111,8 @@ class Factorial:
     @property
     def place(self) -> Path:
         """Where the measured cells are kept."""
-        return Path(self.cache) / "cells" / f"{self.steps}x{self.batch_size}"
+        settings = (f"{self.steps}x{self.batch_size}", self.learning_rate, self.max_length, self.documents)
+        return Path(self.cache) / "cells" / " ".join(map(str, settings))
 
 
 class Student(System):

@@ -178,8 +178,8 @@ def measured(system: System, sets: list[Questions], epsilon: float = EPSILON) ->
 
 def _kept(system: System, item: Questions, epsilon: float) -> tuple[dict[str, PerQuery], dict[str, float]]:
     """What :func:`read` gives, kept in the cache beside the vectors: a killed run goes on where it stopped."""
-    mark = "" if epsilon == EPSILON else f".{epsilon}"
-    file = system.cache / system.name / "read" / f"{item.asked}{system.titled}.{len(item.documents)}{mark}.json"
+    name = f"{item.asked}{system.titled}.{len(item.documents)}.{epsilon}.json"
+    file = system.cache / system.name / "read" / name
     if not file.exists():
         results, times = read(system, item, (epsilon,))
         plain = {name: {query: float(x) for query, x in values.items()} for name, values in results.items()}

@@ -57,12 +57,8 @@ def main(config: PublishConfig) -> None:
 
 def _sending(config: PublishConfig) -> str:
     """Return the command that sends what a dry run built, with the options that the card still lacks."""
-    results, _ = read_results(Path(config.run or ""))
-    teacher = find_teacher(
-        str((results.get("config") or {}).get("teacher") or ""), hub_id=config.teacher_id, record=results.get("teacher")
-    )
     given = vars(config) | {"repo_id": config.repo_id or "OWNER/NAME", "license": config.license or "LICENCE"}
-    if config.teacher_id is None and teacher.hub_id is None and not teacher.vectors_only:
+    if _nameless_teacher(config):
         given["teacher_id"] = "OWNER/TEACHER"
     words = ["hf-optical", "publish"]
     for name, value in given.items():
@@ -116,15 +112,20 @@ def _space(config: PublishConfig) -> None:
 
 def _require_teacher_id(config: PublishConfig) -> None:
     """Ask for the id of a teacher that was a folder: what is published names a model that others can load."""
-    results, _ = read_results(Path(config.run or ""))
-    name = str((results.get("config") or {}).get("teacher") or "")
-    teacher = find_teacher(name, hub_id=config.teacher_id, record=results.get("teacher"))
-    if teacher.hub_id is None and not teacher.vectors_only:
+    if folder := _nameless_teacher(config):
         raise InputError(
-            f"the teacher of the run was the folder {teacher.id!r}, which nobody else has",
+            f"the teacher of the run was the folder {folder!r}, which nobody else has",
             "name its Hub id: --teacher_id owner/name; --dry_run FOLDER builds the repository without",
             field="teacher_id",
         )
+
+
+def _nameless_teacher(config: PublishConfig) -> str | None:
+    """Return the folder that was the run's teacher, if its Hub id is not known."""
+    results, _ = read_results(Path(config.run or ""))
+    name = str((results.get("config") or {}).get("teacher") or "")
+    teacher = find_teacher(name, hub_id=config.teacher_id, record=results.get("teacher"))
+    return None if teacher.hub_id is not None or teacher.vectors_only else teacher.id
 
 
 def _of_cache(config: PublishConfig) -> tuple[Callable[..., Path], Callable[..., str]]:

@@ -76,7 +76,7 @@ def compare_runs(folders: Sequence[str | Path], metric: str = MAIN_MEASURE) -> l
     for folder, found in zip(folders, (first, second), strict=True):
         if not found:
             raise InputError(
-                "there are no scores of single queries of a model here, and the other folder has some",
+                "there are no scores of single queries of a model here",
                 "measure both models on one retrieval set with hf-optical evaluate, and give those two folders",
                 path=str(folder),
             )

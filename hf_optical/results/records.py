@@ -134,6 +134,17 @@ def read_results(folder: str | Path) -> Results:
     return Results.from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
+def kept_step(results: Mapping[str, Any]) -> int | None:
+    """Return the step that the held-out pairs chose; ``None`` if they chose none.
+
+    Example:
+        >>> kept_step({"held_out": {"choice": {"best_step": 60}}}), kept_step({"held_out": None})
+        (60, None)
+    """
+    choice = (results.get("held_out") or {}).get("choice") or {}
+    return choice.get("best_step")
+
+
 def read_per_query(folder: str | Path) -> PerQuery:
     """Read the scores of single queries, by ``set/language``, row, query and measure; empty without such a file."""
     path = Path(folder) / PER_QUERY_FILE

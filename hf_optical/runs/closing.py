@@ -8,6 +8,7 @@ from typing import Any
 
 from hf_optical.data.languages import language_name
 from hf_optical.results.files import portable
+from hf_optical.results.records import kept_step
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.next_steps import advice, commands, example_query, legend, model_readme
 from hf_optical.runs.options import TrainConfig
@@ -45,7 +46,7 @@ def tell(
     shared = shared.replace(str(config.teacher), portable(str(config.teacher)))
     readme = model_readme(results, language_name(language), shared)
     (output / "model" / "README.md").write_text(readme, encoding="utf-8")
-    kept = ((results.get("held_out") or {}).get("choice") or {}).get("best_step")
+    kept = kept_step(results)
     taken = f"step {kept} of {steps} was kept" if kept is not None else f"{steps} steps"
     print(f"\nAfter training ({taken}):")
     if table := panels.table():

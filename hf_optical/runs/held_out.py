@@ -20,7 +20,6 @@ from hf_optical.results.files import HELD_OUT_PER_QUERY_FILE, write_json
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.shared_folder import SharedFolder
 from hf_optical.runs.training_data import TrainingData
-from hf_optical.students.start import ALIGNED
 from hf_optical.training.held_out_choice import HeldOutChoice, validation_interval
 
 FOLDER = "held_out"
@@ -57,8 +56,7 @@ class HeldOutRun:
         documents = documents if documents is not None else SharedFolder(config.shared).sentences()
         self.index = HeldOutRetrieval(sets, teacher, interaction=config.interaction, documents=documents)
         self._teacher = teacher
-        aligned = config.student in ("extend", "replace") and config.row_init in ALIGNED
-        self._start = table_rows.INITIALIZED if aligned else table_rows.BEFORE
+        self._start = table_rows.INITIALIZED if config.aligns_new_pieces else table_rows.BEFORE
         self._rows: dict[str, list[RetrievalScores]] = {}
         self._best: dict[str, list[dict[str, list[str]]]] = {}  # first documents by row, set and query
         self.choice: HeldOutChoice | None = None

@@ -77,11 +77,7 @@ def _advice(entries: Sequence[Mapping[str, Any]], held_out: Mapping[str, Any] | 
             "on more pairs."
         )
     said = "The student finds more than your teacher on the raw query: search with it, or publish it."
-    starts = [
-        _outcome(entry, f"{table_rows.AFTER} against {row}") for entry in entries for row in table_rows.OF_THE_START
-    ]
-    if any(starts) and _WON not in starts:
-        said += " Training is not shown to have added to the student with which it began: the difference may be chance."
+    said += _what_training_added(entries)
     if kept and kept == max(reading["step"] for reading in choice.get("curve") or [{"step": 0}]):
         said += " The held-out score was highest at the last step: more steps (--max_steps) may find more."
     fused = [_outcome(entry, f"{table_rows.FUSED} against {table_rows.AFTER}") for entry in entries]
@@ -131,11 +127,25 @@ def example_query(queries: Sequence[str]) -> str:
     return min(plain, key=len, default=drawn[0])
 
 
+def _what_training_added(entries: Sequence[Mapping[str, Any]]) -> str:
+    """Say where training did not add to the student with which it began."""
+    outcomes = [_outcome(entry, f"{table_rows.AFTER} against {row}") for entry in entries if (row := _start(entry))]
+    if _LOST in outcomes:
+        return " On at least one set it finds less than before training: there the untrained student is the better one."
+    if _WON in outcomes or not any(outcomes):
+        return ""
+    return " Training is not shown to have added to the student with which it began: the difference may be chance."
+
+
+def _start(entry: Mapping[str, Any]) -> str | None:
+    """Return the row of the student with which training began: its new pieces aligned, if it has any."""
+    return next((row for row in (table_rows.INITIALIZED, table_rows.BEFORE) if entry.get(row)), None)
+
+
 def _began_behind(entry: Mapping[str, Any]) -> bool:
     """Whether the student, before training, was well behind the teacher on the raw query."""
-    start = next((entry[row] for row in (table_rows.INITIALIZED, table_rows.BEFORE) if entry.get(row)), None)
-    raw = entry.get(table_rows.RAW)
-    return start is not None and raw is not None and start[MAIN_MEASURE] < 0.9 * raw[MAIN_MEASURE]
+    start, raw = _start(entry), entry.get(table_rows.RAW)
+    return start is not None and raw is not None and entry[start][MAIN_MEASURE] < 0.9 * raw[MAIN_MEASURE]
 
 
 def _outcome(entry: Mapping[str, Any], name: str) -> str | None:

@@ -24,7 +24,6 @@ from hf_optical.runs.training_data import TrainingData
 from hf_optical.students import starting_student
 from hf_optical.students.adapt import StartReport
 from hf_optical.students.grow import VOCABULARIES
-from hf_optical.students.start import ALIGNED
 from hf_optical.training.checkpoints import check_checkpoint, last_whole_checkpoint
 from hf_optical.training.lexical_stage import inject_lexicon
 
@@ -102,7 +101,7 @@ def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: Evalua
         index=index_of_run(config),
         on_report=lambda report: keep_start(report, Path(config.output_dir)),
     )
-    if config.measure_start and config.student in ("extend", "replace") and config.row_init in ALIGNED:
+    if config.measure_start and config.aligns_new_pieces:
         panels.measure(table_rows.INITIALIZED, student)
     if data.lexicon is not None:
         inject_lexicon(
@@ -121,7 +120,7 @@ def _grown(config: TrainConfig, teacher: Any, data: TrainingData, panels: Evalua
 
 def _as_grown(config: TrainConfig, student: Any, panels: EvaluationPanels) -> None:
     """Say what follows, and measure the student before its new rows mean anything."""
-    if config.student in ("extend", "replace") and config.row_init in ALIGNED:
+    if config.aligns_new_pieces:
         print("Student: aligning its new pieces with English in the pairs", flush=True)
     if config.measure_start:
         panels.measure(table_rows.BEFORE, student)

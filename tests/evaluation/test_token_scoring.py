@@ -8,6 +8,8 @@ import tiny_models
 import torch
 from tiny_sets import write_retrieval_set
 
+from hf_optical.commands.options.evaluate import EvaluateConfig
+from hf_optical.commands.options.search import SearchConfig
 from hf_optical.data.retrieval import read_retrieval_set
 from hf_optical.encoders.token_means import TokenMeans, token_mean
 from hf_optical.errors import InputError
@@ -15,7 +17,7 @@ from hf_optical.evaluation.multilingual import evaluate_multilingual
 from hf_optical.evaluation.multilingual_set import read_multilingual_set
 from hf_optical.evaluation.retrieval import evaluate_retrieval
 from hf_optical.evaluation.search import search_multi_vector
-from hf_optical.evaluation.token_scoring import TokenScoring
+from hf_optical.evaluation.token_scoring import EPSILON, TokenScoring
 from hf_optical.transport.soft_scores import balanced_scores, centred_units, soft_scores
 
 ONE = torch.ones(1, 1, dtype=torch.bool)
@@ -89,3 +91,7 @@ def test_evaluation_by_each_score(scored, scoring):
         evaluate_retrieval(model, item, scoring=scoring, means=means)
     with pytest.raises(InputError, match="no mean token of swh_Latn"):
         evaluate_retrieval(model, item, interaction="maxsim", scoring=scoring)
+
+
+def test_the_commands_have_the_default_that_was_chosen():
+    assert SearchConfig(teacher="t").epsilon == EvaluateConfig(model="m", eval=["e"]).epsilon == EPSILON

@@ -187,6 +187,19 @@ def test_a_full_disk_leaves_nothing_behind(dense_run, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_published_options_name_no_folder_of_this_machine(dense_run, tmp_path):
+    path = dense_run / "results.json"
+    results = json.loads(path.read_text())
+    pairs, teacher = tmp_path / "pairs.tsv", tmp_path / "teacher"
+    options = {"teacher": str(teacher), "bitext": [f"swh_Latn={pairs}"], "learning_rate": 1e-4}
+    path.write_text(json.dumps({**results, "config": {**results["config"], **options}}))
+    folder = build(Publication(dense_run, "me/tiny"), tmp_path / "out")
+    published = json.loads((folder / "results.json").read_text())["config"]
+    assert str(tmp_path) not in json.dumps(published)
+    assert published["teacher"] == "teacher" and published["bitext"] == ["swh_Latn=pairs.tsv"]
+    assert published["learning_rate"] == 1e-4
+
+
 def test_the_recipe_builds_and_sends_nothing(dense_run, tmp_path, capsys):
     recipe = load_recipe("publish")
     (tmp_path / "texts.txt").write_text("\n".join(TEXTS))

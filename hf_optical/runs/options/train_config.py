@@ -56,6 +56,13 @@ class TrainConfig(OutputOptions, TrainingOptions, StudentOptions, ObjectiveOptio
         """Return the encoder of the documents: ``teacher`` or ``student``."""
         return self.document_encoder or ("student" if self.trains_retrieval else "teacher")
 
+    @property
+    def aligns_new_pieces(self) -> bool:
+        """Return whether the student is grown and its new pieces are aligned in the bitext before training."""
+        from hf_optical.students.start import ALIGNED
+
+        return self.student in ("extend", "replace") and self.row_init in ALIGNED
+
     def decisive(self) -> dict[str, Any]:
         """Return the options that must be equal for an interrupted run to be resumed."""
         return {name: value for name, value in vars(self).items() if name not in _OF_NO_CONSEQUENCE}

@@ -22,7 +22,6 @@ from hf_optical.runs.student import load, save
 from hf_optical.runs.teacher_cache import cache_folder
 from hf_optical.runs.training_data import TrainingData, read_training_data
 from hf_optical.runs.training_run import start
-from hf_optical.students.start import ALIGNED
 from hf_optical.training.held_out_choice import validation_interval
 from hf_optical.training.trainable_embeddings import used_rows
 from hf_optical.units import folder_bytes
@@ -129,7 +128,7 @@ def _evaluation(
     config: TrainConfig, data: TrainingData, panels: EvaluationPanels, models: tuple[Any, Any], clock: Clock
 ) -> EvaluationCost:
     teacher, student = models
-    before = 1 + (config.student in ("extend", "replace") and config.row_init in ALIGNED) + bool(config.lexicon)
+    before = 1 + config.aligns_new_pieces + bool(config.lexicon)
     timer = EvaluationTimer(clock, config.interaction, config.seed)
     seen: set[int] = set()
     for item in panels.sets:

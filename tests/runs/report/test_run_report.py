@@ -111,5 +111,25 @@ def test_queries_are_chosen_from_the_largest_loss_to_the_largest_gain():
     assert examples(ITEM, {"after": scores["after"]}, best) == []
 
 
+def test_queries_are_compared_with_the_student_before_training():
+    scores, best = measured()
+    scores[table_rows.INITIALIZED] = scores_of_run(ITEM, run(range(20, 30)))
+    best[table_rows.INITIALIZED] = best[table_rows.RAW]
+    found = examples(ITEM, scores, best)
+    assert {example.start for example in found} == {table_rows.INITIALIZED}
+    assert found[0].scores["after"] - found[0].scores["initialized"] < 0, "the largest loss by training"
+    scores[table_rows.BEFORE], best[table_rows.BEFORE] = scores[table_rows.RAW], best[table_rows.RAW]
+    assert table_rows.BEFORE not in examples(ITEM, scores, best)[0].found, "a copy found what its teacher found"
+
+
+def test_an_excerpt_starts_where_the_answer_stands():
+    passage = "First words. " * 20 + "The goat sleeps under the tree. And so on."
+    item = RetrievalSet("s", "swh_Latn", "eng_Latn", {"q": "Mbuzi"}, {"d": passage}, {"q": {"d": 1}},
+                        {"q": "The goat sleeps under the tree."})  # fmt: skip
+    scores = {row: scores_of_run(item, {"q": {"d": 1.0}}) for row in ("raw", "after")}
+    (example,) = examples(item, scores, {"raw": {"q": ["d"]}, "after": {"q": ["d"]}})
+    assert example.found["after"][0].text.startswith("… The goat sleeps under the tree.")
+
+
 def test_an_even_choice_has_both_ends():
     assert spread([str(i) for i in range(100)], 10)[::9] == ["0", "99"]

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from hf_optical.errors import InputError
 from hf_optical.students.readings import Reading, token_blocks
-from hf_optical.students.space_map import LinearMap, Moments, alternate, procrustes, ridge
+from hf_optical.students.space_map import LinearMap, Moments, alternate, joined, procrustes, ridge
 from hf_optical.transport import Sinkhorn
 
 PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1)
@@ -187,11 +187,10 @@ class _Parts:
 
     def fit(self, kind: str, penalty: float, offset: str, rows: float, share: float) -> LinearMap:
         """Fit a map with the settings of a `MapScore`."""
-        moments = self.both[offset]
+        # With the translations' own offset, neither the index's English nor tokens of English change the means.
+        moments, own = self.both[offset], offset == "own"
         if rows and self.index is not None:
-            both = moments * ((1 - rows) / moments.mass), self.index * (rows / self.index.mass)
-            # With the translations' own offset, the index's English does not change the means.
-            moments = both[0] + both[1] if offset == "joint" else both[0].within(both[1])
+            moments = joined(moments, self.index, rows, own)
 
         def solve(some: Moments) -> LinearMap:
             return ridge(some, penalty) if kind.startswith("ridge") else procrustes(some)
@@ -200,7 +199,7 @@ class _Parts:
         if not share:
             return found
         blocks = partial(token_blocks, self.english, self.target)
-        return alternate(moments, blocks, found, solve, _SOLVER, share=share)
+        return alternate(moments, blocks, found, solve, _SOLVER, share=share, keep_means=own)
 
 
 def held_out_rows(sources: Sequence[str], seed: int) -> tuple[list[int], list[int]]:

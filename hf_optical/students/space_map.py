@@ -224,6 +224,7 @@ def alternate(
     *,
     share: float = 0.5,
     rounds: int = 2,
+    keep_means: bool = False,
 ) -> LinearMap:
     """Fit a map on sentences and tokens, computing plans and map alternately.
 
@@ -235,16 +236,31 @@ def alternate(
         solver: Solver of the plans.
         share: Share of the mass of tokens, 0 to 1.
         rounds: Number of alternations.
+        keep_means: Whether tokens leave the means of the sentences as they are (`joined`).
 
     Returns:
         The last map.
     """
     found = start
     for _ in range(rounds):
-        found = fit(mixed(sentences, token_moments(blocks(), found, solver), share))
+        found = fit(joined(sentences, token_moments(blocks(), found, solver), share, keep_means))
     return found
 
 
-def mixed(moments: Moments, others: Moments, share: float) -> Moments:
-    """Join two sets of pairs, of which the second has this share of the mass; the whole mass is 1."""
-    return moments * ((1 - share) / moments.mass) + others * (share / others.mass)
+def joined(moments: Moments, others: Moments, share: float, keep_means: bool = False) -> Moments:
+    """Join two sets of pairs, of which the second has this share of the mass; the whole mass is 1.
+
+    Args:
+        moments: The first set.
+        others: The second set.
+        share: Share of the mass of the second set, 0 to 1.
+        keep_means: Whether the means are those of the first set alone (`Moments.within`), as for an offset of its own.
+
+    Example:
+        >>> first = Moments.of(torch.tensor([[0.0], [2.0]]), torch.tensor([[0.0], [2.0]]))
+        >>> other = Moments.of(torch.tensor([[4.0], [6.0]]), torch.tensor([[9.0], [11.0]]))
+        >>> [joined(first, other, 0.5, keep).centred()[1].tolist() for keep in (False, True)]
+        [[5.5], [1.0]]
+    """
+    first, second = moments * ((1 - share) / moments.mass), others * (share / others.mass)
+    return first.within(second) if keep_means else first + second

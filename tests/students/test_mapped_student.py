@@ -13,7 +13,7 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 from tiny_models import ENGLISH, dense
 
 from hf_optical.encoders.shared_space import measure_shared_space
-from hf_optical.students import adapt_student
+from hf_optical.students import adapt_student, map_choice
 from hf_optical.students.map_choice import choose_map, held_out_rows, ndcg_of_own
 from hf_optical.students.readings import Reading
 from hf_optical.students.space_map import Moments
@@ -131,6 +131,21 @@ def test_the_index_decides_where_pairs_are_few():
     assert report.chosen.index > 0
     assert report.index_rows == 2_000
     assert score > without
+
+
+def test_tokens_do_not_move_an_offset_of_the_translations_own():
+    torch.manual_seed(1)
+    truth = torch.linalg.qr(torch.randn(8, 8))[0]
+    english = torch.randn(80, 8)
+    tokens = [row + 0.3 * torch.randn(5, 8) for row in english]
+    translations = english + 3 + 0.1 * torch.randn(80, 8)  # all of them lie elsewhere than the English
+    target = Reading(english @ truth, [(row @ truth).half() for row in tokens])
+    readings = Reading(translations, []), Reading(english, [row.half() for row in tokens]), target.unit()
+    parts = map_choice._Parts.of(*readings, None)
+    for share in (0.0, 0.5, 0.8):
+        found = parts.fit("ridge", 0.001, "own", 0.0, share)
+        missed = found(translations).mean(0) - readings[2].pooled.double().mean(0)
+        assert float(missed.norm()) < 1e-5, share
 
 
 def test_equal_english_is_held_out_together():

@@ -16,10 +16,13 @@ from hf_optical.students.bitext_init import TRANSPORT, initialise_from_bitext
 from hf_optical.students.build import build_student
 from hf_optical.students.grow import DEFAULT_SIZE, VOCABULARIES, vocabulary_size
 from hf_optical.students.mapped import IndexRows
+from hf_optical.students.support import supported
 
 ROW_INITS = ("transport", "bitext", "surface")
 ALIGNED = ("transport", "bitext")
 """Values of ``row_init`` that use the bitext; the student is then measured before and after the initialisation."""
+LEAST_SUPPORT = 5.0
+"""Expected alignments in the bitext below which a multilingual teacher's vocabulary gets no new piece for a word."""
 
 
 def starting_student(
@@ -49,7 +52,8 @@ def starting_student(
             copy keeps the teacher's rows.
         vocab_size: Vocabulary size of a grown student. By default 40,000 pieces, or with ``"extend"`` 5,000 more than
             the teacher's if this is more.
-        new_pieces: Number of pieces to add with ``"extend"``, in place of ``vocab_size``.
+        new_pieces: Number of pieces to add with ``"extend"``, in place of ``vocab_size``. To a multilingual teacher's,
+            only those are added that have 5 expected alignments in the bitext, if rows are aligned in it.
         num_layers: Number of layers of a grown student; ``None`` for all layers of the teacher.
         seed: Random seed of the sampled pairs and new rows.
         reads_english: Whether the student is to read English too. Rows of the teacher's pieces are then not changed, as
@@ -68,6 +72,7 @@ def starting_student(
         raise InputError(f"is {row_init!r}", f"use one of {', '.join(ROW_INITS)}", field="row_init")
     torch.manual_seed(seed)
     grown = kind_or_id in VOCABULARIES
+    alignment = TRANSPORT if row_init == "transport" else None
     options: dict[str, Any] = {}
     if kind_or_id == "replace":
         options = {"vocab_size": vocab_size or DEFAULT_SIZE}
@@ -77,6 +82,12 @@ def starting_student(
     elif not grown:
         options = {"pairs": (rows["source"][:], rows["translation"][:]), "index": index, "on_report": on_report}
     student = build_student(kind_or_id, teacher, rows["translation"], num_layers=num_layers, seed=seed, **options)
+    multilingual = grown and _reads_many_languages(teacher)
+    if multilingual and kind_or_id == "extend" and row_init in ALIGNED:
+        # Such a teacher reads the words already, so that a new piece is worth its row only with evidence for it.
+        student = supported(
+            student, teacher, rows["source"], rows["translation"], least=LEAST_SUPPORT, alignment=alignment, seed=seed
+        )
     if on_grown is not None:
         on_grown(student)
     if grown and kind_or_id != "copy" and row_init in ALIGNED:
@@ -85,8 +96,8 @@ def starting_student(
             teacher,
             rows["source"],
             rows["translation"],
-            alignment=TRANSPORT if row_init == "transport" else None,
-            rows="new" if reads_english or _reads_many_languages(teacher) else "all",
+            alignment=alignment,
+            rows="new" if reads_english or multilingual else "all",
             seed=seed,
         )
     return student

@@ -9,6 +9,7 @@ from hf_optical.runs.options import TrainConfig
 from hf_optical.students import grow_student, starting_student
 from hf_optical.students.bitext_init import bitext_counts
 from hf_optical.students.grow import vocabulary_size
+from hf_optical.students.start import LEAST_SUPPORT
 from hf_optical.students.support import supported
 
 # With loan words, which the teacher cuts to crumbs.
@@ -51,6 +52,20 @@ def test_a_run_spares_the_english_of_its_pairs(teacher):
     assert cut(student, FOREIGN) != cut(teacher, FOREIGN)
     # The teacher reads the language: its own pieces keep their meaning, and only new ones take theirs from the pairs.
     torch.testing.assert_close(table(student)[: len(teacher.tokenizer)], table(teacher), rtol=0, atol=0)
+
+
+def test_a_run_adds_only_pieces_that_the_pairs_support(teacher):
+    from datasets import Dataset
+
+    rows = Dataset.from_dict({"source": [*ENGLISH, "one"], "translation": [*FOREIGN, "mara mojatu mojatu"]})
+    size = len(teacher.tokenizer)
+    added = {}
+    for row_init in ("surface", "transport"):
+        student = starting_student("extend", teacher, rows, row_init=row_init, new_pieces=300)
+        counts = bitext_counts(student, teacher, rows["source"], rows["translation"]).counts.sum(axis=1)
+        added[row_init] = counts[size : len(student.tokenizer)]
+    assert added["surface"].min() < LEAST_SUPPORT  # there is something to leave out
+    assert 0 < len(added["transport"]) < len(added["surface"])
 
 
 def test_pieces_without_support_are_taken_back(teacher):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hf_optical.errors import InputError
+from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.students.readings import Reading, token_blocks
 from hf_optical.students.space_map import LinearMap, Moments, alternate, procrustes, ridge
 from hf_optical.transport import Sinkhorn
@@ -26,6 +26,7 @@ _TOKEN_SHARES = (0.5, 0.8)  # shares of the mass that are tried for tokens
 _MOST_TOKEN_SENTENCES = 1_000  # sentences whose tokens are used
 _HELD_OUT, _FEWEST_HELD_OUT, _MOST_HELD_OUT = 0.25, 5, 500  # share of the pairs, and limits of their number
 _SPREAD_OF = 500  # sentences among which the spread of cosines is measured
+_TIE = 1e-6  # cosines that differ by less are equal
 _SOLVER = Sinkhorn(iterations=50)
 
 
@@ -241,10 +242,17 @@ def score_of_own(queries: Tensor, bank: Tensor, own: Tensor) -> tuple[float, flo
     Returns:
         Mean log-probability of the right row, and mean nDCG@10.
 
+    Raises:
+        NonFiniteError: A vector is not finite; a mean that is NaN would decide the choice by chance.
+
     Example:
         >>> score_of_own(torch.eye(2), torch.eye(2), torch.tensor([0, 1]))[1]
         1.0
     """
+    if not (torch.isfinite(queries).all() and torch.isfinite(bank).all()):
+        raise NonFiniteError(
+            "a vector on which a map is chosen is not finite. Remedy: check the weights of the two models."
+        )
     some = bank[:: max(1, len(bank) // _SPREAD_OF)].float()
     among = (some @ some.T)[~torch.eye(len(some), dtype=torch.bool)]
     temperature = max(float(among.std()) / 3 if len(among) > 1 else 0.0, 1e-3)
@@ -256,16 +264,24 @@ def score_of_own(queries: Tensor, bank: Tensor, own: Tensor) -> tuple[float, flo
 def ndcg_of_own(queries: Tensor, bank: Tensor, own: Tensor) -> float:
     """Compute the mean nDCG@10 of queries with one right answer each.
 
+    A row that ties with the right one ranks above it, so that queries that say nothing, such as vectors of zeros, find
+    nothing. Rows that have the same vector as the right one are right too: they come from the same English sentence.
+
     Args:
-        queries: Unit vectors, ``(n, d)``.
+        queries: Unit vectors, ``(n, d)``. A query that is not finite, or whose right row is not, scores 0.
         bank: Unit vectors, ``(N, d)``.
-        own: Row of the bank that answers each query, ``(n,)``. Other rows with the same vector do not rank above it.
+        own: Row of the bank that answers each query, ``(n,)``.
 
     Example:
         >>> ndcg_of_own(torch.eye(2), torch.eye(2), torch.tensor([0, 1]))
         1.0
+        >>> round(ndcg_of_own(torch.zeros(1, 2), torch.eye(2), torch.tensor([0])), 4)  # the second of two
+        0.6309
     """
-    scores = queries.float() @ bank.float().T
+    bank = bank.float()
+    scores = queries.float() @ bank.T
     right = scores.gather(1, own[:, None])
-    places = (scores > right + 1e-6).sum(1)
-    return float(torch.where(places < 10, 1 / torch.log2(places + 2.0), 0.0).mean())
+    wrong = (bank[own] @ bank.T < 1 - _TIE).scatter(1, own[:, None], False)
+    places = (wrong & (scores >= right - _TIE)).sum(1)
+    found = (places < 10) & right[:, 0].isfinite()
+    return float(torch.where(found, 1 / torch.log2(places + 2.0), 0.0).mean())

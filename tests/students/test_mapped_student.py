@@ -13,8 +13,9 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 from tiny_models import ENGLISH, dense
 
 from hf_optical.encoders.shared_space import measure_shared_space
+from hf_optical.errors import NonFiniteError
 from hf_optical.students import adapt_student
-from hf_optical.students.map_choice import choose_map, held_out_rows, ndcg_of_own
+from hf_optical.students.map_choice import choose_map, held_out_rows, ndcg_of_own, score_of_own
 from hf_optical.students.readings import Reading
 from hf_optical.students.space_map import Moments
 
@@ -138,3 +139,16 @@ def test_equal_english_is_held_out_together():
     held, kept = held_out_rows(texts, seed=1)
     assert not {texts[row] for row in held} & {texts[row] for row in kept}
     assert len(held) + len(kept) == 120
+
+
+def test_queries_that_say_nothing_find_nothing():
+    bank, own = torch.nn.functional.normalize(torch.randn(50, 8), dim=-1), torch.arange(50)
+    nothing, broken = torch.zeros(50, 8), torch.full((50, 8), torch.nan)
+    assert ndcg_of_own(nothing, bank, own) == ndcg_of_own(broken, bank, own) == 0
+    assert ndcg_of_own(bank, torch.cat([broken[:1], bank[1:]]), own) == pytest.approx(0.98)  # but for the broken row
+    assert ndcg_of_own(bank, bank, own) == 1
+    assert ndcg_of_own(bank, torch.cat([bank, bank]), own) == 1  # the same English twice is right twice
+    middle = torch.nn.functional.normalize(bank[:1] + bank[1:2], dim=-1)  # as near to the one as to the other
+    assert ndcg_of_own(middle, bank[:2], own[:1]) == pytest.approx(1 / np.log2(3))
+    with pytest.raises(NonFiniteError, match="check the weights"):
+        score_of_own(broken, bank, own)

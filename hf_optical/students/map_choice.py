@@ -124,7 +124,7 @@ def choose_map(
         The map from the student's tokens to the teacher's, for targets of length 1, and a report on its choice.
 
     Raises:
-        InputError: There are fewer than 20 pairs.
+        InputError: There are fewer than 20 pairs, or all have the same English.
     """
     import time
 
@@ -208,7 +208,10 @@ def held_out_rows(sources: Sequence[str], seed: int) -> tuple[list[int], list[in
     """Draw a quarter of the pairs (5 to 500) to hold out, with equal English sentences on the same side.
 
     Returns:
-        Numbers of the held-out pairs, and of all others.
+        Numbers of the held-out pairs, and of all others; neither is empty.
+
+    Raises:
+        InputError: All pairs have the same English sentence, or there is one pair.
 
     Example:
         >>> held, kept = held_out_rows([str(i // 2) for i in range(100)], 0)
@@ -219,10 +222,18 @@ def held_out_rows(sources: Sequence[str], seed: int) -> tuple[list[int], list[in
     groups: dict[str, list[int]] = {}
     for row, text in enumerate(sources):
         groups.setdefault(text, []).append(row)
+    if len(groups) < 2:
+        raise InputError(
+            f"all {len(sources)} pairs have the same English, {next(iter(groups), '')[:60]!r}, and a map is chosen on "
+            "pairs whose English it was not fitted on",
+            "give pairs of different English sentences; where the file has them in another column, name it with "
+            "--source_field COLUMN",
+            field="bitext",
+        )
     held: set[int] = set()
     texts = list(groups)
     for place in np.random.default_rng(seed).permutation(len(texts)):
-        if len(held) >= wanted:
+        if len(held) >= wanted or len(held) + len(groups[texts[place]]) == len(sources):
             break
         held.update(groups[texts[place]])
     return sorted(held), [row for row in range(len(sources)) if row not in held]

@@ -13,7 +13,7 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 from tiny_models import ENGLISH, dense
 
 from hf_optical.encoders.shared_space import measure_shared_space
-from hf_optical.errors import NonFiniteError
+from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.students import adapt_student
 from hf_optical.students.map_choice import choose_map, held_out_rows, ndcg_of_own, score_of_own
 from hf_optical.students.readings import Reading
@@ -152,3 +152,16 @@ def test_queries_that_say_nothing_find_nothing():
     assert ndcg_of_own(middle, bank[:2], own[:1]) == pytest.approx(1 / np.log2(3))
     with pytest.raises(NonFiniteError, match="check the weights"):
         score_of_own(broken, bank, own)
+
+
+def test_pairs_of_one_english_sentence_are_refused_with_the_reason():
+    vectors = Reading(torch.randn(30, 8), [])
+    with pytest.raises(InputError, match=r"bitext.*all 30 pairs have the same English, 'the goat'.*--source_field"):
+        choose_map(vectors, vectors, vectors, lambda y: y, ["the goat"] * 30)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_something_is_left_to_fit_on_where_english_repeats(seed):
+    """The sentence of 29 pairs is drawn first or last: the other one is on the other side."""
+    held, kept = held_out_rows(["the goat"] * 29 + ["the dog"], seed)
+    assert held and kept and len(held) + len(kept) == 30

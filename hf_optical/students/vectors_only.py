@@ -22,8 +22,9 @@ from torch.nn import functional
 from hf_optical.encoders.models import load_encoder
 from hf_optical.encoders.parts import transformer_of
 from hf_optical.errors import InputError
-from hf_optical.students.map_choice import PENALTIES, MapReport, MapScore, held_out_rows, score_of_own
+from hf_optical.students.map_choice import PENALTIES, MapReport, MapScore
 from hf_optical.students.mapped import IndexRows, as_dense, drawn_pairs, front_of
+from hf_optical.students.own_search import held_out_rows, score_of_own
 from hf_optical.students.readings import Front
 from hf_optical.students.space_map import LinearMap, Moments, procrustes, ridge
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from sentence_transformers.base.modules import Dense, Transformer
-from sentence_transformers.sentence_transformer.modules import Pooling
+from sentence_transformers.base.modules import Dense, Normalize, Transformer
+from sentence_transformers.sentence_transformer.modules import Dropout, Pooling
 from torch import nn
 
 from hf_optical.encoders.parts import Encoder, assembled
-from hf_optical.encoders.teachers import query_prompt
+from hf_optical.encoders.teachers import is_late_interaction, query_prompt
+from hf_optical.errors import InputError
 from hf_optical.students.map_choice import MapReport, choose_map
 from hf_optical.students.readings import Front, student_front, teacher_front
 from hf_optical.students.space_map import LinearMap, Moments
@@ -55,7 +56,13 @@ def mapped_student(
 
     Returns:
         The student, and a report on the choice of its map.
+
+    Raises:
+        InputError: An index is given for a teacher with a head or for a late-interaction teacher, or its vectors have
+            another width than the teacher's. Nothing was encoded by then.
     """
+    if index is not None:
+        check_index_of(teacher)
     english, translations = drawn_pairs(english, translations, most_pairs, seed)
     front = front_of(transformer, complete, teacher)
     theirs, finish = teacher_front(teacher)
@@ -72,6 +79,34 @@ def mapped_student(
         student.prompts = dict(complete.prompts)
         student.default_prompt_name = complete.default_prompt_name
     return student, report
+
+
+def check_index_of(teacher: Any) -> None:
+    """Check that the vectors of a teacher's index lie in the space of its pooled vectors, in which maps are fitted.
+
+    They do if nothing but a normalisation follows the pooling, and nothing stands between it and the transformer.
+    Behind a head of another width a fit would stop, and behind one of the same width it would mix two spaces.
+
+    Raises:
+        InputError: They do not.
+    """
+    between = [
+        type(module).__name__
+        for module in list(teacher._modules.values())[1:]
+        if not isinstance(module, Pooling | Normalize | Dropout)
+    ]
+    if is_late_interaction(teacher):
+        reason = "a late-interaction teacher has a vector for each token, and the index one for each text"
+    elif between:
+        reason = f"the teacher has the head {', '.join(between)}, and the index has vectors from behind it"
+    else:
+        return
+    raise InputError(
+        f"{reason}; a map cannot be fitted on its rows",
+        "leave out --index_rows, and the map is fitted on the pairs alone; or leave out --teacher, and the index is "
+        "the teacher",
+        field="index_rows",
+    )
 
 
 def front_of(transformer: Transformer, complete: Any, teacher: Any) -> Front:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from hf_optical.errors import InputError
+from hf_optical.students.index_sample import said
 from hf_optical.students.own_search import held_out_rows, score_of_own
 from hf_optical.students.readings import Reading, token_blocks
 from hf_optical.students.space_map import LinearMap, Moments, alternate, procrustes, ridge
@@ -63,6 +64,7 @@ class MapReport:
         held_out: Number of held-out pairs.
         index_rows: Number of rows of the index on which the map was fitted too.
         seconds: Duration of the fits, without encoding.
+        index_total: Number of rows of the index, of which ``index_rows`` were drawn.
     """
 
     chosen: MapScore
@@ -71,6 +73,7 @@ class MapReport:
     held_out: int
     index_rows: int
     seconds: float
+    index_total: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the entry of ``results.json``."""
@@ -84,7 +87,7 @@ class MapReport:
         """Describe the choice in a sentence."""
         kinds = dict.fromkeys(score.kind for score in self.scores)
         parts = [f"{kind} {best.ndcg:.3f}" for kind in kinds if (best := self.best(kind)) is not None]
-        index = f" and {self.index_rows:,} rows of the index" if self.index_rows else ""
+        index = f" and {said(self.index_rows, self.index_total)}" if self.index_rows else ""
         return (
             f"Map into the teacher's space, fitted on {self.pairs:,} pairs{index} in {self.seconds:.1f} s; nDCG@10 of "
             f"{self.held_out} held-out pairs: {', '.join(parts)}; chosen: {self.chosen.kind}"
@@ -162,7 +165,7 @@ def choose_map(
         chosen.kind, chosen.penalty, chosen.offset, chosen.index, chosen.tokens
     )
     count = round(index.mass) if index is not None else 0
-    return final, MapReport(chosen, scores, len(sources), len(held), count, time.monotonic() - started)
+    return final, MapReport(chosen, scores, len(sources), len(held), count, time.monotonic() - started, count)
 
 
 @dataclass

@@ -109,7 +109,8 @@ def token_mean(encoder: Encoder, texts: Sequence[str], role: Role, *, batch_size
 
     Args:
         encoder: The encoder.
-        texts: A few hundred texts; of more than 256, that many evenly spaced ones are encoded.
+        texts: A few hundred texts; of more than 256, that many evenly spaced ones are encoded, from the first
+            to the last.
         role: ``"query"`` or ``"document"``.
         batch_size: Texts per forward pass.
 
@@ -121,8 +122,8 @@ def token_mean(encoder: Encoder, texts: Sequence[str], role: Role, *, batch_size
     """
     if not len(texts):
         raise InputError("there are no texts", "give a few hundred sentences of the language", field="texts")
-    step = max(1, len(texts) // MOST_TEXTS)
-    chosen = [texts[place] for place in range(0, len(texts), step)][:MOST_TEXTS]
+    places = np.linspace(0, len(texts) - 1, min(MOST_TEXTS, len(texts))).astype(int)
+    chosen = [texts[place] for place in places]
     read = encode_texts(encoder, chosen, role, interaction="maxsim", content_only=True, batch_size=batch_size)
     assert isinstance(read, TokenVectors)
     mean = read.values.mean(axis=0, dtype=np.float64).astype(np.float32)

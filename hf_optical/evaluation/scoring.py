@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pytrec_eval
@@ -24,14 +27,15 @@ def score_run(run: Run, qrels: Qrels, cutoffs: Iterable[int] = (1, 10, 100)) -> 
 
     Args:
         run: For each query, the score of each retrieved document.
-        qrels: For each query, the relevance of each judged document; relevant is 1 or more.
+        qrels: For each query, the relevance of each judged document, a whole number of any type; relevant is 1 or more.
         cutoffs: Depths of ``recall``.
 
     Returns:
         For **every** query of ``qrels``, its measures. A query with no result, or with nothing relevant, has zeros.
 
     Raises:
-        InputError: If the run has a query without judgements, or a cutoff is not positive.
+        InputError: If the run has a query without judgements, a cutoff is not positive, a score is no number or NaN
+            (which has no place in an order), or a judgement is no whole number; the message names query and document.
 
     Example:
         >>> scores = score_run({"q": {"d1": 2.0, "d2": 1.0}}, {"q": {"d2": 1}, "lost": {"d1": 1}})
@@ -47,9 +51,13 @@ def score_run(run: Run, qrels: Qrels, cutoffs: Iterable[int] = (1, 10, 100)) -> 
             f"{len(unjudged)} queries of the run have no judgements, the first is {unjudged[0]!r}",
             "score judged queries only, or complete the qrels",
         )
-    plain_qrels = {query: dict(judged) for query, judged in qrels.items() if judged}
+    plain_qrels = {
+        query: {document: _grade(grade, query, document) for document, grade in judged.items()}
+        for query, judged in qrels.items()
+        if judged
+    }
     plain_run = {
-        query: {document: float(score) for document, score in results.items()}
+        query: {document: _score(score, query, document) for document, score in results.items()}
         for query, results in run.items()
         if results and query in plain_qrels
     }
@@ -75,6 +83,31 @@ def mean_scores(per_query: Mapping[str, Mapping[str, float]]) -> dict[str, float
         return {}
     names = next(iter(per_query.values()))
     return {name: float(np.mean([scores[name] for scores in per_query.values()])) for name in names}
+
+
+def _score(value: Any, query: str, document: str) -> float:
+    """Return a score as a float, which may be infinite but is no NaN."""
+    try:
+        score = float(value)
+    except (TypeError, ValueError):
+        score = math.nan
+    if math.isnan(score):
+        raise InputError(
+            f"the score of document {document!r} for query {query!r} is {value!r}, which has no place in an order",
+            "check the vectors of the query and of the document for NaN, or leave the document out of the run",
+        )
+    return score
+
+
+def _grade(value: Any, query: str, document: str) -> int:
+    """Return a judgement as trec_eval's code takes it; numpy's whole numbers, which pandas gives, are no ``int``."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise InputError(
+            f"the judgement of document {document!r} for query {query!r} is {value!r}",
+            "give whole numbers, 1 or more for relevant documents: int(...)",
+        ) from None
 
 
 def _named(values: Mapping[str, float], depths: list[int]) -> dict[str, float]:

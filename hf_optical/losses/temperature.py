@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 
 import torch
@@ -9,11 +10,14 @@ from torch import Tensor
 
 from hf_optical.errors import InputError, NonFiniteError
 
+logger = logging.getLogger(__name__)
+
 SHARE = 0.25
 """Default perplexity of the teacher's distribution, as a share of the number of sentences in the bank."""
 FALLBACK = 0.05
 """Temperature where the teacher's scores are unknown; it suits teachers whose cosines fill the range from 0 to 1."""
 _LOWEST, _HIGHEST = 1e-5, 1e3  # search range, in units of the range of the scores
+_SAME = 1e-3  # differences of scores that are not counted, in the same units; half precision is that coarse near 1
 _ROWS = 512
 FEWEST = 8
 """Smallest number of sentences from which a perplexity is measured."""
@@ -30,6 +34,14 @@ def perplexity_temperature(scores: Tensor, own: Tensor, share: float = SHARE) ->
     of the perplexity wanted, found by bisection, because the entropy rises with the temperature. The perplexity is a
     share of the bank and not a number of neighbours, because the whole ranking is distilled, distant sentences
     included; the temperature therefore hardly depends on the size of the bank.
+
+    Where a share of the bank as large as the one wanted repeats the nearest sentence (scores within a thousandth of
+    their range), no temperature spreads the distribution over that share of *different* sentences: the bisection would
+    end at a temperature that ranks the rounding errors among the repetitions and sees nothing else. The temperature is
+    then ``std / sqrt(2 log(1 / share))``, with the standard deviation of the scores, and a warning says so. Scores with
+    a normal distribution have the perplexity wanted at exactly this temperature if there are many of them, because the
+    mean entropy is then ``log N - std^2 / 2 T^2``; it follows the range of the scores as the bisection does, and is .03
+    where that gives .03 for random directions in 384 dimensions.
 
     Args:
         scores: The teacher's scores of some sentences against a bank of N sentences, (n, N), any float type.
@@ -76,6 +88,20 @@ def perplexity_temperature(scores: Tensor, own: Tensor, share: float = SHARE) ->
             field="temperature",
         )
     wanted = math.log(max(share * (sentences - 1), 1.01))
+    repeated = float((values >= values.amax(dim=1, keepdim=True) - _SAME * spread).sum(dim=1).log().mean())
+    if repeated >= wanted:
+        temperature = float(f"{_deviation(values) / math.sqrt(2 * math.log(1 / share)):.3g}")
+        logger.warning(
+            "The teacher gives about %d of %d sentences the same score as the nearest one, and its ranking should "
+            "spread over %d: sentences are repeated, or the teacher scarcely tells them apart. The temperature %g is "
+            "taken from the standard deviation of the scores. Remedy: remove the repetitions, or "
+            "give --temperature",
+            round(math.exp(repeated)),
+            sentences - 1,
+            round(math.exp(wanted)),
+            temperature,
+        )
+        return temperature
     low, high = math.log(_LOWEST * spread), math.log(_HIGHEST * spread)
     for _ in range(60):
         middle = (low + high) / 2
@@ -84,6 +110,15 @@ def perplexity_temperature(scores: Tensor, own: Tensor, share: float = SHARE) ->
         else:
             high = middle
     return float(f"{math.exp((low + high) / 2):.3g}")
+
+
+def _deviation(scores: Tensor) -> float:
+    """Compute the standard deviation of scores about the mean of their row, without those that are ``-inf``."""
+    counted = ~scores.isinf()
+    finite, numbers = scores.masked_fill(~counted, 0), counted.sum(dim=1)
+    means = finite.sum(dim=1) / numbers
+    squares = (finite - means[:, None]).square().masked_fill(~counted, 0)
+    return math.sqrt(float((squares.sum(dim=1) / numbers).mean()))
 
 
 def bank_temperature(bank: Tensor, share: float = SHARE) -> float:

@@ -44,6 +44,8 @@ from hf_optical.runs.token_means import save_token_means
 from hf_optical.runs.trainers import trainer_for, watch_for
 from hf_optical.runs.training_data import TrainingData, bitext_by_language, read_training_data
 from hf_optical.runs.vectors_only import run_vectors_only
+from hf_optical.students.grow import VOCABULARIES
+from hf_optical.students.mapped import check_index_of
 from hf_optical.training.checkpoints import naming_the_last
 from hf_optical.training.losses_by_kind import chosen_temperature
 from hf_optical.training.monitor import TrainingMonitor
@@ -88,7 +90,7 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
         print(*data.notes, sep="\n")
     panels = EvaluationPanels(config, data.languages)
     verdicts = _examine(config, data) if config.check_data and state.is_main_process else {}
-    teacher: Any = load_encoder(config.teacher or "")
+    teacher = _teacher(config)
     config = with_defaults(config, teacher, data.pairs)
     fingerprints = [
         *data.fingerprints,
@@ -148,6 +150,14 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
         held_out=held_out,
         offset=offset,
     )
+
+
+def _teacher(config: TrainConfig) -> Any:
+    """Load the teacher, and check that an index can be used with it, before anything is encoded."""
+    teacher: Any = load_encoder(config.teacher or "")
+    if config.index_rows and config.student not in VOCABULARIES:
+        check_index_of(teacher)
+    return teacher
 
 
 def _measure_before(config: TrainConfig, panels: EvaluationPanels, held_out: HeldOutRun | None, teacher: Any) -> None:

@@ -19,8 +19,9 @@ from hf_optical.encoders.model_folder import LOAD_ERRORS, check_model_folder, ch
 from hf_optical.encoders.parts import Encoder, assembled, tokenizer_of, transformer_of
 from hf_optical.encoders.shared_space import SharedSpace, measure_shared_space
 from hf_optical.errors import InputError
+from hf_optical.students.index_sample import IndexRows
 from hf_optical.students.map_choice import FEWEST_PAIRS, MapReport
-from hf_optical.students.mapped import IndexRows, mapped_student
+from hf_optical.students.mapped import mapped_student
 from hf_optical.students.normal_form import read_one_form
 
 # Models are loaded in float32, whatever the type in their files, and never from pickled weights.

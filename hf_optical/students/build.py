@@ -9,7 +9,7 @@ from hf_optical.errors import InputError
 from hf_optical.students.adapt import StartReport, adapt_student
 from hf_optical.students.embedding_init import Lexicon
 from hf_optical.students.grow import VOCABULARIES, grow_student
-from hf_optical.students.mapped import IndexRows
+from hf_optical.students.index_sample import IndexRows
 
 
 def build_student(

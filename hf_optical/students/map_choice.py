@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from hf_optical.errors import InputError
+from hf_optical.students.index_sample import said
+from hf_optical.students.own_search import held_out_rows, score_of_own
 from hf_optical.students.readings import Reading, token_blocks
 from hf_optical.students.space_map import LinearMap, Moments, alternate, joined, procrustes, ridge
 from hf_optical.transport import Sinkhorn
@@ -24,8 +25,6 @@ FEWEST_PAIRS = 20
 _INDEX_SHARES = (0.25, 0.5, 0.75)  # shares of the mass that are tried for the index's documents
 _TOKEN_SHARES = (0.5, 0.8)  # shares of the mass that are tried for tokens
 _MOST_TOKEN_SENTENCES = 1_000  # sentences whose tokens are used
-_HELD_OUT, _FEWEST_HELD_OUT, _MOST_HELD_OUT = 0.25, 5, 500  # share of the pairs, and limits of their number
-_SPREAD_OF = 500  # sentences among which the spread of cosines is measured
 _SOLVER = Sinkhorn(iterations=50)
 
 
@@ -65,6 +64,7 @@ class MapReport:
         held_out: Number of held-out pairs.
         index_rows: Number of rows of the index on which the map was fitted too.
         seconds: Duration of the fits, without encoding.
+        index_total: Number of rows of the index, of which ``index_rows`` were drawn.
     """
 
     chosen: MapScore
@@ -73,6 +73,7 @@ class MapReport:
     held_out: int
     index_rows: int
     seconds: float
+    index_total: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the entry of ``results.json``."""
@@ -86,7 +87,7 @@ class MapReport:
         """Describe the choice in a sentence."""
         kinds = dict.fromkeys(score.kind for score in self.scores)
         parts = [f"{kind} {best.ndcg:.3f}" for kind in kinds if (best := self.best(kind)) is not None]
-        index = f" and {self.index_rows:,} rows of the index" if self.index_rows else ""
+        index = f" and {said(self.index_rows, self.index_total)}" if self.index_rows else ""
         return (
             f"Map into the teacher's space, fitted on {self.pairs:,} pairs{index} in {self.seconds:.1f} s; nDCG@10 of "
             f"{self.held_out} held-out pairs: {', '.join(parts)}; chosen: {self.chosen.kind}"
@@ -123,7 +124,7 @@ def choose_map(
         The map from the student's tokens to the teacher's, for targets of length 1, and a report on its choice.
 
     Raises:
-        InputError: There are fewer than 20 pairs.
+        InputError: There are fewer than 20 pairs, or all have the same English.
     """
     import time
 
@@ -164,7 +165,7 @@ def choose_map(
         chosen.kind, chosen.penalty, chosen.offset, chosen.index, chosen.tokens
     )
     count = round(index.mass) if index is not None else 0
-    return final, MapReport(chosen, scores, len(sources), len(held), count, time.monotonic() - started)
+    return final, MapReport(chosen, scores, len(sources), len(held), count, time.monotonic() - started, count)
 
 
 @dataclass
@@ -200,71 +201,3 @@ class _Parts:
             return found
         blocks = partial(token_blocks, self.english, self.target)
         return alternate(moments, blocks, found, solve, _SOLVER, share=share, keep_means=own)
-
-
-def held_out_rows(sources: Sequence[str], seed: int) -> tuple[list[int], list[int]]:
-    """Draw a quarter of the pairs (5 to 500) to hold out, with equal English sentences on the same side.
-
-    Returns:
-        Numbers of the held-out pairs, and of all others.
-
-    Example:
-        >>> held, kept = held_out_rows([str(i // 2) for i in range(100)], 0)
-        >>> len(held), len(kept), {i // 2 for i in held} & {i // 2 for i in kept}
-        (26, 74, set())
-    """
-    wanted = min(_MOST_HELD_OUT, max(_FEWEST_HELD_OUT, round(_HELD_OUT * len(sources))))
-    groups: dict[str, list[int]] = {}
-    for row, text in enumerate(sources):
-        groups.setdefault(text, []).append(row)
-    held: set[int] = set()
-    texts = list(groups)
-    for place in np.random.default_rng(seed).permutation(len(texts)):
-        if len(held) >= wanted:
-            break
-        held.update(groups[texts[place]])
-    return sorted(held), [row for row in range(len(sources)) if row not in held]
-
-
-def score_of_own(queries: Tensor, bank: Tensor, own: Tensor) -> tuple[float, float]:
-    """Score how well queries find their own row of a bank, by mean log-probability and mean nDCG@10.
-
-    The temperature is a third of the standard deviation of cosines within the bank, so that one rule suits models whose
-    cosines fill [-1, 1] and models whose cosines are all above .7.
-
-    Args:
-        queries: Unit vectors, ``(n, d)``.
-        bank: Unit vectors, ``(N, d)``.
-        own: Row of the bank that answers each query, ``(n,)``.
-
-    Returns:
-        Mean log-probability of the right row, and mean nDCG@10.
-
-    Example:
-        >>> score_of_own(torch.eye(2), torch.eye(2), torch.tensor([0, 1]))[1]
-        1.0
-    """
-    some = bank[:: max(1, len(bank) // _SPREAD_OF)].float()
-    among = (some @ some.T)[~torch.eye(len(some), dtype=torch.bool)]
-    temperature = max(float(among.std()) / 3 if len(among) > 1 else 0.0, 1e-3)
-    logits = queries.float() @ bank.float().T / temperature
-    fit = logits.log_softmax(1).gather(1, own[:, None])
-    return float(fit.mean()), ndcg_of_own(queries, bank, own)
-
-
-def ndcg_of_own(queries: Tensor, bank: Tensor, own: Tensor) -> float:
-    """Compute the mean nDCG@10 of queries with one right answer each.
-
-    Args:
-        queries: Unit vectors, ``(n, d)``.
-        bank: Unit vectors, ``(N, d)``.
-        own: Row of the bank that answers each query, ``(n,)``. Other rows with the same vector do not rank above it.
-
-    Example:
-        >>> ndcg_of_own(torch.eye(2), torch.eye(2), torch.tensor([0, 1]))
-        1.0
-    """
-    scores = queries.float() @ bank.float().T
-    right = scores.gather(1, own[:, None])
-    places = (scores > right + 1e-6).sum(1)
-    return float(torch.where(places < 10, 1 / torch.log2(places + 2.0), 0.0).mean())

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from sentence_transformers.base.modules import Dense, Transformer
-from sentence_transformers.sentence_transformer.modules import Pooling
+from sentence_transformers.base.modules import Dense, Normalize, Transformer
+from sentence_transformers.sentence_transformer.modules import Dropout, Pooling
 from torch import nn
 
 from hf_optical.encoders.parts import Encoder, assembled
-from hf_optical.encoders.teachers import query_prompt
+from hf_optical.encoders.teachers import is_late_interaction, query_prompt
+from hf_optical.errors import InputError
+from hf_optical.students.index_sample import MOST_ROWS, IndexRows, IndexSample, index_sample
 from hf_optical.students.map_choice import MapReport, choose_map
 from hf_optical.students.readings import Front, student_front, teacher_front
 from hf_optical.students.space_map import LinearMap, Moments
 
 _MOST_PAIRS = 5_000  # pairs on which a map is fitted; most of the time is spent on encoding them
-
-IndexRows = Iterable[tuple[Sequence[str], np.ndarray]]
-"""Blocks of the index's documents, n texts and their vectors ``(n, d)``, such as
-:class:`~hf_optical.data.vector_rows.VectorRows`."""
 
 
 def mapped_student(
@@ -35,6 +34,7 @@ def mapped_student(
     index: IndexRows | None = None,
     seed: int = 0,
     most_pairs: int = _MOST_PAIRS,
+    most_rows: int = MOST_ROWS,
 ) -> tuple[Encoder, MapReport]:
     """Attach a fitted map into the teacher's space to another encoder's transformer.
 
@@ -52,18 +52,33 @@ def mapped_student(
             for a teacher with a head after its pooling, because their pooled vectors are not known.
         seed: Random seed of the sampled and the held-out pairs.
         most_pairs: Largest number of pairs to encode.
+        most_rows: Largest number of the index's documents to draw at random and to encode.
 
     Returns:
         The student, and a report on the choice of its map.
+
+    Raises:
+        InputError: An index is given for a teacher with a head or for a late-interaction teacher, or its vectors have
+            another width than the teacher's; nothing was encoded by then. Or the pairs are too few, as for
+            `choose_map`.
     """
+    theirs, finish = teacher_front(teacher)
+    sample: IndexSample | None = None
+    if index is not None:
+        check_index_of(teacher)
+        sample = index_sample(index, seed, most_rows)
+        _check_width(sample, theirs.pooling.pooling_output_dimension)
     english, translations = drawn_pairs(english, translations, most_pairs, seed)
     front = front_of(transformer, complete, teacher)
-    theirs, finish = teacher_front(teacher)
     read_translations = front.read(translations, progress="student reads translations")
     read_english = front.read(english, tokens=True, progress="student reads English")
     target = theirs.read(english, tokens=True, progress="teacher reads English")
-    moments = _index_moments(front, index, finish(target.pooled[:1]).shape[1]) if index is not None else None
+    moments: Moments | None = None
+    if sample is not None:
+        documents = front.read(sample.texts, progress=f"student reads {sample.sentence()}")
+        moments = Moments.of(documents.pooled, sample.vectors)
     found, report = choose_map(read_translations, read_english, target, finish, english, index=moments, seed=seed)
+    report = replace(report, index_total=0 if sample is None else sample.total)
     # Tokens get the teacher's length, which matters for squared distances of tokens but not for cosines.
     length = float(target.pooled.norm(dim=1).mean())
     student = assembled(teacher, [transformer, as_dense(found, length)])
@@ -72,6 +87,34 @@ def mapped_student(
         student.prompts = dict(complete.prompts)
         student.default_prompt_name = complete.default_prompt_name
     return student, report
+
+
+def check_index_of(teacher: Any) -> None:
+    """Check that the vectors of a teacher's index lie in the space of its pooled vectors, in which maps are fitted.
+
+    They do if nothing but a normalisation follows the pooling, and nothing stands between it and the transformer.
+    Behind a head of another width a fit would stop, and behind one of the same width it would mix two spaces.
+
+    Raises:
+        InputError: They do not.
+    """
+    between = [
+        type(module).__name__
+        for module in list(teacher._modules.values())[1:]
+        if not isinstance(module, Pooling | Normalize | Dropout)
+    ]
+    if is_late_interaction(teacher):
+        reason = "a late-interaction teacher has a vector for each token, and the index one for each text"
+    elif between:
+        reason = f"the teacher has the head {', '.join(between)}, and the index has vectors from behind it"
+    else:
+        return
+    raise InputError(
+        f"{reason}; a map cannot be fitted on its rows",
+        "leave out --index_rows, and the map is fitted on the pairs alone; or leave out --teacher, and the index is "
+        "the teacher",
+        field="index_rows",
+    )
 
 
 def front_of(transformer: Transformer, complete: Any, teacher: Any) -> Front:
@@ -96,22 +139,14 @@ def drawn_pairs(
     return [english[row] for row in rows], [translations[row] for row in rows]
 
 
-def _index_moments(front: Front, index: IndexRows, width: int) -> Moments:
-    """Compute moments between an index's documents as encoded by a front and their vectors, block by block.
-
-    Args:
-        front: Front of an encoder, which encodes the texts as queries.
-        index: Blocks of the index's documents.
-        width: Width of the index's vectors.
-    """
-    moments: Moments | None = None
-    for texts, vectors in index:
-        pooled = front.read(texts).pooled
-        if moments is None:
-            moments = Moments.empty(pooled.shape[1], width)
-        moments.add(pooled, nn.functional.normalize(torch.from_numpy(np.array(vectors)).float(), dim=-1))
-    assert moments is not None
-    return moments
+def _check_width(sample: IndexSample, width: int | None) -> None:
+    """Check that the vectors of an index are as wide as the teacher's pooled vectors."""
+    if sample.vectors.shape[1] != width:
+        raise InputError(
+            f"the vectors of the index have {sample.vectors.shape[1]} numbers, and those of the teacher {width}",
+            "name the teacher that made the index, or leave out --index_rows",
+            field="index_rows",
+        )
 
 
 def as_dense(found: LinearMap, length: float = 1.0) -> Dense:

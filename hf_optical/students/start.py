@@ -15,7 +15,7 @@ from hf_optical.students.adapt import StartReport
 from hf_optical.students.bitext_init import TRANSPORT, initialise_from_bitext
 from hf_optical.students.build import build_student
 from hf_optical.students.grow import DEFAULT_SIZE, VOCABULARIES, vocabulary_size
-from hf_optical.students.mapped import IndexRows
+from hf_optical.students.index_sample import IndexRows
 from hf_optical.students.support import supported
 
 ROW_INITS = ("transport", "bitext", "surface")

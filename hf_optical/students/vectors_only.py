@@ -5,10 +5,10 @@ The same map predicts the vectors that English sentences would have in the index
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -22,14 +22,14 @@ from torch.nn import functional
 from hf_optical.encoders.models import load_encoder
 from hf_optical.encoders.parts import transformer_of
 from hf_optical.errors import InputError
-from hf_optical.students.map_choice import PENALTIES, MapReport, MapScore, held_out_rows, score_of_own
-from hf_optical.students.mapped import IndexRows, as_dense, drawn_pairs, front_of
-from hf_optical.students.readings import Front
+from hf_optical.students.index_sample import MOST_ROWS, IndexRows, IndexSample, index_sample
+from hf_optical.students.map_choice import PENALTIES, MapReport, MapScore
+from hf_optical.students.mapped import as_dense, drawn_pairs, front_of
+from hf_optical.students.own_search import held_out_rows, score_of_own
 from hf_optical.students.space_map import LinearMap, Moments, procrustes, ridge
 
-_MOST_ROWS = 10_000  # rows of the index that are used; the student encodes the text of each
 _FEWEST_ROWS = 50
-_HELD_OUT_EVERY, _MOST_HELD_OUT = 5, 500
+_HELD_OUT_EVERY, _MOST_HELD_OUT = 5, 500  # every fifth row of the sample, or fewer, evenly spaced
 
 
 @dataclass
@@ -41,7 +41,7 @@ class VectorsOnlyStart:
         texts: The n different English sentences.
         vectors: Their unit vectors, ``(n, d)``, from the index if it has the text, else predicted by the map.
         known: Number of vectors from the index.
-        bank: Vectors of the documents that were used, ``(N, d)``.
+        bank: Vectors of the documents that were drawn, ``(N, d)``.
         report: Report on the choice of the map.
     """
 
@@ -61,15 +61,16 @@ def start_on_vectors(
     *,
     also: Sequence[str] = (),
     seed: int = 0,
-    most_rows: int = _MOST_ROWS,
+    most_rows: int = MOST_ROWS,
     most_pairs: int = 2_000,
 ) -> VectorsOnlyStart:
     """Map a multilingual encoder onto the vectors of an index, without the index's model.
 
-    The encoder encodes the index's documents, and a map from its vectors to the index's vectors is fitted on them. The
-    choice between ridge with different penalties and Procrustes is made on held-out documents. The same map predicts
-    the vectors of the bitext's English sentences in the index. The offset between the language and English is
-    subtracted if this improves the retrieval of held-out pairs.
+    The encoder encodes a sample of the index's documents, and a map from its vectors to the index's is fitted on
+    them. The choice between ridge with different penalties and Procrustes is made on held-out documents. The same map
+    predicts the vectors of the bitext's English sentences in the index, of those that are not rows of the index
+    themselves. The offset between the language and English is subtracted if this improves the retrieval of held-out
+    pairs.
 
     Args:
         name_or_path: Hub id or folder of a multilingual encoder.
@@ -79,7 +80,7 @@ def start_on_vectors(
         also: Further English sentences for which vectors are predicted, for instance of pairs that are held out of the
             training; the map is not fitted on them.
         seed: Random seed of the sampled and the held-out pairs.
-        most_rows: Largest number of rows of the index to use, from its beginning.
+        most_rows: Largest number of rows of the index to draw at random; the index is read once, to its end.
         most_pairs: Largest number of pairs with which the offset is decided.
 
     Returns:
@@ -91,19 +92,23 @@ def start_on_vectors(
     complete: Any = load_encoder(name_or_path)
     transformer = transformer_of(complete)
     front = front_of(transformer, complete, complete)
-    texts, read, vectors = _read_index(front, index, most_rows)
+    unique = list(dict.fromkeys([*english, *also]))
+    own: dict[str, Tensor] = {}
+    sample = index_sample(_noting(index, set(unique), own), seed, most_rows)
+    _check_rows(sample)
+    vectors = sample.vectors
+    read = front.read(sample.texts, progress=f"student reads {sample.sentence()}").pooled
     started = time.monotonic()
     found, scores = _fit(read, vectors)
     seconds = time.monotonic() - started
-    unique = list(dict.fromkeys([*english, *also]))
     pooled = dict(zip(unique, front.read(unique, progress="student reads English").pooled, strict=True))
     some, others = drawn_pairs(english, translations, most_pairs, seed)
     foreign = front.read(others, progress="student reads translations").pooled
     started = time.monotonic()
     mapped, chosen, held = _offset(found, scores, foreign, torch.stack([pooled[text] for text in some]), some, seed)
     scores += chosen
-    report = MapReport(max(chosen, key=lambda one: one.fit), scores, len(some), held, len(read), seconds)
-    own = dict(zip(texts, vectors, strict=True))
+    best = max(chosen, key=lambda one: one.fit)
+    report = MapReport(best, scores, len(some), held, len(read), seconds, sample.total)
     foretold = {text: functional.normalize(found(row).float(), dim=-1) for text, row in pooled.items()}
     rows = torch.stack([own.get(text, foretold[text]) for text in unique])
     student = SentenceTransformer(
@@ -118,34 +123,30 @@ def start_on_vectors(
         default_prompt_name=complete.default_prompt_name,
         similarity_fn_name="cosine",
     )
-    known = sum(text in own for text in unique)
-    return VectorsOnlyStart(student.eval(), unique, rows.numpy(), known, vectors.numpy(), report)
+    return VectorsOnlyStart(student.eval(), unique, rows.numpy(), len(own), vectors.numpy(), report)
 
 
-def _read_index(front: Front, index: IndexRows, most: int) -> tuple[list[str], Tensor, Tensor]:
-    """Return texts of an index, their vectors by the front, (N, d), and their unit vectors in the index, (N, e)."""
-    texts: list[str] = []
-    read: list[Tensor] = []
-    vectors: list[Tensor] = []
-    for block, rows in index:
-        block = list(islice(block, most - len(texts)))
-        texts += block
-        read.append(front.read(block, progress=f"student reads documents ({len(texts):,})").pooled)
-        vectors.append(functional.normalize(torch.from_numpy(np.array(rows[: len(block)])).float(), dim=-1))
-        if len(texts) >= most:
-            break
-    if len(texts) < _FEWEST_ROWS:
+def _noting(index: IndexRows, wanted: set[str], own: dict[str, Tensor]) -> Iterator[tuple[Sequence[str], np.ndarray]]:
+    """Yield the blocks of an index, and note the unit vectors of wanted texts, whether or not they are drawn."""
+    for texts, vectors in index:
+        for at, text in enumerate(texts):
+            if text in wanted:
+                own[text] = functional.normalize(torch.from_numpy(np.array(vectors[at])).float(), dim=-1)
+        yield texts, vectors
+
+
+def _check_rows(sample: IndexSample) -> None:
+    if len(sample.texts) < _FEWEST_ROWS:
         raise InputError(
-            f"a map onto the index is fitted on its rows, and there are only {len(texts)}",
+            f"a map onto the index is fitted on its rows, and there are only {len(sample.texts)}",
             f"give {_FEWEST_ROWS} or more",
             field="index_rows",
         )
-    return texts, torch.cat(read), torch.cat(vectors)
 
 
 def _fit(read: Tensor, vectors: Tensor) -> tuple[LinearMap, list[MapScore]]:
     """Choose a map on held-out documents, and fit it on all; maps are scored by how well documents find themselves."""
-    held = torch.arange(0, len(read), _HELD_OUT_EVERY)[:_MOST_HELD_OUT]
+    held = held_out_documents(len(read))
     rest = torch.ones(len(read), dtype=torch.bool)
     rest[held] = False
     part, scores = Moments.of(read[rest], vectors[rest]), []
@@ -154,6 +155,19 @@ def _fit(read: Tensor, vectors: Tensor) -> tuple[LinearMap, list[MapScore]]:
         scores.append(MapScore(kind, penalty, "joint", 1.0, 0.0, *score_of_own(mapped, vectors, held)))
     best = max(scores, key=lambda one: one.fit)
     return _solved(Moments.of(read, vectors), best.kind, best.penalty), scores
+
+
+def held_out_documents(count: int) -> Tensor:
+    """Return the numbers of every fifth of the documents, or of 500 at most, from the whole range of their order.
+
+    Example:
+        >>> [int(number) for number in held_out_documents(12)]
+        [0, 5, 10]
+        >>> held = held_out_documents(10_000)
+        >>> len(held), int(held[1]), int(held[-1])
+        (500, 20, 9980)
+    """
+    return torch.arange(0, count, max(_HELD_OUT_EVERY, math.ceil(count / _MOST_HELD_OUT)))
 
 
 def _solved(moments: Moments, kind: str, penalty: float) -> LinearMap:

@@ -9,7 +9,7 @@ from sentence_transformers import SentenceTransformer
 
 from hf_optical.encoders.content_tokens import prompt_tokens
 from hf_optical.encoders.encoding import encode_texts
-from hf_optical.encoders.token_means import TokenMeans, token_mean
+from hf_optical.encoders.token_means import MOST_TEXTS, TokenMeans, token_mean
 from hf_optical.errors import InputError
 from hf_optical.evaluation.document_cache import DocumentCache
 
@@ -64,6 +64,21 @@ def test_a_mean_is_that_of_the_content_tokens(model):
     )
     with pytest.raises(InputError, match="no texts"):
         token_mean(model, [], "query")
+
+
+@pytest.mark.parametrize("count", [1, 255, 256, 257, 300, 511, 512, 700, 1_000])
+def test_the_texts_of_a_mean_are_spread_over_all(model, monkeypatch, count):
+    """A file that is sorted, by topic or by length, must not give the mean of its beginning."""
+    read = []
+    monkeypatch.setattr(
+        "hf_optical.encoders.token_means.encode_texts",
+        lambda encoder, texts, *given, **options: read.extend(texts) or encode_texts(encoder, TEXTS, *given, **options),
+    )
+    token_mean(model, [str(place) for place in range(count)], "query")
+    gaps = np.diff([int(text) for text in read])
+    assert len(read) == min(count, MOST_TEXTS)
+    assert (read[0], read[-1]) == ("0", str(count - 1))
+    assert count == 1 or (gaps.min() >= 1 and gaps.max() - gaps.min() <= 1)
 
 
 def test_means_lie_beside_a_model_that_loads_as_ever(model, tmp_path):

@@ -119,6 +119,29 @@ def test_a_query_of_the_run_without_judgements_is_refused():
         score_run({"strange": {"d": 1.0}}, {"q": {"d": 1}})
 
 
+@pytest.mark.parametrize("score", [float("nan"), np.float32("nan"), None, "high"])
+def test_a_score_without_a_place_in_the_order_is_refused_with_its_place(score):
+    with pytest.raises(InputError, match=r"'a' for query 'q7' is .*leave the document out"):
+        score_run({"q": {"b": 1.0}, "q7": {"a": score, "b": 1.0}}, {"q": {"b": 1}, "q7": {"b": 1}})
+
+
+def test_infinite_scores_have_a_place():
+    found = score_run({"q": {"a": float("inf"), "b": 1.0, "c": float("-inf")}}, {"q": {"b": 1}})
+    assert found["q"]["mrr"] == 0.5
+
+
+@pytest.mark.parametrize("kind", [int, bool, np.int64, np.uint8])
+def test_judgements_are_whole_numbers_of_any_type(kind):
+    found = score_run({"q": {"a": 1.0, "b": 0.5}}, {"q": {"a": kind(0), "b": kind(1)}})
+    assert found["q"]["mrr"] == 0.5
+
+
+@pytest.mark.parametrize("grade", [0.5, np.float64(1), None, "1"])
+def test_other_judgements_are_refused_with_their_place(grade):
+    with pytest.raises(InputError, match=r"'a' for query 'q' is .*whole numbers"):
+        score_run({"q": {"a": 1.0}}, {"q": {"a": grade}})
+
+
 def test_a_cutoff_of_zero_is_refused():
     with pytest.raises(InputError, match="cutoffs"):
         score_run({}, {"q": {"d": 1}}, cutoffs=(0,))

@@ -54,6 +54,30 @@ def test_the_sentence_itself_does_not_count_as_its_neighbour():
     assert nobody > perplexity_temperature(scores, own)  # the mass on itself must be spread as well
 
 
+@pytest.mark.parametrize("noise", [0.0, 1e-6, 1e-3])
+def test_repetitions_do_not_decide_the_temperature(caplog, noise):
+    """A third of the bank repeats each sentence but for rounding, and the perplexity wanted is a quarter of it."""
+    centres, drawn = unit(3, 16), torch.arange(300) % 3
+    bank = torch.nn.functional.normalize(centres[drawn] + noise * unit(300, 16, seed=1), dim=-1)
+    temperature = bank_temperature(bank)
+    spread = float((centres @ centres.T).max() - (centres @ centres.T).min())
+    assert 0.1 * spread < temperature < spread
+    assert bank_temperature(bank.repeat(2, 1)) == pytest.approx(temperature, rel=0.02)
+    (said, *_) = caplog.messages
+    assert (
+        "about 99 of 299 sentences the same score" in said and "spread over 75" in said and f"{temperature:g}" in said
+    )
+
+
+def test_where_the_perplexity_can_be_reached_nothing_is_said(caplog):
+    bank = unit(1000, 384)
+    bisected = bank_temperature(bank)
+    bank_temperature(torch.cat([bank[:200], bank[:200], bank[:200]]))  # each sentence three times
+    assert not caplog.messages
+    off = (bank @ bank.T)[~torch.eye(1000, dtype=torch.bool)]
+    assert float(off.std()) / math.sqrt(2 * math.log(4)) == pytest.approx(bisected, rel=0.05)  # what stands in for it
+
+
 def test_small_banks_and_bad_scores():
     assert bank_temperature(unit(7)) == FALLBACK
     assert 0 < bank_temperature(unit(9)) < 10

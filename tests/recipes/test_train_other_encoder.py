@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import torch
 from safetensors.torch import load_file
 from script_modules import call
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Dense, Normalize
+from sentence_transformers.sentence_transformer.modules import Pooling
 from tiny_runs import write_run
 from tiny_sets import write_rows
 
@@ -86,6 +89,20 @@ def test_an_index_without_its_model_is_trained_published_and_searched(recipe, fl
     found.add([str(number) for number in range(len(texts))], vectors=vectors)
     hits = found.query(["mbuzi analala"], top_k=3)
     assert len(hits[0]) == 3
+
+
+def test_an_index_of_a_teacher_with_a_head_is_refused_and_both_remedies_work(recipe, flags, index, tmp_path, capsys):
+    plain = SentenceTransformer(flags["teacher"], device="cpu")
+    head = Dense(16, 16, activation_function=torch.nn.Identity())
+    headed = SentenceTransformer(modules=[plain[0], Pooling(16), head, Normalize()], device="cpu")
+    headed.save_pretrained(str(tmp_path / "headed"))
+    flags = {**flags, "teacher": str(tmp_path / "headed"), "index_rows": str(index), "max_steps": "0"}
+    assert call(recipe, flags) == 2
+    said = capsys.readouterr()
+    assert "has the head Dense" in said.err and not (Path(flags["output_dir"]) / "results.json").exists()
+    for left_out in re.findall(r"leave out --(\w+)", said.err):
+        kept = {name: value for name, value in flags.items() if name != left_out}
+        assert call(recipe, {**kept, "output_dir": str(tmp_path / left_out)}) == 0, capsys.readouterr().err
 
 
 def test_pairs_are_held_out_of_a_run_on_an_index_alone(recipe, flags, index, tmp_path, capsys):

@@ -10,13 +10,16 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense as SentenceDense
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
-from tiny_models import ENGLISH, dense
+from tiny_models import ENGLISH, dense, late
 
 from hf_optical.encoders.shared_space import measure_shared_space
+from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.students import adapt_student, map_choice
-from hf_optical.students.map_choice import choose_map, held_out_rows, ndcg_of_own
-from hf_optical.students.readings import Reading
-from hf_optical.students.space_map import Moments
+from hf_optical.students.map_choice import choose_map
+from hf_optical.students.mapped import as_dense, mapped_student
+from hf_optical.students.own_search import held_out_rows, ndcg_of_own, score_of_own
+from hf_optical.students.readings import Front, Reading
+from hf_optical.students.space_map import LinearMap, Moments
 
 
 def sentences(count, seed=0):
@@ -78,6 +81,22 @@ def test_a_teacher_with_a_head_of_another_width(teacher, tmp_path):
     assert student.get_embedding_dimension() == 24
     mine, theirs = (torch.from_numpy(model.encode_query(texts)) for model in (student, headed))
     assert ndcg_of_own(mine, theirs, torch.arange(len(texts))) > 0.5
+
+
+@pytest.mark.parametrize("kind", ["wider", "as wide", "between", "late"])
+def test_an_index_behind_a_head_is_refused_before_anything_is_encoded(teacher, tmp_path, monkeypatch, kind):
+    width = 24 if kind == "wider" else 16
+    head = SentenceDense(16, width, activation_function=torch.nn.Identity())
+    later = [head, Normalize()] if kind == "wider" else [Normalize(), head]
+    modules = [teacher[0], Pooling(16), *later]
+    if kind == "between":
+        modules = [teacher[0], as_dense(LinearMap(torch.eye(16), torch.zeros(16))), Pooling(16), Normalize()]
+    headed = late(tmp_path) if kind == "late" else SentenceTransformer(modules=modules, device="cpu").eval()
+    other, texts = dense(tmp_path, layers=1, seed=3, width=32), sentences(60)
+    monkeypatch.setattr(Front, "read", None)
+    rows = [(texts, np.ones((60, width), np.float32))]
+    with pytest.raises(InputError, match=r"index_rows.*leave out --index_rows.*leave out --teacher"):
+        mapped_student(other[0], headed, texts, texts, complete=other, index=rows)
 
 
 def test_minilm_under_a_random_head_of_width_768(english_teacher, tmp_path):
@@ -153,3 +172,29 @@ def test_equal_english_is_held_out_together():
     held, kept = held_out_rows(texts, seed=1)
     assert not {texts[row] for row in held} & {texts[row] for row in kept}
     assert len(held) + len(kept) == 120
+
+
+def test_queries_that_say_nothing_find_nothing():
+    bank, own = torch.nn.functional.normalize(torch.randn(50, 8), dim=-1), torch.arange(50)
+    nothing, broken = torch.zeros(50, 8), torch.full((50, 8), torch.nan)
+    assert ndcg_of_own(nothing, bank, own) == ndcg_of_own(broken, bank, own) == 0
+    assert ndcg_of_own(bank, torch.cat([broken[:1], bank[1:]]), own) == pytest.approx(0.98)  # but for the broken row
+    assert ndcg_of_own(bank, bank, own) == 1
+    assert ndcg_of_own(bank, torch.cat([bank, bank]), own) == 1  # the same English twice is right twice
+    middle = torch.nn.functional.normalize(bank[:1] + bank[1:2], dim=-1)  # as near to the one as to the other
+    assert ndcg_of_own(middle, bank[:2], own[:1]) == pytest.approx(1 / np.log2(3))
+    with pytest.raises(NonFiniteError, match="check the weights"):
+        score_of_own(broken, bank, own)
+
+
+def test_pairs_of_one_english_sentence_are_refused_with_the_reason():
+    vectors = Reading(torch.randn(30, 8), [])
+    with pytest.raises(InputError, match=r"bitext.*all 30 pairs have the same English, 'the goat'.*--source_field"):
+        choose_map(vectors, vectors, vectors, lambda y: y, ["the goat"] * 30)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_something_is_left_to_fit_on_where_english_repeats(seed):
+    """The sentence of 29 pairs is drawn first or last: the other one is on the other side."""
+    held, kept = held_out_rows(["the goat"] * 29 + ["the dog"], seed)
+    assert held and kept and len(held) + len(kept) == 30

@@ -71,7 +71,8 @@ class DataOptions:
     index_rows: str | None = option(
         None,
         "Texts and vectors of the index itself: a folder with vectors.npy, a Parquet file, or a Qdrant collection as "
-        "LOCATION#COLLECTION. A student of another encoder is also mapped onto them.",
+        "LOCATION#COLLECTION. A student of another encoder is also mapped onto them, onto 10,000 drawn at random if "
+        "there are more.",
         path=True,
     )
     index_text_field: str | None = option(

@@ -45,15 +45,17 @@ def transport_expectation(
 
     Every piece of a sentence with ``m`` pieces has mass ``1 / m``, and each dustbin 1/2. Sinkhorn's algorithm (Cuturi
     2013) scales the kernel, with a row and a column of value ``dustbin`` added, to these marginals. The mass of a word
-    without a translation goes to the dustbin, up to the dustbin's mass. Pieces compete for each other, and are not
-    aligned independently as in IBM's models. This is the expectation of Sinkhorn-EM (Mena et al. 2020, arXiv
+    without a translation goes to the dustbin, up to the dustbin's mass; about half of a sentence is aligned in any
+    case, also with a sentence that does not translate it. Pieces compete for each other, and are not aligned
+    independently as in IBM's models. This is the expectation of Sinkhorn-EM (Mena et al. 2020, arXiv
     2006.16548).
 
     Args:
         kernel: Positive scores of couples of pieces, ``(pairs, m, n)``; padding is ignored.
         real_left: Mask of the pieces of the first sentences, ``(pairs, m)``.
         real_right: Mask of the pieces of the second sentences, ``(pairs, n)``.
-        dustbin: Kernel of the dustbins; a couple with a much smaller score is not aligned.
+        dustbin: Kernel of the dustbins; a couple with a much smaller score is aligned only where nothing better is
+            left.
         iterations: Number of iterations.
 
     Returns:

@@ -27,7 +27,8 @@ class SequenceModel:
 
     Args:
         slope: Slope of the positional prior ``exp(-slope * |i / m - j / n|)``; 0 for no prior.
-        dustbin: Kernel of pieces without a counterpart; a couple of pieces with a much smaller kernel is not aligned.
+        dustbin: Kernel of pieces without a counterpart, to which up to half of the mass goes; a couple of pieces with a
+            much smaller kernel is aligned only where nothing better is left (`transport_expectation`).
         rounds: Rounds of expectation and maximisation.
         expectation: ``"transport"`` for Sinkhorn-EM, in which pieces compete for each other; ``"agreement"`` for the
             control without transport, the product of two posteriors with the same prior.

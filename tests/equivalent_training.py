@@ -18,6 +18,7 @@ from hf_optical import MultiVectorOTDistillationTrainer, OTDistillationTrainer, 
 from hf_optical.adapters import LanguageAdapters
 from hf_optical.batching import HybridBatchSampler
 from hf_optical.encoders.models import load_encoder
+from hf_optical.students import adapt_student, grow_student
 
 BATCH, STEPS = 8, 20
 # Name: the kinds of data, the objective on bitext, late interaction.
@@ -34,7 +35,14 @@ CASES: dict[str, tuple[tuple[str, ...], str, bool]] = {
     "hybrid": (("mono", "cross", "bitext"), "ot+nce", False),
     "adapters": (("mixed",), "ot+nce", False),
     "adapters-late": (("mixed",), "ot+nce", True),
+    "mapped": (("bitext",), "ot+rank", False),
+    "frozen": (("bitext",), "ot+rank", False),
+    "used-rows": (("bitext",), "ot+rank", False),
+    "new-pieces": (("bitext",), "ot+rank", False),
 }
+# Cases whose student is another: of other width with a map, of two layers, grown from a Unigram vocabulary.
+STUDENTS = {"mapped": "mapped", "frozen": "deep", "new-pieces": "extended"}
+OPTIONS: dict[str, dict[str, object]] = {"frozen": {"freeze_layers": 1}, "used-rows": {"train_embeddings": "used"}}
 # Of the rows of a batch: one process of two never sees the last, and nobody the fourth adapter.
 LANGUAGES, UNUSED = ("swh_Latn", "som_Latn", "tgl_Latn"), "xho_Latn"
 _NAMES = {
@@ -53,6 +61,26 @@ def save_models(folder: Path) -> None:
         make = tiny_models.late if late else tiny_models.dense
         for name, seed in (("student", 1), ("teacher", 0)):
             make(folder / "parts", words, seed=seed).save_pretrained(str(folder / f"{name}-{late}"))
+    from tests.students.conftest import teacher_from, unigram_parts  # not on the path of the ranks
+
+    tiny_models.dense(folder / "parts", words, layers=2, seed=2).save_pretrained(str(folder / "deep"))
+    tiny_models.dense(folder / "parts", words, width=32, seed=3).save_pretrained(str(folder / "other"))
+    pairs = tiny_models.bitext(40, seed=6)
+    teacher = load_encoder(str(folder / "teacher-False"), device="cpu")
+    mapped = adapt_student(folder / "other", teacher, pairs=(pairs["source"][:], pairs["translation"][:]))
+    assert any("Dense" in type(module).__name__ for module in mapped)
+    mapped.save_pretrained(str(folder / "mapped"))
+    multilingual = teacher_from(unigram_parts, folder / "unigram", False)
+    grown = grow_student(multilingual, pairs["translation"], new_pieces=40, english=pairs["source"])
+    assert len(grown.tokenizer) > len(multilingual.tokenizer)
+    settings = grown[0].model.config
+    settings.hidden_dropout_prob = settings.attention_probs_dropout_prob = 0.0
+    grown.save_pretrained(str(folder / "extended"))
+
+
+def student_of(name: str) -> str:
+    """The folder of a case's student."""
+    return STUDENTS.get(name, f"student-{CASES[name][2]}")
 
 
 def rows_of(kind: str, rows: int) -> Dataset:
@@ -95,7 +123,7 @@ def train(
         **options: Training arguments.
     """
     kinds, objective, late = CASES[name]
-    student, teacher = (load_encoder(str(folder / f"{who}-{late}"), device="cpu") for who in ("student", "teacher"))
+    student, teacher = (load_encoder(str(folder / who), device="cpu") for who in (student_of(name), f"teacher-{late}"))
     rate = 0.02
     if kinds in (("mono",), ("cross",)):
         # A contrast at temperature .05 is steep: at .02, twenty steps make two hundred times as much of the last bit of
@@ -127,7 +155,7 @@ def train(
         temperature=0.05,
         per_device_train_batch_size=batch // processes // accumulate,
         gradient_accumulation_steps=accumulate,
-        **{**settings, **options},
+        **{**settings, **OPTIONS.get(name, {}), **options},
     )
     kind = MultiVectorOTDistillationTrainer if late else OTDistillationTrainer
     trainer = kind(model=student, teacher=teacher, args=args, train_dataset=sets)

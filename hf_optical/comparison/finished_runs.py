@@ -129,7 +129,7 @@ def _hold_out_the_same(*folders: str | Path) -> bool:
 
 def _draw(results: Mapping[str, Any]) -> tuple[Any, ...]:
     config = results.get("config") or {}
-    files = [(item.get("rows"), item.get("sha256")) for item in results.get("data") or [] if item.get("rows")]
+    files = [item.get("sha256") for item in results.get("data") or [] if item.get("rows")]
     return (*files, *(config.get(name) for name in ("seed", "held_out", "max_pairs", "on_bad_rows")))
 
 

@@ -1,7 +1,7 @@
 """Configuration of a command: a dataclass filled from a YAML file and from flags, which win.
 
-Nothing is guessed. An unknown key is refused, and the message names a known one that is near. Every value is converted by
-the annotation of its field: ``1e-4``, which YAML 1.1 reads as text, becomes a float for a float field, and ``no``,
+Nothing is guessed. An unknown key is refused, and the message names a known one that is near. Every value is converted
+by the annotation of its field: ``1e-4``, which YAML 1.1 reads as text, becomes a float for a float field, and ``no``,
 which it reads as false, is refused for a language code.
 """
 

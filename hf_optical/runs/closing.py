@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_optical.data.languages import language_name
+from hf_optical.evaluation.significance import legend_of
 from hf_optical.results.files import portable
 from hf_optical.results.records import kept_step
 from hf_optical.runs.evaluation_panels import EvaluationPanels
@@ -55,6 +56,8 @@ def tell(
         print(f"Meaning of the rows:\n{legend(rows)}\n")
     if held_out:
         print(f"{held_out}\n")
+    if said := legend_of(panels.sentences() + held_out):
+        print(f"{said}\n")
     if alignment := results.get("alignment"):
         shown = ", ".join(f"{name} {value:.3g}" for name, value in alignment.items())
         print(f"Plan against the gold word alignments (error rates): {shown}\n")

@@ -15,6 +15,7 @@ from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.encoders.encoding import encode_texts
 from hf_optical.encoders.models import load_encoder, save_whole, set_dropout
 from hf_optical.errors import InputError
+from hf_optical.evaluation.significance import legend_of
 from hf_optical.losses.terms import parse_objective, refuse_token_terms
 from hf_optical.publishing.provenance import index_record
 from hf_optical.results import table_rows
@@ -147,6 +148,8 @@ def run_vectors_only(config: TrainConfig) -> None:
     print(f"\nAfter {trainer.state.global_step} steps:\n{panels.table()}\n\n{panels.sentences()}\n")
     if held_out:
         print(f"{held_out.text()}\n")
+    if said := legend_of(panels.sentences() + (held_out.text() if held_out else "")):
+        print(f"{said}\n")
     print(f"Use it: SentenceTransformer({str(output / 'model')!r}).encode_query(...), with your unchanged index.")
 
 

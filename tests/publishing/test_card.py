@@ -135,6 +135,17 @@ def test_one_whole_card():
     assert card == EXPECTED.read_text(encoding="utf-8")
 
 
+def test_corrected_p_values_are_explained_once_above_the_tables():
+    results = _results()
+    (entry,) = results["evaluations"]
+    entry["tests"]["after against raw"]["verdict"] = (
+        "ndcg@10 +0.450 [+0.400, +0.500], p (Holm) = 0.0003, 4 queries; win."
+    )
+    card = render_card(_facts(results=results))
+    assert card.count("p (Holm) is corrected for all tests") == 1
+    assert card.index("p (Holm) is corrected") < card.index("p (Holm) = 0.0003")
+
+
 def test_what_english_loses_is_a_limit_and_long_commands_are_folded():
     results = _results()
     results["command"] += " --output_dir outputs/a-long-name-of-a-folder"

@@ -119,6 +119,7 @@ def test_a_run_without_a_retrieval_set_shows_its_held_out_pairs_everywhere(tmp_p
     assert (
         "held-out sentences swh_Latn, after against raw: ndcg@10 " in printed and "there is none: add --eval" in printed
     )
+    assert printed.count("p (Holm) is corrected for all tests") == 1
     (search,) = [line for line in printed.splitlines() if line.startswith("  hf-optical search ")]
     words = shlex.split(search)
     assert words[words.index("--documents") + 1] == "documents.jsonl"

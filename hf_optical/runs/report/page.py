@@ -10,6 +10,7 @@ from typing import Any
 from hf_optical.data.languages import language_name
 from hf_optical.data.retrieval import RetrievalSet
 from hf_optical.evaluation.retrieval import RetrievalScores
+from hf_optical.evaluation.significance import legend_of
 from hf_optical.figures.bars import score_bars
 from hf_optical.figures.losses import step_curves
 from hf_optical.figures.svg import Svg
@@ -94,6 +95,7 @@ class RunReport:
     legend: dict[str, str]
     bars: list[Picture]
     sentences: list[str]
+    sentences_legend: str
     table: _Table
     examples: list[_Group]
     plans: list[Picture]
@@ -140,6 +142,7 @@ def write_run_report(
         legend={LABELS[row]: table_rows.MEANINGS[row] for row in shown},
         bars=[_bars(item, scores) for item, scores, _ in rankings] + _held_out(results),
         sentences=[text for text in sentences if text],
+        sentences_legend=legend_of("\n".join(sentences)),
         table=_table(rankings),
         examples=[
             _Group(_place(item), found)

@@ -53,7 +53,7 @@ class Balanced(HTMLParser):
         self.texts.append(data)
 
 
-def page(tmp_path, **more):
+def page(tmp_path, said="p = 0.01", **more):
     scores, best = measured()
     plan = {"title": "1, after training", "rows": ["ńdị"], "columns": ["people"], "plan": [[1.0]], "words": True}
     results = {
@@ -65,7 +65,7 @@ def page(tmp_path, **more):
     }  # fmt: skip
     place = write_run_report(
         tmp_path, results, languages=["ibo_Latn"], rankings=[(ITEM, scores, best)], plans=[plan],
-        sentences=["news ibo_Latn, after against raw: win: better beyond chance"],
+        sentences=[f"news ibo_Latn, after against raw: {said}, win: better beyond chance"],
     )  # fmt: skip
     return place.read_text(encoding="utf-8")
 
@@ -84,6 +84,11 @@ def test_the_page_shows_scores_queries_plans_curves_and_costs(tmp_path):
         assert f">{scores[row].metrics['ndcg@10']:.2f}<".replace("0.", ".") in text
     assert text.count('class="right"') >= 10 and shown.count("nDCG@10: teacher, raw query ") == 10
     assert "ńdị – people: 100 %" in text
+
+
+def test_corrected_p_values_are_explained_once(tmp_path):
+    assert page(tmp_path, "p (Holm) = 0.01").count("by itself. p (Holm) is corrected") == 1
+    assert "(Holm)" not in page(tmp_path)
 
 
 def test_nothing_comes_from_elsewhere_and_nothing_that_users_named_is_code(tmp_path):

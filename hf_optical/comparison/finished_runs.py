@@ -73,18 +73,15 @@ def compare_runs(folders: Sequence[str | Path], metric: str = MAIN_MEASURE) -> l
             "rows 'before' (the earlier student) and 'after' are the comparison",
             path=str(folders[1]),
         )
-    for folder, found in zip(folders, (first, second), strict=True):
-        if not found:
-            raise InputError(
-                "there are no scores of single queries of a model here",
-                "measure both models on one retrieval set with hf-optical evaluate, and give those two folders",
-                path=str(folder),
-            )
     places = [place for place in first if place in second]
     if not places:
+        listed = [
+            f"{folder} has {_listed(Path(folder), found)}"
+            for folder, found in zip(folders, (first, second), strict=True)
+        ]
         raise InputError(
-            f"the runs share no retrieval set: {', '.join(first)} and {', '.join(second)}",
-            "measure both models on one retrieval set",
+            f"the runs share no retrieval set: {', '.join(listed)}",
+            "measure both models on one retrieval set with hf-optical evaluate, and give those two folders",
             path=str(folders[1]),
         )
     for place in places:
@@ -117,6 +114,13 @@ def _held_out_scores(folder: Path) -> dict[str, RetrievalScores]:
         for place, rows in content.items()
         if AFTER in rows
     }
+
+
+def _listed(folder: Path, found: Mapping[str, RetrievalScores]) -> str:
+    """List the sets on which a run has scores of single queries, with those of its held-out pairs."""
+    own = _held_out_scores(folder) if (folder / HELD_OUT_PER_QUERY_FILE).is_file() else {}
+    sets = [*found, *(f"{place} (pairs that it held out itself)" for place in own if place not in found)]
+    return " and ".join(sets) or "none with scores of single queries"
 
 
 def _hold_out_the_same(*folders: str | Path) -> bool:

@@ -78,6 +78,18 @@ def test_held_out_pairs_serve_where_only_one_run_had_a_retrieval_set(tmp_path):
     assert pair.place == "held-out passages/swh_Latn" and pair.test.outcome == "win"
 
 
+def test_the_sets_of_each_run_are_named_where_none_is_shared(tmp_path):
+    measured, other = write_run(tmp_path / "one", [0.2] * 9), held_out(tmp_path / "two", [0.5] * 30)
+    with pytest.raises(InputError) as refused:
+        compare_runs([other, measured])
+    said = str(refused.value)
+    assert f"{other} has held-out passages/swh_Latn (pairs that it held out itself)" in said
+    assert f"{measured} has news/swh_Latn" in said and "no scores of single queries" not in said
+    (other / "held_out_per_query.json").unlink()
+    with pytest.raises(InputError, match=r"two has none with scores of single queries"):
+        compare_runs([other, measured])
+
+
 def test_two_evaluations_on_a_set_that_came_later_are_compared(tmp_path):
     folders = []
     for name, score in (("low", 0.2), ("high", 0.5)):

@@ -87,8 +87,8 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
     if state.is_main_process:
         print(*data.notes, sep="\n")
     panels = EvaluationPanels(config, data.languages)
+    teacher: Any = load_encoder(config.teacher or "")  # one that cannot be had is said before the pairs are examined
     verdicts = _examine(config, data) if config.check_data and state.is_main_process else {}
-    teacher: Any = load_encoder(config.teacher or "")
     config = with_defaults(config, teacher, data.pairs)
     fingerprints = [
         *data.fingerprints,

@@ -150,6 +150,12 @@ def test_bad_options_end_in_one_clear_error_and_leave_nothing(recipe, workplace,
     assert not Path(workplace["output_dir"]).exists()
 
 
+def test_a_teacher_that_cannot_be_had_is_said_before_the_pairs_are_examined(recipe, workplace, capsys):
+    assert call(recipe, {**workplace, "teacher": "nowhere/nothing"}) == 2
+    printed = capsys.readouterr().out
+    assert "read 'en' as English" in printed and "better left out" not in printed and "Not checked" not in printed
+
+
 def test_an_interrupted_run_is_not_resumed_with_other_options(recipe, workplace, capsys):
     out = Path(workplace["output_dir"])
     assert call(recipe, workplace, "--keep_checkpoints") == 0

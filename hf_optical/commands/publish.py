@@ -20,10 +20,10 @@ from hf_optical.data.search_documents import read_search_documents
 from hf_optical.errors import InputError
 from hf_optical.publishing.hub import push
 from hf_optical.publishing.layout import read_results
-from hf_optical.publishing.provenance import find_teacher
+from hf_optical.publishing.provenance import YOUR_TEACHER, find_teacher, teacher_folder
 from hf_optical.publishing.publish import Publication, build
 from hf_optical.publishing.samples import read_sample
-from hf_optical.publishing.space import Space, build_space
+from hf_optical.publishing.space import SETTINGS, Space, build_space
 
 _OF_A_CACHE = ("teacher_cache", "repo_id", "dry_run", "public", "revision", "license")
 
@@ -102,12 +102,29 @@ def _space(config: PublishConfig) -> None:
     )  # fmt: skip
     folder = build_space(space, str(config.space))
     place, model = shlex.quote(str(folder)), shlex.quote(str(Path(config.run) / "model"))
-    teacher = shlex.quote(str((read_results(Path(config.run))[0].get("config") or {}).get("teacher")))
     print(
         f"Built: {folder}, a Gradio app over {len(space.documents):,} documents. Nothing was sent. Try it with\n"
-        f"  pip install gradio -r {place}/requirements.txt\n  MODEL={model} TEACHER={teacher} python {place}/app.py\n"
-        f"and once the model is published, send it:\n  hf upload {config.repo_id}-search {place} . --repo-type space"
+        f"  pip install gradio -r {place}/requirements.txt\n"
+        f"  MODEL={model} TEACHER={shlex.quote(_teacher_here(config))} python {place}/app.py"
     )
+    if _nameless_teacher(config):
+        print(
+            f"It cannot be sent yet: the teacher of the run was a folder, which a Space cannot load ({YOUR_TEACHER!r} "
+            f"stands for it in {folder / SETTINGS}). Once the teacher is on the Hub, build this again with "
+            "--teacher_id owner/name."
+        )
+        return
+    sent = f"  hf upload {config.repo_id}-search {place} . --repo-type space"
+    print(f"and once the model is published, send it:\n{sent}")
+
+
+def _teacher_here(config: PublishConfig) -> str:
+    """Return where this machine loads the run's teacher from: its folder if that is still there, or else its id."""
+    results, _ = read_results(Path(config.run or ""))
+    name, record = str((results.get("config") or {}).get("teacher") or ""), results.get("teacher") or {}
+    folder = teacher_folder(name, record["sha256"]) if record.get("sha256") else None
+    teacher = find_teacher(name, hub_id=config.teacher_id, record=record)
+    return str(folder.resolve()) if folder is not None else teacher.place
 
 
 def _require_teacher_id(config: PublishConfig) -> None:

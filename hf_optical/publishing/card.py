@@ -242,7 +242,7 @@ def _context(facts: CardFacts) -> dict[str, Any]:
         "non_commercial": non_commercial(facts.data),
         "limits": bitext_limits(results),
         "extra_limits": [*english_limits(results), *facts.limits],
-        "command": command_line(results.get("command"), str(config.get("teacher") or ""), facts.teacher.hub_id),
+        "command": command_line(results.get("command"), str(config.get("teacher") or ""), facts.teacher.place),
         "seed": results.get("seed"),
         "seconds": f"{round(results['seconds'])} s" if results.get("seconds") else "Time not stated",
         "peak_memory": round(results["peak_memory_mb"]) if results.get("peak_memory_mb") else None,

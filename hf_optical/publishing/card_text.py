@@ -60,13 +60,13 @@ def english_limits(results: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def command_line(text: str | None, teacher: str = "", hub_id: str | None = None) -> str:
+def command_line(text: str | None, teacher: str = "", place: str | None = None) -> str:
     """Format a run's command for a reader who repeats it; a long command gets one line per option.
 
     Args:
         text: The command as it was typed.
         teacher: The teacher of the run, as given to it: a Hub id or a folder.
-        hub_id: The teacher's Hub id, which replaces a folder, because other machines do not have it.
+        place: What replaces it, because other machines do not have the folder: its Hub id, or a placeholder.
 
     Example:
         >>> command_line("recipes/train.py --teacher models/mini --seed 1", "models/mini", "owner/mini")
@@ -74,9 +74,9 @@ def command_line(text: str | None, teacher: str = "", hub_id: str | None = None)
     """
     if not text:
         return "not stated"
-    if hub_id and teacher:
+    if place and teacher:
         given = re.escape(portable(teacher))
-        text = re.sub(rf"(?<=--teacher[ =]){given}(?= |$)", lambda _: hub_id, text)
+        text = re.sub(rf"(?<=--teacher[ =]){given}(?= |$)", lambda _: place, text)
     text = f"python {text}" if text.startswith("recipes/") else text  # older runs recorded the script alone
     return text if len(text) <= _LONG_COMMAND else text.replace(" --", " \\\n  --")
 

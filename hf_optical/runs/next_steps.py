@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hf_optical.publishing.provenance import Teacher
 from hf_optical.results import table_rows
 from hf_optical.results.measures import MAIN_MEASURE
 
-YOUR_DOCUMENTS = "documents.jsonl"
+YOUR_DOCUMENTS, THIS_FOLDER = "documents.jsonl", "path/to/this/folder"
 _WON, _LOST = "win", "loss"
 _DRAWN = 50  # queries among which the example is chosen
 
@@ -159,19 +160,22 @@ def legend(rows: Sequence[str]) -> str:
     return "\n".join(f"  {row:{width}}  {table_rows.MEANINGS[row]}" for row in rows)
 
 
-def model_readme(results: Mapping[str, Any], language_name: str, use: str) -> str:
+def model_readme(results: Mapping[str, Any], language_name: str, teacher: Teacher, use: str) -> str:
     """Write the card of a saved model, in place of sentence-transformers' default card, which omits the training.
+
+    The folder may be copied or sent to the Hub as it is, so that no path of this machine may stand in it.
 
     Args:
         results: The content of the run's ``results.json``.
         language_name: Name of the language of the queries.
+        teacher: The run's teacher.
         use: Lines of Python code that use the model.
     """
-    teacher = (results.get("config") or {}).get("teacher")
+    named = f"`{teacher.hub_id}`" if teacher.hub_id else f"its teacher (`{teacher.place}`: whoever trained it has it)"
     lines = ["---", "library_name: sentence-transformers", "tags: [sentence-transformers, hf-optical]", "---", ""]
     lines += [f"# A query encoder for {language_name}", ""]
     lines += [
-        f"It encodes queries in {language_name} into the vector space of `{teacher}`, whose index stays unchanged. "
+        f"It encodes queries in {language_name} into the vector space of {named}, whose index stays unchanged. "
         f"Trained with hf-optical on {results.get('pairs') or 0:,} sentence pairs. The run wrote this page; "
         f"`hf-optical publish` writes the model card with data, licences and tests.",
         "",

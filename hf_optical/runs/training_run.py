@@ -277,7 +277,7 @@ def _finish(
         held_out_queries=held_out.queries() if held_out else (),
         adapters=adapted_words,
         page=page,
-        use=usage(saved, output / "model", config, data.languages[0]),
+        use=lambda place, teacher=None: usage(saved, place, config, data.languages[0], teacher),
         language=data.languages[0],
     )
     if config.push_to_hub:

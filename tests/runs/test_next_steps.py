@@ -158,6 +158,9 @@ def test_the_commands_that_a_run_prints_run(tmp_path, capsys):
     card = (Path(flags["output_dir"]) / "model" / "README.md").read_text()
     assert "Swahili" in card and "paraphrase mining" not in card and str(tmp_path) not in card
     assert "| eval, after |" in card
+    assert card.count("SentenceTransformer('path/to/this/folder')") == 1
+    assert card.count("SentenceTransformer('path/to/your/teacher')") == 1 and "vector space of its teacher" in card
+    assert f"SentenceTransformer({flags['teacher']!r})" in printed, "here it runs as printed"
     published = Path(f"{flags['output_dir']}-publication", "README.md").read_text()
     assert "The run wrote this page" not in published
     assert json.loads(Path(flags["output_dir"], "results.json").read_text())["evaluations"]

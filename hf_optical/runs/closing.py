@@ -67,7 +67,8 @@ def tell(
         print(f"Picture of a transport plan between tokens: {plan}")
     asked = [*panels.queries().values(), held_out_queries]
     query = next((example_query(queries) for queries in asked if queries), None)
-    entries = results.get("evaluations") or []
-    print(f"\nNext: {advice(entries, results.get('held_out'), results.get('doctor'))}")
-    print("\n".join(f"  {line}" for line in commands(config, output, language, query, entries)))
+    entries, held_out_pairs = results.get("evaluations") or [], results.get("held_out") or {}
+    print(f"\nNext: {advice(entries, held_out_pairs, results.get('doctor'))}")
+    measured = entries or held_out_pairs.get("evaluations") or []
+    print("\n".join(f"  {line}" for line in commands(config, output, language, query, measured)))
     print(f"\nUse in Python:\n{use(str(output / 'model'))}")

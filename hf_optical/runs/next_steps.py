@@ -97,7 +97,8 @@ def commands(
         output: The run's folder.
         language: The language of the queries.
         query: An example query.
-        entries: The run's evaluations; the search is hybrid if fusion was measured and lost on no set.
+        entries: The run's evaluations, or those of its held-out pairs; the search is hybrid if fusion was measured and
+            lost on no set.
     """
     model, teacher = str(output / "model"), str(config.teacher)
     found = []

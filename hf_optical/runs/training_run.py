@@ -30,7 +30,7 @@ from hf_optical.runs.closing import tell
 from hf_optical.runs.defaults import with_defaults
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.held_out import FOLDER as HELD_OUT
-from hf_optical.runs.held_out import HeldOutRun
+from hf_optical.runs.held_out import HeldOutRun, measure_bm25
 from hf_optical.runs.options import TrainConfig, on_cpu
 from hf_optical.runs.planning.machine import peak_gpu_memory_mb
 from hf_optical.runs.query_offset import student_with_offset
@@ -113,9 +113,7 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
     if state.is_main_process and config.measure_start:
         _measure_before(config, panels, held_out, teacher)
     if state.is_main_process and config.hybrid:
-        panels.measure_bm25()
-        if not config.eval:
-            print("BM25 is measured on retrieval sets, and there is none: add --eval FOLDER")
+        measure_bm25(config, panels, held_out)
     student, checkpoint = student_of_run(config, teacher, data, state, panels)
     if state.is_main_process and config.measure_start and config.eval:
         languages = ", ".join(map(language_name, data.languages))

@@ -23,7 +23,7 @@ from hf_optical.results.files import versions, write_results
 from hf_optical.runs.defaults import with_defaults
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.held_out import FOLDER as HELD_OUT
-from hf_optical.runs.held_out import HeldOutRun, sets_of
+from hf_optical.runs.held_out import HeldOutRun, measure_bm25, sets_of
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.run_folder import prepare_output_dir, remove
 from hf_optical.runs.student import index_of_run, keep_start
@@ -108,6 +108,8 @@ def run_vectors_only(config: TrainConfig) -> None:
     if config.off_the_shelf:
         panels.measure_off_the_shelf(load_encoder(config.off_the_shelf))
     held_out = HeldOutRun.of(config, data, teacher, documents)
+    if config.hybrid:
+        measure_bm25(config, panels, held_out)
     if checkpoint := last_whole_checkpoint(output):
         check_checkpoint(checkpoint)
         print(f"Resuming from {checkpoint}")
@@ -145,7 +147,12 @@ def run_vectors_only(config: TrainConfig) -> None:
     )
     if not config.keep_checkpoints:
         remove(output, "checkpoint-*", HELD_OUT)
-    print(f"\nAfter {trainer.state.global_step} steps:\n{panels.table()}\n\n{panels.sentences()}\n")
+    _tell(output, panels, held_out, trainer.state.global_step)
+
+
+def _tell(output: Path, panels: EvaluationPanels, held_out: HeldOutRun | None, steps: int) -> None:
+    """Print the end of the run."""
+    print(f"\nAfter {steps} steps:\n{panels.table()}\n\n{panels.sentences()}\n")
     if held_out:
         print(f"{held_out.text()}\n")
     if said := legend_of(panels.sentences() + (held_out.text() if held_out else "")):

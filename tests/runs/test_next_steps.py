@@ -116,23 +116,31 @@ def test_a_run_without_a_retrieval_set_shows_its_held_out_pairs_everywhere(tmp_p
     printed = capsys.readouterr().out
     out = Path(flags["output_dir"])
     held_out = json.loads((out / "results.json").read_text())["held_out"]["evaluations"]
-    assert (
-        "held-out sentences swh_Latn, after against raw: ndcg@10 " in printed and "there is none: add --eval" in printed
-    )
+    assert "held-out sentences swh_Latn, after against raw: ndcg@10 " in printed and "add --eval" not in printed
+    assert all({"bm25", "fused"} <= set(entry) for entry in held_out)
+    assert all({"after against bm25", "fused against bm25", "fused against after"} <= set(e["tests"]) for e in held_out)
+    assert "held-out passages swh_Latn, fused against after: ndcg@10 " in printed
+    (table,) = [line for line in printed.splitlines() if line.startswith("nDCG@10")]
+    assert table.split()[1:] == ["n", "raw", "bm25", "before", "after", "fused", "ceiling"]
     assert printed.count("p (Holm) is corrected for all tests") == 1
     (search,) = [line for line in printed.splitlines() if line.startswith("  hf-optical search ")]
     words = shlex.split(search)
     assert words[words.index("--documents") + 1] == "documents.jsonl"
+    lost = [entry for entry in held_out if entry["tests"]["fused against after"]["outcome"] == "loss"]
+    assert ("--hybrid" in words) == (not lost)
     query = words[words.index("--query") + 1]
     page = (out / "report.html").read_text()
     assert "What was found" in page and "held-out sentences, Swahili" in page and "after against before" in page
+    assert "BM25, raw query" in page and "student and BM25" in page
     per_query = json.loads((out / "held_out_per_query.json").read_text())
+    assert set(per_query["held-out passages/swh_Latn"]) >= {"bm25", "fused"}
     assert len(per_query["held-out sentences/swh_Latn"]["after"]) == held_out[0]["n"]
     COMMANDS["publish"].main(
         parse(COMMANDS["publish"].config(), ["--run", str(out), "--dry_run", str(tmp_path / "site")])
     )
     card = (tmp_path / "site" / "README.md").read_text()
     assert "On pairs held out of the training bitext" in card and "Not measured" not in card
+    assert "| bm25 |" in card and "| fused |" in card
     assert f"{held_out[0]['after']['ndcg@10']:.3f}" in card and "sets like those above" not in card
     assert query in (tmp_path / "pairs.tsv").read_text(encoding="utf-8")
 

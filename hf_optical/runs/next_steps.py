@@ -79,7 +79,8 @@ def _advice(entries: Sequence[Mapping[str, Any]], held_out: Mapping[str, Any] | 
         )
     said = "The student finds more than your teacher on the raw query: search with it, or publish it."
     said += _what_training_added(entries)
-    if kept and kept == max(reading["step"] for reading in choice.get("curve") or [{"step": 0}]):
+    curve = choice.get("curve") or [{"step": 0}]
+    if kept and kept == max(reading["step"] for reading in curve) and _gained((held_out or {}).get("evaluations")):
         said += " The held-out score was highest at the last step: more steps (--max_steps) may find more."
     fused = [_outcome(entry, f"{table_rows.FUSED} against {table_rows.AFTER}") for entry in entries]
     return f"{said} Fused with BM25 it finds even more: search with --hybrid." if _WON in fused else said
@@ -130,13 +131,39 @@ def example_query(queries: Sequence[str]) -> str:
 
 
 def _what_training_added(entries: Sequence[Mapping[str, Any]]) -> str:
-    """Say where training did not add to the student with which it began."""
-    outcomes = [_outcome(entry, f"{table_rows.AFTER} against {row}") for entry in entries if (row := _start(entry))]
-    if _LOST in outcomes:
-        return " On at least one set it finds less than before training: there the untrained student is the better one."
-    if _WON in outcomes or not any(outcomes):
-        return ""
-    return " Training is not shown to have added to the student with which it began: the difference may be chance."
+    """Say where training did not add to the student with which it began, and where it took from it.
+
+    Example:
+        >>> scores = {"initialized": {"ndcg@10": 0.552}, "after": {"ndcg@10": 0.524}}
+        >>> test = {"after against initialized": {"outcome": "tie"}}
+        >>> _what_training_added([{"set": "passages", "language": "ibo_Latn", "tests": test, **scores}]).partition("chance. ")[2]
+        'On passages (ibo_Latn) it finds less than before, .552 to .524: that may be chance.'
+    """
+    compared = [(entry, f"{table_rows.AFTER} against {row}", row) for entry in entries if (row := _start(entry))]
+    outcomes = [_outcome(entry, name) for entry, name, _ in compared]
+    said = ""
+    if _WON not in outcomes and _LOST not in outcomes and any(outcomes):
+        said = " Training is not shown to have added to the student with which it began: the difference may be chance."
+    for (entry, _, row), outcome in zip(compared, outcomes, strict=True):
+        before, after = (entry.get(name, {}).get(MAIN_MEASURE) for name in (row, table_rows.AFTER))
+        if outcome is None or (outcome != _LOST and not (after or 0) < (before or 0)):
+            continue
+        place = f"{entry.get('set')} ({entry.get('language')})"
+        scores = f", {_short(before)} to {_short(after)}" if before is not None and after is not None else ""
+        chance = "there the untrained student is the better one" if outcome == _LOST else "that may be chance"
+        said += f" On {place} it finds less than before{scores}: {chance}."
+    return said
+
+
+def _gained(entries: Sequence[Mapping[str, Any]] | None) -> bool:
+    """Whether training gained beyond chance on a set, and lost so on none."""
+    names = [(entry, f"{table_rows.AFTER} against {row}") for entry in entries or () if (row := _start(entry))]
+    outcomes = [_outcome(entry, name) for entry, name in names]
+    return _WON in outcomes and _LOST not in outcomes
+
+
+def _short(score: float) -> str:
+    return f"{score:.3f}".removeprefix("0")
 
 
 def _start(entry: Mapping[str, Any]) -> str | None:

@@ -53,7 +53,33 @@ def test_training_that_added_nothing_is_not_praised():
     assert "not shown to have added" in advice([against_start(before="tie")])
     # Every student is ahead of one whose new pieces mean nothing yet: that says nothing about training.
     assert "not shown to have added" in advice([against_start(before="win", initialized="tie")])
-    assert "less than before training" in advice([against_start(initialized="win"), against_start(initialized="loss")])
+    both = advice([against_start(initialized="win"), on("news", initialized=("loss", 0.6, 0.5))])
+    assert "On news (swh_Latn) it finds less than before, .600 to .500: there the untrained student is" in both
+
+
+def on(name, **rows):
+    """A set with scores before and after training."""
+    ((row, (outcome, before, after)),) = rows.items()
+    found = {"set": name, "language": "swh_Latn", **against_start(**{row: outcome})}
+    return found | {row: {"ndcg@10": before}, "after": {"ndcg@10": after}}
+
+
+def test_passages_that_fall_are_named_where_the_mean_hides_them():
+    sentences = on("held-out sentences", initialized=("tie", 0.876, 0.905))
+    passages = on("held-out passages", initialized=("tie", 0.552, 0.524))
+    choice = {"best_step": 20, "curve": [{"step": 10}, {"step": 20}]}
+    said = advice([], {"evaluations": [sentences, passages], "choice": choice})
+    assert "On held-out passages (swh_Latn) it finds less than before, .552 to .524: that may be chance." in said
+    assert "held-out sentences" not in said and "--max_steps" not in said
+
+
+@pytest.mark.parametrize(
+    ("passages", "advised"), [(("win", 0.5, 0.6), True), (("tie", 0.5, 0.6), False), (("loss", 0.6, 0.5), False)]
+)
+def test_more_steps_are_advised_for_a_gain_beyond_chance_alone(passages, advised):
+    choice = {"best_step": 20, "curve": [{"step": 10}, {"step": 20}]}
+    said = advice([], {"evaluations": [on("held-out passages", initialized=passages)], "choice": choice})
+    assert ("more steps (--max_steps)" in said) == advised
 
 
 def test_a_tie_of_a_student_that_began_behind_asks_for_a_grown_one():
@@ -94,7 +120,10 @@ def test_a_dirty_file_is_named_before_anything_is_published():
         ([entry(raw="win")], {"choice": {"best_step": 0}}, "does not help"),
         (
             [entry(raw="win")],
-            {"choice": {"best_step": 8, "curve": [{"step": 4}, {"step": 8}]}},
+            {
+                "choice": {"best_step": 8, "curve": [{"step": 4}, {"step": 8}]},
+                "evaluations": [against_start(before="win")],
+            },
             "more steps (--max_steps)",
         ),
         ([entry(raw="win")], {"choice": {"best_step": 4, "curve": [{"step": 4}, {"step": 8}]}}, "publish it."),

@@ -11,7 +11,15 @@ from hf_optical.evaluation.significance import legend_of
 from hf_optical.publishing.provenance import find_teacher
 from hf_optical.results.records import kept_step
 from hf_optical.runs.evaluation_panels import EvaluationPanels
-from hf_optical.runs.next_steps import THIS_FOLDER, advice, commands, example_query, legend, model_readme
+from hf_optical.runs.next_steps import (
+    THIS_FOLDER,
+    advice,
+    commands,
+    example_query,
+    legend,
+    model_readme,
+    note_on_documents,
+)
 from hf_optical.runs.options import TrainConfig
 
 
@@ -70,5 +78,8 @@ def tell(
     entries, held_out_pairs = results.get("evaluations") or [], results.get("held_out") or {}
     print(f"\nNext: {advice(entries, held_out_pairs, results.get('doctor'))}")
     measured = entries or held_out_pairs.get("evaluations") or []
-    print("\n".join(f"  {line}" for line in commands(config, output, language, query, measured)))
+    lines = commands(config, output, language, query, measured)
+    print("\n".join(f"  {line}" for line in lines))
+    if note := note_on_documents(lines):
+        print(note)
     print(f"\nUse in Python:\n{use(str(output / 'model'))}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,8 @@ from hf_optical.results.measures import MAIN_MEASURE
 
 YOUR_DOCUMENTS, THIS_FOLDER = "documents.jsonl", "path/to/this/folder"
 _WON, _LOST = "win", "loss"
-_DRAWN = 50  # queries among which the example is chosen
+_DRAWN = 50  # queries among which the example is chosen, where none is a question
+_QUESTION = re.compile(r"[?\N{ARABIC QUESTION MARK}\N{FULLWIDTH QUESTION MARK}\N{ETHIOPIC QUESTION MARK}]\W*$")
 
 
 def advice(
@@ -119,15 +121,30 @@ def commands(
 
 
 def example_query(queries: Sequence[str]) -> str:
-    """Return the shortest of the first queries with three words or more and no digit, so that the command fits a line.
+    """Return a query that fits a line: the shortest question of three words or more without a digit.
+
+    Where there is no question, it is the shortest such sentence among the first queries.
 
     Example:
-        >>> example_query(["Ni nani aliyeandika kitabu hiki cha kwanza?", "Habari", "Mbuzi analala wapi?"])
+        >>> example_query(["Ni nani aliyeandika kitabu hiki cha kwanza?", "Habari", "Mbuzi analala wapi?", "Ni mbuzi."])
         'Mbuzi analala wapi?'
     """
-    drawn = [" ".join(query.split()) for query in queries[:_DRAWN]]
-    plain = [query for query in drawn if len(query.split()) >= 3 and not any(letter.isdigit() for letter in query)]
-    return min(plain, key=len, default=drawn[0])
+    whole = [" ".join(query.split()) for query in queries]
+    plain = [query for query in whole if len(query.split()) >= 3 and not any(letter.isdigit() for letter in query)]
+    asked = [query for query in plain if _QUESTION.search(query)]
+    drawn = set(whole[:_DRAWN])
+    return min(asked or [query for query in plain if query in drawn], key=len, default=whole[0])
+
+
+def note_on_documents(lines: Sequence[str]) -> str | None:
+    """Return what the reader has to bring for the printed commands to run; None if nothing.
+
+    Example:
+        >>> note_on_documents(["hf-optical publish --run out"])
+    """
+    if not any(f" --documents {YOUR_DOCUMENTS} " in line for line in lines):
+        return None
+    return f'{YOUR_DOCUMENTS} is yours to write, one document a line: {{"id": "d1", "text": "English text"}}'
 
 
 def _what_training_added(entries: Sequence[Mapping[str, Any]]) -> str:
@@ -136,7 +153,8 @@ def _what_training_added(entries: Sequence[Mapping[str, Any]]) -> str:
     Example:
         >>> scores = {"initialized": {"ndcg@10": 0.552}, "after": {"ndcg@10": 0.524}}
         >>> test = {"after against initialized": {"outcome": "tie"}}
-        >>> _what_training_added([{"set": "passages", "language": "ibo_Latn", "tests": test, **scores}]).partition("chance. ")[2]
+        >>> entry = {"set": "passages", "language": "ibo_Latn", "tests": test, **scores}
+        >>> _what_training_added([entry]).partition("chance. ")[2]
         'On passages (ibo_Latn) it finds less than before, .552 to .524: that may be chance.'
     """
     compared = [(entry, f"{table_rows.AFTER} against {row}", row) for entry in entries if (row := _start(entry))]

@@ -15,7 +15,7 @@ from hf_optical.commands.listing import COMMANDS
 from hf_optical.configuration.parsing import parse
 from hf_optical.evaluation.retrieval import RetrievalScores
 from hf_optical.evaluation.significance import compare_all
-from hf_optical.runs.next_steps import advice, legend
+from hf_optical.runs.next_steps import advice, example_query, legend
 
 
 def entry(**verdicts):
@@ -138,7 +138,7 @@ def test_more_steps_are_not_advised_where_the_best_was_earlier():
     assert "max_steps" not in advice([entry(raw="win")], {"choice": choice})
 
 
-def test_a_run_without_a_retrieval_set_shows_its_held_out_pairs_everywhere(tmp_path, capsys):
+def test_a_run_without_a_retrieval_set_shows_its_held_out_pairs_everywhere(tmp_path, capsys, monkeypatch):
     flags = write_run(tmp_path, pairs=160, held_out="0.2", hybrid="true", eval_steps="1")
     flags.pop("eval")
     assert call(load_recipe("train"), flags) == 0
@@ -155,6 +155,11 @@ def test_a_run_without_a_retrieval_set_shows_its_held_out_pairs_everywhere(tmp_p
     (search,) = [line for line in printed.splitlines() if line.startswith("  hf-optical search ")]
     words = shlex.split(search)
     assert words[words.index("--documents") + 1] == "documents.jsonl"
+    (note,) = [line for line in printed.splitlines() if line.startswith("documents.jsonl is yours")]
+    (tmp_path / "documents.jsonl").write_text(note.partition(": ")[2] + "\n")
+    monkeypatch.chdir(tmp_path)
+    COMMANDS["search"].main(parse(COMMANDS["search"].config(), words[2:]))
+    capsys.readouterr()
     lost = [entry for entry in held_out if entry["tests"]["fused against after"]["outcome"] == "loss"]
     assert ("--hybrid" in words) == (not lost)
     query = words[words.index("--query") + 1]
@@ -174,6 +179,15 @@ def test_a_run_without_a_retrieval_set_shows_its_held_out_pairs_everywhere(tmp_p
     assert query in (tmp_path / "pairs.tsv").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    "asked", ["Mbuzi mdogo analala wapi?", "mbuzi analala wapi ؟", "ፍየል የት ነው ያለው፧", "“Wapi ni nyumba?”"]
+)
+def test_the_example_is_a_question_where_there_is_one(asked):
+    news = ["Yeye ni mwanasheria."] * 60
+    assert example_query([*news, "Kwa nini 2 na 3?", "Nani huyu?", asked, f"Sijui kama {asked}"]) == asked
+    assert example_query(news) == news[0] and example_query(["Habari"]) == "Habari"
+
+
 def test_every_row_of_the_table_is_explained():
     assert legend(["raw", "after"]).splitlines()[0].split(maxsplit=1) == [
         "raw",
@@ -187,7 +201,7 @@ def test_the_commands_that_a_run_prints_run(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "report.html" in printed and "plan.png" in printed and "the teacher on the untranslated query" in printed
     lines = [line.strip() for line in printed.splitlines() if line.startswith("  hf-optical ")]
-    assert [shlex.split(line)[1] for line in lines] == ["search", "publish"]
+    assert [shlex.split(line)[1] for line in lines] == ["search", "publish"] and "is yours to write" not in printed
     for line in lines:
         _, name, *words = shlex.split(line)
         COMMANDS[name].main(parse(COMMANDS[name].config(), words))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hf_optical.data.languages import ENGLISH
@@ -84,6 +84,11 @@ def command_line(text: str | None, teacher: str = "", place: str | None = None) 
 def measured_only(row: Mapping[str, Any], results: Mapping[str, Any]) -> bool:
     """Return whether an entry of the data is a retrieval set, which has no count of rows, and not a training file."""
     return row.get("rows") is None and row.get("path") in {entry["set"] for entry in results.get("evaluations", ())}
+
+
+def without_licence(data: Sequence[Mapping[str, Any]], results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the entries of training files of which no licence is known."""
+    return [row for row in data if not row.get("licences") and not measured_only(row, results)]
 
 
 def short_hash(row: Mapping[str, Any]) -> str:

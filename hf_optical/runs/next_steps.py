@@ -10,7 +10,7 @@ from typing import Any
 
 from hf_optical.publishing.provenance import Teacher
 from hf_optical.results import table_rows
-from hf_optical.results.measures import MAIN_MEASURE
+from hf_optical.results.measures import MAIN_MEASURE, short_score
 
 YOUR_DOCUMENTS, THIS_FOLDER = "documents.jsonl", "path/to/this/folder"
 _WON, _LOST = "win", "loss"
@@ -167,7 +167,9 @@ def _what_training_added(entries: Sequence[Mapping[str, Any]]) -> str:
         if outcome is None or (outcome != _LOST and not (after or 0) < (before or 0)):
             continue
         place = f"{entry.get('set')} ({entry.get('language')})"
-        scores = f", {_short(before)} to {_short(after)}" if before is not None and after is not None else ""
+        scores = (
+            f", {short_score(before, 3)} to {short_score(after, 3)}" if before is not None and after is not None else ""
+        )
         chance = "there the untrained student is the better one" if outcome == _LOST else "that may be chance"
         said += f" On {place} it finds less than before{scores}: {chance}."
     return said
@@ -178,10 +180,6 @@ def _gained(entries: Sequence[Mapping[str, Any]] | None) -> bool:
     names = [(entry, f"{table_rows.AFTER} against {row}") for entry in entries or () if (row := _start(entry))]
     outcomes = [_outcome(entry, name) for entry, name in names]
     return _WON in outcomes and _LOST not in outcomes
-
-
-def _short(score: float) -> str:
-    return f"{score:.3f}".removeprefix("0")
 
 
 def _start(entry: Mapping[str, Any]) -> str | None:

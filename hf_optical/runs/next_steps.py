@@ -142,7 +142,7 @@ def note_on_documents(lines: Sequence[str]) -> str | None:
     Example:
         >>> note_on_documents(["hf-optical publish --run out"])
     """
-    if not any(f" --documents {YOUR_DOCUMENTS} " in line for line in lines):
+    if not any(YOUR_DOCUMENTS in shlex.split(line) for line in lines):
         return None
     return f'{YOUR_DOCUMENTS} is yours to write, one document a line: {{"id": "d1", "text": "English text"}}'
 

@@ -27,6 +27,7 @@ from hf_optical.comparison.report import build_report, write_report
 from hf_optical.comparison.tables import to_markdown
 from hf_optical.comparison.workers import threads_for, workers_for
 from hf_optical.errors import InputError
+from hf_optical.evaluation.significance import legend_of
 from hf_optical.places import holding_output
 from hf_optical.results.files import typed_command, write_results
 from hf_optical.results.measures import MEASURES
@@ -40,7 +41,8 @@ _OF_NO_CONSEQUENCE = ("config", "workers", "threads")  # results do not depend o
 def main(config: CompareConfig) -> None:
     """Run the missing runs, then report the results."""
     if config.runs:
-        print("\n".join(pair.text(config.metric) for pair in compare_runs(config.runs, config.metric)))
+        said = "\n".join(pair.text(config.metric) for pair in compare_runs(config.runs, config.metric))
+        print(said + (f"\n{legend}" if (legend := legend_of(said)) else ""))
         return
     started = time.time()
     check_options(config.common, config.languages, config.arms)

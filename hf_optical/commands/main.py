@@ -30,8 +30,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         sys.stdout.write(f"hf-optical {hf_optical.__version__}\n")
         raise SystemExit(0)
     if words[0] not in COMMANDS:
-        near = difflib.get_close_matches(words[0], COMMANDS, n=1, cutoff=0.0)[0]
-        sys.stderr.write(f"error: there is no command {words[0]!r}. Remedy: did you mean {near}? --help lists all.\n")
+        near = difflib.get_close_matches(words[0], COMMANDS, n=1)
+        remedy = f"did you mean {near[0]}? --help lists all" if near else f"use one of {', '.join(COMMANDS)}"
+        sys.stderr.write(f"error: there is no command {words[0]!r}. Remedy: {remedy}.\n")
         raise SystemExit(2)
     command = COMMANDS[words[0]]
     run(command.main, command.config(), words[1:])

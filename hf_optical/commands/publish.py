@@ -8,6 +8,7 @@ FOLDER --documents FILE`` builds a Gradio app for the published model, beside a 
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable
 from functools import partial
@@ -18,12 +19,13 @@ from hf_optical.commands.options.publish import PublishConfig
 from hf_optical.data.languages import normalize
 from hf_optical.data.search_documents import read_search_documents
 from hf_optical.errors import InputError
+from hf_optical.publishing.card_text import without_licence
 from hf_optical.publishing.hub import push
-from hf_optical.publishing.layout import read_results
-from hf_optical.publishing.provenance import find_teacher
+from hf_optical.publishing.layout import PROVENANCE_FILE, read_results
+from hf_optical.publishing.provenance import YOUR_TEACHER, find_teacher, teacher_folder
 from hf_optical.publishing.publish import Publication, build
 from hf_optical.publishing.samples import read_sample
-from hf_optical.publishing.space import Space, build_space
+from hf_optical.publishing.space import SETTINGS, Space, build_space
 
 _OF_A_CACHE = ("teacher_cache", "repo_id", "dry_run", "public", "revision", "license")
 
@@ -45,14 +47,28 @@ def main(config: PublishConfig) -> None:
         folder = make(config.dry_run)
         print(f"Built: {folder}. Nothing was sent; look at {folder / 'README.md'}")
         if config.run:
+            _say_unstated_licences(config, folder)
             print(f"Send it with\n  {_sending(config)}")
         return
     # Built on the disk of the cache, because a cache may be many gigabytes.
     beside = Path(config.teacher_cache).resolve().parent if config.teacher_cache else None
     with TemporaryDirectory(dir=beside, prefix=".publishing-") as scratch:
         folder = make(Path(scratch) / "repository")
+        if config.run:
+            _say_unstated_licences(config, folder)
         url = send(folder, str(config.repo_id), private=not config.public, revision=config.revision)
     print(f"Published: {url}")
+
+
+def _say_unstated_licences(config: PublishConfig, folder: Path) -> None:
+    """Say which training files have no licence in the card, and how to state it."""
+    results, _ = read_results(Path(config.run or ""))
+    data = json.loads((folder / PROVENANCE_FILE).read_text(encoding="utf-8"))["data"]
+    if files := ", ".join(str(row.get("path")) for row in without_licence(data, results)):
+        print(
+            f"The card says of {files} that the licence is not stated: if you know it, add --data_license NAME (or "
+            "give the pairs a column license before training)"
+        )
 
 
 def _sending(config: PublishConfig) -> str:
@@ -79,6 +95,7 @@ def _of_run(config: PublishConfig) -> tuple[Callable[..., Path], Callable[..., s
         licence=config.license,
         evaluations=[Path(folder) / "results.json" for folder in config.evaluations],
         data=config.data,
+        data_licence=config.data_license,
         texts=_texts(config, place),
         trim_texts=[text for path in config.trim for text in read_sample(path, config.text_fields)],
         trim_min_count=config.trim_min_count,
@@ -102,12 +119,29 @@ def _space(config: PublishConfig) -> None:
     )  # fmt: skip
     folder = build_space(space, str(config.space))
     place, model = shlex.quote(str(folder)), shlex.quote(str(Path(config.run) / "model"))
-    teacher = shlex.quote(str((read_results(Path(config.run))[0].get("config") or {}).get("teacher")))
     print(
         f"Built: {folder}, a Gradio app over {len(space.documents):,} documents. Nothing was sent. Try it with\n"
-        f"  pip install gradio -r {place}/requirements.txt\n  MODEL={model} TEACHER={teacher} python {place}/app.py\n"
-        f"and once the model is published, send it:\n  hf upload {config.repo_id}-search {place} . --repo-type space"
+        f"  pip install gradio -r {place}/requirements.txt\n"
+        f"  MODEL={model} TEACHER={shlex.quote(_teacher_here(config))} python {place}/app.py"
     )
+    if _nameless_teacher(config):
+        print(
+            f"It cannot be sent yet: the teacher of the run was a folder, which a Space cannot load ({YOUR_TEACHER!r} "
+            f"stands for it in {folder / SETTINGS}). Once the teacher is on the Hub, build this again with "
+            "--teacher_id owner/name."
+        )
+        return
+    sent = f"  hf upload {config.repo_id}-search {place} . --repo-type space"
+    print(f"and once the model is published, send it:\n{sent}")
+
+
+def _teacher_here(config: PublishConfig) -> str:
+    """Return where this machine loads the run's teacher from: its folder if that is still there, or else its id."""
+    results, _ = read_results(Path(config.run or ""))
+    name, record = str((results.get("config") or {}).get("teacher") or ""), results.get("teacher") or {}
+    folder = teacher_folder(name, record["sha256"]) if record.get("sha256") else None
+    teacher = find_teacher(name, hub_id=config.teacher_id, record=record)
+    return str(folder.resolve()) if folder is not None else teacher.place
 
 
 def _require_teacher_id(config: PublishConfig) -> None:

@@ -73,18 +73,15 @@ def compare_runs(folders: Sequence[str | Path], metric: str = MAIN_MEASURE) -> l
             "rows 'before' (the earlier student) and 'after' are the comparison",
             path=str(folders[1]),
         )
-    for folder, found in zip(folders, (first, second), strict=True):
-        if not found:
-            raise InputError(
-                "there are no scores of single queries of a model here",
-                "measure both models on one retrieval set with hf-optical evaluate, and give those two folders",
-                path=str(folder),
-            )
     places = [place for place in first if place in second]
     if not places:
+        listed = [
+            f"{folder} has {_listed(Path(folder), found)}"
+            for folder, found in zip(folders, (first, second), strict=True)
+        ]
         raise InputError(
-            f"the runs share no retrieval set: {', '.join(first)} and {', '.join(second)}",
-            "measure both models on one retrieval set",
+            f"the runs share no retrieval set: {', '.join(listed)}",
+            "measure both models on one retrieval set with hf-optical evaluate, and give those two folders",
             path=str(folders[1]),
         )
     for place in places:
@@ -119,6 +116,13 @@ def _held_out_scores(folder: Path) -> dict[str, RetrievalScores]:
     }
 
 
+def _listed(folder: Path, found: Mapping[str, RetrievalScores]) -> str:
+    """List the sets on which a run has scores of single queries, with those of its held-out pairs."""
+    own = _held_out_scores(folder) if (folder / HELD_OUT_PER_QUERY_FILE).is_file() else {}
+    sets = [*found, *(f"{place} (pairs that it held out itself)" for place in own if place not in found)]
+    return " and ".join(sets) or "none with scores of single queries"
+
+
 def _hold_out_the_same(*folders: str | Path) -> bool:
     """Whether two runs read the same bitext and drew the same pairs from it."""
     if not all((Path(folder) / HELD_OUT_PER_QUERY_FILE).is_file() for folder in folders):
@@ -129,7 +133,7 @@ def _hold_out_the_same(*folders: str | Path) -> bool:
 
 def _draw(results: Mapping[str, Any]) -> tuple[Any, ...]:
     config = results.get("config") or {}
-    files = [(item.get("rows"), item.get("sha256")) for item in results.get("data") or [] if item.get("rows")]
+    files = [item.get("sha256") for item in results.get("data") or [] if item.get("rows")]
     return (*files, *(config.get(name) for name in ("seed", "held_out", "max_pairs", "on_bad_rows")))
 
 

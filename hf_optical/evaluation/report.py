@@ -9,6 +9,7 @@ import numpy as np
 from hf_optical.evaluation.multilingual import POOLED, MultilingualScores
 from hf_optical.evaluation.paired_statistics import bootstrap_interval
 from hf_optical.evaluation.retrieval import RetrievalScores
+from hf_optical.evaluation.significance import legend_of
 from hf_optical.results.measures import MEASURES
 from hf_optical.results.records import Evaluation
 
@@ -67,6 +68,8 @@ def scores_table(entries: Sequence[Evaluation], metric: str = "ndcg@10") -> str:
             lines.append(f"{'  ' + row:{width}}  {'':5}{shown}")
         for name, test in (entry.tests or {}).items():
             lines.append(f"  {name}: {test['verdict']}")
+    if said := legend_of("\n".join(lines)):
+        lines.append(said)
     return "\n".join(lines)
 
 

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from hf_optical.evaluation.retrieval import RetrievalScores
 
 FEWEST_QUERIES = 25
+_CORRECTED = "p (Holm)"
+_LEGEND = (
+    f"In brackets stands the 95 % interval of each difference by itself. {_CORRECTED} is corrected for all tests made "
+    "together, and the verdict follows it: a tie may have an interval without 0."
+)
 
 
 @dataclass
@@ -34,7 +39,7 @@ class Comparison:
         difference: ``mean_a - mean_b``.
         interval: Bootstrap confidence interval of the difference.
         p: Two-sided p-value of the paired randomisation test.
-        p_holm: p-value after Holm's correction over the comparisons made together.
+        p_holm: p-value after Holm's correction over the comparisons made together, which the verdict shows.
         effect_size: Cohen's d of the paired differences; ``None`` if it is unbounded.
         outcome: ``"win"``, ``"loss"``, ``"tie"`` or ``"inconclusive"``, seen from the first system.
         verdict: The outcome as a sentence.
@@ -103,9 +108,19 @@ def compare_all(
     differences = [_differences(a, b, metric) for a, b in pairs]
     p_values = [randomisation_test(values, seed=seed) for values in differences]
     return [
-        _comparison(a, b, metric, values, p, corrected, alpha, seed)
+        _comparison(a, b, metric, values, (p, corrected), _CORRECTED if len(pairs) > 1 else "p", alpha, seed)
         for (a, b), values, p, corrected in zip(pairs, differences, p_values, holm(p_values), strict=True)
     ]
+
+
+def legend_of(text: str) -> str:
+    """Return the line that explains corrected p-values beside uncorrected intervals, if a text has such verdicts.
+
+    Example:
+        >>> legend_of("after against raw: ndcg@10 +0.658 [+0.582, +0.734], p < 0.001, 125 queries; win")
+        ''
+    """
+    return _LEGEND if _CORRECTED in text else ""
 
 
 def _comparison(
@@ -113,11 +128,12 @@ def _comparison(
     b: RetrievalScores,
     metric: str,
     values: np.ndarray,
-    p: float,
-    p_holm: float,
+    p_values: tuple[float, float],
+    name: str,
     alpha: float,
     seed: int,
 ) -> Comparison:
+    p, p_holm = p_values
     interval = bootstrap_interval(values, confidence=1 - alpha, seed=seed)
     difference, n = float(values.mean()), len(values)
     if n < FEWEST_QUERIES:
@@ -130,7 +146,7 @@ def _comparison(
         outcome, reading = "loss", "loss: worse beyond chance"
     verdict = (
         f"{metric} {difference:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}], "
-        f"p {'< 0.001' if p_holm < 0.001 else f'= {p_holm:.2g}'}, {n} queries; {reading}."
+        f"{name} {'< 0.001' if p_holm < 0.001 else f'= {p_holm:.2g}'}, {n} queries; {reading}."
     )
     return Comparison(
         set=a.set,

@@ -10,6 +10,7 @@ from typing import Any
 
 from hf_optical.data.languages import ENGLISH, iso_code, language_name, normalize
 from hf_optical.errors import InputError
+from hf_optical.evaluation.significance import legend_of
 from hf_optical.evaluation.tasks import TASK_NAMES
 from hf_optical.publishing.card_tables import bias_rows, english_rows, eval_results, score_tables, trimming_rows
 from hf_optical.publishing.card_text import (
@@ -192,6 +193,8 @@ def _context(facts: CardFacts) -> dict[str, Any]:
     names = [f"{language_name(code)} ({code})" for code in facts.languages]
     spoken = " and ".join(language_name(code) for code in facts.languages) or "its language"
     citation = _citation()
+    tables = score_tables(results, facts.per_query, facts.evaluations)
+    held_out = score_tables(results.get("held_out") or {}, facts.held_out_per_query)
     return {
         "name": _name(facts),
         "repo_id": facts.repo_id,
@@ -216,8 +219,9 @@ def _context(facts: CardFacts) -> dict[str, Any]:
         ],
         "objective": config.get("objective") or "not stated",
         "training": training(results, config),
-        "tables": score_tables(results, facts.per_query, facts.evaluations),
-        "held_out": score_tables(results.get("held_out") or {}, facts.held_out_per_query),
+        "tables": tables,
+        "held_out": held_out,
+        "verdicts_legend": legend_of("\n".join(said for table in tables + held_out for said in table["verdicts"])),
         "bias": bias_rows(facts.evaluations),
         "english": english_rows(results),
         "trimming": facts.trimming,
@@ -238,7 +242,7 @@ def _context(facts: CardFacts) -> dict[str, Any]:
         "non_commercial": non_commercial(facts.data),
         "limits": bitext_limits(results),
         "extra_limits": [*english_limits(results), *facts.limits],
-        "command": command_line(results.get("command"), str(config.get("teacher") or ""), facts.teacher.hub_id),
+        "command": command_line(results.get("command"), str(config.get("teacher") or ""), facts.teacher.place),
         "seed": results.get("seed"),
         "seconds": f"{round(results['seconds'])} s" if results.get("seconds") else "Time not stated",
         "peak_memory": round(results["peak_memory_mb"]) if results.get("peak_memory_mb") else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hf_optical.data.languages import ENGLISH
@@ -60,13 +60,13 @@ def english_limits(results: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def command_line(text: str | None, teacher: str = "", hub_id: str | None = None) -> str:
+def command_line(text: str | None, teacher: str = "", place: str | None = None) -> str:
     """Format a run's command for a reader who repeats it; a long command gets one line per option.
 
     Args:
         text: The command as it was typed.
         teacher: The teacher of the run, as given to it: a Hub id or a folder.
-        hub_id: The teacher's Hub id, which replaces a folder, because other machines do not have it.
+        place: What replaces it, because other machines do not have the folder: its Hub id, or a placeholder.
 
     Example:
         >>> command_line("recipes/train.py --teacher models/mini --seed 1", "models/mini", "owner/mini")
@@ -74,9 +74,9 @@ def command_line(text: str | None, teacher: str = "", hub_id: str | None = None)
     """
     if not text:
         return "not stated"
-    if hub_id and teacher:
+    if place and teacher:
         given = re.escape(portable(teacher))
-        text = re.sub(rf"(?<=--teacher[ =]){given}(?= |$)", lambda _: hub_id, text)
+        text = re.sub(rf"(?<=--teacher[ =]){given}(?= |$)", lambda _: place, text)
     text = f"python {text}" if text.startswith("recipes/") else text  # older runs recorded the script alone
     return text if len(text) <= _LONG_COMMAND else text.replace(" --", " \\\n  --")
 
@@ -84,6 +84,11 @@ def command_line(text: str | None, teacher: str = "", hub_id: str | None = None)
 def measured_only(row: Mapping[str, Any], results: Mapping[str, Any]) -> bool:
     """Return whether an entry of the data is a retrieval set, which has no count of rows, and not a training file."""
     return row.get("rows") is None and row.get("path") in {entry["set"] for entry in results.get("evaluations", ())}
+
+
+def without_licence(data: Sequence[Mapping[str, Any]], results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the entries of training files of which no licence is known."""
+    return [row for row in data if not row.get("licences") and not measured_only(row, results)]
 
 
 def short_hash(row: Mapping[str, Any]) -> str:

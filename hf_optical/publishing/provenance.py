@@ -10,8 +10,12 @@ from typing import Any
 
 from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.data.licences import licence_counts
+from hf_optical.encoders.packaged import hub_id_of_files, packaged_teacher
 from hf_optical.errors import InputError
 from hf_optical.places import user_path
+
+YOUR_TEACHER = "path/to/your/teacher"
+"""Stands in examples for a teacher that is a folder of whoever trained the model."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,8 @@ class Teacher:
 
     @property
     def place(self) -> str:
-        """Hub id, or a path that is recognisable as a placeholder, for the card's example."""
-        return self.hub_id or f"path/to/{self.id}"
+        """Hub id, or a path that nobody takes for one of a folder, for examples: ``model`` may be the student's own."""
+        return self.hub_id or YOUR_TEACHER
 
 
 def bitext_of(config: Mapping[str, Any]) -> list[str]:
@@ -94,7 +98,7 @@ def find_teacher(
 
     Args:
         name_or_path: The teacher as given to the training recipe.
-        hub_id: Its Hub id, if the recipe was given a folder.
+        hub_id: Its Hub id, if the recipe was given a folder whose files are not known.
         revision: Its commit; by default looked up in the local cache of the Hub.
         record: The entry of ``results.json`` about it (:func:`teacher_record`). Runs of old versions have none; a name
             without an owner is then taken for a folder.
@@ -113,7 +117,7 @@ def find_teacher(
         return Teacher(id=hub_id or record["index"], revision=revision, hub_id=hub_id, vectors_only=True)
     sha256 = record.get("sha256") or (file_fingerprint(folder)["sha256"] if folder.is_dir() else None)
     was_folder = "folder" in record or folder.exists() or not _looks_like_id(name_or_path)
-    found = hub_id or record.get("hub_id") or (None if was_folder else name_or_path)
+    found = hub_id or record.get("hub_id") or hub_id_of_files(sha256) or (None if was_folder else name_or_path)
     if found and revision is None:
         try:
             cached = try_to_load_from_cache(found, "modules.json")
@@ -124,6 +128,19 @@ def find_teacher(
     return Teacher(
         id=found or record.get("folder") or folder.resolve().name, revision=revision, sha256=sha256, hub_id=found
     )
+
+
+def teacher_folder(name_or_path: str, sha256: str | None) -> Path | None:
+    """Return a folder of this machine that holds a run's teacher, unchanged; ``None`` if there is none.
+
+    Args:
+        name_or_path: The teacher as ``results.json`` names it; a folder outside of the working directory has lost its
+            place there, and its name may be that of another folder.
+        sha256: Hash of its files.
+    """
+    places = [user_path(name_or_path), packaged_teacher()]
+    found = [place for place in places if place is not None and place.is_dir()]
+    return next((place for place in found if file_fingerprint(place)["sha256"] == sha256), None)
 
 
 def _looks_like_id(name: str) -> bool:

@@ -14,6 +14,7 @@ from hf_optical.data.retrieval import read_retrieval_set, retrieval_languages
 from hf_optical.encoders.models import load_encoder
 from hf_optical.errors import InputError
 from hf_optical.publishing.card import Adapter, CardFacts, render_card
+from hf_optical.publishing.card_text import without_licence
 from hf_optical.publishing.layout import (
     ADAPTERS,
     CARD_FILE,
@@ -47,6 +48,7 @@ class Publication:
         licence: Licence of the model, as the Hub writes it.
         evaluations: ``results.json`` files of the evaluation recipe, whose scores the card shows.
         data: Where the training files are now, to count licences and origins; by default where the run read them.
+        data_licence: Licence of training files whose rows name none.
         texts: Sentences by language code, on which tokens per word are measured.
         trim_texts: Sentences of every language to keep, to which the vocabulary is trimmed; empty for no trimming.
         trim_min_count: Least number of occurrences in ``trim_texts`` for which a piece is kept.
@@ -61,6 +63,7 @@ class Publication:
     licence: str | None = None
     evaluations: Sequence[Path] = ()
     data: Sequence[str | Path] = ()
+    data_licence: str | None = None
     texts: dict[str, list[str]] = field(default_factory=dict)
     trim_texts: Sequence[str] = ()
     trim_min_count: int = 1
@@ -98,6 +101,9 @@ def build(publication: Publication, folder: str | Path, *, show_progress: bool =
         )  # fmt: skip
     places = publication.data or [item.rpartition("=")[2] for item in bitext_of(config)]
     data = data_provenance(results.get("data", ()), places)
+    if publication.data_licence:
+        unstated = without_licence(data, results)
+        data = [{**row, "licences": _stated(publication.data_licence, row)} if row in unstated else row for row in data]
     with publication_folder(folder) as scratch:
         copy_model(run / "model", scratch)
         model: Any = load_encoder(str(scratch), device="cpu")
@@ -133,6 +139,10 @@ def build(publication: Publication, folder: str | Path, *, show_progress: bool =
         write_provenance(scratch, teacher=asdict(teacher), data=data, versions=results.get("versions"))
         check_layout(scratch)
     return folder
+
+
+def _stated(licence: str, row: Mapping[str, Any]) -> dict[str, int] | str:
+    return {licence: row["rows"]} if row.get("rows") else licence
 
 
 def _trim(publication: Publication, folder: Path, model: Any, show: bool) -> Any:

@@ -137,6 +137,8 @@ def typed_command(words: Sequence[str] | None = None) -> str:
     Example:
         >>> typed_command(["/opt/bin/hf-optical", "train", "--seed", "1"])
         'hf-optical train --seed 1'
+        >>> typed_command(["/opt/lib/hf_optical/commands/main.py", "train", "--seed", "1"])
+        'hf-optical train --seed 1'
         >>> typed_command(["/opt/lib/hf_optical/train.py", "--seed", "1"])
         'python -m hf_optical.train --seed 1'
         >>> typed_command(["recipes/evaluate.py", "--seed", "1"])
@@ -144,10 +146,12 @@ def typed_command(words: Sequence[str] | None = None) -> str:
     """
     program, *arguments = sys.argv if words is None else words
     path = Path(program)
-    if path.name in ("hf-optical", "hf-optical.exe"):
+    if path.name in ("hf-optical", "hf-optical.exe") or path.parts[-3:] == ("hf_optical", "commands", "main.py"):
         said = "hf-optical"
     elif path.parts[-2:] == ("hf_optical", "train.py"):
         said = "python -m hf_optical.train"
+    elif path.suffix == ".py" and path.parent.name == "recipes":
+        said = f"python recipes/{path.name}"  # of a checkout, wherever that is
     else:
         said = f"python {portable(program)}" if path.suffix == ".py" else portable(program)
     return " ".join([said, *map(portable, arguments)])

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hf_optical.data.languages import language_name
-from hf_optical.results.files import portable
+from hf_optical.evaluation.significance import legend_of
+from hf_optical.publishing.provenance import find_teacher
 from hf_optical.results.records import kept_step
 from hf_optical.runs.evaluation_panels import EvaluationPanels
-from hf_optical.runs.next_steps import advice, commands, example_query, legend, model_readme
+from hf_optical.runs.next_steps import (
+    THIS_FOLDER,
+    advice,
+    commands,
+    example_query,
+    legend,
+    model_readme,
+    note_on_documents,
+)
 from hf_optical.runs.options import TrainConfig
 
 
@@ -24,7 +33,7 @@ def tell(
     held_out_queries: Sequence[str],
     adapters: str,
     page: Path,
-    use: str,
+    use: Callable[..., str],
     language: str,
 ) -> None:
     """Print the end of a run, and replace sentence-transformers' default model card by one that describes this model.
@@ -38,13 +47,12 @@ def tell(
         held_out_queries: Translations of held-out pairs, one of which is the example query without a retrieval set.
         adapters: The report on the adapters, as text.
         page: Path of the run's ``report.html``.
-        use: Lines of Python code that use the model.
+        use: Gives lines of Python code that use the model, by the places of student and teacher (`usage`).
         language: The first language of the run.
     """
     output = Path(config.output_dir)
-    shared = use.replace(str(output / "model"), portable(str(output / "model")))
-    shared = shared.replace(str(config.teacher), portable(str(config.teacher)))
-    readme = model_readme(results, language_name(language), shared)
+    teacher = find_teacher(str(config.teacher), hub_id=config.teacher_id, record=results.get("teacher"))
+    readme = model_readme(results, language_name(language), teacher, use(THIS_FOLDER, teacher.place))
     (output / "model" / "README.md").write_text(readme, encoding="utf-8")
     kept = kept_step(results)
     taken = f"step {kept} of {steps} was kept" if kept is not None else f"{steps} steps"
@@ -55,6 +63,8 @@ def tell(
         print(f"Meaning of the rows:\n{legend(rows)}\n")
     if held_out:
         print(f"{held_out}\n")
+    if said := legend_of(panels.sentences() + held_out):
+        print(f"{said}\n")
     if alignment := results.get("alignment"):
         shown = ", ".join(f"{name} {value:.3g}" for name, value in alignment.items())
         print(f"Plan against the gold word alignments (error rates): {shown}\n")
@@ -65,7 +75,11 @@ def tell(
         print(f"Picture of a transport plan between tokens: {plan}")
     asked = [*panels.queries().values(), held_out_queries]
     query = next((example_query(queries) for queries in asked if queries), None)
-    entries = results.get("evaluations") or []
-    print(f"\nNext: {advice(entries, results.get('held_out'), results.get('doctor'))}")
-    print("\n".join(f"  {line}" for line in commands(config, output, language, query, entries)))
-    print(f"\nUse in Python:\n{use}")
+    entries, held_out_pairs = results.get("evaluations") or [], results.get("held_out") or {}
+    print(f"\nNext: {advice(entries, held_out_pairs, results.get('doctor'))}")
+    measured = entries or held_out_pairs.get("evaluations") or []
+    lines = commands(config, output, language, query, measured)
+    print("\n".join(f"  {line}" for line in lines))
+    if note := note_on_documents(lines):
+        print(note)
+    print(f"\nUse in Python:\n{use(str(output / 'model'))}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,15 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from hf_optical.data.retrieval import RetrievalSet
-from hf_optical.evaluation.fusion import ranked
+from hf_optical.evaluation.bm25 import bm25_run
+from hf_optical.evaluation.fusion import fuse_runs, ranked
 from hf_optical.evaluation.held_out import MEASURE, HeldOutRetrieval, HeldOutScore, Using, held_out_sets
-from hf_optical.evaluation.retrieval import RetrievalScores
+from hf_optical.evaluation.retrieval import RetrievalScores, scores_of_run
 from hf_optical.evaluation.significance import compare_all
 from hf_optical.figures.training_curve import training_curve
 from hf_optical.results import table_rows
 from hf_optical.results.files import HELD_OUT_PER_QUERY_FILE, write_json
+from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.shared_folder import SharedFolder
 from hf_optical.runs.training_data import TrainingData
@@ -24,7 +26,10 @@ from hf_optical.training.held_out_choice import HeldOutChoice, validation_interv
 
 FOLDER = "held_out"
 _SHOWN = 3  # documents of a ranking that are kept for the report
-_ORDER = (table_rows.RAW, *table_rows.OF_THE_START, table_rows.AFTER, table_rows.CEILING)
+_ORDER = (
+    *(table_rows.RAW, table_rows.BM25),
+    *(*table_rows.OF_THE_START, table_rows.AFTER, table_rows.FUSED, table_rows.CEILING),
+)
 _COLUMNS = ("ndcg@10", "mrr@10", "recall@1", "recall@10", "map")
 
 
@@ -59,6 +64,7 @@ class HeldOutRun:
         self._start = table_rows.INITIALIZED if config.aligns_new_pieces else table_rows.BEFORE
         self._rows: dict[str, list[RetrievalScores]] = {}
         self._best: dict[str, list[dict[str, list[str]]]] = {}  # first documents by row, set and query
+        self._words: list[dict[str, dict[str, float]]] = []  # runs of BM25
         self.choice: HeldOutChoice | None = None
 
     @classmethod
@@ -85,9 +91,18 @@ class HeldOutRun:
 
     def measure(self, row: str, model: Any, using: Using | None = None) -> None:
         """Fill a row of the table, such as ``raw`` or ``after``; ``raw`` also fills the ceiling."""
-        self._keep(row, self.index.scores(model, using))
+        found = self.index.scores(model, using)
+        self._keep(row, found)
         if row == table_rows.RAW:
             self._keep(table_rows.CEILING, self.index.scores(self._teacher, queries="english"))
+        if row == table_rows.AFTER and self._words:
+            runs = zip(found, self._words, strict=True)
+            self._keep_runs(table_rows.FUSED, [fuse_runs([scores.run or {}, words]) for scores, words in runs])
+
+    def measure_bm25(self) -> None:
+        """Fill the row of BM25; from then on ``after`` is also fused with it, in the row ``fused``."""
+        self._words = [bm25_run(item) for item in self.index.sets]
+        self._keep_runs(table_rows.BM25, self._words)
 
     def _score(self, model: Any, using: Using | None) -> HeldOutScore:
         found = self.index.scores(model, using)
@@ -100,6 +115,10 @@ class HeldOutRun:
         self._best[row] = [
             {query: ranked(documents)[:_SHOWN] for query, documents in (scores.run or {}).items()} for scores in found
         ]
+
+    def _keep_runs(self, row: str, runs: Sequence[dict[str, dict[str, float]]]) -> None:
+        pairs = zip(self.index.sets, runs, strict=True)
+        self._keep(row, [replace(scores_of_run(item, run), run=run) for item, run in pairs])
 
     def rankings(self) -> list[tuple[RetrievalSet, dict[str, RetrievalScores], dict[str, dict[str, list[str]]]]]:
         """Return the scores by row and the first documents by row and query of each set, as `EvaluationPanels` does."""
@@ -177,12 +196,26 @@ class HeldOutRun:
         }
 
     def _tests(self) -> dict[tuple[int, str], Any]:
-        """Test ``after`` against ``raw`` and the untrained student; optimistic: these queries chose the step."""
+        """Test ``after`` against the rows before it, and ``fused`` against its parts.
+
+        Optimistic for ``after``: these queries chose the step.
+        """
+        pairs = [(table_rows.AFTER, row) for row in (table_rows.RAW, table_rows.BM25, self._start)]
+        pairs += [(table_rows.FUSED, row) for row in (table_rows.BM25, table_rows.AFTER)]
         names = [
-            (place, row)
-            for row in (table_rows.RAW, self._start)
-            if row in self._rows and table_rows.AFTER in self._rows
+            (place, new, old)
+            for new, old in pairs
+            if new in self._rows and old in self._rows
             for place in range(len(self.index.sets))
         ]
-        found = compare_all([(self._rows[table_rows.AFTER][place], self._rows[row][place]) for place, row in names])
-        return {(place, f"after against {row}"): test for (place, row), test in zip(names, found, strict=True)}
+        found = compare_all([(self._rows[new][place], self._rows[old][place]) for place, new, old in names])
+        return {(place, f"{new} against {old}"): test for (place, new, old), test in zip(names, found, strict=True)}
+
+
+def measure_bm25(config: TrainConfig, panels: EvaluationPanels, held_out: HeldOutRun | None) -> None:
+    """Fill the row of BM25 on the retrieval sets of a run and on its held-out pairs."""
+    panels.measure_bm25()
+    if held_out:
+        held_out.measure_bm25()
+    elif not config.eval:
+        print("BM25 is measured on retrieval sets and held-out pairs, and there is neither: add --eval FOLDER")

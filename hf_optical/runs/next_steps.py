@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hf_optical.publishing.provenance import Teacher
 from hf_optical.results import table_rows
-from hf_optical.results.measures import MAIN_MEASURE
+from hf_optical.results.measures import MAIN_MEASURE, short_score
 
-YOUR_DOCUMENTS = "documents.jsonl"
+YOUR_DOCUMENTS, THIS_FOLDER = "documents.jsonl", "path/to/this/folder"
 _WON, _LOST = "win", "loss"
-_DRAWN = 50  # queries among which the example is chosen
+_DRAWN = 50  # queries among which the example is chosen, where none is a question
+_QUESTION = re.compile(r"[?\N{ARABIC QUESTION MARK}\N{FULLWIDTH QUESTION MARK}\N{ETHIOPIC QUESTION MARK}]\W*$")
 
 
 def advice(
@@ -78,7 +81,8 @@ def _advice(entries: Sequence[Mapping[str, Any]], held_out: Mapping[str, Any] | 
         )
     said = "The student finds more than your teacher on the raw query: search with it, or publish it."
     said += _what_training_added(entries)
-    if kept and kept == max(reading["step"] for reading in choice.get("curve") or [{"step": 0}]):
+    curve = choice.get("curve") or [{"step": 0}]
+    if kept and kept == max(reading["step"] for reading in curve) and _gained((held_out or {}).get("evaluations")):
         said += " The held-out score was highest at the last step: more steps (--max_steps) may find more."
     fused = [_outcome(entry, f"{table_rows.FUSED} against {table_rows.AFTER}") for entry in entries]
     return f"{said} Fused with BM25 it finds even more: search with --hybrid." if _WON in fused else said
@@ -96,7 +100,8 @@ def commands(
         output: The run's folder.
         language: The language of the queries.
         query: An example query.
-        entries: The run's evaluations; the search is hybrid if fusion was measured and lost on no set.
+        entries: The run's evaluations, or those of its held-out pairs; the search is hybrid if fusion was measured and
+            lost on no set.
     """
     model, teacher = str(output / "model"), str(config.teacher)
     found = []
@@ -116,25 +121,65 @@ def commands(
 
 
 def example_query(queries: Sequence[str]) -> str:
-    """Return the shortest of the first queries with three words or more and no digit, so that the command fits a line.
+    """Return a query that fits a line: the shortest question of three words or more without a digit.
+
+    Where there is no question, it is the shortest such sentence among the first queries.
 
     Example:
-        >>> example_query(["Ni nani aliyeandika kitabu hiki cha kwanza?", "Habari", "Mbuzi analala wapi?"])
+        >>> example_query(["Ni nani aliyeandika kitabu hiki cha kwanza?", "Habari", "Mbuzi analala wapi?", "Ni mbuzi."])
         'Mbuzi analala wapi?'
     """
-    drawn = [" ".join(query.split()) for query in queries[:_DRAWN]]
-    plain = [query for query in drawn if len(query.split()) >= 3 and not any(letter.isdigit() for letter in query)]
-    return min(plain, key=len, default=drawn[0])
+    whole = [" ".join(query.split()) for query in queries]
+    plain = [query for query in whole if len(query.split()) >= 3 and not any(letter.isdigit() for letter in query)]
+    asked = [query for query in plain if _QUESTION.search(query)]
+    drawn = set(whole[:_DRAWN])
+    return min(asked or [query for query in plain if query in drawn], key=len, default=whole[0])
+
+
+def note_on_documents(lines: Sequence[str]) -> str | None:
+    """Return what the reader has to bring for the printed commands to run; None if nothing.
+
+    Example:
+        >>> note_on_documents(["hf-optical publish --run out"])
+    """
+    if not any(YOUR_DOCUMENTS in shlex.split(line) for line in lines):
+        return None
+    return f'{YOUR_DOCUMENTS} is yours to write, one document a line: {{"id": "d1", "text": "English text"}}'
 
 
 def _what_training_added(entries: Sequence[Mapping[str, Any]]) -> str:
-    """Say where training did not add to the student with which it began."""
-    outcomes = [_outcome(entry, f"{table_rows.AFTER} against {row}") for entry in entries if (row := _start(entry))]
-    if _LOST in outcomes:
-        return " On at least one set it finds less than before training: there the untrained student is the better one."
-    if _WON in outcomes or not any(outcomes):
-        return ""
-    return " Training is not shown to have added to the student with which it began: the difference may be chance."
+    """Say where training did not add to the student with which it began, and where it took from it.
+
+    Example:
+        >>> scores = {"initialized": {"ndcg@10": 0.552}, "after": {"ndcg@10": 0.524}}
+        >>> test = {"after against initialized": {"outcome": "tie"}}
+        >>> entry = {"set": "passages", "language": "ibo_Latn", "tests": test, **scores}
+        >>> _what_training_added([entry]).partition("chance. ")[2]
+        'On passages (ibo_Latn) it finds less than before, .552 to .524: that may be chance.'
+    """
+    compared = [(entry, f"{table_rows.AFTER} against {row}", row) for entry in entries if (row := _start(entry))]
+    outcomes = [_outcome(entry, name) for entry, name, _ in compared]
+    said = ""
+    if _WON not in outcomes and _LOST not in outcomes and any(outcomes):
+        said = " Training is not shown to have added to the student with which it began: the difference may be chance."
+    for (entry, _, row), outcome in zip(compared, outcomes, strict=True):
+        before, after = (entry.get(name, {}).get(MAIN_MEASURE) for name in (row, table_rows.AFTER))
+        if outcome is None or (outcome != _LOST and not (after or 0) < (before or 0)):
+            continue
+        place = f"{entry.get('set')} ({entry.get('language')})"
+        scores = (
+            f", {short_score(before, 3)} to {short_score(after, 3)}" if before is not None and after is not None else ""
+        )
+        chance = "there the untrained student is the better one" if outcome == _LOST else "that may be chance"
+        said += f" On {place} it finds less than before{scores}: {chance}."
+    return said
+
+
+def _gained(entries: Sequence[Mapping[str, Any]] | None) -> bool:
+    """Whether training gained beyond chance on a set, and lost so on none."""
+    names = [(entry, f"{table_rows.AFTER} against {row}") for entry in entries or () if (row := _start(entry))]
+    outcomes = [_outcome(entry, name) for entry, name in names]
+    return _WON in outcomes and _LOST not in outcomes
 
 
 def _start(entry: Mapping[str, Any]) -> str | None:
@@ -159,19 +204,22 @@ def legend(rows: Sequence[str]) -> str:
     return "\n".join(f"  {row:{width}}  {table_rows.MEANINGS[row]}" for row in rows)
 
 
-def model_readme(results: Mapping[str, Any], language_name: str, use: str) -> str:
+def model_readme(results: Mapping[str, Any], language_name: str, teacher: Teacher, use: str) -> str:
     """Write the card of a saved model, in place of sentence-transformers' default card, which omits the training.
+
+    The folder may be copied or sent to the Hub as it is, so that no path of this machine may stand in it.
 
     Args:
         results: The content of the run's ``results.json``.
         language_name: Name of the language of the queries.
+        teacher: The run's teacher.
         use: Lines of Python code that use the model.
     """
-    teacher = (results.get("config") or {}).get("teacher")
+    named = f"`{teacher.hub_id}`" if teacher.hub_id else f"its teacher (`{teacher.place}`: whoever trained it has it)"
     lines = ["---", "library_name: sentence-transformers", "tags: [sentence-transformers, hf-optical]", "---", ""]
     lines += [f"# A query encoder for {language_name}", ""]
     lines += [
-        f"It encodes queries in {language_name} into the vector space of `{teacher}`, whose index stays unchanged. "
+        f"It encodes queries in {language_name} into the vector space of {named}, whose index stays unchanged. "
         f"Trained with hf-optical on {results.get('pairs') or 0:,} sentence pairs. The run wrote this page; "
         f"`hf-optical publish` writes the model card with data, licences and tests.",
         "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hf_optical.configuration.fields import fields_of
@@ -17,7 +17,8 @@ _GROWN = ("extend", "replace")
 def with_current_options(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of an older ``run.json`` in the form in which it would be written today.
 
-    Options are renamed, and options that did not exist get the value with which today's version does the same.
+    Options are renamed, and options that did not exist get the value with which today's version does the same. Rows of
+    unchanged files are those that today's version counts: older ones counted the header of a TSV too.
 
     Args:
         begun: The content of the file.
@@ -28,6 +29,8 @@ def with_current_options(begun: Mapping[str, Any], wanted: Mapping[str, Any]) ->
         >>> found["lora"]["rank"], found["monitor"]
         (8, 'warn')
     """
+    if begun.get("data"):
+        begun = {**begun, "data": _with_current_rows(begun["data"], wanted.get("data") or [])}
     names = {former for field in fields_of(TrainConfig) for former in field.former}
     if not names & set(begun):
         return dict(begun)
@@ -45,6 +48,11 @@ def with_current_options(begun: Mapping[str, Any], wanted: Mapping[str, Any]) ->
     if begun.get("max_length") == TrainConfig.max_length:
         found["max_length"] = wanted.get("max_length")  # longer than the model's positions, where it cut texts anyway
     return found
+
+
+def _with_current_rows(begun: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    rows = {entry["sha256"]: entry["rows"] for entry in wanted}
+    return [{**entry, "rows": rows.get(entry["sha256"], entry["rows"])} for entry in begun]
 
 
 def _put(found: dict[str, Any], key: str, value: Any) -> None:

@@ -33,15 +33,23 @@ def draw_example(student: Any, teacher: Any, data: TrainingData, output: Path, s
     draw_plan(student, teacher, pair[0], pair[1], output / "figures" / "plan.png")
 
 
-def usage(student: Any, folder: Path, config: TrainConfig, language: str) -> str:
-    """Return Python code that uses the saved model with sentence-transformers only."""
-    kind, place = type(student).__name__, repr(str(folder))
+def usage(student: Any, place: str, config: TrainConfig, language: str, teacher: str | None = None) -> str:
+    """Return Python code that uses the saved model with sentence-transformers only.
+
+    Args:
+        student: The saved model.
+        place: Where the code loads it from.
+        config: The run's options.
+        language: The language whose adapter is loaded, if there are adapters.
+        teacher: Where the code loads the teacher from; by default where the run did.
+    """
+    kind = type(student).__name__
     lines = [f"from sentence_transformers import {kind}", 'queries, documents = ["your query"], ["your document"]']
-    lines.append(f"student = {kind}({place})")
+    lines.append(f"student = {kind}({place!r})")
     reader = config.reads_index_of
     if reader == "teacher":
-        lines.append(f"teacher = {kind}({config.teacher!r})")
+        lines.append(f"teacher = {kind}({teacher or config.teacher!r})")
     if config.adapter != "none":
-        lines.append(f"student.load_adapter({place}, adapter_kwargs={{'subfolder': 'adapters/{language}'}})")
+        lines.append(f"student.load_adapter({place!r}, adapter_kwargs={{'subfolder': 'adapters/{language}'}})")
     lines.append(f"print(student.similarity(student.encode_query(queries), {reader}.encode_document(documents)))")
     return "\n".join(f"  {line}" for line in lines)

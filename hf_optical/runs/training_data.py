@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ def read_training_data(config: TrainConfig) -> TrainingData:
     data.held_out = {code: split.held_out for code, split in splits.items() if len(split.held_out)}
     data.notes += [_of_split(code, split) for code, split in splits.items() if config.share_held_out]
     for code, source in files.items():
-        data.fingerprints += _fingerprints(source, data.bitext[code], code)
+        data.fingerprints += _fingerprints(source, data.bitext[code], code, _fields(config))
         data.count_licences(source)
     if config.lexicon:
         data.lexicon = read_lexicon(config.lexicon, language=data.languages[0], **skipping)
@@ -228,12 +228,15 @@ def _of_split(code: str, split: Split) -> str:
     return f"{text}; {len(split.train)} are used for training"
 
 
-def _fingerprints(source: str, rows: Dataset, language: str) -> list[dict[str, Any]]:
+def _fingerprints(
+    source: str, rows: Dataset, language: str, fields: Mapping[str, str | None] = {}
+) -> list[dict[str, Any]]:
     """The hash of a file, or of both parallel files; of a Hub data set that of its rows, for its id says little."""
     if files := parallel_files(Path(source), language):
         return [file_fingerprint(files.english), file_fingerprint(files.other)]
     if Path(source).exists():
-        return [file_fingerprint(source)]
+        columns = [name for name in fields.values() if name is not None]
+        return [file_fingerprint(source, columns=columns, language=language)]
     return [{"path": source, "rows": len(rows), "sha256": rows_hash(rows)}]
 
 

@@ -30,7 +30,7 @@ from hf_optical.runs.closing import tell
 from hf_optical.runs.defaults import with_defaults
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.held_out import FOLDER as HELD_OUT
-from hf_optical.runs.held_out import HeldOutRun
+from hf_optical.runs.held_out import HeldOutRun, measure_bm25
 from hf_optical.runs.options import TrainConfig, on_cpu
 from hf_optical.runs.planning.machine import peak_gpu_memory_mb
 from hf_optical.runs.query_offset import student_with_offset
@@ -89,8 +89,8 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
     if state.is_main_process:
         print(*data.notes, sep="\n")
     panels = EvaluationPanels(config, data.languages)
+    teacher = _teacher(config)  # one that cannot be had is said before the pairs are examined
     verdicts = _examine(config, data) if config.check_data and state.is_main_process else {}
-    teacher = _teacher(config)
     config = with_defaults(config, teacher, data.pairs)
     fingerprints = [
         *data.fingerprints,
@@ -115,9 +115,7 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
     if state.is_main_process and config.measure_start:
         _measure_before(config, panels, held_out, teacher)
     if state.is_main_process and config.hybrid:
-        panels.measure_bm25()
-        if not config.eval:
-            print("BM25 is measured on retrieval sets, and there is none: add --eval FOLDER")
+        measure_bm25(config, panels, held_out)
     student, checkpoint = student_of_run(config, teacher, data, state, panels)
     if state.is_main_process and config.measure_start and config.eval:
         languages = ", ".join(map(language_name, data.languages))
@@ -287,7 +285,7 @@ def _finish(
         held_out_queries=held_out.queries() if held_out else (),
         adapters=adapted_words,
         page=page,
-        use=usage(saved, output / "model", config, data.languages[0]),
+        use=lambda place, teacher=None: usage(saved, place, config, data.languages[0], teacher),
         language=data.languages[0],
     )
     if config.push_to_hub:

@@ -15,6 +15,7 @@ from hf_optical.data.fingerprint import file_fingerprint
 from hf_optical.encoders.encoding import encode_texts
 from hf_optical.encoders.models import load_encoder, save_whole, set_dropout
 from hf_optical.errors import InputError
+from hf_optical.evaluation.significance import legend_of
 from hf_optical.losses.terms import parse_objective, refuse_token_terms
 from hf_optical.publishing.provenance import index_record
 from hf_optical.results import table_rows
@@ -22,7 +23,7 @@ from hf_optical.results.files import versions, write_results
 from hf_optical.runs.defaults import with_defaults
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.held_out import FOLDER as HELD_OUT
-from hf_optical.runs.held_out import HeldOutRun, sets_of
+from hf_optical.runs.held_out import HeldOutRun, measure_bm25, sets_of
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.run_folder import prepare_output_dir, remove
 from hf_optical.runs.student import index_of_run, keep_start
@@ -107,6 +108,8 @@ def run_vectors_only(config: TrainConfig) -> None:
     if config.off_the_shelf:
         panels.measure_off_the_shelf(load_encoder(config.off_the_shelf))
     held_out = HeldOutRun.of(config, data, teacher, documents)
+    if config.hybrid:
+        measure_bm25(config, panels, held_out)
     if checkpoint := last_whole_checkpoint(output):
         check_checkpoint(checkpoint)
         print(f"Resuming from {checkpoint}")
@@ -144,9 +147,16 @@ def run_vectors_only(config: TrainConfig) -> None:
     )
     if not config.keep_checkpoints:
         remove(output, "checkpoint-*", HELD_OUT)
-    print(f"\nAfter {trainer.state.global_step} steps:\n{panels.table()}\n\n{panels.sentences()}\n")
+    _tell(output, panels, held_out, trainer.state.global_step)
+
+
+def _tell(output: Path, panels: EvaluationPanels, held_out: HeldOutRun | None, steps: int) -> None:
+    """Print the end of the run."""
+    print(f"\nAfter {steps} steps:\n{panels.table()}\n\n{panels.sentences()}\n")
     if held_out:
         print(f"{held_out.text()}\n")
+    if said := legend_of(panels.sentences() + (held_out.text() if held_out else "")):
+        print(f"{said}\n")
     print(f"Use it: SentenceTransformer({str(output / 'model')!r}).encode_query(...), with your unchanged index.")
 
 

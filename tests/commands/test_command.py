@@ -37,6 +37,11 @@ def test_an_unknown_command_names_the_nearest(capsys):
     assert code == 2 and "did you mean evaluate?" in said.err
 
 
+def test_a_command_like_no_other_gets_the_list(capsys):
+    code, said = call(capsys, "frobnicate")
+    assert code == 2 and "did you mean" not in said.err and all(name in said.err for name in COMMANDS)
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_options_with_help_and_something_that_runs_it(name, capsys):
     code, said = call(capsys, name, "--help")

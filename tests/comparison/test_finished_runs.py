@@ -30,7 +30,8 @@ def test_the_second_run_is_tested_against_the_first(tmp_path, capsys):
     assert compare_runs([high, low])[0].test.outcome == "loss"
     assert compare_runs([low, low])[0].test.outcome == "tie"
     compare.main(parse(compare.CompareConfig, [str(low), str(high)]))
-    assert "0.220 and 0.5" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "0.220 and 0.5" in printed and "(Holm)" not in printed  # one test, with nothing to correct
 
 
 def test_runs_that_cannot_be_paired_are_refused(tmp_path):
@@ -75,6 +76,18 @@ def test_held_out_pairs_serve_where_only_one_run_had_a_retrieval_set(tmp_path):
     (high / "per_query.json").write_text(json.dumps({"news/swh_Latn": {"after": after}}))
     (pair,) = compare_runs([low, high])
     assert pair.place == "held-out passages/swh_Latn" and pair.test.outcome == "win"
+
+
+def test_the_sets_of_each_run_are_named_where_none_is_shared(tmp_path):
+    measured, other = write_run(tmp_path / "one", [0.2] * 9), held_out(tmp_path / "two", [0.5] * 30)
+    with pytest.raises(InputError) as refused:
+        compare_runs([other, measured])
+    said = str(refused.value)
+    assert f"{other} has held-out passages/swh_Latn (pairs that it held out itself)" in said
+    assert f"{measured} has news/swh_Latn" in said and "no scores of single queries" not in said
+    (other / "held_out_per_query.json").unlink()
+    with pytest.raises(InputError, match=r"two has none with scores of single queries"):
+        compare_runs([other, measured])
 
 
 def test_two_evaluations_on_a_set_that_came_later_are_compared(tmp_path):

@@ -120,6 +120,7 @@ def test_an_empty_file_changes_nothing(tmp_path):
         (["--optimizer.rl", "1"], "did you mean --optimizer.lr"),
         (["--optimizer", "1"], "unknown option --optimizer"),
         (["--conf", "x"], "did you mean --config"),
+        (["--frobnicate", "x"], "unknown option --frobnicate. Remedy: leave it out; --help lists the options"),
         (["stray"], "found 'stray' where a flag is expected"),
         (["-l", "so"], "found '-l' where a flag is expected"),
         (["--language"], "'--language': the flag has no value"),

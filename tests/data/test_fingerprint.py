@@ -24,6 +24,24 @@ def test_files(tmp_path):
     assert file_fingerprint(tmp_path / "a.parquet")["rows"] == 3
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "options", "rows"),
+    [
+        ("a.tsv", "en\tsw\nThe goat sleeps.\tMbuzi analala.\n\n", {}, 1),
+        ("a.tsv", "The goat sleeps.\tMbuzi analala.\nA dog.\tMbwa.\n", {}, 2),
+        ("a.tsv", "lefty\trighty\nThe goat sleeps.\tMbuzi analala.\n", {}, 2),
+        ("a.tsv", "lefty\trighty\nThe goat sleeps.\tMbuzi analala.\n", {"columns": ["lefty"]}, 1),
+        ("a.tsv", "en\tThe dog\nThe goat sleeps.\tMbuzi analala.\n", {}, 2),  # a header or a pair
+        ("a.csv", 'en,sw\n"The goat\nsleeps, now",Mbuzi\n\nA dog.,Mbwa.\n', {}, 2),
+        ("a.csv", "sep=;\nen;sw\nA goat;Mbuzi\n", {}, 1),
+        ("a.txt", "en\nThe goat sleeps.\n", {}, 2),
+    ],
+)
+def test_a_header_is_no_row(tmp_path, name, text, options, rows):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert file_fingerprint(tmp_path / name, **options)["rows"] == rows
+
+
 def test_folders_depend_on_names_and_content_and_not_on_place(tmp_path):
     for place in ("one", "two"):
         (tmp_path / place / "set" / "sub").mkdir(parents=True)

@@ -11,7 +11,7 @@ from scipy import stats
 from hf_optical.errors import InputError
 from hf_optical.evaluation.paired_statistics import bootstrap_interval, effect_size, holm, randomisation_test
 from hf_optical.evaluation.retrieval import RetrievalScores
-from hf_optical.evaluation.significance import compare, compare_all
+from hf_optical.evaluation.significance import compare, compare_all, legend_of
 
 
 def _scores(values, metric="mrr@10"):
@@ -114,6 +114,18 @@ def test_several_comparisons_are_corrected_together():
     together = compare_all([marginal, *[(_scores(base), _scores(base))] * 19], "mrr@10")
     assert together[0].p == alone.p
     assert together[0].p_holm == pytest.approx(min(1.0, 20 * alone.p))
+
+
+def test_a_verdict_says_which_p_it_shows_where_its_interval_says_otherwise():
+    generator = np.random.default_rng(5)
+    base, noise = generator.random(40), generator.normal(0.0, 0.3, 40)
+    marginal = (_scores(base + 0.115 - noise.mean() + noise), _scores(base))
+    alone = compare(*marginal, "mrr@10")
+    assert alone.outcome == "win" and ", p = " in alone.verdict and legend_of(alone.verdict) == ""
+    together = compare_all([marginal, marginal, marginal], "mrr@10")[0]
+    assert together.outcome == "tie" and together.interval[0] > 0
+    assert f", p (Holm) = {together.p_holm:.2g}, " in together.verdict
+    assert "a tie may have an interval without 0" in legend_of(together.verdict)
 
 
 def test_queries_are_paired_by_id():

@@ -21,6 +21,7 @@ from hf_optical.publishing.provenance import (
     data_provenance,
     find_teacher,
     non_commercial,
+    teacher_folder,
     teacher_record,
 )
 
@@ -133,6 +134,17 @@ def _facts(**changes) -> CardFacts:
 def test_one_whole_card():
     card = render_card(_facts())
     assert card == EXPECTED.read_text(encoding="utf-8")
+
+
+def test_corrected_p_values_are_explained_once_above_the_tables():
+    results = _results()
+    (entry,) = results["evaluations"]
+    entry["tests"]["after against raw"]["verdict"] = (
+        "ndcg@10 +0.450 [+0.400, +0.500], p (Holm) = 0.0003, 4 queries; win."
+    )
+    card = render_card(_facts(results=results))
+    assert card.count("p (Holm) is corrected for all tests") == 1
+    assert card.index("p (Holm) is corrected") < card.index("p (Holm) = 0.0003")
 
 
 def test_what_english_loses_is_a_limit_and_long_commands_are_folded():
@@ -256,9 +268,31 @@ def test_a_folder_stays_a_folder_wherever_it_is_published(tmp_path, monkeypatch,
     assert found.hub_id is None and found.sha256 == record["sha256"]
     card = render_card(CardFacts("me/marathi", _results(), found))
     assert "huggingface.co/" + where not in card and "base_model" not in card
-    assert f'SentenceTransformer("path/to/{Path(where).name}")' in card
+    assert 'SentenceTransformer("path/to/your/teacher")' in card  # "model" is the student's own folder too
+    told = render_card(
+        CardFacts(
+            "me/marathi",
+            {
+                **_results(),
+                "command": f"hf-optical train --teacher {where}",
+                "config": {**_results()["config"], "teacher": where},
+            },
+            found,
+        )
+    )
+    assert "hf-optical train --teacher path/to/your/teacher" in told
     named = find_teacher(where, record=record, hub_id="owner/english")
     assert "base_model: owner/english" in render_card(CardFacts("me/marathi", _results(), named))
+
+
+def test_the_hub_id_of_the_packaged_teacher_is_known_by_its_files(english_teacher_path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model").mkdir()  # another folder of that name, such as the student's
+    record = teacher_record(str(english_teacher_path))
+    found = find_teacher("model", record=record)
+    assert found.place == found.hub_id == "sentence-transformers/all-MiniLM-L6-v2"
+    assert teacher_folder("model", record["sha256"]).samefile(english_teacher_path)
+    assert find_teacher("model", record={"folder": "model", "sha256": "0" * 64}).hub_id is None
 
 
 def test_of_an_old_run_a_name_without_owner_is_a_folder():

@@ -217,6 +217,19 @@ def test_the_recipe_builds_and_sends_nothing(dense_run, tmp_path, capsys):
         recipe.main(recipe.PublishConfig(run=str(dense_run)))
 
 
+def test_a_licence_that_no_row_names_is_asked_for_and_can_be_stated(dense_run, tmp_path, capsys):
+    recipe = load_recipe("publish")
+    config = recipe.PublishConfig(run=str(dense_run), dry_run=str(tmp_path / "out"))
+    recipe.main(config)
+    assert "The card says of pairs.jsonl that the licence is not stated" in capsys.readouterr().out
+    assert "not stated" in (tmp_path / "out" / "README.md").read_text()
+    recipe.main(replace(config, data_license="CC-BY-NC-4.0"))
+    printed = capsys.readouterr().out
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "is not stated" not in printed and "--data_license CC-BY-NC-4.0" in printed, "the sending command repeats it"
+    assert "| CC-BY-NC-4.0 24 |" in card and "non-commercial licence** (CC-BY-NC-4.0: 24 rows)" in card
+
+
 def test_the_recipe_builds_the_data_set_of_a_teacher_cache(dense_run, tmp_path, capsys):
     from hf_optical.teacher_cache import CachedTeacher
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +151,40 @@ def test_what_cannot_be_shown_is_said(tmp_path, built):
     (mine / "app.py").write_text("print()")
     with pytest.raises(InputError, match="did not write"):
         build_space(Space(built / "run", "me/tiny", DOCUMENTS), mine)
+
+
+def test_a_teacher_in_a_folder_is_tried_here_and_not_offered_to_the_hub(built, tmp_path, capsys, monkeypatch):
+    from hf_optical.publishing.provenance import teacher_record
+
+    shutil.copytree(built / "run", tmp_path / "run")
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    results |= {
+        "teacher": teacher_record(str(built / "english")),
+        "config": {**results["config"], "teacher": "english"},
+    }
+    (tmp_path / "run" / "results.json").write_text(json.dumps(results))
+    (tmp_path / "documents.jsonl").write_text('{"id": "d", "text": "The goat sleeps."}\n')
+    monkeypatch.chdir(tmp_path)
+    recipe = load_recipe("publish")
+    config = recipe.PublishConfig(run="run", space="app", documents="documents.jsonl", repo_id="me/tiny")
+
+    recipe.main(config)
+    printed = capsys.readouterr().out
+    assert "TEACHER=path/to/your/teacher python" in printed, "the folder is not here"
+    assert "hf upload" not in printed and "--teacher_id owner/name" in printed
+    assert json.loads((tmp_path / "app" / "space.json").read_text())["teacher"] == "path/to/your/teacher"
+    assert "TEACHER=path/to/your/teacher python app.py" in (tmp_path / "app" / "README.md").read_text()
+
+    (tmp_path / "english").mkdir()
+    recipe.main(config)
+    assert "TEACHER=path/to/your/teacher python" in capsys.readouterr().out, "another folder of that name"
+    (tmp_path / "english").rmdir()
+    shutil.copytree(built / "english", tmp_path / "english")
+    recipe.main(config)
+    assert f"TEACHER={tmp_path / 'english'} python" in capsys.readouterr().out
+    recipe.main(replace(config, teacher_id="owner/english"))
+    assert "hf upload me/tiny-search" in capsys.readouterr().out
+    assert json.loads((tmp_path / "app" / "space.json").read_text())["teacher"] == "owner/english"
 
 
 def test_the_command_builds_it_and_says_how_to_go_on(built, tmp_path, capsys):

@@ -37,7 +37,7 @@ def test_a_run_leaves_results_model_figure_and_a_table(recipe, workplace, capsys
     for row in ("raw", "before", "after", "ceiling"):
         assert set(entry[row]) == {"ndcg@10", "mrr@10", "recall@1", "recall@10", "map"}
     assert entry["ceiling"]["recall@1"] == 1.0 and entry["raw"] == entry["before"]  # a copy is its teacher
-    assert results["data"][0]["rows"] == 41
+    assert results["data"][0]["rows"] == 40  # without the header
     assert all(len(item["sha256"]) == 64 for item in results["data"])
     assert (out / "figures" / "plan.png").read_bytes().startswith(b"\x89PNG")
     assert not list(out.glob("checkpoint-*"))
@@ -148,6 +148,12 @@ def test_bad_options_end_in_one_clear_error_and_leave_nothing(recipe, workplace,
     printed = capsys.readouterr().err.strip().splitlines()
     assert printed[-1].startswith("error: ") and message in printed[-1]
     assert not Path(workplace["output_dir"]).exists()
+
+
+def test_a_teacher_that_cannot_be_had_is_said_before_the_pairs_are_examined(recipe, workplace, capsys):
+    assert call(recipe, {**workplace, "teacher": "nowhere/nothing"}) == 2
+    printed = capsys.readouterr().out
+    assert "read 'en' as English" in printed and "better left out" not in printed and "Not checked" not in printed
 
 
 def test_an_interrupted_run_is_not_resumed_with_other_options(recipe, workplace, capsys):

@@ -41,6 +41,20 @@ def test_the_file_says_what_was_run(tmp_path, monkeypatch):
     assert {"python", "torch", "transformers", "sentence-transformers", "peft"} <= set(found["versions"])
 
 
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("/home/me/.venv/bin/hf-optical", "hf-optical"),
+        ("/home/me/copy/hf_optical/commands/main.py", "hf-optical"),  # python -m hf_optical.commands.main
+        ("/home/me/copy/hf_optical/train.py", "python -m hf_optical.train"),
+        ("/home/me/copy/recipes/evaluate.py", "python recipes/evaluate.py"),
+        ("recipes/evaluate.py", "python recipes/evaluate.py"),
+    ],
+)
+def test_the_command_is_written_as_somebody_else_can_type_it(program, said):
+    assert results.typed_command([program, "--seed", "1"]) == f"{said} --seed 1"
+
+
 def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     path = results.write_json(tmp_path / "results.json", {"a": 1})
     monkeypatch.setattr(results.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("full")))

@@ -15,7 +15,7 @@ from hf_optical.commands.listing import COMMANDS
 from hf_optical.configuration.parsing import parse
 from hf_optical.evaluation.retrieval import RetrievalScores
 from hf_optical.evaluation.significance import compare_all
-from hf_optical.runs.next_steps import advice, legend
+from hf_optical.runs.next_steps import advice, example_query, legend
 
 
 def entry(**verdicts):
@@ -53,7 +53,33 @@ def test_training_that_added_nothing_is_not_praised():
     assert "not shown to have added" in advice([against_start(before="tie")])
     # Every student is ahead of one whose new pieces mean nothing yet: that says nothing about training.
     assert "not shown to have added" in advice([against_start(before="win", initialized="tie")])
-    assert "less than before training" in advice([against_start(initialized="win"), against_start(initialized="loss")])
+    both = advice([against_start(initialized="win"), on("news", initialized=("loss", 0.6, 0.5))])
+    assert "On news (swh_Latn) it finds less than before, .600 to .500: there the untrained student is" in both
+
+
+def on(name, **rows):
+    """A set with scores before and after training."""
+    ((row, (outcome, before, after)),) = rows.items()
+    found = {"set": name, "language": "swh_Latn", **against_start(**{row: outcome})}
+    return found | {row: {"ndcg@10": before}, "after": {"ndcg@10": after}}
+
+
+def test_passages_that_fall_are_named_where_the_mean_hides_them():
+    sentences = on("held-out sentences", initialized=("tie", 0.876, 0.905))
+    passages = on("held-out passages", initialized=("tie", 0.552, 0.524))
+    choice = {"best_step": 20, "curve": [{"step": 10}, {"step": 20}]}
+    said = advice([], {"evaluations": [sentences, passages], "choice": choice})
+    assert "On held-out passages (swh_Latn) it finds less than before, .552 to .524: that may be chance." in said
+    assert "held-out sentences" not in said and "--max_steps" not in said
+
+
+@pytest.mark.parametrize(
+    ("passages", "advised"), [(("win", 0.5, 0.6), True), (("tie", 0.5, 0.6), False), (("loss", 0.6, 0.5), False)]
+)
+def test_more_steps_are_advised_for_a_gain_beyond_chance_alone(passages, advised):
+    choice = {"best_step": 20, "curve": [{"step": 10}, {"step": 20}]}
+    said = advice([], {"evaluations": [on("held-out passages", initialized=passages)], "choice": choice})
+    assert ("more steps (--max_steps)" in said) == advised
 
 
 def test_a_tie_of_a_student_that_began_behind_asks_for_a_grown_one():
@@ -94,7 +120,10 @@ def test_a_dirty_file_is_named_before_anything_is_published():
         ([entry(raw="win")], {"choice": {"best_step": 0}}, "does not help"),
         (
             [entry(raw="win")],
-            {"choice": {"best_step": 8, "curve": [{"step": 4}, {"step": 8}]}},
+            {
+                "choice": {"best_step": 8, "curve": [{"step": 4}, {"step": 8}]},
+                "evaluations": [against_start(before="win")],
+            },
             "more steps (--max_steps)",
         ),
         ([entry(raw="win")], {"choice": {"best_step": 4, "curve": [{"step": 4}, {"step": 8}]}}, "publish it."),
@@ -109,31 +138,54 @@ def test_more_steps_are_not_advised_where_the_best_was_earlier():
     assert "max_steps" not in advice([entry(raw="win")], {"choice": choice})
 
 
-def test_a_run_without_a_retrieval_set_shows_its_held_out_pairs_everywhere(tmp_path, capsys):
+def test_a_run_without_a_retrieval_set_shows_its_held_out_pairs_everywhere(tmp_path, capsys, monkeypatch):
     flags = write_run(tmp_path, pairs=160, held_out="0.2", hybrid="true", eval_steps="1")
     flags.pop("eval")
     assert call(load_recipe("train"), flags) == 0
     printed = capsys.readouterr().out
     out = Path(flags["output_dir"])
     held_out = json.loads((out / "results.json").read_text())["held_out"]["evaluations"]
-    assert (
-        "held-out sentences swh_Latn, after against raw: ndcg@10 " in printed and "there is none: add --eval" in printed
-    )
+    assert "held-out sentences swh_Latn, after against raw: ndcg@10 " in printed and "add --eval" not in printed
+    assert all({"bm25", "fused"} <= set(entry) for entry in held_out)
+    assert all({"after against bm25", "fused against bm25", "fused against after"} <= set(e["tests"]) for e in held_out)
+    assert "held-out passages swh_Latn, fused against after: ndcg@10 " in printed
+    (table,) = [line for line in printed.splitlines() if line.startswith("nDCG@10")]
+    assert table.split()[1:] == ["n", "raw", "bm25", "before", "after", "fused", "ceiling"]
+    assert printed.count("p (Holm) is corrected for all tests") == 1
     (search,) = [line for line in printed.splitlines() if line.startswith("  hf-optical search ")]
     words = shlex.split(search)
     assert words[words.index("--documents") + 1] == "documents.jsonl"
+    (note,) = [line for line in printed.splitlines() if line.startswith("documents.jsonl is yours")]
+    (tmp_path / "documents.jsonl").write_text(note.partition(": ")[2] + "\n")
+    monkeypatch.chdir(tmp_path)
+    COMMANDS["search"].main(parse(COMMANDS["search"].config(), words[2:]))
+    capsys.readouterr()
+    lost = [entry for entry in held_out if entry["tests"]["fused against after"]["outcome"] == "loss"]
+    assert ("--hybrid" in words) == (not lost)
     query = words[words.index("--query") + 1]
     page = (out / "report.html").read_text()
     assert "What was found" in page and "held-out sentences, Swahili" in page and "after against before" in page
+    assert "BM25, raw query" in page and "student and BM25" in page
     per_query = json.loads((out / "held_out_per_query.json").read_text())
+    assert set(per_query["held-out passages/swh_Latn"]) >= {"bm25", "fused"}
     assert len(per_query["held-out sentences/swh_Latn"]["after"]) == held_out[0]["n"]
     COMMANDS["publish"].main(
         parse(COMMANDS["publish"].config(), ["--run", str(out), "--dry_run", str(tmp_path / "site")])
     )
     card = (tmp_path / "site" / "README.md").read_text()
     assert "On pairs held out of the training bitext" in card and "Not measured" not in card
+    assert "| bm25 |" in card and "| fused |" in card
     assert f"{held_out[0]['after']['ndcg@10']:.3f}" in card and "sets like those above" not in card
     assert query in (tmp_path / "pairs.tsv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "asked", ["Mbuzi mdogo analala wapi?", "mbuzi analala wapi ؟", "ፍየል የት ነው ያለው፧", "“Wapi ni nyumba?”"]
+)
+def test_the_example_is_a_question_where_there_is_one(asked):
+    news = ["Yeye ni mwanasheria."] * 60
+    assert example_query([*news, "Kwa nini 2 na 3?", "Nani huyu?", asked, f"Sijui kama {asked}"]) == asked
+    assert example_query(news) == news[0] and example_query(["Habari"]) == "Habari"
 
 
 def test_every_row_of_the_table_is_explained():
@@ -149,7 +201,7 @@ def test_the_commands_that_a_run_prints_run(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "report.html" in printed and "plan.png" in printed and "the teacher on the untranslated query" in printed
     lines = [line.strip() for line in printed.splitlines() if line.startswith("  hf-optical ")]
-    assert [shlex.split(line)[1] for line in lines] == ["search", "publish"]
+    assert [shlex.split(line)[1] for line in lines] == ["search", "publish"] and "is yours to write" not in printed
     for line in lines:
         _, name, *words = shlex.split(line)
         COMMANDS[name].main(parse(COMMANDS[name].config(), words))
@@ -157,6 +209,9 @@ def test_the_commands_that_a_run_prints_run(tmp_path, capsys):
     card = (Path(flags["output_dir"]) / "model" / "README.md").read_text()
     assert "Swahili" in card and "paraphrase mining" not in card and str(tmp_path) not in card
     assert "| eval, after |" in card
+    assert card.count("SentenceTransformer('path/to/this/folder')") == 1
+    assert card.count("SentenceTransformer('path/to/your/teacher')") == 1 and "vector space of its teacher" in card
+    assert f"SentenceTransformer({flags['teacher']!r})" in printed, "here it runs as printed"
     published = Path(f"{flags['output_dir']}-publication", "README.md").read_text()
     assert "The run wrote this page" not in published
     assert json.loads(Path(flags["output_dir"], "results.json").read_text())["evaluations"]

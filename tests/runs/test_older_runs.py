@@ -58,6 +58,15 @@ def test_an_interrupted_run_is_resumed_with_the_same_options(folder, caplog):
     with caplog.at_level(logging.WARNING):
         prepare_output_dir(folder, decisive(TODAY))
     assert not caplog.records
+
+
+def test_a_header_that_was_counted_as_a_row_is_no_difference(folder):
+    wanted = decisive(TODAY)
+    counted = [{**entry, "rows": entry["rows"] and entry["rows"] - 1} for entry in wanted["data"]]
+    prepare_output_dir(folder, {**wanted, "data": counted})
+    changed = [{**entry, "sha256": "0" * 64} for entry in counted]
+    with pytest.raises(InputError, match="other options: data"):
+        prepare_output_dir(folder, {**wanted, "data": changed})
     assert json.loads((folder / "run.json").read_text())["lora"]["rank"] == 16  # from now on under today's names
 
 

@@ -34,6 +34,9 @@ class PublishConfig:
     data: list[str] = option(
         [], "Present place of the training files, to count licences; by default where the run read them.", path=True
     )
+    data_license: str | None = option(
+        None, "Licence of training files that have no column license, for the card, such as CC-BY-4.0."
+    )
     texts: str | None = option(
         None, "Sentences of the language (.txt or a table): tokens per word go into the card.", path=True
     )

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from hf_optical.publishing.space.build import Space, build_space
+from hf_optical.publishing.space.build import SETTINGS, Space, build_space
 
-__all__ = ["Space", "build_space"]
+__all__ = ["SETTINGS", "Space", "build_space"]

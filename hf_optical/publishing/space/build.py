@@ -140,5 +140,5 @@ def _card(settings: Mapping[str, Any], models: list[str], licence: str | None) -
         "those of the student, and the words of question and document that match by optimal transport.\n\n"
         "To run it on your own machine, with models from folders if you like:\n\n"
         "```bash\npip install gradio -r requirements.txt\n"
-        "MODEL=outputs/run/model TEACHER=sentence-transformers/all-MiniLM-L6-v2 python app.py\n```\n"
+        f"MODEL=outputs/run/model TEACHER={settings['teacher']} python app.py\n```\n"
     )

@@ -61,7 +61,10 @@ class EvaluationOptions:
         "Multilingual encoder, Hub id or folder, that is measured for comparison with an index of its own.",
         path=True,
     )
-    hybrid: bool = option(False, "Also search with BM25, and fuse it with the trained student by reciprocal ranks.")
+    hybrid: bool = option(
+        False,
+        "Also search the sets and the held-out pairs with BM25, fused with the trained student by reciprocal ranks.",
+    )
     measure_start: bool = option(
         True,
         "Measure teacher, untrained student and ceiling before training; switch off if another run has done so.",

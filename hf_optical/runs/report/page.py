@@ -10,25 +10,26 @@ from typing import Any
 from hf_optical.data.languages import language_name
 from hf_optical.data.retrieval import RetrievalSet
 from hf_optical.evaluation.retrieval import RetrievalScores
+from hf_optical.evaluation.significance import legend_of
 from hf_optical.figures.bars import score_bars
 from hf_optical.figures.losses import step_curves
 from hf_optical.figures.svg import Svg
 from hf_optical.figures.word_plan import draw_word_plan
 from hf_optical.results import table_rows
-from hf_optical.results.measures import MAIN_MEASURE, MEASURES
+from hf_optical.results.measures import MAIN_MEASURE, MEASURES, short_score
 from hf_optical.results.pages import render_page
 from hf_optical.runs.report.examples import Example, examples
 from hf_optical.units import folder_bytes, shown_bytes, shown_seconds
 
 REPORT_FILE = "report.html"
 
-# Labels short enough for a phone.
+# Labels short enough for a phone; they stand beside the names of the rows, by which tables and tests call them.
 LABELS = {
     table_rows.RAW: "teacher, raw query",
     table_rows.BM25: "BM25, raw query",
     table_rows.OFF_THE_SHELF: "off the shelf",
     table_rows.BEFORE: "untouched student",
-    table_rows.INITIALIZED: "rows from the bitext",
+    table_rows.INITIALIZED: "untrained, rows from bitext",
     table_rows.INJECTED: "words injected",
     table_rows.AFTER: "trained student",
     table_rows.FUSED: "student and BM25",
@@ -94,6 +95,7 @@ class RunReport:
     legend: dict[str, str]
     bars: list[Picture]
     sentences: list[str]
+    sentences_legend: str
     table: _Table
     examples: list[_Group]
     plans: list[Picture]
@@ -132,14 +134,16 @@ def write_run_report(
     """
     names = ", ".join(language_name(code) for code in languages)
     config = results.get("config") or {}
-    shown = [row for row in LABELS if any(row in scores for _, scores, _ in rankings)]
+    measured = [scores for _, scores, _ in rankings] or [scores for _, scores, _ in held_out]
+    shown = [row for row in LABELS if any(row in scores for scores in measured)]
     report = RunReport(
         title=f"Training run: {names}",
         summary=f"{results.get('pairs') or 0:,} sentence pairs, {config.get('max_steps', 0):,} steps of "
         f"{config.get('batch_size', 0)} pairs, objective {config.get('objective')}, student {config.get('student')}.",
-        legend={LABELS[row]: table_rows.MEANINGS[row] for row in shown},
+        legend={row: table_rows.MEANINGS[row] for row in shown},
         bars=[_bars(item, scores) for item, scores, _ in rankings] + _held_out(results),
         sentences=[text for text in sentences if text],
+        sentences_legend=legend_of("\n".join(sentences)),
         table=_table(rankings),
         examples=[
             _Group(_place(item), found)
@@ -162,7 +166,7 @@ def write_run_report(
         versions=dict(results.get("versions") or {}),
     )
     place = Path(folder) / REPORT_FILE
-    page = render_page("hf_optical.runs.report", "page.html.j2", report=report, labels=LABELS)
+    page = render_page("hf_optical.runs.report", "page.html.j2", report=report, labels=LABELS, short=short_score)
     place.write_text(page, encoding="utf-8")
     return place
 
@@ -172,25 +176,20 @@ def _place(item: RetrievalSet) -> str:
 
 
 def _bars(item: RetrievalSet, scores: Mapping[str, RetrievalScores]) -> Picture:
-    values = {LABELS[row]: scores[row].metrics[MAIN_MEASURE] for row in LABELS if row in scores}
+    values = {row: scores[row].metrics[MAIN_MEASURE] for row in LABELS if row in scores}
     title = f"{_place(item)}, {next(iter(scores.values())).n:,} queries"
-    return Picture(score_bars(values, title=title, strong=LABELS[table_rows.AFTER]))
+    return Picture(score_bars(values, title=title, strong=table_rows.AFTER, meanings=LABELS))
 
 
 def _held_out(results: Mapping[str, Any]) -> list[Picture]:
     """Draw bars of the held-out pairs, by which the step was chosen."""
+    caption = "Pairs of the bitext that were not used for training; the step with their best score is kept."
     pictures = []
     for entry in (results.get("held_out") or {}).get("evaluations") or []:
-        rows = {row: entry[row][MAIN_MEASURE] for row in LABELS if row in entry}
+        values = {row: entry[row][MAIN_MEASURE] for row in LABELS if row in entry}
         title = f"{entry['set']}, {language_name(entry['language'])}, {entry['n']:,} queries"
-        bars = score_bars(
-            {LABELS[row]: value for row, value in rows.items()}, title=title, strong=LABELS[table_rows.AFTER]
-        )
-        pictures.append(
-            Picture(
-                bars, "Pairs of the bitext that were not used for training; the step with their best score is kept."
-            )
-        )
+        bars = score_bars(values, title=title, strong=table_rows.AFTER, meanings=LABELS)
+        pictures.append(Picture(bars, caption))
     return pictures
 
 
@@ -199,8 +198,8 @@ def _table(rankings: Rankings) -> _Table:
     for item, scores, _ in rankings:
         measured = [row for row in LABELS if row in scores]
         for row in measured:
-            cells = [f"{scores[row].metrics[name]:.3f}" for name in MEASURES]
-            rows.append(_Row(f"{_place(item)}: {LABELS[row]}", cells, row == measured[0]))
+            cells = [short_score(scores[row].metrics[name], 3) for name in MEASURES]
+            rows.append(_Row(f"{_place(item)}: {row}", cells, row == measured[0]))
     return _Table(list(MEASURES), rows)
 
 

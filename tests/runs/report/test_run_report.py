@@ -10,6 +10,7 @@ from hf_optical.evaluation.retrieval import scores_of_run
 from hf_optical.results import table_rows
 from hf_optical.runs.report import write_run_report
 from hf_optical.runs.report.examples import examples, spread
+from hf_optical.runs.report.page import LABELS
 
 QUERIES = {f"q{i}": f"swali {i} <b>ńdị</b>" for i in range(30)}
 CORPUS = {f"d{i}": f"Document {i} & <script>alert({i})</script> " + "long words " * 60 for i in range(30)}
@@ -53,7 +54,7 @@ class Balanced(HTMLParser):
         self.texts.append(data)
 
 
-def page(tmp_path, **more):
+def page(tmp_path, said="p = 0.01", **more):
     scores, best = measured()
     plan = {"title": "1, after training", "rows": ["ńdị"], "columns": ["people"], "plan": [[1.0]], "words": True}
     results = {
@@ -65,7 +66,7 @@ def page(tmp_path, **more):
     }  # fmt: skip
     place = write_run_report(
         tmp_path, results, languages=["ibo_Latn"], rankings=[(ITEM, scores, best)], plans=[plan],
-        sentences=["news ibo_Latn, after against raw: win: better beyond chance"],
+        sentences=[f"news ibo_Latn, after against raw: {said}, win: better beyond chance"],
     )  # fmt: skip
     return place.read_text(encoding="utf-8")
 
@@ -80,10 +81,33 @@ def test_the_page_shows_scores_queries_plans_curves_and_costs(tmp_path):
         assert said in shown, said
     scores, _ = measured()
     for row in (table_rows.RAW, table_rows.AFTER):
-        assert f"{scores[row].metrics['ndcg@10']:.3f}" in shown
+        assert f"{scores[row].metrics['ndcg@10']:.3f}".removeprefix("0") in shown
         assert f">{scores[row].metrics['ndcg@10']:.2f}<".replace("0.", ".") in text
-    assert text.count('class="right"') >= 10 and shown.count("nDCG@10: teacher, raw query ") == 10
+    assert text.count('class="right"') >= 10 and shown.count("nDCG@10: raw ") == 10
     assert "ńdị – people: 100 %" in text
+
+
+def test_a_row_has_one_name_and_a_score_one_form(tmp_path):
+    text = page(tmp_path)
+    shown = text.partition("</style>")[2]
+    for row in (table_rows.RAW, table_rows.AFTER):
+        assert f">{row}</text>" in text and f"<h4>{row}: {LABELS[row]}</h4>" in text, "bars and queries"
+        assert f">news, Igbo: {row}</th>" in text and f"<li>{row}: {table_rows.MEANINGS[row]}</li>" in text
+    assert not re.search(
+        r"(?<![\d=\"])0\.\d\d(?!\d)", re.sub(r"<svg.*?</svg>|<pre.*?</pre>|p = 0\.01", "", shown, flags=re.S)
+    )
+
+
+def test_scores_and_tests_stand_beside_each_other(tmp_path):
+    parser = Balanced()
+    parser.feed(page(tmp_path))
+    assert not parser.open
+    assert [attributes.get("class") for tag, attributes in parser.tags].count("beside") == 2
+
+
+def test_corrected_p_values_are_explained_once(tmp_path):
+    assert page(tmp_path, "p (Holm) = 0.01").count("by itself. p (Holm) is corrected") == 1
+    assert "(Holm)" not in page(tmp_path)
 
 
 def test_nothing_comes_from_elsewhere_and_nothing_that_users_named_is_code(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from hf_optical.students.bitext_init import TRANSPORT, initialise_from_bitext
 from hf_optical.students.build import build_student
 from hf_optical.students.grow import DEFAULT_SIZE, VOCABULARIES, vocabulary_size
 from hf_optical.students.mapped import IndexRows
+from hf_optical.students.marks import KeepMarks, unmarked_copies
 
 ROW_INITS = ("transport", "bitext", "surface")
 ALIGNED = ("transport", "bitext")
@@ -36,6 +37,7 @@ def starting_student(
     on_grown: Callable[[Encoder], None] | None = None,
     index: IndexRows | None = None,
     on_report: Callable[[StartReport], None] | None = None,
+    keep_marks: KeepMarks = "auto",
 ) -> Encoder:
     """Grow a student and initialize its embedding rows, or adapt another encoder to the teacher's space.
 
@@ -57,6 +59,8 @@ def starting_student(
         on_grown: Function that is called with the student before its rows are aligned, for instance to measure it.
         index: Documents of the teacher's index with their vectors, on which another encoder is mapped too.
         on_report: Function that is called with the report on the map of another encoder.
+        keep_marks: Whether a student with new pieces keeps accents and tone marks; see `grow_student`. With true, rows
+            are aligned in the translations and in their copies without marks.
 
     Returns:
         A new model of the teacher's class.
@@ -76,15 +80,22 @@ def starting_student(
         options = {"vocab_size": size, "pairs": (rows["source"], rows["translation"])}
     elif not grown:
         options = {"pairs": (rows["source"][:], rows["translation"][:]), "index": index, "on_report": on_report}
-    student = build_student(kind_or_id, teacher, rows["translation"], num_layers=num_layers, seed=seed, **options)
+    options |= {"num_layers": num_layers, "seed": seed, "keep_marks": keep_marks}
+    student = build_student(kind_or_id, teacher, rows["translation"], **options)
     if on_grown is not None:
         on_grown(student)
     if grown and kind_or_id != "copy" and row_init in ALIGNED:
+        sources: Sequence[str] = rows["source"]
+        translations: Sequence[str] = rows["translation"]
+        if keep_marks is True:
+            copies: tuple[list[int], list[str]] = unmarked_copies(translations)
+            sources = [*sources, *rows.select(copies[0])["source"]]
+            translations = [*translations, *copies[1]]
         initialise_from_bitext(
             student,
             teacher,
-            rows["source"],
-            rows["translation"],
+            sources,
+            translations,
             alignment=TRANSPORT if row_init == "transport" else None,
             rows="new" if reads_english or _reads_many_languages(teacher) else "all",
             seed=seed,

@@ -24,6 +24,7 @@ _OF_THE_STUDENT = (
     "student",
     "vocab_size",
     "new_pieces",
+    "keep_marks",
     "num_layers",
     "row_init",
     "bitext",

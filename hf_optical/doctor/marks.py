@@ -69,7 +69,7 @@ class MarkedWords:
         example = ", ".join(self.example)
         return (
             f"{words} differ from another one only in accents or tone marks ({example}). A teacher whose tokenizer "
-            "strips accents, as uncased BERT models do, cannot distinguish them, nor can a student grown from it. "
-            "This matters only for queries that differ in their marks alone; a multilingual encoder as student keeps "
-            "the marks."
+            "strips accents, as uncased BERT models do, cannot distinguish them, nor can a student grown from it, "
+            "unless it is grown with --keep_marks true (--student extend or replace). This matters only for queries "
+            "that differ in their marks alone; a multilingual encoder as student keeps the marks."
         )

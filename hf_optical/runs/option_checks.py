@@ -39,6 +39,7 @@ def check_options(config: TrainConfig) -> None:
     """
     from hf_optical.batching.policy import HybridPolicy
     from hf_optical.runs.query_offset import check_offset
+    from hf_optical.students.marks import check_keep_marks
     from hf_optical.students.start import ROW_INITS
 
     for name in ("teacher", "bitext"):
@@ -61,6 +62,7 @@ def check_options(config: TrainConfig) -> None:
         if value not in choices:
             raise InputError(f"is {value!r}", f"use one of {', '.join(choices)}", field=name)
     config.lora.check()
+    check_keep_marks(config.keep_marks, config.student)
     _check_numbers(config)
     _check_validation(config)
     _check_names(config)

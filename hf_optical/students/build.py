@@ -10,6 +10,7 @@ from hf_optical.students.adapt import StartReport, adapt_student
 from hf_optical.students.embedding_init import Lexicon
 from hf_optical.students.grow import VOCABULARIES, grow_student
 from hf_optical.students.index_sample import IndexRows
+from hf_optical.students.marks import KeepMarks, check_keep_marks
 
 
 def build_student(
@@ -24,6 +25,7 @@ def build_student(
     pairs: tuple[Sequence[str], Sequence[str]] | None = None,
     index: IndexRows | None = None,
     on_report: Callable[[StartReport], None] | None = None,
+    keep_marks: KeepMarks = "auto",
 ) -> Encoder:
     """Grow a student from the teacher, or adapt another encoder.
 
@@ -40,12 +42,14 @@ def build_student(
             With ``"extend"`` on a Unigram vocabulary, the segmentation of the English sentences is kept.
         index: Documents of the teacher's index with their vectors, on which another encoder is mapped too.
         on_report: Function that is called with the report on the map of another encoder.
+        keep_marks: Whether a student with new pieces keeps accents and tone marks; see `grow_student`.
 
     Returns:
         A new model of the teacher's class.
 
     Raises:
-        InputError: As for the two functions; or layers or a lexicon are given for an encoder that is not grown.
+        InputError: As for the two functions; or layers, a lexicon or marks to keep are given for an encoder that is not
+            grown.
 
     Example:
         >>> build_student("copy", teacher)  # doctest: +SKIP
@@ -53,7 +57,9 @@ def build_student(
     """
     if kind_or_id in VOCABULARIES:
         english = pairs[0] if pairs else None
-        return grow_student(teacher, texts, kind_or_id, vocab_size, num_layers, lexicon, seed, english=english)
+        sizes = (vocab_size, num_layers)
+        return grow_student(teacher, texts, kind_or_id, *sizes, lexicon, seed, english=english, keep_marks=keep_marks)
+    check_keep_marks(keep_marks, kind_or_id)
     for name, value in (("num_layers", num_layers), ("lexicon", lexicon)):
         if value:
             raise InputError(

@@ -34,17 +34,11 @@ from hf_optical.students.embedding_init import (
     word_of,
 )
 from hf_optical.students.learning import learn_pieces
+from hf_optical.students.marks import KeepMarks, check_keep_marks, student_normalizer, unmarked_copies
 from hf_optical.students.normal_form import composed_first, generic_class, read_one_form
 from hf_optical.students.replace import replaced
 from hf_optical.students.spared_english import spare_english
-from hf_optical.students.vocabulary import (
-    check_texts,
-    extended,
-    keep_marks,
-    kind_of,
-    size_of,
-    writes_vowels_as_marks,
-)
+from hf_optical.students.vocabulary import check_texts, extended, kind_of, size_of
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +59,7 @@ def grow_student(
     *,
     new_pieces: int | None = None,
     english: Iterable[str] | None = None,
+    keep_marks: KeepMarks = "auto",
 ) -> Encoder:
     """Make a student from the teacher itself, if there is no multilingual encoder or a small student is wanted.
 
@@ -87,6 +82,10 @@ def grow_student(
         new_pieces: Number of pieces to add with ``"extend"``, in place of ``vocab_size``.
         english: English texts whose segmentation is to be kept, for ``"extend"`` on a Unigram vocabulary (XLM-R, e5).
             New pieces that would change it are not added.
+        keep_marks: What a student with new pieces does with accents and tone marks. ``"auto"``: an extended student
+            strips them if its teacher does, unless the texts' script writes vowels as marks; a replaced vocabulary
+            keeps them. ``True``: marks that the language uses are kept, and pieces are learnt from the texts without
+            their marks too, for users who do not type them. ``False``: marks are stripped if the teacher strips them.
 
     Returns:
         A new model of the teacher's class with modules of Sentence Transformers only, so that a saved folder can be
@@ -94,7 +93,8 @@ def grow_student(
 
     Raises:
         InputError: The ``vocabulary`` is unknown, texts are missing or empty, the vocabulary size leaves no room for
-            new pieces, the number of layers is out of range, or the tokenizer is not WordPiece, Unigram or BPE.
+            new pieces, the number of layers is out of range, the tokenizer is not WordPiece, Unigram or BPE, or
+            ``keep_marks`` is given for a copy.
 
     Note:
         New rows are means of the teacher's rows for the piece's text (Sachidananda et al. 2021,
@@ -104,20 +104,25 @@ def grow_student(
         texts have such marks, the student's normalizer keeps all marks. Composed and decomposed letters are treated as
         equal.
 
+        With ``keep_marks=True`` on such a teacher, the student strips the marks that its language does not use, as the
+        teacher does, and reads the others as signs of their own behind their letter. In Igbo, English "naïve" is then
+        cut as by the teacher, and "café" into the pieces of "cafe" and one for the accent.
+
     Example:
         >>> grow_student(teacher, ["habari ya asubuhi"] * 9, vocab_size=31_000)  # doctest: +SKIP
         SentenceTransformer(...)
     """
     if vocabulary not in VOCABULARIES:
         raise InputError(f"vocabulary is {vocabulary!r}", f"use one of {', '.join(VOCABULARIES)}", field="vocabulary")
+    check_keep_marks(keep_marks, vocabulary)
     module = deepcopy(transformer_of(teacher))
     keep_layers(module.model, num_layers)
     if vocabulary == "extend":
-        module = _extended(module, check_texts(texts), (vocab_size, new_pieces), lexicon, seed, english)
+        module = _extended(module, check_texts(texts), (vocab_size, new_pieces), lexicon, seed, english, keep_marks)
     elif vocabulary == "copy":
         read_one_form(module)
     elif vocabulary == "replace":
-        module = replaced(module, check_texts(texts), vocab_size or DEFAULT_SIZE, lexicon, seed)
+        module = replaced(module, check_texts(texts), vocab_size or DEFAULT_SIZE, lexicon, seed, keep_marks)
     return assembled(teacher, [module])
 
 
@@ -169,6 +174,7 @@ def _extended(
     lexicon: Lexicon | None,
     seed: int,
     english: Iterable[str] | None,
+    keep_marks: KeepMarks,
 ) -> Transformer:
     """Return ``module`` with more pieces; its model is changed in place."""
     old = tokenizer_of(module)
@@ -178,15 +184,12 @@ def _extended(
     size = size_of(spec)
     limit = _size(size, *sizes) - size
     settings: dict[str, Any] = {}
-    if writes_vowels_as_marks(texts):
-        spec["normalizer"] = keep_marks(spec["normalizer"])
-        settings["strip_accents"] = False
-    composing = composed_first(spec["normalizer"])
-    if composing != spec["normalizer"]:
-        spec["normalizer"] = composing
-        settings |= generic_class(old)
+    normalizer = composed_first(student_normalizer(backend, texts, keep_marks))
+    if normalizer != spec["normalizer"]:
+        spec["normalizer"] = normalizer
+        settings = {"strip_accents": False, **generic_class(old)}
     cutter = type(backend).from_str(json.dumps(spec))
-    new = learn_pieces(texts, cutter, spec, limit)
+    new = learn_pieces(texts if keep_marks is not True else [*texts, *unmarked_copies(texts)[1]], cutter, spec, limit)
     if english is not None and spec["model"]["type"] == "Unigram":
         new = spare_english(new, cutter, spec, english)
     tokenizer = rebuilt_tokenizer(old, extended(spec, new), **settings)

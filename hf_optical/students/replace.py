@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import torch
 from sentence_transformers.base.modules import Transformer
-from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import Tensor
 from transformers import (
     BertModel,
@@ -22,6 +22,7 @@ from hf_optical.encoders.parts import embeddings_of, rebuilt_transformer, tokeni
 from hf_optical.errors import InputError
 from hf_optical.students.embedding_init import Lexicon, SurfaceForms, initial_rows, lexicon_ids, normalizer_of
 from hf_optical.students.learning import unigram_entries, words_of
+from hf_optical.students.marks import KeepMarks, strips_accents, unmarked_copies
 from hf_optical.students.vocabulary import size_of
 
 # XLM-R's special tokens in the order of their ids, with the names of the same roles in the teacher's tokenizer.
@@ -35,14 +36,17 @@ _SPECIALS = {
 _PADDING = 1  # XLM-R's id of <pad>; its positions start one above it
 
 
-def _unigram_tokenizer(texts: Iterable[str], vocab_size: int, lowercase: bool, extra: Iterable[str] = ()) -> Tokenizer:
+def _unigram_tokenizer(
+    texts: Iterable[str], vocab_size: int, lowercase: bool, extra: Iterable[str] = (), strip_marks: bool = False
+) -> Tokenizer:
     """Train a Unigram tokenizer with the layout of XLM-R's.
 
     Args:
         texts: Sentences of the new language.
         vocab_size: Size of the whole vocabulary; fewer pieces are learnt if the texts do not have as many.
-        lowercase: Whether to lower-case text, as an uncased teacher does. Marks are never stripped.
+        lowercase: Whether to lower-case text, as an uncased teacher does.
         extra: Further tokens that are not split, such as the markers of a late-interaction model.
+        strip_marks: Whether to strip accents and other marks.
 
     Returns:
         A tokenizer with ``<s> <pad> </s> <unk> <mask>`` at ids 0 to 4, followed by ``extra`` and the pieces.
@@ -63,6 +67,8 @@ def _unigram_tokenizer(texts: Iterable[str], vocab_size: int, lowercase: bool, e
         )
     cutter = Tokenizer(models.Unigram())
     steps: list[normalizers.Normalizer] = [normalizers.NFKC()]
+    if strip_marks:
+        steps = [normalizers.NFKD(), normalizers.Replace(Regex(r"\p{Mn}"), ""), normalizers.NFC()]
     cutter.normalizer = normalizers.Sequence(steps + [normalizers.Lowercase()] * lowercase)
     cutter.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
     entries = unigram_entries(words_of(texts, cutter), vocab_size - len(specials))
@@ -77,7 +83,12 @@ def _unigram_tokenizer(texts: Iterable[str], vocab_size: int, lowercase: bool, e
 
 
 def replaced(
-    module: Transformer, texts: Iterable[str], vocab_size: int, lexicon: Lexicon | None = None, seed: int = 0
+    module: Transformer,
+    texts: Iterable[str],
+    vocab_size: int,
+    lexicon: Lexicon | None = None,
+    seed: int = 0,
+    keep_marks: KeepMarks = "auto",
 ) -> Transformer:
     """Return a module with a new vocabulary under the same body.
 
@@ -87,6 +98,7 @@ def replaced(
         vocab_size: Size of the new vocabulary.
         lexicon: English translations by word of the new language, which are preferred to the surface form.
         seed: Random seed for rows of pieces of which no part is in the teacher's vocabulary.
+        keep_marks: See `grow_student`; marks are kept unless it is false and the teacher strips them.
 
     Returns:
         A new module, with an ``XLMRobertaModel`` for a BERT body and the same class for others. Rows of pieces that the
@@ -100,7 +112,9 @@ def replaced(
     normalizer = old.backend_tokenizer.normalizer
     lowercase = normalizer is not None and normalizer.normalize_str("A").strip("▁ ") == "a"
     extra = _markers(old)
-    trained = _unigram_tokenizer(texts, vocab_size, lowercase, extra)
+    strip = keep_marks is False and strips_accents(old.backend_tokenizer)
+    read = [*texts, *unmarked_copies(texts)[1]] if keep_marks is True else texts
+    trained = _unigram_tokenizer(read, vocab_size, lowercase, extra, strip)
     table = embeddings_of(module.model).weight.detach()
     rows = _rows(table, old, trained, lexicon or {}, seed)
     roles = {role: token for token, names in _SPECIALS.items() for role in names}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from hf_optical.students.bitext_init import TRANSPORT, initialise_from_bitext
 from hf_optical.students.build import build_student
 from hf_optical.students.grow import DEFAULT_SIZE, VOCABULARIES, vocabulary_size
 from hf_optical.students.index_sample import IndexRows
+from hf_optical.students.marks import KeepMarks, unmarked_copies
 from hf_optical.students.support import supported
 
 ROW_INITS = ("transport", "bitext", "surface")
@@ -39,6 +40,7 @@ def starting_student(
     on_grown: Callable[[Encoder], None] | None = None,
     index: IndexRows | None = None,
     on_report: Callable[[StartReport], None] | None = None,
+    keep_marks: KeepMarks = "auto",
 ) -> Encoder:
     """Grow a student and initialize its embedding rows, or adapt another encoder to the teacher's space.
 
@@ -61,6 +63,8 @@ def starting_student(
         on_grown: Function that is called with the student before its rows are aligned, for instance to measure it.
         index: Documents of the teacher's index with their vectors, on which another encoder is mapped too.
         on_report: Function that is called with the report on the map of another encoder.
+        keep_marks: Whether a student with new pieces keeps accents and tone marks; see `grow_student`. With true, rows
+            are aligned in the translations and in their copies without marks.
 
     Returns:
         A new model of the teacher's class.
@@ -81,21 +85,29 @@ def starting_student(
         options = {"vocab_size": size, "pairs": (rows["source"], rows["translation"])}
     elif not grown:
         options = {"pairs": (rows["source"][:], rows["translation"][:]), "index": index, "on_report": on_report}
-    student = build_student(kind_or_id, teacher, rows["translation"], num_layers=num_layers, seed=seed, **options)
-    multilingual = grown and _reads_many_languages(teacher)
-    if multilingual and kind_or_id == "extend" and row_init in ALIGNED:
+    options |= {"num_layers": num_layers, "seed": seed, "keep_marks": keep_marks}
+    student = build_student(kind_or_id, teacher, rows["translation"], **options)
+    aligned = grown and kind_or_id != "copy" and row_init in ALIGNED
+    multilingual = aligned and _reads_many_languages(teacher)
+    sources: Sequence[str] = rows["source"]
+    translations: Sequence[str] = rows["translation"]
+    if aligned and keep_marks is True:
+        copies: tuple[list[int], list[str]] = unmarked_copies(translations)
+        sources = [*sources, *rows.select(copies[0])["source"]]
+        translations = [*translations, *copies[1]]
+    if multilingual and kind_or_id == "extend":
         # Such a teacher reads the words already, so that a new piece is worth its row only with evidence for it.
         student = supported(
-            student, teacher, rows["source"], rows["translation"], least=LEAST_SUPPORT, alignment=alignment, seed=seed
+            student, teacher, sources, translations, least=LEAST_SUPPORT, alignment=alignment, seed=seed
         )
     if on_grown is not None:
         on_grown(student)
-    if grown and kind_or_id != "copy" and row_init in ALIGNED:
+    if aligned:
         initialise_from_bitext(
             student,
             teacher,
-            rows["source"],
-            rows["translation"],
+            sources,
+            translations,
             alignment=alignment,
             rows="new" if reads_english or multilingual else "all",
             seed=seed,

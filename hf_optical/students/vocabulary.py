@@ -6,7 +6,6 @@ own vocabulary. They are not "added tokens", which are split off before text is 
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,8 +13,6 @@ from typing import Any
 from hf_optical.errors import InputError
 
 _SUPPORTED_KINDS = ("WordPiece", "Unigram", "BPE")
-# Accents of Latin, Greek and Cyrillic letters, which a teacher may strip without a loss of letters.
-_ACCENTS = ((0x0300, 0x036F), (0x1AB0, 0x1AFF), (0x1DC0, 0x1DFF), (0x20D0, 0x20FF), (0xFE20, 0xFE2F))
 
 
 @dataclass(frozen=True)
@@ -62,55 +59,6 @@ def check_texts(texts: Iterable[str] | None) -> Sequence[str]:
     if not count:
         raise InputError("texts is empty", "pass the sentences of the new language (one side of the bitext)")
     return rows
-
-
-def writes_vowels_as_marks(texts: Iterable[str], threshold: float = 0.01) -> bool:
-    """Return whether the texts' script writes letters as combining marks (Devanagari, Arabic vowels, Thai ...).
-
-    BERT's "strip accents" deletes every non-spacing mark (category Mn), including the vowel signs of such scripts.
-
-    Args:
-        texts: Sentences.
-        threshold: Share of such marks among letters and marks above which the result is true. A few foreign words in
-            texts of a Latin-script language do not reach it.
-
-    Returns:
-        Whether stripping accents would destroy words.
-
-    Example:
-        >>> writes_vowels_as_marks(["हिन्दी"]), writes_vowels_as_marks(["déjà vu"])
-        (True, False)
-    """
-    marks = letters = 0
-    for text in texts:
-        for character in unicodedata.normalize("NFD", text):
-            category = unicodedata.category(character)
-            if category == "Mn" and not any(first <= ord(character) <= last for first, last in _ACCENTS):
-                marks += 1
-            elif category[0] in "LM":
-                letters += 1
-    return marks > threshold * (marks + letters)
-
-
-def keep_marks(spec: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return a normalizer's JSON without the stripping of accents.
-
-    Args:
-        spec: The ``normalizer`` entry of a tokenizer's JSON.
-
-    Returns:
-        The entry with ``strip_accents`` set to false and without ``StripAccents`` steps.
-
-    Example:
-        >>> keep_marks({"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "StripAccents"}]})
-        {'type': 'Sequence', 'normalizers': [{'type': 'NFD'}]}
-    """
-    if spec is None or spec["type"] == "StripAccents":
-        return None
-    if spec["type"] == "Sequence":
-        kept = [step for step in map(keep_marks, spec["normalizers"]) if step is not None]
-        return {**spec, "normalizers": kept}
-    return {**spec, "strip_accents": False} if "strip_accents" in spec else dict(spec)
 
 
 def kind_of(spec: dict[str, Any]) -> str:

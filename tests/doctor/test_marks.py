@@ -17,6 +17,7 @@ def test_words_are_counted_once_and_case_is_no_mark():
     words.add(["Oke òkè, oke!", "OKE òkè mmiri 12"])
     assert (words.merged, words.different) == (2, 3) and words.example == ["oke", "òkè"]
     assert "2 of 3 different words" in words.note() and "oke, òkè" in words.note()
+    assert "--keep_marks true" in words.note()
 
 
 def test_nothing_is_said_of_a_language_without_marks():

@@ -8,7 +8,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from hf_optical.encoders.parts import chosen_layers
 from hf_optical.students.embedding_init import SurfaceForms, initial_rows, longest_match
-from hf_optical.students.vocabulary import NewPieces, check_texts, extended, keep_marks, size_of, writes_vowels_as_marks
+from hf_optical.students.marks import without_stripping, writes_vowels_as_marks
+from hf_optical.students.vocabulary import NewPieces, check_texts, extended, size_of
 
 LETTERS = st.text(alphabet="abcd", min_size=1, max_size=12)
 VOCABULARY = {piece: i for i, piece in enumerate(["a", "b", "ab", "abc", "##a", "##b", "##c", "##bc", "##d"])}
@@ -64,11 +65,11 @@ def test_marks():
     assert writes_vowels_as_marks(["น้ำดื่ม"])
     assert not writes_vowels_as_marks(["Ọmọ náà ń mu omi", "été"])
     assert not writes_vowels_as_marks(["maji safi " * 100 + "हिन्दी"])
-    assert keep_marks({"type": "BertNormalizer", "strip_accents": None}) == {
+    assert without_stripping({"type": "BertNormalizer", "strip_accents": None}) == {
         "type": "BertNormalizer",
         "strip_accents": False,
     }
-    assert keep_marks(None) is None
+    assert without_stripping(None) is None
 
 
 def test_one_shot_iterators_are_read_once():

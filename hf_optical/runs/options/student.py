@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Literal
 
 from hf_optical.configuration.parsing import option
 from hf_optical.runs.options.lora import LoraOptions
@@ -19,6 +20,12 @@ class StudentOptions:
         "teacher's if it has that many already.",
     )
     new_pieces: int | None = option(None, "Number of pieces to add to the teacher's (extend), in place of vocab_size.")
+    keep_marks: bool | Literal["auto"] = option(
+        "auto",
+        "Whether a grown student (extend, replace) keeps accents and tone marks: 'true' keeps those of its language "
+        "and also learns its words without them, 'false' does as the teacher, 'auto' keeps them where a script writes "
+        "vowels as marks.",
+    )
     num_layers: int | None = option(None, "Number of layers of a grown student; all of the teacher's if not given.")
     row_init: str = option(
         "transport",

@@ -6,12 +6,17 @@ The encoder reads the language already, cut to crumbs. It gets more pieces of th
 the mean of the crumbs' (`surface`) or come from the bitext by transport (`transport`), all of them or those with some
 expected alignments at least. nDCG@10 of held-out pairs (`bitext/*.dev`, rows whose English is in the training file
 left out) over the encoder's own vectors of their English; an arm that is in the JSON file is not measured again.
+
+``--english FILE`` counts instead which words of other English texts the new pieces cut otherwise (JSON lines, the
+values of ``query`` and ``passage``): a run spares the English of its own pairs only.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +43,18 @@ def main() -> None:
     parser.add_argument("--new_pieces", type=int, default=1000)
     parser.add_argument("--least", type=float, nargs="+", default=[5, 20])
     parser.add_argument("--bfloat16", action="store_true", help="encode under autocast, in half the time")
+    parser.add_argument("--english", type=Path, help="English that no pair has, such as en_retrieval/train.jsonl.gz")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/new_pieces.json"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     report: dict[str, Any] = json.loads(options.json.read_text("utf-8")) if options.json.exists() else {"cells": {}}
     teacher: Any = load_encoder(options.teacher)
     for language in options.languages:
+        if options.english:
+            report.setdefault("english", {})[language] = cut_otherwise(language, teacher, options)
+            write_json(options.json, report)
+            print(language, report["english"][language], flush=True)
+            continue
         measure(report, language, teacher, options)
         print(table(report["cells"][language], language))
 
@@ -78,6 +89,25 @@ def measure(report: dict[str, Any], language: str, teacher: Any, options: argpar
     for least, one in {0: student, **kept}.items():
         initialise_from_bitext(one, teacher, *pairs, rows="new")
         note(f"transport, {least:g} alignments", one)
+
+
+def cut_otherwise(language: str, teacher: Any, options: argparse.Namespace) -> dict[str, int]:
+    """Count the words of other English texts that the grown tokenizer cuts in another way than the teacher's."""
+    rows = read_bitext(options.data / f"bitext/{language}.train.jsonl.gz", language=normalize(language))
+    student: Any = grow_student(teacher, rows["translation"], new_pieces=options.new_pieces, english=rows["source"])
+    counts: Counter[str] = Counter()
+    with gzip.open(options.english, "rt", encoding="utf-8") as file:
+        for row in map(json.loads, file):
+            counts.update(word for key in ("query", "passage") for word in row.get(key, "").split())
+    words = sorted(counts)
+    pieces = [model.tokenizer(words, add_special_tokens=False)["input_ids"] for model in (teacher, student)]
+    otherwise = [word for word, old, new in zip(words, *pieces, strict=True) if old != new]
+    return {
+        "running_words": counts.total(),
+        "running_words_cut_otherwise": sum(counts[word] for word in otherwise),
+        "words": len(words),
+        "words_cut_otherwise": len(otherwise),
+    }
 
 
 def table(cells: dict[str, Any], language: str) -> str:

@@ -70,6 +70,6 @@ class MarkedWords:
         return (
             f"{words} differ from another one only in accents or tone marks ({example}). A teacher whose tokenizer "
             "strips accents, as uncased BERT models do, cannot distinguish them, nor can a student grown from it, "
-            "unless it is grown with --keep_marks true (--student extend or replace). This matters only for queries "
+            "unless it is grown by hf-optical train --student extend --keep_marks true. This matters only for queries "
             "that differ in their marks alone; a multilingual encoder as student keeps the marks."
         )

@@ -3,7 +3,7 @@
 A teacher that strips accents decomposes text (form D) and removes every mark. A student that keeps the marks of its
 language does the same with all other marks. Text stays decomposed, so that a marked word still begins with the pieces
 of its letters, and its marks are pieces of their own or part of learnt ones: no combination of letter and mark is
-unknown, and English words are cut as without the option up to their first mark.
+unknown, and an English word that the teacher has whole stays whole up to a mark that the language uses.
 """
 
 from __future__ import annotations

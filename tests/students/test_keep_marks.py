@@ -104,7 +104,7 @@ def test_a_saved_student_has_the_same_normalizer_in_plain_sentence_transformers(
     torch.testing.assert_close(loaded.encode(YORUBA[:3]), student.encode(YORUBA[:3]), atol=1e-6, rtol=0)
 
 
-def test_english_is_cut_as_without_the_option_and_known_words_as_by_the_teacher(english_teacher):
+def test_english_is_cut_as_the_teacher_cuts_it_up_to_a_mark_of_the_language(english_teacher):
     size = len(english_teacher.tokenizer) + 200
     kept, auto = (grow_student(english_teacher, YORUBA, vocab_size=size, keep_marks=k) for k in (True, "auto"))
     for text in SENTENCES:

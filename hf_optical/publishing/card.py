@@ -25,6 +25,7 @@ from hf_optical.publishing.card_text import (
     training,
 )
 from hf_optical.publishing.provenance import Teacher, bitext_of, non_commercial
+from hf_optical.results.table_rows import BM25
 
 _TEMPLATE = Path(__file__).with_name("card_template.md")
 
@@ -221,6 +222,7 @@ def _context(facts: CardFacts) -> dict[str, Any]:
         "training": training(results, config),
         "tables": tables,
         "held_out": held_out,
+        "searches_words": any(row["label"] == BM25 for table in tables + held_out for row in table["rows"]),
         "verdicts_legend": legend_of("\n".join(said for table in tables + held_out for said in table["verdicts"])),
         "bias": bias_rows(facts.evaluations),
         "english": english_rows(results),

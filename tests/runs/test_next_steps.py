@@ -174,7 +174,7 @@ def test_a_run_without_a_retrieval_set_shows_its_held_out_pairs_everywhere(tmp_p
     )
     card = (tmp_path / "site" / "README.md").read_text()
     assert "On pairs held out of the training bitext" in card and "Not measured" not in card
-    assert "| bm25 |" in card and "| fused |" in card
+    assert "| bm25 |" in card and "| fused |" in card and "`fused` this model and\nBM25 together" in card
     assert f"{held_out[0]['after']['ndcg@10']:.3f}" in card and "sets like those above" not in card
     assert query in (tmp_path / "pairs.tsv").read_text(encoding="utf-8")
 

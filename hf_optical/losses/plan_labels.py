@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from hf_optical.encoders.token_view import TokenView
-from hf_optical.losses.centred_tokens import ContentTokens, centred_tokens
+from hf_optical.losses.centred_tokens import CentredTokens, centred_tokens
 from hf_optical.losses.greedy import greedy_alignment
 from hf_optical.losses.nearest import nearest_alignment
 from hf_optical.transport.marginals import independent_plan, uniform_marginals
@@ -76,7 +76,7 @@ def plan_label_loss(student: TokenView, teacher: TokenView, plan: Plan, temperat
     return label_cross_entropy(mine, theirs, mass, temperature)
 
 
-def label_cross_entropy(mine: ContentTokens, theirs: ContentTokens, mass: Tensor, temperature: float) -> Tensor:
+def label_cross_entropy(mine: CentredTokens, theirs: CentredTokens, mass: Tensor, temperature: float) -> Tensor:
     """Compute the cross-entropy for given mass, (B, n, m)."""
     pairs, m = theirs.mask.shape
     logits = mine.units.flatten(0, 1) @ theirs.units.flatten(0, 1).T / temperature  # (B n, B m)

@@ -17,7 +17,7 @@ TERMS: dict[str, str] = {
     "cos": "one minus the cosine of the sentence vectors",
     "greedy": "squared distance of tokens aligned one to one, the most similar first",
     "nearest": "squared distance of each student token to its most similar teacher token",
-    "centred_ot": "unbalanced transport cost between tokens centred on their sentence, their mass by their norms",
+    "centred_ot": "unbalanced transport cost between centred tokens, their mass by their norms",
     "ot_labels": "contrast of centred tokens over the batch, labels by transport within each pair",
     "greedy_labels": "contrast of centred tokens over the batch, labels one to one, the most similar first",
     "nearest_labels": "contrast of centred tokens over the batch, each token's label is its most similar teacher token",

@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(r"(?:<!-- not run: ?(?P<reason>.*?) ?-->\n+)?^```(?P<language>\w+)\n(?P<code>.*?)^```", re.M | re.S)
 _FILE = re.compile(r"^(?:recipes|benchmarks|tests|hf_optical|docs)/[\w./-]+$")
+_BROUGHT = re.compile(r"\.\./(?:shared|models)|\b(?:TEACHER|E5|SCRATCH)\b")  # names for data and encoders of the reader
 _HARMLESS = {"export", "source", "pytest", "pip-audit", "hf", "curl", "uvicorn", "text-embeddings-router"}
 _LONGEST = 24
 _FRAMEWORKS = ("langchain_core", "llama_index", "haystack")  # snippets run where they are installed
@@ -152,6 +153,15 @@ def test_links_between_pages_lead_somewhere(page):
         headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), flags=re.M)
         slugs = {re.sub(r"[ -]+", "-", re.sub(r"[^\w\s-]", "", heading.lower())) for heading in headings}
         assert not anchor or anchor in slugs, f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_whose_commands_name_what_is_not_here_says_what_to_bring(page):
+    text = page.read_text(encoding="utf-8")
+    code = "\n".join([*re.findall(r"^```bash\n(.*?)^```", text, flags=re.M | re.S), *re.findall(r"`([^`\n]+)`", text)])
+    names = set(_BROUGHT.findall(code)) - set(re.findall(r"^(\w+)=", code, flags=re.M))  # set by the page itself
+    link = "](#what-to-bring)" if page.name == "RESULTS.md" else "RESULTS.md#what-to-bring)"
+    assert not names or link in text, f"{page.name} does not say what {', '.join(sorted(names))} stands for"
 
 
 def test_every_guide_is_in_the_menu_and_the_site_builds_without_a_warning(tmp_path):

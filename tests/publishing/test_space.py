@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
+import socket
+import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny_models
+import torch
 from huggingface_hub import SpaceCard
 from published_runs import add_adapter, write_run
 from script_modules import load_recipe
 
+from hf_optical.encoders.encoding import encode_texts
+from hf_optical.encoders.token_means import TokenMeans
 from hf_optical.errors import InputError
-from hf_optical.figures.word_plan import word_plan
+from hf_optical.evaluation.token_scoring import TokenScoring
 from hf_optical.publishing.space import Space, build_space
-from hf_optical.transport import Exact
 
 DOCUMENTS = {
     "goat": "The goat sleeps under the tree. A dog runs.",
@@ -85,13 +91,39 @@ def test_the_student_and_the_teacher_alone_are_asked_apart(app):
     assert all(row[3] == ranks.get(row[2], len(DOCUMENTS)) for row in found)
 
 
-def test_the_plan_is_that_of_the_package(app):
-    search, _ = app.load()
-    rows, columns, plan = search.plan(QUESTION, "The big dog eats near the river.")
-    expected = word_plan(search.student, search.teacher, "The big dog eats near the river.", QUESTION, Exact())
-    assert rows == expected["rows"] == QUESTION.split()
-    assert columns == expected["columns"]
-    np.testing.assert_allclose(plan, expected["plan"], atol=1e-5)
+@pytest.mark.parametrize("centred", [False, True])
+def test_the_plan_is_that_of_reranking(app, built, tmp_path, monkeypatch, centred):
+    """Its score is that of ``search --rerank``, centred where the run saved mean tokens."""
+    sentence = "The big dog eats near the river."
+    shutil.copytree(built / "run", tmp_path / "run")
+    model = tmp_path / "run" / "model"
+    monkeypatch.setenv("MODEL", str(model))
+    means = TokenMeans({"swh_Latn": np.linspace(-0.2, 0.2, 16)}, np.linspace(0.2, -0.2, 16)) if centred else None
+    if means:
+        means.save(model)
+    folder = build_space(Space(tmp_path / "run", "me/tiny", DOCUMENTS), tmp_path / "app")
+    assert (folder / "token_means.json").is_file() == centred
+    search, settings = app.load(folder)
+    assert settings["means_of"] == "swh_Latn" and (search.means is not None) == centred
+    rows, columns, plan = search.plan(QUESTION, sentence)
+    assert rows == QUESTION.split() and columns == [*sentence[:-1].split(), "."]
+    np.testing.assert_allclose(plan.sum(axis=1), 1 / len(rows), atol=1e-6)  # words of one token here
+    sides = []
+    for encoder, text, role in ((search.student, QUESTION, "query"), (search.teacher, sentence, "document")):
+        sides.append(torch.from_numpy(encode_texts(encoder, [text], role, interaction="maxsim", content_only=True)[0]))
+    scoring = TokenScoring.centred("soft", means, "sw") if means else TokenScoring("soft")
+    asked, said = search.means or (None, None)
+    cosine = app._units(sides[0].numpy(), asked) @ app._units(sides[1].numpy(), said).T
+    assert float((plan * cosine).sum()) == pytest.approx(float(scoring.scores(sides[:1], sides[1:])), abs=1e-5)
+
+
+def test_punctuation_is_not_shown_and_what_is_shown_is_a_plan(app):
+    rows, columns, plan = app.without_punctuation(
+        ["wapi", "?"], ["here", ".", "🐐"], np.array([[0.3, 0.1, 0.1], [0.1, 0.3, 0.1]])
+    )
+    assert rows == ["wapi"] and columns == ["here", "🐐"]
+    np.testing.assert_allclose(plan, [[0.75, 0.25]])
+    assert app.without_punctuation(["?"], ["."], np.ones((1, 1)))[:2] == (["?"], ["."])
 
 
 def test_a_prompt_and_cut_texts_are_no_words_of_the_plan(app):
@@ -205,3 +237,32 @@ def test_the_command_builds_it_and_says_how_to_go_on(built, tmp_path, capsys):
     assert (tmp_path / "app" / "app.py").is_file()
     with pytest.raises(InputError, match="add --documents"):
         recipe.main(recipe.PublishConfig(run=str(built / "run"), space=str(tmp_path / "b"), repo_id="me/tiny"))
+
+
+@pytest.mark.slow
+def test_the_started_app_answers_over_http(built, monkeypatch):
+    """``python app.py`` in a process of its own, asked as a browser would: the list and the plan appear."""
+    pytest.importorskip("gradio", reason="gradio is not installed: pip install 'hf-optical[space]'")
+    from gradio_client import Client
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = {**os.environ, "MODEL": str(built / "run" / "model"), "TEACHER": str(built / "english")}
+    env |= {"GRADIO_SERVER_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False"}
+    process = subprocess.Popen([sys.executable, "app.py"], cwd=built / "app", env=env)
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                client = Client(f"http://127.0.0.1:{port}", verbose=False)
+                break
+            except Exception:
+                assert process.poll() is None and time.monotonic() < deadline, "the app did not start"
+                time.sleep(0.5)
+        found, alone, plan, rank = client.predict(QUESTION, api_name="/answer")
+        assert 'class="list"' in found and 'class="list"' in alone and 'class="plan"' in plan and rank == 1
+        assert "goat" in plan and client.predict(QUESTION, 2, api_name="/picture") != plan
+    finally:
+        process.terminate()
+        process.wait(30)

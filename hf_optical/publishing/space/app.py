@@ -2,14 +2,15 @@
 
 The student and its teacher are plain sentence-transformers models, named in space.json beside this file; the
 environment variables MODEL and TEACHER override them, for instance with folders on this machine. The documents are read
-from documents.jsonl, and the teacher encodes them when the app starts. The transport plan between a question and a
-document's sentence, computed with POT, shows which words match.
+from documents.jsonl, and the teacher encodes them when the app starts. A transport plan between a question and a
+document's sentence shows which words match.
 """
 
 import html
 import json
 import os
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,13 @@ import numpy as np
 
 TOP = 5  # documents shown
 LONGEST = 40  # words of the English sentence in a plan; more do not fit into the table
+EPSILON = 0.05  # weight of the entropy in a plan, in units of a cosine
+MEANS = "token_means.json"  # mean tokens, which the training saves with the student
 FOLDER = Path(__file__).parent
+_PROMPTS = {
+    "query": ["query"],
+    "document": ["document", "passage", "corpus"],
+}  # as sentence-transformers looks for them
 _LINE = "1px solid rgba(128,128,128,.25) !important"
 STYLE = (
     ".list,.list tr,.plan table,.plan tr{border:0 !important}"
@@ -35,11 +42,19 @@ STYLE = (
 
 @dataclass
 class Search:
-    """Search with a student in documents that its teacher has encoded."""
+    """Search with a student in documents that its teacher has encoded.
+
+    Attributes:
+        student: Encoder of the questions.
+        teacher: Encoder of the documents.
+        documents: The n documents.
+        means: Mean unit token of questions and of documents, (d,) each, which plans subtract; None subtracts nothing.
+    """
 
     student: Any
     teacher: Any
     documents: list[str]
+    means: tuple[np.ndarray, np.ndarray] | None = None
 
     @cached_property
     def index(self) -> Any:
@@ -72,35 +87,39 @@ class Search:
         return " ".join(sentences[int(np.asarray(scores)[0].argmax())].split()[:LONGEST])
 
     def plan(self, question: str, sentence: str) -> tuple[list[str], list[str], np.ndarray]:
-        """Compute the optimal transport plan from the question's words to those of an English sentence.
+        """Compute the transport plan from the question's words to those of an English sentence.
 
-        The plan is computed between token vectors, with uniform marginals and cosine cost, and summed over the tokens
-        of each word.
+        It is the plan of reranking by tokens: each token of the question has the same mass, and distributes it over the
+        tokens of the sentence by their cosines, entropic and one-sided, because a question need not say all that a
+        sentence says. It is summed over the tokens of each word.
 
         Returns:
             The n words of the question, the m English words, and the plan, (n, m), which sums to 1.
         """
-        import ot
-
-        rows, left = words_of(self.student, question)
-        columns, right = words_of(self.teacher, sentence)
-        cost = ot.dist(np.concatenate(left), np.concatenate(right), metric="cosine")
-        plan = ot.emd(ot.unif(len(cost)), ot.unif(cost.shape[1]), cost)
+        asked, said = self.means or (None, None)
+        rows, left = words_of(self.student, question, "query")
+        columns, right = words_of(self.teacher, sentence, "document")
+        cosine = _units(np.concatenate(left), asked) @ _units(np.concatenate(right), said).T
+        plan = np.exp((cosine - cosine.max(axis=1, keepdims=True)) / EPSILON)
+        plan /= plan.sum(axis=1, keepdims=True) * len(plan)
         return rows, columns, _by_groups(_by_groups(plan, left).T, right).T
 
 
-def words_of(model: Any, text: str) -> tuple[list[str], list[np.ndarray]]:
-    """Split a text into words, and encode it as a query.
+def words_of(model: Any, text: str, role: str = "query") -> tuple[list[str], list[np.ndarray]]:
+    """Split a text into words, and encode it.
 
     Args:
         model: A sentence-transformers model with a fast tokenizer.
         text: A question or sentence.
+        role: ``"query"`` or ``"document"``.
 
     Returns:
         The words, and for each word the vectors of its tokens, (tokens, d). The prompt and special tokens are left out.
     """
-    prompt = (getattr(model, "prompts", None) or {}).get("query") or ""
-    vectors = model.encode_query([text], output_value="token_embeddings")[0].float().cpu().numpy()
+    known = getattr(model, "prompts", None) or {}
+    prompt = next((known[name] for name in _PROMPTS[role] if name in known), None) or ""
+    encode = model.encode_query if role == "query" else model.encode_document
+    vectors = encode([text], output_value="token_embeddings")[0].float().cpu().numpy()
     whole = prompt + text
     encoded = model.tokenizer(whole, return_offsets_mapping=True, truncation=True, max_length=len(vectors))
     words: dict[Any, list[int]] = {}
@@ -112,6 +131,27 @@ def words_of(model: Any, text: str) -> tuple[list[str], list[np.ndarray]]:
         whole[max(offsets[tokens[0]][0], len(prompt)) : offsets[tokens[-1]][1]].strip() for tokens in words.values()
     ]
     return names, [vectors[tokens] for tokens in words.values()]
+
+
+def _units(tokens: np.ndarray, mean: np.ndarray | None) -> np.ndarray:
+    """Scale tokens, (n, d), to length 1, subtract a mean, and scale them again; without a mean once."""
+    tokens = tokens / np.maximum(np.linalg.norm(tokens, axis=1, keepdims=True), 1e-12)
+    return tokens if mean is None else _units(tokens - mean, None)
+
+
+def without_punctuation(
+    rows: list[str], columns: list[str], plan: np.ndarray
+) -> tuple[list[str], list[str], np.ndarray]:
+    """Leave words that are punctuation alone out of a plan, (n, m), and scale what is left to sum 1.
+
+    A question or sentence of nothing else is left as it is.
+    """
+    kept = []
+    for words in (rows, columns):
+        real = [place for place, word in enumerate(words) if any(unicodedata.category(sign)[0] != "P" for sign in word)]
+        kept.append(real or list(range(len(words))))
+    shown = plan[np.ix_(*kept)]
+    return [rows[i] for i in kept[0]], [columns[j] for j in kept[1]], shown / max(shown.sum(), 1e-12)
 
 
 def _by_groups(plan: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
@@ -149,7 +189,17 @@ def load(folder: Path = FOLDER) -> tuple[Search, dict[str, Any]]:
         os.environ.get("TEACHER", settings["teacher"]),
         revision=None if "TEACHER" in os.environ else settings["teacher_revision"],
     )
-    return Search(student, teacher, [json.loads(line)["text"] for line in lines]), settings
+    means = _means_of(Path(place) if Path(place).is_dir() else folder, settings["means_of"])
+    return Search(student, teacher, [json.loads(line)["text"] for line in lines], means), settings
+
+
+def _means_of(folder: Path, language: str | None) -> tuple[np.ndarray, np.ndarray] | None:
+    """Read the mean tokens of the questions' language and of the documents; None where a folder has none."""
+    if not (folder / MEANS).is_file():
+        return None
+    content = json.loads((folder / MEANS).read_text(encoding="utf-8"))
+    asked, said = content["queries"].get(language), content["documents"]
+    return None if asked is None or said is None else (np.asarray(asked), np.asarray(said))
 
 
 def _list_of(found: list[list[Any]], headings: list[str]) -> str:
@@ -168,7 +218,8 @@ def build(search: Search, settings: dict[str, Any]) -> Any:
         if not question.strip():
             return ""
         document = search.answers(question)[rank - 1][2]
-        return table_of(*search.plan(question, search.best_sentence(question, document)))
+        plan = search.plan(question, search.best_sentence(question, document))
+        return table_of(*without_punctuation(*plan))
 
     def answer(question: str) -> tuple[str, str, str, int]:
         if not question.strip():
@@ -192,7 +243,7 @@ def build(search: Search, settings: dict[str, Any]) -> Any:
         gr.Markdown(
             "### Which words match\nThe transport plan between the question and the nearest sentence of a document: "
             "each row is a word of the question, and a cell is the darker the more of that word's mass is transported "
-            "to the English word."
+            "to the English word. Punctuation is left out, and a row's shares are of what goes to the words shown."
         )
         ranks = [(str(rank), rank) for rank in range(1, min(TOP, len(search.documents)) + 1)]
         rank = gr.Radio(ranks, value=1, label="Document of the student's list", elem_id="rank")

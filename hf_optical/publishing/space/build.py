@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_optical.data.languages import language_name
+from hf_optical.encoders.token_means import FILE as MEANS
 from hf_optical.errors import InputError
 from hf_optical.publishing.card import CardFacts
 from hf_optical.publishing.layout import ADAPTERS, CARD_FILE, publication_folder, read_results
@@ -54,7 +55,8 @@ def build_space(space: Space, folder: str | Path) -> Path:
         folder: A missing or empty folder, or one that holds an earlier build.
 
     Returns:
-        The folder: ``app.py``, ``space.json``, ``documents.jsonl``, ``requirements.txt``, ``README.md``.
+        The folder: ``app.py``, ``space.json``, ``documents.jsonl``, ``requirements.txt``, ``README.md``, and
+        ``token_means.json`` if the student has one.
 
     Raises:
         InputError: The run is not finished, its student has several vectors per text, it was trained on vectors of an
@@ -82,13 +84,17 @@ def build_space(space: Space, folder: str | Path) -> Path:
         "adapter": f"{ADAPTERS}/{adapter}" if adapter else None,
         "teacher": teacher.place,
         "teacher_revision": teacher.revision,
+        "means_of": adapter or (languages[0] if len(languages) == 1 else None),  # whose mean token plans take off
     }
+    means = space.run / "model" / MEANS
     with publication_folder(folder, marks=("app.py", SETTINGS)) as scratch:
         shutil.copyfile(Path(__file__).with_name("app.py"), scratch / "app.py")
         write_json(scratch / SETTINGS, settings)
+        if means.is_file():
+            shutil.copyfile(means, scratch / MEANS)
         lines = [json.dumps({"id": name, "text": text}, ensure_ascii=False) for name, text in space.documents.items()]
         (scratch / "documents.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        needed = ["sentence-transformers>=6.2", "POT>=0.9.6", *(["peft>=0.18"] if adapter else [])]
+        needed = ["sentence-transformers>=6.2", *(["peft>=0.18"] if adapter else [])]
         (scratch / "requirements.txt").write_text("\n".join(needed) + "\n", encoding="utf-8")
         models = [space.repo_id, *([teacher.hub_id] if teacher.hub_id else [])]
         (scratch / CARD_FILE).write_text(_card(settings, models, space.licence), encoding="utf-8")
@@ -137,7 +143,7 @@ def _card(settings: Mapping[str, Any], models: list[str], licence: str | None) -
         f"---\n{data.to_yaml(line_break=chr(10)).strip()}\n---\n\n# {settings['title']}\n\n"
         f"Type a question in {settings['language']}. `{settings['model']}` reads it and searches an index of English "
         f"documents that `{settings['teacher']}` has made. The page shows the results of the teacher alone beside "
-        "those of the student, and the words of question and document that match by optimal transport.\n\n"
+        "those of the student, and the words of question and document that match by transport between their tokens.\n\n"
         "To run it on your own machine, with models from folders if you like:\n\n"
         "```bash\npip install gradio -r requirements.txt\n"
         f"MODEL=outputs/run/model TEACHER={settings['teacher']} python app.py\n```\n"

@@ -35,7 +35,7 @@ class PublishConfig:
         [], "Present place of the training files, to count licences; by default where the run read them.", path=True
     )
     data_license: str | None = option(
-        None, "Licence of training files that have no column license, for the card, such as CC-BY-4.0."
+        None, "Licence of training data that has no column license, for the card, such as CC-BY-4.0."
     )
     texts: str | None = option(
         None, "Sentences of the language (.txt or a table): tokens per word go into the card.", path=True

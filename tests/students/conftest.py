@@ -10,7 +10,7 @@ from sentence_transformers import MultiVectorEncoder, SentenceTransformer
 from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from sentence_transformers.sentence_transformer.modules import Pooling
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
     BertModel,
@@ -52,14 +52,13 @@ def fast(backend, **lengths):
 
 
 def wordpiece_parts():
-    backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    backend.normalizer = normalizers.BertNormalizer(lowercase=True)
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trainer = trainers.WordPieceTrainer(vocab_size=150, special_tokens=specials, show_progress=False)
-    # Devanagari consonants without their vowel signs, as in BERT's own English vocabulary.
-    backend.train_from_iterator([*ENGLISH, *"कगचजटडणतदनपबमयरलवशषसह"], trainer)
-    tokenizer = BertTokenizer(vocab=backend.get_vocab(), model_max_length=40)
+    # Devanagari consonants without their vowel signs, as in BERT's own English vocabulary. Words and letters, for the
+    # trainer of tokenizers breaks ties at random: another process had another teacher.
+    words = sorted({word for text in ENGLISH for word in text.split()})
+    letters = sorted({*"".join(words), *"कगचजटडणतदनपबमयरलवशषसह"})
+    pieces = [*specials, *letters, *(f"##{letter}" for letter in letters), *(word for word in words if len(word) > 1)]
+    tokenizer = BertTokenizer(vocab={piece: number for number, piece in enumerate(pieces)}, model_max_length=40)
     config = BertConfig(vocab_size=len(tokenizer), max_position_embeddings=48, **SIZES)
     return tokenizer, BertModel(config)
 

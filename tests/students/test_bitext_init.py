@@ -244,8 +244,7 @@ def test_transport_knows_the_order_of_words(make_teacher):
         student = grow_student(teacher, swahili, "extend", 260)
         initialise_from_bitext(student, teacher, english, swahili, alignment=alignment)
         likenesses.append(likeness(student, teacher, "watoto", "children"))
-    # How the words are cut differs from process to process, as tokenizers breaks ties among pieces at random.
-    assert likenesses[0] > 0.7 and likenesses[0] > likenesses[1] + 0.1
+    assert likenesses[0] > 0.8 > likenesses[1]
 
 
 def test_each_way_to_start_gives_rows_of_its_own(make_teacher):

@@ -43,6 +43,7 @@ from hf_optical.evaluation.retrieval import evaluate_retrieval
 from hf_optical.results.files import RESULTS_FILE, versions, write_json
 from hf_optical.results.measures import MAIN_MEASURE as METRIC
 from hf_optical.results.records import kept_step
+from hf_optical.students.marks import unmarked
 
 ARMS = ("auto", "true")  # values of --keep_marks
 STATES = {"untrained": "untrained", "trained": "model"}  # and their folders in that of a run
@@ -148,7 +149,7 @@ def trained(options: argparse.Namespace, language: str, arm: str, seed: int) -> 
 
 def scored(student: Any, item: RetrievalSet, teacher: Any) -> dict[str, dict[str, float]]:
     """Score a student on the queries as they are and without marks, over the teacher's documents."""
-    kinds = {"marked": item.queries, "unmarked": {name: bare(text) for name, text in item.queries.items()}}
+    kinds = {"marked": item.queries, "unmarked": {name: unmarked(text) for name, text in item.queries.items()}}
     found = {}
     for kind, queries in kinds.items():
         result = evaluate_retrieval(student, item, teacher, queries=queries, document_cache=default_cache())
@@ -161,7 +162,7 @@ def cut_alike(student: Any, teacher: Any, english: Any) -> dict[str, float]:
     words = sorted({word for text in english for word in text.split()})
     ours, theirs = (model.tokenizer(words, add_special_tokens=False)["input_ids"] for model in (student, teacher))
     alike = np.array([one == other for one, other in zip(ours, theirs, strict=True)])
-    accents = np.array([bare(word) != unicodedata.normalize("NFD", word) for word in words])
+    accents = np.array([unmarked(word) != unicodedata.normalize("NFC", word) for word in words])
     unknown = [student.tokenizer.unk_token_id in row for row in ours]
     return {
         "words": int((~accents).sum()),
@@ -200,12 +201,6 @@ def summary(cell: dict[str, Any]) -> dict[str, Any]:
     return {"scores": means, "tests": tests, "kept step": cell["kept step"], "english words": cell["english"]}
 
 
-def bare(text: str) -> str:
-    """Return a text without its marks, decomposed."""
-    signs = unicodedata.normalize("NFD", text)
-    return "".join(sign for sign in signs if unicodedata.category(sign) != "Mn")
-
-
 def copy_unmarked(source: Path, target: Path) -> tuple[int, int]:
     """Copy queries without marks, and count those that had some."""
     opened = gzip.open if source.suffix == ".gz" else open
@@ -213,9 +208,9 @@ def copy_unmarked(source: Path, target: Path) -> tuple[int, int]:
         rows = [json.loads(line) for line in stream]
     changed = 0
     for row in rows:
-        unmarked = bare(row["text"])
-        changed += unmarked != unicodedata.normalize("NFD", row["text"])
-        row["text"] = unmarked
+        plain = unmarked(row["text"])
+        changed += plain != unicodedata.normalize("NFC", row["text"])
+        row["text"] = plain
     with opened(target, "wt", encoding="utf-8") as stream:
         stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     return changed, len(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
 import torch
@@ -12,10 +13,12 @@ from sentence_transformers.util.distributed import all_gather
 from torch import Tensor, nn
 
 from hf_optical.encoders.feature_keys import CACHED_ROWS, MIRROR
+from hf_optical.encoders.copies import frozen_copy
 from hf_optical.encoders.teachers import Teacher, TeacherStandIn, check_same_space, freeze, is_late_interaction
 from hf_optical.encoders.token_view import SpecialTokens, TokenView, boundary_token_ids, encode_tokens, pools_one_token
 from hf_optical.errors import InputError, check_choice, check_positive
 from hf_optical.losses.alignment import transport_term
+from hf_optical.losses.anchor import anchored_target
 from hf_optical.losses.citations import OPTICAL
 from hf_optical.losses.contrast import InBatchContrast
 from hf_optical.losses.features import check_pairs, needs_own_tokens
@@ -68,6 +71,10 @@ class OTDistillationLoss(nn.Module):
             :func:`~hf_optical.training.teacher_bank.teacher_bank`. It can be set later; the trainers compute it.
             Without a bank only the English of the batch is ranked, from which the student learns far less; a warning
             says so.
+        anchor: Share of the untrained student in the target of the term ``rank``
+            (:func:`~hf_optical.losses.anchor.anchored_target`), at least 0 and below 1. Above 0 the loss keeps a frozen
+            copy of the model as it is now, which also reads every translation. With ``None`` the trainers choose it
+            before the first step (:func:`~hf_optical.training.anchor_choice.chosen_anchor`); without them it is 0.
         matryoshka_dims: Widths at which a dense student's sentence terms are trained: both sides' vectors are truncated
             to each width and the terms averaged. Include the full width to train it too. Token terms are not affected.
         gather_across_devices: Contrast with the English of all processes, so that two processes give the same loss as
@@ -124,6 +131,7 @@ class OTDistillationLoss(nn.Module):
         temperature: float | None = None,
         token_weights: tuple[Tensor, Tensor] | None = None,
         bank: Tensor | None = None,
+        anchor: float | None = None,
         matryoshka_dims: Sequence[int] | None = None,
         gather_across_devices: bool = False,
         check_finite: bool = True,
@@ -173,6 +181,10 @@ class OTDistillationLoss(nn.Module):
         student_weights, teacher_weights = token_weights if token_weights is not None else (None, None)
         self.register_buffer("student_token_weights", student_weights)
         self.register_buffer("teacher_token_weights", teacher_weights)
+        self.untrained: nn.Module | None = None
+        self.anchor: float | None = None
+        if anchor is not None:
+            self.keep_untrained(anchor)
         self._said_no_bank = False
         self.bank: Tensor | None
         # not saved: on resuming it is computed from teacher and data again
@@ -189,10 +201,29 @@ class OTDistillationLoss(nn.Module):
         if value is not None:
             self.contrast.temperature = value
 
+    def keep_untrained(self, anchor: float) -> None:
+        """Set the share of the untrained student in the target, and copy the model as it is now.
+
+        Raises:
+            InputError: The share is out of range, or the objective has no term ``rank``.
+        """
+        if not 0 <= anchor < 1:
+            raise InputError(f"is {anchor}", "give a share of 0 or more and below 1", field="anchor")
+        if anchor and "rank" not in self.weights:
+            raise InputError(
+                f"is {anchor}, but the objective has no term 'rank', whose target it is for",
+                "add the term, or leave it out",
+                field="anchor",
+            )
+        self.anchor = anchor
+        self.untrained = frozen_copy(self.model, self.teacher) if anchor else None
+
     def train(self, mode: bool = True) -> OTDistillationLoss:
-        """Set training mode for everything except the teacher, whose dropout stays off."""
+        """Set training mode for everything except the teacher and the untrained copy, whose dropout stays off."""
         super().train(mode)
         self.teacher.eval()
+        if self.untrained is not None:
+            self.untrained.eval()
         return self
 
     def forward(
@@ -216,7 +247,7 @@ class OTDistillationLoss(nn.Module):
             check_finite({"teacher": teacher, **views}, self._tokenizers)
         if self.temperature is None and has_temperature(self.weights):
             self.temperature = FALLBACK if self.bank is None else bank_temperature(self.bank)
-        terms = self.compute_terms(views["student"], teacher)
+        terms = self.compute_terms(views["student"], teacher, self._read_untrained(features[1]))
         if "self_nce" in self.weights:
             with torch.autocast(teacher.tokens.device.type, enabled=False):
                 value = self._of_sentences("self_nce", views["student"], views[_ENGLISH_READING])
@@ -226,8 +257,16 @@ class OTDistillationLoss(nn.Module):
                 terms[f"source_{name}"] = self.weights["source"] * value
         return terms
 
-    def compute_terms(self, student: TokenView, teacher: TokenView) -> dict[str, Tensor]:
-        """Compute the weighted terms from token views alone, without a model; returns a dict of scalars."""
+    def compute_terms(
+        self, student: TokenView, teacher: TokenView, untrained: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Compute the weighted terms from token views alone, without a model; returns a dict of scalars.
+
+        Args:
+            student: The student's view of the translations.
+            teacher: The teacher's view of the English.
+            untrained: The untrained student's sentence vectors of the translations, (B, d), if they share the target.
+        """
         terms: dict[str, Tensor] = {}
         # Computed in float32 under any autocast: in half precision the plan does not reach its marginals.
         with torch.autocast(student.tokens.device.type, enabled=False):
@@ -237,7 +276,10 @@ class OTDistillationLoss(nn.Module):
                 elif name in TOKEN_TERMS:
                     value = token_term(name, student, teacher, self.special_tokens)
                 elif name in SENTENCE_TERMS:
-                    value = self._of_sentences(name, student, teacher)
+                    target = teacher
+                    if name == "rank" and untrained is not None and self.anchor:
+                        target = replace(teacher, sentence=anchored_target(teacher.sentence, untrained, self.anchor))
+                    value = self._of_sentences(name, student, target)
                 else:
                     continue
                 terms[name] = weight * value
@@ -255,6 +297,16 @@ class OTDistillationLoss(nn.Module):
 
     def _read(self, features: Mapping[str, Any]) -> TokenView:
         return encode_tokens(self.model, features, self._boundary["student"], late_interaction=self.late_interaction)
+
+    def _read_untrained(self, features: Mapping[str, Any]) -> Tensor | None:
+        if self.untrained is None:
+            return None
+        self.untrained.to(features["input_ids"].device)  # it may have been copied before the model was moved
+        with torch.no_grad():
+            view = encode_tokens(
+                self.untrained, features, self._boundary["student"], late_interaction=self.late_interaction
+            )
+        return view.sentence
 
     def _of_sentences(self, name: str, student: TokenView, other: TokenView) -> Tensor:
         how: dict[str, Any] = {"contrast": self.contrast, "rank": self._rank, "widths": self.matryoshka_dims}
@@ -286,6 +338,7 @@ class OTDistillationLoss(nn.Module):
             "objective": self.weights,
             "special_tokens": self.special_tokens,
             "temperature": self.temperature,
+            **({"anchor": self.anchor} if self.anchor else {}),
             "marginals": "uniform" if self.student_token_weights is None else "weighted by token",
             "gather_across_devices": self.gather_across_devices,
             **({"matryoshka_dims": list(self.matryoshka_dims)} if self.matryoshka_dims else {}),

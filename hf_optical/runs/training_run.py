@@ -47,7 +47,7 @@ from hf_optical.runs.vectors_only import run_vectors_only
 from hf_optical.students.grow import VOCABULARIES
 from hf_optical.students.mapped import check_index_of
 from hf_optical.training.checkpoints import naming_the_last
-from hf_optical.training.losses_by_kind import chosen_temperature
+from hf_optical.training.losses_by_kind import anchor_of, chosen_temperature
 from hf_optical.training.monitor import TrainingMonitor
 from hf_optical.training.sharding import whole
 from hf_optical.training.trainer import MultiVectorOTDistillationTrainer, OTDistillationTrainer
@@ -254,6 +254,7 @@ def _finish(
         adapters=adapted,
         doctor=verdicts,
         temperature=chosen_temperature(trainer.loss),
+        anchor=anchor_of(trainer.loss),
         held_out=held_out.report() if held_out else None,
         offset=offset,
         **({"peak_gpu_memory_mb": peak} if (peak := peak_gpu_memory_mb()) else {}),

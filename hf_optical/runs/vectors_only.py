@@ -33,7 +33,7 @@ from hf_optical.students.grow import VOCABULARIES
 from hf_optical.students.vectors_only import start_on_vectors
 from hf_optical.teacher_cache.vector_teacher import VectorTeacher
 from hf_optical.training.checkpoints import check_checkpoint, last_whole_checkpoint, naming_the_last
-from hf_optical.training.losses_by_kind import chosen_temperature
+from hf_optical.training.losses_by_kind import anchor_of, chosen_temperature
 from hf_optical.training.trainer import OTDistillationTrainer
 
 OBJECTIVE = "rank"
@@ -142,6 +142,7 @@ def run_vectors_only(config: TrainConfig) -> None:
         teacher=index_record(source),
         history=trainer.state.log_history,
         temperature=chosen_temperature(trainer.loss),
+        anchor=anchor_of(trainer.loss),
         held_out=held_out.report() if held_out else None,
         start=StartReport(None, start.report).as_dict(),
     )

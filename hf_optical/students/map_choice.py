@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from hf_optical.errors import InputError
 from hf_optical.students.index_sample import said
+from hf_optical.students.map_ranking import ranked_maps
 from hf_optical.students.own_search import held_out_rows, score_of_own
 from hf_optical.students.readings import Reading, token_blocks
 from hf_optical.students.space_map import LinearMap, Moments, alternate, joined, procrustes, ridge
@@ -33,7 +34,8 @@ class MapScore:
     """Settings of a fit with its scores on held-out pairs.
 
     Attributes:
-        kind: ``ridge`` or ``procrustes``, or either with tokens: ``ridge+tokens``, ``procrustes+tokens``.
+        kind: ``ridge`` or ``procrustes``, or either with tokens: ``ridge+tokens``, ``procrustes+tokens``; or any of
+            these refined by ranking: ``ridge+rank``.
         penalty: Penalty of the ridge; 0 for Procrustes.
         offset: ``joint`` for one mean of both languages, ``own`` for the mean of the translations.
         index: Share of the mass of the index's documents; 0 if they are not used.
@@ -42,6 +44,7 @@ class MapScore:
             pairs, with cosines divided by a temperature. The choice is made by it, because it distinguishes maps even
             if all translations are found in the first place.
         ndcg: nDCG@10 of the same search, for reports.
+        steps: Steps of the refinement by ranking; 0 for a map in closed form.
     """
 
     kind: str
@@ -51,6 +54,7 @@ class MapScore:
     tokens: float
     fit: float
     ndcg: float
+    steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,8 @@ def choose_map(
     finish: Callable[[Tensor], Tensor],
     sources: Sequence[str],
     *,
-    index: Moments | None = None,
+    index: tuple[Tensor, Tensor] | None = None,
+    refine: bool = True,
     seed: int = 0,
 ) -> tuple[LinearMap, MapReport]:
     """Fit maps with several settings, choose the best on held-out pairs, and fit it again on all pairs.
@@ -109,7 +114,8 @@ def choose_map(
     Sentences of both languages are mapped to the teacher's vector of the English sentence, by ridge regression and by
     Procrustes. The best of each is tried with tokens too: the student's tokens of the English sentence are paired with
     the teacher's tokens of it by the transport plan between them. Tokens of translations are not used, because their
-    plans are too uncertain before training, and they made every map worse.
+    plans are too uncertain before training, and they made every map worse. The best of all is refined by ranking
+    (:func:`~hf_optical.students.map_ranking.ranked_maps`).
 
     Args:
         translations: Translations as encoded by the student.
@@ -117,7 +123,8 @@ def choose_map(
         target: English sentences as encoded by the teacher, pooled before any head, with or without tokens.
         finish: The teacher's modules after its pooling, from ``(n, e)`` to its sentence vectors.
         sources: English texts; pairs with equal English are held out together.
-        index: Moments between the index's documents as encoded by the student and their vectors.
+        index: The index's documents as encoded by the student, ``(n, d)``, and their vectors, ``(n, e)``.
+        refine: Whether to refine the best map by ranking too, on sentence vectors.
         seed: Random seed of the held-out pairs.
 
     Returns:
@@ -136,14 +143,17 @@ def choose_map(
             field="bitext",
         )
     held, fitted = held_out_rows(sources, seed)
-    bank = functional.normalize(finish(target.pooled), dim=-1)
+    with torch.no_grad():
+        bank = functional.normalize(finish(target.pooled), dim=-1)
 
+    @torch.no_grad()
     def score(found: LinearMap) -> tuple[float, float]:
         mapped = functional.normalize(finish(found(translations.pooled[held]).float()), dim=-1)
         return score_of_own(mapped, bank, torch.tensor(held))
 
     target = target.unit()
-    parts = _Parts.of(translations.select(fitted), english.select(fitted), target.select(fitted), index)
+    documents = Moments.of(*index) if index is not None else None
+    parts = _Parts.of(translations.select(fitted), english.select(fitted), target.select(fitted), documents)
     scores: list[MapScore] = []
 
     def attempt(kind: str, penalty: float, offset: str, rows: float, tokens: float = 0.0) -> None:
@@ -160,12 +170,46 @@ def choose_map(
             best = max((one for one in scores if one.kind == kind), key=lambda one: one.fit)
             for share in _TOKEN_SHARES:
                 attempt(f"{kind}+tokens", best.penalty, best.offset, best.index, share)
+    closed = max(scores, key=lambda one: one.fit)
+
+    def fit(some: _Parts) -> LinearMap:
+        return some.fit(closed.kind, closed.penalty, closed.offset, closed.index, closed.tokens)
+
+    def refined(start: LinearMap, rows: Sequence[int]) -> dict[int, LinearMap]:
+        sides = translations.select(rows).pooled, english.select(rows).pooled
+        sources, wanted = _ranked(sides, bank[list(rows)], index if closed.index else None, closed.offset)
+        return ranked_maps(start, sources, wanted, finish, seed=seed)
+
+    if refine:
+        for steps, found in refined(fit(parts), fitted).items():
+            fit_of, ndcg = score(found)
+            scores.append(replace(closed, kind=f"{closed.kind}+rank", fit=fit_of, ndcg=ndcg, steps=steps))
     chosen = max(scores, key=lambda one: one.fit)
-    final = _Parts.of(translations, english, target, index).fit(
-        chosen.kind, chosen.penalty, chosen.offset, chosen.index, chosen.tokens
-    )
-    count = round(index.mass) if index is not None else 0
+    final = fit(_Parts.of(translations, english, target, documents))
+    if chosen.steps:
+        final = refined(final, range(len(sources)))[chosen.steps]
+    count = len(index[0]) if index is not None else 0
     return final, MapReport(chosen, scores, len(sources), len(held), count, time.monotonic() - started, count)
+
+
+def _ranked(
+    sides: tuple[Tensor, Tensor], wanted: Tensor, index: tuple[Tensor, Tensor] | None, offset: str
+) -> tuple[Tensor, Tensor]:
+    """Collect the rows on which a map is refined: translations, their English, and documents of the index.
+
+    With the translations' own offset English is moved to their mean, as in `Moments.within`.
+
+    Returns:
+        The student's vectors, ``(n, d)``, and the teacher's unit vectors, ``(n, e)``.
+    """
+    foreign, english = sides
+    sources, targets = [foreign, english], [wanted, wanted]
+    if index is not None:
+        sources.append(index[0])
+        targets.append(functional.normalize(index[1].float(), dim=-1))
+    if offset == "own":
+        sources[1:] = [rows - rows.mean(0) + foreign.mean(0) for rows in sources[1:]]
+    return torch.cat(sources), torch.cat(targets)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Student that starts in the teacher's space, made from another encoder and a `Dense` fitted in closed form."""
+"""Student that starts in the teacher's space, made from another encoder and a `Dense` fitted on pairs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from sentence_transformers.sentence_transformer.modules import Dropout, Pooling
-from torch import nn
+from torch import Tensor, nn
 
 from hf_optical.encoders.parts import Encoder, assembled
 from hf_optical.encoders.teachers import is_late_interaction, query_prompt
@@ -19,7 +19,7 @@ from hf_optical.errors import InputError
 from hf_optical.students.index_sample import MOST_ROWS, IndexRows, IndexSample, index_sample
 from hf_optical.students.map_choice import MapReport, choose_map
 from hf_optical.students.readings import Front, student_front, teacher_front
-from hf_optical.students.space_map import LinearMap, Moments
+from hf_optical.students.space_map import LinearMap
 
 _MOST_PAIRS = 5_000  # pairs on which a map is fitted; most of the time is spent on encoding them
 
@@ -73,11 +73,16 @@ def mapped_student(
     read_translations = front.read(translations, progress="student reads translations")
     read_english = front.read(english, tokens=True, progress="student reads English")
     target = theirs.read(english, tokens=True, progress="teacher reads English")
-    moments: Moments | None = None
+    rows: tuple[Tensor, Tensor] | None = None
     if sample is not None:
         documents = front.read(sample.texts, progress=f"student reads {sample.sentence()}")
-        moments = Moments.of(documents.pooled, sample.vectors)
-    found, report = choose_map(read_translations, read_english, target, finish, english, index=moments, seed=seed)
+        rows = documents.pooled, sample.vectors
+    found, report = choose_map(
+        *(read_translations, read_english, target, finish, english),
+        index=rows,
+        refine=not is_late_interaction(teacher),
+        seed=seed,
+    )
     report = replace(report, index_total=0 if sample is None else sample.total)
     # Tokens get the teacher's length, which matters for squared distances of tokens but not for cosines.
     length = float(target.pooled.norm(dim=1).mean())

@@ -129,8 +129,8 @@ def teacher_front(teacher: Any) -> tuple[Front, Callable[[Tensor], Tensor]]:
     """Split a teacher after its pooling.
 
     Returns:
-        The front up to the pooling, and a function for the later modules, from pooled vectors ``(n, d)`` to final ones
-        ``(n, d')``. For a late-interaction teacher the front pools by the mean of the tokens, and the function changes
+        The front up to the pooling, and a differentiable function for the later modules, from pooled vectors ``(n, d)`` to
+        final ones ``(n, d')``. For a late-interaction teacher the front pools by the mean of the tokens, and the function changes
         nothing.
     """
     modules = list(teacher._modules.values())
@@ -160,7 +160,6 @@ def token_blocks(x: Reading, y: Reading, size: int = _BATCH) -> Iterator[TokenBl
         yield block[0], block[1], block[2], block[3]
 
 
-@torch.no_grad()
 def _through(modules: Sequence[nn.Module], pooled: Tensor) -> Tensor:
     """Apply modules to pooled vectors, ``(n, d)``, and return the sentence vectors, ``(n, d')``."""
     features: dict[str, Any] = {"sentence_embedding": pooled.float()}

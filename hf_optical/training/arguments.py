@@ -33,6 +33,10 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
             own scores (:func:`~hf_optical.training.teacher_temperature.teacher_temperature`), and it is .05 for
             questions, passages and lexicons, which have no teacher.
         bank_size: English sentences of the bitext that the term ``rank`` ranks, at most.
+        anchor: Share of the untrained student in the target of the term ``rank``, which keeps what it read well before
+            (:func:`~hf_optical.losses.anchor.anchored_target`). If not given it is .5 for a student that reads the
+            language before training, and 0 for others
+            (:func:`~hf_optical.training.anchor_choice.chosen_anchor`).
         gather_across_devices: Contrast across all processes, so that two processes give the same loss as one.
         contrastive_mini_batch: Texts per forward pass of the contrastive loss on questions and passages (gradient
             caching: the same gradients in less memory and more time); ``None`` for one pass.
@@ -82,6 +86,13 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
     bank_size: int = field(
         default=BANK_SIZE, metadata={"help": "Number of English sentences that the ranking term ranks, at most."}
     )
+    anchor: float | None = field(
+        default=None,
+        metadata={
+            "help": "Share of the untrained student in the target of the ranking term; chosen by how well it reads the "
+            "language if not given."
+        },
+    )
     gather_across_devices: bool = field(default=True, metadata={"help": "Contrast with the texts of all processes."})
     contrastive_mini_batch: int | None = field(
         default=None, metadata={"help": "Texts per forward pass of the contrastive loss; one pass if not given."}
@@ -116,6 +127,8 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
             raise InputError(f"is {self.freeze_layers}", "give a number of layers, 0 or more", field="freeze_layers")
         if self.temperature is not None:
             check_positive("temperature", self.temperature)
+        if self.anchor is not None and not 0 <= self.anchor < 1:
+            raise InputError(f"is {self.anchor}", "give a share of 0 or more and below 1", field="anchor")
         check_positive("lexical_margin", self.lexical_margin)
         if self.bank_size < 2:
             raise InputError(f"is {self.bank_size}", "give a number of sentences, 2 or more", field="bank_size")

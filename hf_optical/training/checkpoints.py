@@ -19,7 +19,7 @@ from hf_optical.errors import InputError
 LOSS_STATE = "loss_state.safetensors"
 _STATE = "trainer_state.json"
 # Left out: the student is saved as a model, and the teacher is frozen and kept by whoever made it.
-_MODELS = {"model", "teacher"}
+_MODELS = {"model", "teacher", "untrained"}
 
 
 def last_whole_checkpoint(folder: str | Path) -> str | None:

@@ -68,6 +68,12 @@ class Distillation(StepChecks):
         if loss is None:
             train_dataset = check_training_sets(train_dataset, keep=keep)
             eval_dataset = check_training_sets(eval_dataset, keep=keep)
+        if self.language_adapters is not None and args.anchor:
+            raise InputError(
+                f"is {args.anchor}, but a student with language adapters has no untrained copy",
+                "leave it out, or train the whole student",
+                field="anchor",
+            )
         refuse_wrapped(loss, (OTDistillationLoss, LexicalInjectionLoss))
         teacher = open_cache(model, teacher, teacher_cache, args, train_dataset, teacher_cache_dtype)
         self.teacher = teacher

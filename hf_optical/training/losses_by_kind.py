@@ -20,6 +20,7 @@ from hf_optical.losses import IndexContrastLoss, LexicalInjectionLoss, OTDistill
 from hf_optical.losses.temperature import FALLBACK
 from hf_optical.losses.terms import has_temperature
 from hf_optical.teacher_cache.training import bitexts
+from hf_optical.training.anchor_choice import chosen_anchor
 from hf_optical.training.teacher_bank import teacher_bank
 from hf_optical.training.teacher_temperature import teacher_temperature
 from hf_optical.training.token_idf import MOST_TEXTS, token_idf
@@ -83,7 +84,7 @@ def student_reads_english(objective: str | None, losses: Losses) -> bool:
 
 
 def fill_banks(losses: Losses, train_dataset: Any, args: Any, cache: Any = None) -> None:
-    """Compute the bank of each ranking term that has none, and choose the temperatures that are not set.
+    """Compute the bank of each ranking term that has none, and choose temperature and anchor that are not set.
 
     Args:
         losses: The losses of the training; changed in place.
@@ -98,6 +99,10 @@ def fill_banks(losses: Losses, train_dataset: Any, args: Any, cache: Any = None)
             continue
         no_bank = "rank" in loss.weights and loss.bank is None
         no_temperature = has_temperature(loss.weights) and loss.temperature is None
+        if "rank" in loss.weights and loss.anchor is None:
+            pairs = [pair for _, _, rows in bitexts(train_dataset) for pair in zip(rows["source"], rows["translation"])]
+            loss.keep_untrained(chosen_anchor(loss.model, loss.teacher, pairs, seed=seed))
+            logger.info("Anchor %g, chosen by how well the untrained student reads the language", loss.anchor)
         if not no_bank and not no_temperature:
             continue
         texts = [text for _, _, rows in bitexts(train_dataset) for text in rows["source"]]
@@ -134,6 +139,12 @@ def chosen_temperature(losses: Losses) -> float | None:
     return found[0] if found else None
 
 
+def anchor_of(losses: Losses) -> float | None:
+    """Return the share of the untrained student in the target, given or chosen; ``None`` without a ranking term."""
+    found = [loss.anchor for loss in _each(losses) if isinstance(loss, OTDistillationLoss) and "rank" in loss.weights]
+    return found[0] if found else None
+
+
 def _each(losses: Losses) -> list[nn.Module]:
     return list(losses.values()) if isinstance(losses, dict) else [losses]
 
@@ -150,6 +161,7 @@ def _distillation(
         objective=args.objective,
         special_tokens=args.special_tokens,  # type: ignore[arg-type]
         temperature=args.temperature,
+        anchor=args.anchor,
         token_weights=_idf(model, teacher, train_dataset) if args.marginals == "idf" else None,
         gather_across_devices=args.gather_across_devices,
     )

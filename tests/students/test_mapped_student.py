@@ -137,7 +137,7 @@ def test_the_index_decides_where_pairs_are_few():
     noisy = Reading(pairs + 0.8 * torch.randn(24, 12), [])
     goal = torch.nn.functional.normalize(rows @ truth.T, dim=-1)
     texts = [str(number) for number in range(24)]
-    for index in (None, Moments.of(torch.nn.functional.normalize(rows, dim=-1), goal)):
+    for index in (None, (torch.nn.functional.normalize(rows, dim=-1), goal)):
         found, report = choose_map(noisy, noisy, target, lambda y: y, texts, index=index)
         fresh = torch.randn(200, 12)
         score = ndcg_of_own(

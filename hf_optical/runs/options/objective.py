@@ -33,6 +33,11 @@ class ObjectiveOptions:
         "Number by which the scores of the terms rank and nce are divided; chosen from the teacher's own scores if not "
         "given.",
     )
+    anchor: float | None = option(
+        None,
+        "Share of the untrained student in the target of the term 'rank', which keeps what it read well before: .5 for a "
+        "student that reads the language before training and 0 for others, if not given.",
+    )
     bank_size: int = option(
         BANK_SIZE,
         "Number of English sentences that the term 'rank' ranks, at most.",

@@ -38,6 +38,7 @@ def trainer_arguments(config: TrainConfig) -> OTDistillationTrainingArguments:
         special_tokens=config.special_tokens,
         marginals=config.marginals,
         temperature=config.temperature,
+        anchor=config.anchor,
         bank_size=config.bank_size,
         contrastive_mini_batch=config.contrastive_mini_batch,
         document_encoder=config.reads_index_of,

@@ -1,0 +1,152 @@
+"""The share of the untrained student in the target of the ranking term."""
+
+from __future__ import annotations
+
+import pytest
+import tiny_models
+import torch
+from tiny_runs import arguments
+
+from hf_optical import OTDistillationLoss, OTDistillationTrainer
+from hf_optical.adapters import LanguageAdapters
+from hf_optical.errors import InputError
+from hf_optical.losses.anchor import anchored_target
+from hf_optical.training.anchor_choice import SHARE, chosen_anchor
+
+BOTH = [*tiny_models.ENGLISH, *tiny_models.SWAHILI]
+NAME = "bitext/eng_Latn-swh_Latn"
+
+
+@pytest.fixture
+def models(tmp_path):
+    """A teacher that reads both languages, and a copy of it."""
+    return tiny_models.dense(tmp_path, BOTH), tiny_models.dense(tmp_path, BOTH)
+
+
+def features(student, teacher, rows):
+    return [teacher.preprocess(rows["source"][:]), student.preprocess(rows["translation"][:])]
+
+
+def test_the_target_lies_between_both_whatever_their_lengths():
+    teacher, own = torch.randn(5, 4), torch.randn(5, 4)
+    assert torch.allclose(anchored_target(teacher, own, 0), torch.nn.functional.normalize(teacher, dim=-1))
+    middle = anchored_target(3 * teacher, own / 7, 0.5)
+    assert torch.allclose(middle.norm(dim=-1), torch.ones(5))
+    cosines = [torch.cosine_similarity(middle, side) for side in (teacher, own)]
+    assert torch.allclose(*cosines, atol=1e-6)
+
+
+def test_the_untrained_student_pulls_the_ranking_towards_what_it_read(models):
+    student, teacher = models
+    rows = tiny_models.bitext(12)
+    bank = torch.nn.functional.normalize(torch.randn(40, 16), dim=-1)
+
+    def rank(anchor):
+        loss = OTDistillationLoss(student, teacher, objective="rank", temperature=0.1, bank=bank, anchor=anchor)
+        return float(loss(features(student, teacher, rows))["rank"])
+
+    # At the first step the student still is its untrained copy: the nearer the target, the smaller the divergence.
+    values = [rank(anchor) for anchor in (0.0, 0.3, 0.6, 0.9)]
+    assert values == sorted(values, reverse=True)
+    assert values[-1] < 0.05 * values[0]
+
+
+def test_a_copy_of_the_teacher_takes_no_memory_and_stays_untrained(models, tmp_path):
+    student, teacher = models
+    weight = next(student.parameters()).detach().clone()
+    loss = OTDistillationLoss(student, teacher, objective="rank", temperature=0.1, anchor=0.5)
+    shared = {parameter.data_ptr() for parameter in teacher.parameters()}
+    assert all(parameter.data_ptr() in shared for parameter in loss.untrained.parameters())
+    trainer = OTDistillationTrainer(
+        model=student,
+        teacher=teacher,
+        loss=loss,
+        args=arguments(tmp_path / "out", max_steps=3, anchor=0.5),
+        train_dataset=tiny_models.bitext(12),
+    )
+    trainer.train()
+    assert not torch.equal(next(student.parameters()), weight)
+    assert torch.equal(next(loss.untrained.parameters()), weight)
+    assert not loss.untrained.training and not any(p.requires_grad for p in loss.untrained.parameters())
+
+
+def test_only_weights_that_differ_from_the_teachers_are_copied(tmp_path):
+    student, teacher = tiny_models.dense(tmp_path, BOTH), tiny_models.dense(tmp_path, BOTH)
+    with torch.no_grad():
+        next(student.parameters()).add_(1)
+    loss = OTDistillationLoss(student, teacher, objective="rank", temperature=0.1, anchor=0.5)
+    shared = {parameter.data_ptr() for parameter in teacher.parameters()}
+    own = [parameter for parameter in loss.untrained.parameters() if parameter.data_ptr() not in shared]
+    assert len(own) == 1
+    assert torch.equal(own[0], next(student.parameters()))
+    assert own[0].data_ptr() != next(student.parameters()).data_ptr()
+
+
+@pytest.mark.parametrize("stop", [3, 5])
+def test_a_resumed_training_keeps_the_student_with_which_the_first_one_began(tmp_path, stop):
+    def run(folder, resume=None):
+        student, teacher = tiny_models.dense(tmp_path, BOTH), tiny_models.dense(tmp_path, BOTH)
+        options = {"max_steps": 9, "save_strategy": "steps", "save_steps": stop, "objective": "ot+rank", "anchor": 0.5}
+        trainer = OTDistillationTrainer(
+            model=student,
+            teacher=teacher,
+            args=arguments(folder, **options),
+            train_dataset={NAME: tiny_models.bitext(24)},
+        )
+        trainer.train(resume_from_checkpoint=resume)
+        return student
+
+    whole = run(tmp_path / "whole")
+    checkpoint = tmp_path / "whole" / f"checkpoint-{stop}"
+    assert not list(checkpoint.glob("loss_state*")), "the copy is made again and not saved"
+    for name, value in run(tmp_path / "again", str(checkpoint)).state_dict().items():
+        assert torch.equal(value, whole.state_dict()[name]), name
+
+
+def test_the_share_is_chosen_by_how_well_the_untrained_student_reads(models, tmp_path):
+    student, teacher = models
+    rows = tiny_models.bitext(100)
+    english = list(dict.fromkeys(rows["source"]))
+    understood = [(text, " ".join(text.split())) for text in english]
+    assert chosen_anchor(student, teacher, understood) == SHARE
+    assert chosen_anchor(student, teacher, list(zip(rows["source"], rows["translation"], strict=True))) == 0
+    half = len(english) // 2
+    shuffled = [(text, english[(place + 1) % len(english)]) for place, text in enumerate(english)]
+    assert chosen_anchor(student, teacher, understood[: half + 2] + shuffled[half + 2 :]) == SHARE
+    assert chosen_anchor(student, teacher, understood[: half - 2] + shuffled[half - 2 :]) == 0
+    assert chosen_anchor(student, teacher, understood[:1]) == 0
+    LanguageAdapters(student).add("swh_Latn")
+    assert chosen_anchor(student, teacher, understood) == 0
+
+
+@pytest.mark.parametrize(("understood", "expected"), [(True, SHARE), (False, 0.0)])
+def test_the_trainer_chooses_before_the_first_step(models, tmp_path, understood, expected):
+    student, teacher = models
+    rows = tiny_models.bitext(40)
+    if understood:
+        rows = rows.map(lambda row: {"translation": row["source"]})
+    args = arguments(tmp_path, max_steps=1, objective="rank")
+    trainer = OTDistillationTrainer(model=student, teacher=teacher, args=args, train_dataset={NAME: rows})
+    trainer.train()
+    assert trainer.loss[NAME].anchor == expected
+    assert (trainer.loss[NAME].untrained is not None) == bool(expected)
+    assert trainer.loss[NAME].get_config_dict().get("anchor") == (expected or None)
+
+
+def test_bad_shares_are_refused(models, tmp_path):
+    student, teacher = models
+    for bad in (1, -0.1, float("nan")):
+        with pytest.raises(InputError, match="share of 0 or more"):
+            OTDistillationLoss(student, teacher, objective="rank", anchor=bad)
+        with pytest.raises(InputError, match="share of 0 or more"):
+            arguments(tmp_path, anchor=bad)
+    with pytest.raises(InputError, match="no term 'rank'"):
+        OTDistillationLoss(student, teacher, objective="ot", anchor=0.5)
+    LanguageAdapters(student).add("swh_Latn")
+    with pytest.raises(InputError, match="language adapters"):
+        OTDistillationTrainer(
+            model=student,
+            teacher=teacher,
+            args=arguments(tmp_path, anchor=0.5, objective="rank"),
+            train_dataset={NAME: tiny_models.bitext(8)},
+        )

@@ -12,8 +12,8 @@ from sentence_transformers.base.model import BaseModel
 from sentence_transformers.util.distributed import all_gather
 from torch import Tensor, nn
 
-from hf_optical.encoders.feature_keys import CACHED_ROWS, MIRROR
 from hf_optical.encoders.copies import frozen_copy
+from hf_optical.encoders.feature_keys import CACHED_ROWS, MIRROR
 from hf_optical.encoders.teachers import Teacher, TeacherStandIn, check_same_space, freeze, is_late_interaction
 from hf_optical.encoders.token_view import SpecialTokens, TokenView, boundary_token_ids, encode_tokens, pools_one_token
 from hf_optical.errors import InputError, check_choice, check_positive

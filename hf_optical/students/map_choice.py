@@ -154,42 +154,45 @@ def choose_map(
     target = target.unit()
     documents = Moments.of(*index) if index is not None else None
     parts = _Parts.of(translations.select(fitted), english.select(fitted), target.select(fitted), documents)
+    scores = _closed_forms(parts, score)
+    closed = max(scores, key=lambda one: one.fit)
+
+    def refined(start: LinearMap, rows: Sequence[int]) -> dict[int, LinearMap]:
+        sides = translations.pooled[list(rows)], english.pooled[list(rows)]
+        sources, wanted = _ranked(sides, bank[list(rows)], index if closed.index else None, closed.offset)
+        return ranked_maps(start, sources, wanted, finish, seed=seed)
+
+    if refine:
+        for steps, found in refined(parts.fit_as(closed), fitted).items():
+            fit, ndcg = score(found)
+            scores.append(replace(closed, kind=f"{closed.kind}+rank", fit=fit, ndcg=ndcg, steps=steps))
+    chosen = max(scores, key=lambda one: one.fit)
+    final = _Parts.of(translations, english, target, documents).fit_as(closed)
+    if chosen.steps:
+        final = refined(final, range(len(sources)))[chosen.steps]
+    count = len(index[0]) if index is not None else 0
+    return final, MapReport(chosen, scores, len(sources), len(held), count, time.monotonic() - started, count)
+
+
+def _closed_forms(parts: _Parts, score: Callable[[LinearMap], tuple[float, float]]) -> list[MapScore]:
+    """Fit with all settings, and score each map; with tokens only the best of either kind."""
     scores: list[MapScore] = []
 
     def attempt(kind: str, penalty: float, offset: str, rows: float, tokens: float = 0.0) -> None:
         found = parts.fit(kind, penalty, offset, rows, tokens)
         scores.append(MapScore(kind, penalty, offset, rows, tokens, *score(found)))
 
-    for rows in (0.0, *_INDEX_SHARES) if index is not None else (0.0,):
+    for rows in (0.0, *_INDEX_SHARES) if parts.index is not None else (0.0,):
         for offset in ("joint", "own"):
             for penalty in PENALTIES:
                 attempt("ridge", penalty, offset, rows)
             attempt("procrustes", 0.0, offset, rows)
-    if english.tokens and target.tokens:
+    if parts.english.tokens and parts.target.tokens:
         for kind in ("ridge", "procrustes"):
             best = max((one for one in scores if one.kind == kind), key=lambda one: one.fit)
             for share in _TOKEN_SHARES:
                 attempt(f"{kind}+tokens", best.penalty, best.offset, best.index, share)
-    closed = max(scores, key=lambda one: one.fit)
-
-    def fit(some: _Parts) -> LinearMap:
-        return some.fit(closed.kind, closed.penalty, closed.offset, closed.index, closed.tokens)
-
-    def refined(start: LinearMap, rows: Sequence[int]) -> dict[int, LinearMap]:
-        sides = translations.select(rows).pooled, english.select(rows).pooled
-        sources, wanted = _ranked(sides, bank[list(rows)], index if closed.index else None, closed.offset)
-        return ranked_maps(start, sources, wanted, finish, seed=seed)
-
-    if refine:
-        for steps, found in refined(fit(parts), fitted).items():
-            fit_of, ndcg = score(found)
-            scores.append(replace(closed, kind=f"{closed.kind}+rank", fit=fit_of, ndcg=ndcg, steps=steps))
-    chosen = max(scores, key=lambda one: one.fit)
-    final = fit(_Parts.of(translations, english, target, documents))
-    if chosen.steps:
-        final = refined(final, range(len(sources)))[chosen.steps]
-    count = len(index[0]) if index is not None else 0
-    return final, MapReport(chosen, scores, len(sources), len(held), count, time.monotonic() - started, count)
+    return scores
 
 
 def _ranked(
@@ -229,6 +232,10 @@ class _Parts:
         own, other = (Moments.of(side.pooled, target.pooled) for side in (translations, english))
         few = range(min(_MOST_TOKEN_SENTENCES, len(english.tokens)))
         return cls(english.select(few), target.select(few), {"joint": own + other, "own": own.within(other)}, index)
+
+    def fit_as(self, found: MapScore) -> LinearMap:
+        """Fit a map with the settings of a `MapScore`, in closed form."""
+        return self.fit(found.kind, found.penalty, found.offset, found.index, found.tokens)
 
     def fit(self, kind: str, penalty: float, offset: str, rows: float, share: float) -> LinearMap:
         """Fit a map with the settings of a `MapScore`."""

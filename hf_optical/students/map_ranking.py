@@ -18,7 +18,7 @@ from hf_optical.students.space_map import LinearMap
 
 STEPS = (50, 100, 150)
 """Numbers of steps that are tried."""
-_BATCH, _BANK = 256, 4_000
+_BATCH, _BANK = 256, 2_000
 _RATE_OF_WEIGHT, _RATE_OF_BIAS = 0.03, 0.01  # step of Adam, as a share of a typical entry
 
 
@@ -39,7 +39,7 @@ def ranked_maps(
     Args:
         start: A fitted map, whose outputs are to have length 1.
         sources: The student's pooled vectors, ``(n, d)``.
-        targets: The teacher's unit sentence vectors of the same rows, ``(n, e)``; up to 4,000 of them are the bank.
+        targets: The teacher's unit sentence vectors of the same rows, ``(n, e)``; up to 2,000 of them are the bank.
         finish: The teacher's modules after its pooling, differentiable.
         steps: Numbers of steps after which a map is returned.
         seed: Random seed of bank and batches.
@@ -79,8 +79,8 @@ def ranked_maps(
         rows = torch.randint(len(sources), (_BATCH,), generator=generator)
         mapped = finish((sources[rows] - centre) @ weight.T + shift)
         loss = ranking_loss(mapped, targets[rows], bank, temperature)
-        optimizer.zero_grad()
-        loss.backward()
+        # of these two alone: the teacher's modules have weights too
+        weight.grad, shift.grad = torch.autograd.grad(loss, (weight, shift))
         optimizer.step()
         for total, part in zip(sums, (weight, shift), strict=True):
             total += part.detach()

@@ -129,9 +129,9 @@ def teacher_front(teacher: Any) -> tuple[Front, Callable[[Tensor], Tensor]]:
     """Split a teacher after its pooling.
 
     Returns:
-        The front up to the pooling, and a differentiable function for the later modules, from pooled vectors ``(n, d)`` to
-        final ones ``(n, d')``. For a late-interaction teacher the front pools by the mean of the tokens, and the function changes
-        nothing.
+        The front up to the pooling, and a differentiable function for the later modules, from pooled vectors
+        ``(n, d)`` to final ones ``(n, d')``. For a late-interaction teacher the front pools by the mean of the tokens,
+        and the function changes nothing.
     """
     modules = list(teacher._modules.values())
     places = [place for place, module in enumerate(modules) if isinstance(module, Pooling)]

@@ -10,9 +10,9 @@ import torch
 from torch.nn import functional
 
 from hf_optical.adapters import LanguageAdapters
+from hf_optical.encoders.copies import is_copy
 from hf_optical.encoders.encoding import encode_texts
 from hf_optical.encoders.teachers import Teacher, TeacherStandIn
-from hf_optical.training.teacher_bank import teacher_bank
 
 SHARE = 0.5
 """Share of an untrained student that reads the language."""
@@ -22,28 +22,28 @@ PAIRS = 256
 
 
 def chosen_anchor(student: Any, teacher: Teacher, pairs: Sequence[tuple[str, str]], *, seed: int = 0) -> float:
-    """Return `SHARE` if the untrained student already finds most English sentences by their translations, else 0.
+    """Return `SHARE` for a copy of a teacher that already finds most English sentences by their translations, else 0.
 
-    A student that does not read the language yet would only keep its mistakes. It is 0, too, for students with language
-    adapters, which have no untrained copy, and for teachers that consist of an index's vectors.
+    A student that does not read the language yet would only keep its mistakes. For students that are not copies of
+    their teacher (grown, mapped, with language adapters) the share was of no use or was not measured.
 
     Args:
-        student: The student before training, dense.
-        teacher: The teacher, or a :class:`~hf_optical.teacher_cache.CachedTeacher`.
+        student: The student before training.
+        teacher: The teacher. If there is only a cache of its vectors, the share is 0.
         pairs: English sentences and their translations; up to `PAIRS` are drawn, and a sentence that occurs again is
             left out.
         seed: Random seed of the draw.
     """
-    if LanguageAdapters.of(student) is not None or isinstance(teacher, TeacherStandIn) and not teacher.gives_tokens:
+    online: Any = teacher.online if isinstance(teacher, TeacherStandIn) else teacher
+    if LanguageAdapters.of(student) is not None or online is None or not is_copy(student, online):
         return 0.0
-    translations = dict(pairs)
-    drawn = np.random.default_rng(seed).permutation(len(translations))[:PAIRS]
-    rows = [list(translations.items())[place] for place in drawn]
+    distinct = list(dict(pairs).items())
+    rows = [distinct[place] for place in np.random.default_rng(seed).permutation(len(distinct))[:PAIRS]]
     if len(rows) < 2:
         return 0.0
-    english = teacher_bank(teacher, [source for source, _ in rows], size=len(rows), seed=seed)
-    if len(english) < len(rows):  # a cache without the teacher lacks some of them
-        return 0.0
-    read = torch.from_numpy(np.array(encode_texts(student, [text for _, text in rows], "query"))).float()
-    found = (functional.normalize(read, dim=-1) @ english.T).argmax(dim=1) == torch.arange(len(rows))
+    english, read = (
+        functional.normalize(torch.from_numpy(np.array(encode_texts(model, [pair[side] for pair in rows], "query"))))
+        for side, model in enumerate((online, student))
+    )
+    found = (read @ english.T).argmax(dim=1) == torch.arange(len(rows))
     return SHARE if float(found.float().mean()) >= READS else 0.0

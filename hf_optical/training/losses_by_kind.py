@@ -100,8 +100,7 @@ def fill_banks(losses: Losses, train_dataset: Any, args: Any, cache: Any = None)
         no_bank = "rank" in loss.weights and loss.bank is None
         no_temperature = has_temperature(loss.weights) and loss.temperature is None
         if "rank" in loss.weights and loss.anchor is None:
-            pairs = [pair for _, _, rows in bitexts(train_dataset) for pair in zip(rows["source"], rows["translation"])]
-            loss.keep_untrained(chosen_anchor(loss.model, loss.teacher, pairs, seed=seed))
+            loss.keep_untrained(chosen_anchor(loss.model, loss.teacher, _pairs(train_dataset), seed=seed))
             logger.info("Anchor %g, chosen by how well the untrained student reads the language", loss.anchor)
         if not no_bank and not no_temperature:
             continue
@@ -143,6 +142,12 @@ def anchor_of(losses: Losses) -> float | None:
     """Return the share of the untrained student in the target, given or chosen; ``None`` without a ranking term."""
     found = [loss.anchor for loss in _each(losses) if isinstance(loss, OTDistillationLoss) and "rank" in loss.weights]
     return found[0] if found else None
+
+
+def _pairs(data: Any) -> list[tuple[str, str]]:
+    return [
+        pair for _, _, rows in bitexts(data) for pair in zip(rows["source"][:], rows["translation"][:], strict=True)
+    ]
 
 
 def _each(losses: Losses) -> list[nn.Module]:

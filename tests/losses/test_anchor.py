@@ -9,8 +9,10 @@ from tiny_runs import arguments
 
 from hf_optical import OTDistillationLoss, OTDistillationTrainer
 from hf_optical.adapters import LanguageAdapters
+from hf_optical.encoders.copies import is_copy
 from hf_optical.errors import InputError
 from hf_optical.losses.anchor import anchored_target
+from hf_optical.publishing.trim import trim
 from hf_optical.training.anchor_choice import SHARE, chosen_anchor
 
 BOTH = [*tiny_models.ENGLISH, *tiny_models.SWAHILI]
@@ -43,7 +45,7 @@ def test_the_untrained_student_pulls_the_ranking_towards_what_it_read(models):
 
     def rank(anchor):
         loss = OTDistillationLoss(student, teacher, objective="rank", temperature=0.1, bank=bank, anchor=anchor)
-        return float(loss(features(student, teacher, rows))["rank"])
+        return loss(features(student, teacher, rows))["rank"].item()
 
     # At the first step the student still is its untrained copy: the nearer the target, the smaller the divergence.
     values = [rank(anchor) for anchor in (0.0, 0.3, 0.6, 0.9)]
@@ -117,6 +119,24 @@ def test_the_share_is_chosen_by_how_well_the_untrained_student_reads(models, tmp
     assert chosen_anchor(student, teacher, understood[:1]) == 0
     LanguageAdapters(student).add("swh_Latn")
     assert chosen_anchor(student, teacher, understood) == 0
+
+
+def test_only_a_copy_of_the_teacher_is_anchored(models, tmp_path):
+    student, teacher = models
+    text = [*tiny_models.bitext(60)["source"]]
+    understood = [(line, line) for line in dict.fromkeys(text)]
+    with torch.no_grad():
+        student[0].auto_model.encoder.layer[0].output.dense.bias.add_(1e-3)
+    assert not is_copy(student, teacher)
+    assert chosen_anchor(student, teacher, understood) == 0
+    other_words = tiny_models.dense(tmp_path, [*BOTH[:-1], "paka"])
+    assert not is_copy(other_words, teacher)
+    assert not is_copy(tiny_models.dense(tmp_path, BOTH, layers=2), teacher)
+    assert not is_copy(models[1], tiny_models.dense(tmp_path / "x", BOTH, seed=4))
+    fewer = trim(teacher, text).model
+    assert len(fewer.tokenizer) < len(teacher.tokenizer)
+    assert is_copy(fewer, teacher)
+    assert chosen_anchor(fewer, teacher, understood) == SHARE
 
 
 @pytest.mark.parametrize(("understood", "expected"), [(True, SHARE), (False, 0.0)])

@@ -17,9 +17,10 @@ from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.students import adapt_student, map_choice
 from hf_optical.students.map_choice import choose_map
 from hf_optical.students.mapped import as_dense, mapped_student
+from hf_optical.students.map_ranking import STEPS, ranked_maps
 from hf_optical.students.own_search import held_out_rows, ndcg_of_own, score_of_own
 from hf_optical.students.readings import Front, Reading
-from hf_optical.students.space_map import LinearMap, Moments
+from hf_optical.students.space_map import LinearMap
 
 
 def sentences(count, seed=0):
@@ -198,3 +199,69 @@ def test_something_is_left_to_fit_on_where_english_repeats(seed):
     """The sentence of 29 pairs is drawn first or last: the other one is on the other side."""
     held, kept = held_out_rows(["the goat"] * 29 + ["the dog"], seed)
     assert held and kept and len(held) + len(kept) == 30
+
+
+def noisy_languages(count: int = 400, width: int = 16):
+    """English and noisy translations as the student reads them, and the teacher's vectors, no linear function of them.
+
+    Least squares would be the best map if they were one.
+    """
+    generator = torch.Generator().manual_seed(3)
+    english = torch.randn(count, width, generator=generator)
+    target = torch.relu(english @ torch.randn(width, width, generator=generator) / width**0.5)
+    translations = english + 1 + 0.3 * torch.randn(count, width, generator=generator)
+    return Reading(translations, []), Reading(english, []), Reading(target, []), [str(row) for row in range(count)]
+
+
+def test_a_map_refined_by_ranking_finds_more_of_other_sentences():
+    translations, english, target, texts = noisy_languages(900)
+    fitted = range(400)
+    parts = [reading.select(fitted) for reading in (translations, english, target)]
+    found = {}
+    for refine in (False, True):
+        found[refine], report = choose_map(*parts, lambda y: y, texts[:400], refine=refine)
+    assert report.chosen.kind == "ridge+rank" and report.chosen.steps in STEPS
+    assert report.best("ridge+rank").fit > report.best("ridge").fit + 0.3
+    goal = torch.nn.functional.normalize(target.pooled, dim=-1)
+    fits = {
+        refine: score_of_own(
+            torch.nn.functional.normalize(one(translations.pooled[400:]).float(), dim=-1), goal, torch.arange(400, 900)
+        )[0]
+        for refine, one in found.items()
+    }
+    assert fits[True] > fits[False] + 0.3
+    assert "ridge+rank" in report.sentence()
+
+
+def test_a_map_is_refined_through_the_teachers_head():
+    translations, english, target, texts = noisy_languages()
+    head = torch.nn.Linear(16, 4, bias=False)
+    _, report = choose_map(translations, english, target, head, texts)
+    assert report.best("ridge+rank").fit > report.best("ridge").fit
+    assert head.weight.requires_grad and head.weight.grad is None
+
+
+def test_a_refined_map_keeps_what_the_index_taught():
+    translations, english, target, texts = noisy_languages()
+    few = [reading.select(range(40)) for reading in (translations, english, target)]
+    documents = english.pooled[40:], torch.nn.functional.normalize(target.pooled[40:], dim=-1)
+    _, report = choose_map(*few, lambda y: y, texts[:40], index=documents)
+    assert report.chosen.index > 0
+    assert report.best("ridge+rank").fit > report.best("ridge").fit
+
+
+def test_too_few_sentences_to_rank_leave_the_map_as_it_is():
+    start = LinearMap(torch.eye(4).double(), torch.zeros(4).double())
+    assert ranked_maps(start, torch.randn(7, 4), torch.randn(7, 4), lambda y: y) == {}
+    assert list(ranked_maps(start, torch.randn(8, 4), torch.randn(8, 4), lambda y: y, steps=(2, 3))) == [2, 3]
+
+
+def test_the_same_seed_refines_to_the_same_map():
+    translations, _, target, _ = noisy_languages(60)
+    start = LinearMap(torch.eye(16).double(), torch.zeros(16).double())
+    one, again, other = (
+        ranked_maps(start, translations.pooled, target.pooled, lambda y: y, steps=(3,), seed=seed)[3]
+        for seed in (0, 0, 1)
+    )
+    assert torch.equal(one.weight, again.weight) and torch.equal(one.bias, again.bias)
+    assert not torch.equal(one.weight, other.weight)

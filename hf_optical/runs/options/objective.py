@@ -35,8 +35,8 @@ class ObjectiveOptions:
     )
     anchor: float | None = option(
         None,
-        "Share of the untrained student in the target of the term 'rank', which keeps what it read well before: .5 for a "
-        "student that reads the language before training and 0 for others, if not given.",
+        "Share of the untrained student in the target of the term 'rank', which keeps what it read well before. If not "
+        "given .5 for a copy of a teacher that reads the language, and 0 for other students.",
     )
     bank_size: int = option(
         BANK_SIZE,

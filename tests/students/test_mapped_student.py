@@ -16,8 +16,8 @@ from hf_optical.encoders.shared_space import measure_shared_space
 from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.students import adapt_student, map_choice
 from hf_optical.students.map_choice import choose_map
-from hf_optical.students.mapped import as_dense, mapped_student
 from hf_optical.students.map_ranking import STEPS, ranked_maps
+from hf_optical.students.mapped import as_dense, mapped_student
 from hf_optical.students.own_search import held_out_rows, ndcg_of_own, score_of_own
 from hf_optical.students.readings import Front, Reading
 from hf_optical.students.space_map import LinearMap

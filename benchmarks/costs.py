@@ -69,6 +69,8 @@ def measured(way: str, options: argparse.Namespace) -> dict[str, Any]:
         "64",
         "--held_out",
         "0",
+        "--anchor",
+        "0",  # the figures were made without one
         "--monitor",
         "off",
         "--teacher_cache",

@@ -78,6 +78,7 @@ def main(config: Config) -> None:
                     output_dir=str(folder),
                     shared=str(output / "shared"),
                     temperature=temperature,
+                    anchor=0.0,  # the figures were made without one
                     max_steps=config.steps,
                     patience=0,
                     max_length=64,

@@ -35,7 +35,8 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
         bank_size: English sentences of the bitext that the term ``rank`` ranks, at most.
         anchor: Share of the untrained student in the target of the term ``rank``, which keeps what it read well before
             (:func:`~hf_optical.losses.anchor.anchored_target`). If not given it is .5 for a copy of a teacher that
-            reads the language, and 0 for other students (:func:`~hf_optical.training.anchor_choice.chosen_anchor`).
+            reads the language, and 0 for other students and where questions are trained on too
+            (:func:`~hf_optical.training.anchor_choice.chosen_anchor`).
         gather_across_devices: Contrast across all processes, so that two processes give the same loss as one.
         contrastive_mini_batch: Texts per forward pass of the contrastive loss on questions and passages (gradient
             caching: the same gradients in less memory and more time); ``None`` for one pass.

@@ -100,7 +100,9 @@ def fill_banks(losses: Losses, train_dataset: Any, args: Any, cache: Any = None)
         no_bank = "rank" in loss.weights and loss.bank is None
         no_temperature = has_temperature(loss.weights) and loss.temperature is None
         if "rank" in loss.weights and loss.anchor is None:
-            loss.keep_untrained(chosen_anchor(loss.model, loss.teacher, _pairs(train_dataset), seed=seed))
+            only_bitext = all(isinstance(one, OTDistillationLoss | LexicalInjectionLoss) for one in _each(losses))
+            share = chosen_anchor(loss.model, loss.teacher, _pairs(train_dataset), seed=seed) if only_bitext else 0.0
+            loss.keep_untrained(share)
             logger.info("Anchor %g, chosen by how well the untrained student reads the language", loss.anchor)
         if not no_bank and not no_temperature:
             continue

@@ -14,6 +14,7 @@ from hf_optical.errors import InputError
 from hf_optical.losses.anchor import anchored_target
 from hf_optical.publishing.trim import trim
 from hf_optical.training.anchor_choice import SHARE, chosen_anchor
+from hf_optical.training.losses_by_kind import fill_banks
 
 BOTH = [*tiny_models.ENGLISH, *tiny_models.SWAHILI]
 NAME = "bitext/eng_Latn-swh_Latn"
@@ -151,6 +152,16 @@ def test_the_trainer_chooses_before_the_first_step(models, tmp_path, understood,
     assert trainer.loss[NAME].anchor == expected
     assert (trainer.loss[NAME].untrained is not None) == bool(expected)
     assert trainer.loss[NAME].get_config_dict().get("anchor") == (expected or None)
+
+
+def test_questions_beside_the_bitext_leave_no_anchor(models, tmp_path):
+    student, teacher = models
+    rows = tiny_models.bitext(40).map(lambda row: {"translation": row["source"]})
+    args = arguments(tmp_path, objective="rank")
+    for others, expected in (({}, SHARE), ({"mono/eng_Latn": torch.nn.Identity()}, 0)):
+        loss = OTDistillationLoss(student, teacher, objective="rank")
+        fill_banks({NAME: loss, **others}, {NAME: rows}, args)
+        assert loss.anchor == expected
 
 
 def test_bad_shares_are_refused(models, tmp_path):

@@ -33,7 +33,7 @@ MEANINGS = {
     RAW: "your index, queries encoded by its own model",
     BM25: "BM25, without a model",
     GRAFTED: "your index, a student grown from its model with new rows aligned in your pairs",
-    MAPPED: "your index, the multilingual encoder mapped onto it in closed form",
+    MAPPED: "your index, the multilingual encoder mapped onto it",
     REINDEXED: "a new index by the multilingual encoder, off the shelf",
 }
 MEASURE = "ndcg@10"

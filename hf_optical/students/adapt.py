@@ -75,7 +75,7 @@ def adapt_student(
     is in the teacher's space (:func:`~hf_optical.encoders.shared_space.measure_shared_space`; an equal width does not
     show this). From any other encoder the transformer is taken, a `Dense` maps its tokens to the teacher's, and copies
     of the teacher's later modules follow (pooling, projection, normalisation, masks). With ``pairs`` the `Dense` is
-    fitted in closed form (:func:`~hf_optical.students.mapped.mapped_student`), so that the student starts in the
+    fitted (:func:`~hf_optical.students.mapped.mapped_student`), so that the student starts in the
     teacher's space. Without them it is a random one that preserves angles. The saved student can query the teacher's
     index without the teacher.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from hf_optical.encoders.parts import transformer_of
 from hf_optical.errors import InputError
 from hf_optical.students.index_sample import MOST_ROWS, IndexRows, IndexSample, index_sample
 from hf_optical.students.map_choice import PENALTIES, MapReport, MapScore
+from hf_optical.students.map_ranking import ranked_maps
 from hf_optical.students.mapped import as_dense, drawn_pairs, front_of
 from hf_optical.students.own_search import held_out_rows, score_of_own
 from hf_optical.students.space_map import LinearMap, Moments, procrustes, ridge
@@ -67,7 +68,8 @@ def start_on_vectors(
     """Map a multilingual encoder onto the vectors of an index, without the index's model.
 
     The encoder encodes a sample of the index's documents, and a map from its vectors to the index's is fitted on
-    them. The choice between ridge with different penalties and Procrustes is made on held-out documents. The same map
+    them. The choice between ridge with different penalties, Procrustes, and the best of these refined by ranking is
+    made on held-out documents. The same map
     predicts the vectors of the bitext's English sentences in the index, of those that are not rows of the index
     themselves. The offset between the language and English is subtracted if this improves the retrieval of held-out
     pairs.
@@ -99,7 +101,7 @@ def start_on_vectors(
     vectors = sample.vectors
     read = front.read(sample.texts, progress=f"student reads {sample.sentence()}").pooled
     started = time.monotonic()
-    found, scores = _fit(read, vectors)
+    found, scores = _fit(read, vectors, seed)
     seconds = time.monotonic() - started
     pooled = dict(zip(unique, front.read(unique, progress="student reads English").pooled, strict=True))
     some, others = drawn_pairs(english, translations, most_pairs, seed)
@@ -144,17 +146,28 @@ def _check_rows(sample: IndexSample) -> None:
         )
 
 
-def _fit(read: Tensor, vectors: Tensor) -> tuple[LinearMap, list[MapScore]]:
+def _fit(read: Tensor, vectors: Tensor, seed: int) -> tuple[LinearMap, list[MapScore]]:
     """Choose a map on held-out documents, and fit it on all; maps are scored by how well documents find themselves."""
     held = held_out_documents(len(read))
     rest = torch.ones(len(read), dtype=torch.bool)
     rest[held] = False
     part, scores = Moments.of(read[rest], vectors[rest]), []
+
+    def score(found: LinearMap) -> tuple[float, float]:
+        return score_of_own(functional.normalize(found(read[held]).float(), dim=-1), vectors, held)
+
     for kind, penalty in (*(("ridge", one) for one in PENALTIES), ("procrustes", 0.0)):
-        mapped = functional.normalize(_solved(part, kind, penalty)(read[held]).float(), dim=-1)
-        scores.append(MapScore(kind, penalty, "joint", 1.0, 0.0, *score_of_own(mapped, vectors, held)))
+        scores.append(MapScore(kind, penalty, "joint", 1.0, 0.0, *score(_solved(part, kind, penalty))))
+    closed = max(scores, key=lambda one: one.fit)
+    started = _solved(part, closed.kind, closed.penalty)
+    for steps, found in ranked_maps(started, read[rest], vectors[rest], lambda y: y, seed=seed).items():
+        fit, ndcg = score(found)
+        scores.append(replace(closed, kind=f"{closed.kind}+rank", fit=fit, ndcg=ndcg, steps=steps))
     best = max(scores, key=lambda one: one.fit)
-    return _solved(Moments.of(read, vectors), best.kind, best.penalty), scores
+    whole = _solved(Moments.of(read, vectors), closed.kind, closed.penalty)
+    if best.steps:
+        whole = ranked_maps(whole, read, vectors, lambda y: y, seed=seed)[best.steps]
+    return whole, scores
 
 
 def held_out_documents(count: int) -> Tensor:

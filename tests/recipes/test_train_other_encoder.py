@@ -22,6 +22,7 @@ from tiny_sets import write_rows
 from hf_optical import OTDistillationTrainer
 from hf_optical.data.vector_rows import VectorRows
 from hf_optical.search import MemoryIndex
+from hf_optical.students.map_ranking import STEPS
 
 WORDS = [*tiny_models.ENGLISH, *tiny_models.SWAHILI]
 
@@ -54,7 +55,11 @@ def test_a_run_says_how_its_student_came_to_the_teachers_space(recipe, flags, in
     assert start["space"] is None
     assert start["map"]["index_rows"] == len(next(iter(VectorRows(str(index))))[0])
     kinds = {score["kind"] for score in start["map"]["scores"]}
-    assert kinds == {"ridge", "procrustes", "ridge+tokens", "procrustes+tokens"}
+    closed = [score for score in start["map"]["scores"] if not score["steps"]]
+    assert {score["kind"] for score in closed} == {"ridge", "procrustes", "ridge+tokens", "procrustes+tokens"}
+    best = max(closed, key=lambda score: score["fit"])
+    refined = [(score["kind"], score["index"], score["steps"]) for score in start["map"]["scores"] if score["steps"]]
+    assert refined == [(f"{best['kind']}+rank", best["index"], steps) for steps in STEPS]
     assert {score["index"] for score in start["map"]["scores"]} == {0.0, 0.25, 0.5, 0.75}
     assert start["map"]["chosen"]["kind"] in kinds
     assert "Student: Map into the teacher's space, fitted on 40 pairs" in capsys.readouterr().out

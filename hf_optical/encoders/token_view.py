@@ -33,6 +33,7 @@ class TokenView:
         special: Tokens that the tokenizer adds around the text (``<s>``, ``[SEP]``...), (B, n), bool.
         sentence: Sentence vectors, (B, d'). For a multi-vector encoder the mean of its token vectors.
         input_ids: Token ids, (B, n).
+        target: What the ranking term takes in place of the teacher's sentence vectors, (B, d'); ``None`` for these.
     """
 
     tokens: Tensor
@@ -41,6 +42,7 @@ class TokenView:
     special: Tensor
     sentence: Tensor
     input_ids: Tensor
+    target: Tensor | None = None
 
 
 def boundary_token_ids(model: Teacher) -> Tensor:

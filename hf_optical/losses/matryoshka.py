@@ -61,7 +61,11 @@ def cut_view(view: TokenView, dimension: int) -> TokenView:
     """
     if dimension == view.sentence.shape[-1]:
         return view
-    return replace(view, sentence=functional.normalize(view.sentence[..., :dimension].float(), dim=-1))
+
+    def cut(vectors: Tensor) -> Tensor:
+        return functional.normalize(vectors[..., :dimension].float(), dim=-1)
+
+    return replace(view, sentence=cut(view.sentence), target=None if view.target is None else cut(view.target))
 
 
 def cut_bank(bank: Tensor, dimension: int) -> Tensor:

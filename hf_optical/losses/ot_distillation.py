@@ -247,7 +247,7 @@ class OTDistillationLoss(nn.Module):
             check_finite({"teacher": teacher, **views}, self._tokenizers)
         if self.temperature is None and has_temperature(self.weights):
             self.temperature = FALLBACK if self.bank is None else bank_temperature(self.bank)
-        terms = self.compute_terms(views["student"], teacher, self._read_untrained(features[1]))
+        terms = self.compute_terms(views["student"], self._anchored(teacher, features[1]))
         if "self_nce" in self.weights:
             with torch.autocast(teacher.tokens.device.type, enabled=False):
                 value = self._of_sentences("self_nce", views["student"], views[_ENGLISH_READING])
@@ -257,16 +257,8 @@ class OTDistillationLoss(nn.Module):
                 terms[f"source_{name}"] = self.weights["source"] * value
         return terms
 
-    def compute_terms(
-        self, student: TokenView, teacher: TokenView, untrained: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """Compute the weighted terms from token views alone, without a model; returns a dict of scalars.
-
-        Args:
-            student: The student's view of the translations.
-            teacher: The teacher's view of the English.
-            untrained: The untrained student's sentence vectors of the translations, (B, d), if they share the target.
-        """
+    def compute_terms(self, student: TokenView, teacher: TokenView) -> dict[str, Tensor]:
+        """Compute the weighted terms from token views alone, without a model; returns a dict of scalars."""
         terms: dict[str, Tensor] = {}
         # Computed in float32 under any autocast: in half precision the plan does not reach its marginals.
         with torch.autocast(student.tokens.device.type, enabled=False):
@@ -276,10 +268,7 @@ class OTDistillationLoss(nn.Module):
                 elif name in TOKEN_TERMS:
                     value = token_term(name, student, teacher, self.special_tokens)
                 elif name in SENTENCE_TERMS:
-                    target = teacher
-                    if name == "rank" and untrained is not None and self.anchor:
-                        target = replace(teacher, sentence=anchored_target(teacher.sentence, untrained, self.anchor))
-                    value = self._of_sentences(name, student, target)
+                    value = self._of_sentences(name, student, teacher)
                 else:
                     continue
                 terms[name] = weight * value
@@ -298,15 +287,16 @@ class OTDistillationLoss(nn.Module):
     def _read(self, features: Mapping[str, Any]) -> TokenView:
         return encode_tokens(self.model, features, self._boundary["student"], late_interaction=self.late_interaction)
 
-    def _read_untrained(self, features: Mapping[str, Any]) -> Tensor | None:
-        if self.untrained is None:
-            return None
+    def _anchored(self, teacher: TokenView, features: Mapping[str, Any]) -> TokenView:
+        """Give the ranking term a target of its own, in which the untrained student has its share."""
+        if self.untrained is None or not self.anchor:
+            return teacher
         self.untrained.to(features["input_ids"].device)  # it may have been copied before the model was moved
         with torch.no_grad():
-            view = encode_tokens(
+            own = encode_tokens(
                 self.untrained, features, self._boundary["student"], late_interaction=self.late_interaction
             )
-        return view.sentence
+        return replace(teacher, target=anchored_target(teacher.sentence, own.sentence, self.anchor))
 
     def _of_sentences(self, name: str, student: TokenView, other: TokenView) -> Tensor:
         how: dict[str, Any] = {"contrast": self.contrast, "rank": self._rank, "widths": self.matryoshka_dims}
@@ -322,7 +312,8 @@ class OTDistillationLoss(nn.Module):
             # moved once, because the bank may be set after the loss was moved to its device
             bank = self.bank = self.bank.to(student.sentence.device)
         bank = cut_bank(bank, student.sentence.shape[-1])
-        return ranking_loss(student.sentence, teacher.sentence, bank, self.temperature or FALLBACK)
+        target = teacher.sentence if teacher.target is None else teacher.target
+        return ranking_loss(student.sentence, target, bank, self.temperature or FALLBACK)
 
     def _transport(self, student: TokenView, teacher: TokenView) -> Tensor:
         weights = [

@@ -54,6 +54,19 @@ def test_the_untrained_student_pulls_the_ranking_towards_what_it_read(models):
     assert values[-1] < 0.05 * values[0]
 
 
+def test_the_target_is_truncated_with_the_vectors_for_matryoshka(models):
+    student, teacher = models
+    rows = tiny_models.bitext(12)
+    bank = torch.nn.functional.normalize(torch.randn(40, 16), dim=-1)
+
+    def rank(anchor):
+        options = {"temperature": 0.1, "bank": bank, "matryoshka_dims": [4, 16]}
+        loss = OTDistillationLoss(student, teacher, objective="rank", anchor=anchor, **options)
+        return loss(features(student, teacher, rows))["rank"].item()
+
+    assert rank(0.999) < 0.02 * rank(0.0)  # at both widths the target is the student itself, as it still is
+
+
 def test_a_copy_of_the_teacher_takes_no_memory_and_stays_untrained(models, tmp_path):
     student, teacher = models
     weight = next(student.parameters()).detach().clone()

@@ -39,10 +39,15 @@ CASES: dict[str, tuple[tuple[str, ...], str, bool]] = {
     "frozen": (("bitext",), "ot+rank", False),
     "used-rows": (("bitext",), "ot+rank", False),
     "new-pieces": (("bitext",), "ot+rank", False),
+    "anchored": (("bitext",), "ot+rank", False),
 }
-# Cases whose student is another: of other width with a map, of two layers, grown from a Unigram vocabulary.
-STUDENTS = {"mapped": "mapped", "frozen": "deep", "new-pieces": "extended"}
-OPTIONS: dict[str, dict[str, object]] = {"frozen": {"freeze_layers": 1}, "used-rows": {"train_embeddings": "used"}}
+# Cases whose student is another: of other width with a map, of two layers, grown from a Unigram vocabulary, a copy.
+STUDENTS = {"mapped": "mapped", "frozen": "deep", "new-pieces": "extended", "anchored": "teacher-False"}
+OPTIONS: dict[str, dict[str, object]] = {
+    "frozen": {"freeze_layers": 1},
+    "used-rows": {"train_embeddings": "used"},
+    "anchored": {"train_embeddings": "used", "anchor": 0.5},
+}
 # Of the rows of a batch: one process of two never sees the last, and nobody the fourth adapter.
 LANGUAGES, UNUSED = ("swh_Latn", "som_Latn", "tgl_Latn"), "xho_Latn"
 _NAMES = {

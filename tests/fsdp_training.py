@@ -34,7 +34,8 @@ def main(folder: Path, name: str, sharded: bool, resume: bool) -> None:
         output_dir=str(folder / name),
         max_steps=STEPS,
         per_device_train_batch_size=BATCH // processes,
-        objective="ot+nce",
+        objective="ot+nce+rank",
+        anchor=0.5,  # the untrained copy stays whole on every process
         temperature=0.05,
         gather_across_devices=processes > 1,
         logging_steps=5,

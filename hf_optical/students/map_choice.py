@@ -145,10 +145,15 @@ def choose_map(
     held, fitted = held_out_rows(sources, seed)
     with torch.no_grad():
         bank = functional.normalize(finish(target.pooled), dim=-1)
+    length = float(target.pooled.norm(dim=1).mean())
+
+    def finished(mapped: Tensor) -> Tensor:
+        """Apply the later modules to outputs of a map, at the length that they will have in the student."""
+        return finish(length * mapped)
 
     @torch.no_grad()
     def score(found: LinearMap) -> tuple[float, float]:
-        mapped = functional.normalize(finish(found(translations.pooled[held]).float()), dim=-1)
+        mapped = functional.normalize(finished(found(translations.pooled[held]).float()), dim=-1)
         return score_of_own(mapped, bank, torch.tensor(held))
 
     target = target.unit()
@@ -159,8 +164,8 @@ def choose_map(
 
     def refined(start: LinearMap, rows: Sequence[int]) -> dict[int, LinearMap]:
         sides = translations.pooled[list(rows)], english.pooled[list(rows)]
-        sources, wanted = _ranked(sides, bank[list(rows)], index if closed.index else None, closed.offset)
-        return ranked_maps(start, sources, wanted, finish, seed=seed)
+        found = _ranked(sides, bank[list(rows)], index if closed.index else None, closed)
+        return ranked_maps(start, *found, finished, seed=seed)
 
     if refine:
         for steps, found in refined(parts.fit_as(closed), fitted).items():
@@ -196,23 +201,26 @@ def _closed_forms(parts: _Parts, score: Callable[[LinearMap], tuple[float, float
 
 
 def _ranked(
-    sides: tuple[Tensor, Tensor], wanted: Tensor, index: tuple[Tensor, Tensor] | None, offset: str
-) -> tuple[Tensor, Tensor]:
+    sides: tuple[Tensor, Tensor], wanted: Tensor, index: tuple[Tensor, Tensor] | None, closed: MapScore
+) -> tuple[Tensor, Tensor, Tensor]:
     """Collect the rows on which a map is refined: translations, their English, and documents of the index.
 
     With the translations' own offset English is moved to their mean, as in `Moments.within`.
 
     Returns:
-        The student's vectors, ``(n, d)``, and the teacher's unit vectors, ``(n, e)``.
+        The student's vectors, ``(n, d)``, the teacher's unit vectors, ``(n, e)``, and the shares of the rows, ``(n,)``;
+        documents have the share of the mass that the fit in closed form gave them.
     """
     foreign, english = sides
     sources, targets = [foreign, english], [wanted, wanted]
+    weights = [torch.full((len(rows),), 0.5 * (1 - closed.index) / len(rows)) for rows in sources]
     if index is not None:
         sources.append(index[0])
         targets.append(functional.normalize(index[1].float(), dim=-1))
-    if offset == "own":
+        weights.append(torch.full((len(index[0]),), closed.index / len(index[0])))
+    if closed.offset == "own":
         sources[1:] = [rows - rows.mean(0) + foreign.mean(0) for rows in sources[1:]]
-    return torch.cat(sources), torch.cat(targets)
+    return torch.cat(sources), torch.cat(targets), torch.cat(weights)
 
 
 @dataclass

@@ -26,6 +26,7 @@ def ranked_maps(
     start: LinearMap,
     sources: Tensor,
     targets: Tensor,
+    weights: Tensor | None,
     finish: Callable[[Tensor], Tensor],
     *,
     steps: tuple[int, ...] = STEPS,
@@ -39,30 +40,36 @@ def ranked_maps(
     Args:
         start: A fitted map, whose outputs are to have length 1.
         sources: The student's pooled vectors, ``(n, d)``.
-        targets: The teacher's unit sentence vectors of the same rows, ``(n, e)``; up to 2,000 of them are the bank.
+        targets: The teacher's unit sentence vectors of the same rows, ``(n, e)``; up to 2,000 different ones are the
+            bank.
+        weights: Shares of the rows in the batches, ``(n,)``; equal ones for ``None``.
         finish: The teacher's modules after its pooling, differentiable.
         steps: Numbers of steps after which a map is returned.
         seed: Random seed of bank and batches.
 
     Returns:
-        The refined maps by number of steps, float64; none if there are fewer than eight rows, too few to rank.
+        The refined maps by number of steps, float64; none if there are fewer than eight different targets, too few to
+        rank.
 
     Example:
         >>> generator = torch.Generator().manual_seed(0)
         >>> english = functional.normalize(torch.randn(200, 8, generator=generator), dim=-1)
         >>> start = LinearMap(torch.eye(8, dtype=torch.float64), torch.zeros(8, dtype=torch.float64))
         >>> mirrored = english * torch.tensor([-1.0, *[1.0] * 7])  # one axis is flipped
-        >>> found = ranked_maps(start, mirrored, english, lambda y: y)[150]
+        >>> found = ranked_maps(start, mirrored, english, None, lambda y: y)[150]
         >>> before, after = (torch.cosine_similarity(m(mirrored), english).mean() for m in (start, found))
         >>> bool(after > before)
         True
     """
-    if len(targets) < FEWEST:
-        return {}
     generator = torch.Generator().manual_seed(seed)
     sources, targets = sources.float(), functional.normalize(targets.float(), dim=-1)
-    bank = targets[torch.randperm(len(targets), generator=generator)[:_BANK]]
+    # Different ones, because a sentence in the bank twice would take the place of its neighbours in the temperature.
+    bank = torch.unique(targets, dim=0)
+    if len(bank) < FEWEST:
+        return {}
+    bank = bank[torch.randperm(len(bank), generator=generator)[:_BANK]]
     temperature = bank_temperature(bank)
+    shares = torch.ones(len(sources)) if weights is None else weights
     centre = sources.mean(0)
     weight = start.weight.float().clone().requires_grad_(True)
     shift = start(centre).float().clone().requires_grad_(True)  # what the centre is mapped to
@@ -76,11 +83,12 @@ def ranked_maps(
     sums = [torch.zeros_like(part, dtype=torch.float64) for part in (weight, shift)]
     found: dict[int, LinearMap] = {}
     for step in range(1, max(steps) + 1):
-        rows = torch.randint(len(sources), (_BATCH,), generator=generator)
-        mapped = finish((sources[rows] - centre) @ weight.T + shift)
-        loss = ranking_loss(mapped, targets[rows], bank, temperature)
-        # of these two alone: the teacher's modules have weights too
-        weight.grad, shift.grad = torch.autograd.grad(loss, (weight, shift))
+        rows = torch.multinomial(shares, _BATCH, replacement=True, generator=generator)
+        with torch.enable_grad():
+            mapped = finish((sources[rows] - centre) @ weight.T + shift)
+            loss = ranking_loss(mapped, targets[rows], bank, temperature)
+            # of these two alone: the teacher's modules have weights too
+            weight.grad, shift.grad = torch.autograd.grad(loss, (weight, shift))
         optimizer.step()
         for total, part in zip(sums, (weight, shift), strict=True):
             total += part.detach()

@@ -160,13 +160,13 @@ def _fit(read: Tensor, vectors: Tensor, seed: int) -> tuple[LinearMap, list[MapS
         scores.append(MapScore(kind, penalty, "joint", 1.0, 0.0, *score(_solved(part, kind, penalty))))
     closed = max(scores, key=lambda one: one.fit)
     started = _solved(part, closed.kind, closed.penalty)
-    for steps, found in ranked_maps(started, read[rest], vectors[rest], lambda y: y, seed=seed).items():
+    for steps, found in ranked_maps(started, read[rest], vectors[rest], None, lambda y: y, seed=seed).items():
         fit, ndcg = score(found)
         scores.append(replace(closed, kind=f"{closed.kind}+rank", fit=fit, ndcg=ndcg, steps=steps))
     best = max(scores, key=lambda one: one.fit)
     whole = _solved(Moments.of(read, vectors), closed.kind, closed.penalty)
     if best.steps:
-        whole = ranked_maps(whole, read, vectors, lambda y: y, seed=seed)[best.steps]
+        whole = ranked_maps(whole, read, vectors, None, lambda y: y, seed=seed)[best.steps]
     return whole, scores
 
 

@@ -15,7 +15,7 @@ from tiny_models import ENGLISH, dense, late
 from hf_optical.encoders.shared_space import measure_shared_space
 from hf_optical.errors import InputError, NonFiniteError
 from hf_optical.students import adapt_student, map_choice
-from hf_optical.students.map_choice import choose_map
+from hf_optical.students.map_choice import MapScore, choose_map
 from hf_optical.students.map_ranking import STEPS, ranked_maps
 from hf_optical.students.mapped import as_dense, mapped_student
 from hf_optical.students.own_search import held_out_rows, ndcg_of_own, score_of_own
@@ -252,16 +252,48 @@ def test_a_refined_map_keeps_what_the_index_taught():
 
 def test_too_few_sentences_to_rank_leave_the_map_as_it_is():
     start = LinearMap(torch.eye(4).double(), torch.zeros(4).double())
-    assert ranked_maps(start, torch.randn(7, 4), torch.randn(7, 4), lambda y: y) == {}
-    assert list(ranked_maps(start, torch.randn(8, 4), torch.randn(8, 4), lambda y: y, steps=(2, 3))) == [2, 3]
+    assert ranked_maps(start, torch.randn(7, 4), torch.randn(7, 4), None, lambda y: y) == {}
+    assert ranked_maps(start, torch.randn(40, 4), torch.ones(40, 4), None, lambda y: y) == {}  # all targets are one
+    assert list(ranked_maps(start, torch.randn(8, 4), torch.randn(8, 4), None, lambda y: y, steps=(2, 3))) == [2, 3]
 
 
 def test_the_same_seed_refines_to_the_same_map():
     translations, _, target, _ = noisy_languages(60)
     start = LinearMap(torch.eye(16).double(), torch.zeros(16).double())
     one, again, other = (
-        ranked_maps(start, translations.pooled, target.pooled, lambda y: y, steps=(3,), seed=seed)[3]
+        ranked_maps(start, translations.pooled, target.pooled, None, lambda y: y, steps=(3,), seed=seed)[3]
         for seed in (0, 0, 1)
     )
     assert torch.equal(one.weight, again.weight) and torch.equal(one.bias, again.bias)
     assert not torch.equal(one.weight, other.weight)
+
+
+def test_a_refined_map_is_the_better_one_in_the_student_too_behind_a_head_that_bends():
+    """The student's tokens have the teacher's length, and behind tanh and a bias the length of a vector counts."""
+    translations, english, target, texts = noisy_languages(900)
+    torch.manual_seed(4)
+    linear = torch.nn.Linear(16, 12)
+    head = torch.nn.Sequential(linear, torch.nn.Tanh())
+    longer = Reading(3 * target.pooled, [])
+    parts = [reading.select(range(400)) for reading in (translations, english, longer)]
+    length = float(parts[2].pooled.norm(dim=1).mean())
+    with torch.no_grad():
+        goal = torch.nn.functional.normalize(head(longer.pooled), dim=-1)
+        fits = {}
+        for refine in (False, True):
+            found, report = choose_map(*parts, head, texts[:400], refine=refine)
+            mapped = head(length * found(translations.pooled[400:]).float())
+            fits[refine], _ = score_of_own(torch.nn.functional.normalize(mapped, dim=-1), goal, torch.arange(400, 900))
+    assert report.chosen.kind.endswith("+rank")
+    assert fits[True] > fits[False] + 0.1
+
+
+def test_documents_have_the_share_in_the_refinement_that_the_fit_gave_them():
+    translations, english, target, _ = noisy_languages(60)
+    closed = MapScore("ridge", 0.01, "own", 0.25, 0.0, -1.0, 0.5)
+    index = torch.randn(500, 16), torch.randn(500, 16)
+    sources, targets, shares = map_choice._ranked((translations.pooled, english.pooled), target.pooled, index, closed)
+    assert len(sources) == len(targets) == len(shares) == 620
+    assert float(shares[120:].sum()) == pytest.approx(0.25)
+    assert float(shares.sum()) == pytest.approx(1)
+    assert torch.allclose(sources[60:120].mean(0), translations.pooled.mean(0), atol=1e-5)

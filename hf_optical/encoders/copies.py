@@ -6,8 +6,10 @@ from copy import deepcopy
 from typing import Any
 
 import torch
+from sentence_transformers.base.modules import Transformer
 from torch import nn
 
+from hf_optical.encoders.parts import embeddings_of, transformer_of
 from hf_optical.encoders.teachers import Teacher
 
 
@@ -18,14 +20,19 @@ def is_copy(student: Any, teacher: Teacher) -> bool:
         student: The student, before training.
         teacher: A model; a cache of its vectors has no weights to compare.
     """
-    if not isinstance(teacher, nn.Module):
+    if not isinstance(teacher, nn.Module) or not isinstance(next(student.children()), Transformer):
         return False
     mine, theirs = dict(student.named_parameters()), dict(teacher.named_parameters())
-    if mine.keys() != theirs.keys() or not set(student.tokenizer.get_vocab()) <= set(teacher.tokenizer.get_vocab()):
+    pieces, others = student.tokenizer.get_vocab(), teacher.tokenizer.get_vocab()
+    if mine.keys() != theirs.keys() or not set(pieces) <= set(others):
         return False
-    # A table with fewer rows has its teacher's rows at other numbers.
-    whole = [name for name, weight in mine.items() if len(weight.shape) != 2 or weight.shape == theirs[name].shape]
-    return len(whole) >= len(mine) - 1 and all(_equal(mine[name], theirs[name]) for name in whole)
+    own = sorted(pieces, key=lambda piece: pieces[piece])
+    rows, sources = [pieces[piece] for piece in own], [others[piece] for piece in own]
+    table = embeddings_of(transformer_of(student).auto_model).weight
+    return all(
+        torch.equal(weight[rows], theirs[name][sources]) if weight is table else _equal(weight, theirs[name])
+        for name, weight in mine.items()
+    )
 
 
 def frozen_copy(model: nn.Module, teacher: Teacher | None = None) -> nn.Sequential:

@@ -216,7 +216,8 @@ class OTDistillationLoss(nn.Module):
                 field="anchor",
             )
         self.anchor = anchor
-        self.untrained = frozen_copy(self.model, self.teacher) if anchor else None
+        online = self.teacher.online if isinstance(self.teacher, TeacherStandIn) else self.teacher
+        self.untrained = frozen_copy(self.model, online) if anchor else None
 
     def train(self, mode: bool = True) -> OTDistillationLoss:
         """Set training mode for everything except the teacher and the untrained copy, whose dropout stays off."""

@@ -31,6 +31,8 @@ def with_current_options(begun: Mapping[str, Any], wanted: Mapping[str, Any]) ->
     """
     if begun.get("data"):
         begun = {**begun, "data": _with_current_rows(begun["data"], wanted.get("data") or [])}
+    if "anchor" not in begun and "anchor" in wanted:  # today's default is 0 for grown students alone
+        begun = {**begun, "anchor": wanted["anchor"] if wanted.get("student") in _GROWN else 0.0}
     names = {former for field in fields_of(TrainConfig) for former in field.former}
     if not names & set(begun):
         return dict(begun)

@@ -64,6 +64,7 @@ def check_options(config: TrainConfig) -> None:
     config.lora.check()
     check_keep_marks(config.keep_marks, config.student)
     _check_numbers(config)
+    _check_anchor(config)
     _check_validation(config)
     _check_names(config)
     HybridPolicy(**config.policy_options())  # the constructor checks these options
@@ -165,6 +166,23 @@ def _check_numbers(config: TrainConfig) -> None:
     if config.context_window == 1 or config.context_window < 0:
         raise InputError(
             f"is {config.context_window}", "give 2 or more sentences per window, or 0", field="context_window"
+        )
+
+
+def _check_anchor(config: TrainConfig) -> None:
+    from hf_optical.losses.terms import parse_objective
+
+    if config.anchor and config.adapter != "none":
+        raise InputError(
+            f"is {config.anchor}, but a student with language adapters has no untrained copy",
+            "leave it out, or set adapter to none",
+            field="anchor",
+        )
+    if config.anchor and config.objective and "rank" not in parse_objective(config.objective):
+        raise InputError(
+            f"is {config.anchor}, but the objective {config.objective} has no term 'rank', whose target it is for",
+            "add the term, or leave it out",
+            field="anchor",
         )
 
 

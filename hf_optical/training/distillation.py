@@ -31,7 +31,7 @@ from hf_optical.teacher_cache.training import check_checkpoint_cache, fill_for, 
 from hf_optical.training.arguments import OTDistillationTrainingArguments
 from hf_optical.training.checkpoints import last_whole_checkpoint, load_loss_state, save_loss_state
 from hf_optical.training.frozen_layers import frozen_layers
-from hf_optical.training.losses_by_kind import fill_banks, losses_by_kind, student_reads_english
+from hf_optical.training.losses_by_kind import anchor_of, fill_banks, losses_by_kind, student_reads_english
 from hf_optical.training.out_of_memory import training_remedies
 from hf_optical.training.progress import NamedLossProgress
 from hf_optical.training.sharding import hide_normalisation, is_sharded, load_whole, whole
@@ -68,12 +68,6 @@ class Distillation(StepChecks):
         if loss is None:
             train_dataset = check_training_sets(train_dataset, keep=keep)
             eval_dataset = check_training_sets(eval_dataset, keep=keep)
-        if self.language_adapters is not None and args.anchor:
-            raise InputError(
-                f"is {args.anchor}, but a student with language adapters has no untrained copy",
-                "leave it out, or train the whole student",
-                field="anchor",
-            )
         refuse_wrapped(loss, (OTDistillationLoss, LexicalInjectionLoss))
         teacher = open_cache(model, teacher, teacher_cache, args, train_dataset, teacher_cache_dtype)
         self.teacher = teacher
@@ -104,6 +98,12 @@ class Distillation(StepChecks):
                 prompts=args.prompts,
                 max_length=args.max_length,
                 row_adapter=self._row_languages(train_dataset, eval_dataset),
+            )
+        if self.language_adapters is not None and (anchor := anchor_of(loss)):
+            raise InputError(
+                f"is {anchor}, but a student with language adapters has no untrained copy",
+                "leave it out, or train the whole student",
+                field="anchor",
             )
         super().__init__(
             model=model,

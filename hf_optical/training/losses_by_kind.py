@@ -100,10 +100,10 @@ def fill_banks(losses: Losses, train_dataset: Any, args: Any, cache: Any = None)
         no_bank = "rank" in loss.weights and loss.bank is None
         no_temperature = has_temperature(loss.weights) and loss.temperature is None
         if "rank" in loss.weights and loss.anchor is None:
-            only_bitext = all(isinstance(one, OTDistillationLoss | LexicalInjectionLoss) for one in _each(losses))
-            share = chosen_anchor(loss.model, loss.teacher, _pairs(train_dataset), seed=seed) if only_bitext else 0.0
-            loss.keep_untrained(share)
-            logger.info("Anchor %g, chosen by how well the untrained student reads the language", loss.anchor)
+            given = getattr(args, "anchor", None)
+            loss.keep_untrained(
+                chosen_anchor(loss.model, loss.teacher, train_dataset, seed=seed) if given is None else given
+            )
         if not no_bank and not no_temperature:
             continue
         texts = [text for _, _, rows in bitexts(train_dataset) for text in rows["source"]]
@@ -144,12 +144,6 @@ def anchor_of(losses: Losses) -> float | None:
     """Return the share of the untrained student in the target, given or chosen; ``None`` without a ranking term."""
     found = [loss.anchor for loss in _each(losses) if isinstance(loss, OTDistillationLoss) and "rank" in loss.weights]
     return found[0] if found else None
-
-
-def _pairs(data: Any) -> list[tuple[str, str]]:
-    return [
-        pair for _, _, rows in bitexts(data) for pair in zip(rows["source"][:], rows["translation"][:], strict=True)
-    ]
 
 
 def _each(losses: Losses) -> list[nn.Module]:

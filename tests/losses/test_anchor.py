@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import tiny_models
 import torch
+from datasets import Dataset
 from tiny_runs import arguments
 
 from hf_optical import OTDistillationLoss, OTDistillationTrainer
@@ -14,7 +15,7 @@ from hf_optical.errors import InputError
 from hf_optical.losses.anchor import anchored_target
 from hf_optical.publishing.trim import trim
 from hf_optical.training.anchor_choice import SHARE, chosen_anchor
-from hf_optical.training.losses_by_kind import fill_banks
+from hf_optical.training.losses_by_kind import anchor_of, fill_banks
 
 BOTH = [*tiny_models.ENGLISH, *tiny_models.SWAHILI]
 NAME = "bitext/eng_Latn-swh_Latn"
@@ -119,38 +120,87 @@ def test_a_resumed_training_keeps_the_student_with_which_the_first_one_began(tmp
         assert torch.equal(value, whole.state_dict()[name]), name
 
 
-def test_the_share_is_chosen_by_how_well_the_untrained_student_reads(models, tmp_path):
+def pairs(lines):
+    return Dataset.from_list([{"source": source, "translation": translation} for source, translation in lines])
+
+
+@pytest.fixture
+def understood():
+    """Pairs in which the translation is the English itself."""
+    return [(text, text) for text in dict.fromkeys(tiny_models.bitext(100)["source"])]
+
+
+def test_the_share_is_chosen_by_how_well_the_untrained_student_reads(models, understood, caplog):
     student, teacher = models
-    rows = tiny_models.bitext(100)
-    english = list(dict.fromkeys(rows["source"]))
-    understood = [(text, " ".join(text.split())) for text in english]
-    assert chosen_anchor(student, teacher, understood) == SHARE
-    assert chosen_anchor(student, teacher, list(zip(rows["source"], rows["translation"], strict=True))) == 0
-    half = len(english) // 2
-    shuffled = [(text, english[(place + 1) % len(english)]) for place, text in enumerate(english)]
-    assert chosen_anchor(student, teacher, understood[: half + 2] + shuffled[half + 2 :]) == SHARE
-    assert chosen_anchor(student, teacher, understood[: half - 2] + shuffled[half - 2 :]) == 0
-    assert chosen_anchor(student, teacher, understood[:1]) == 0
+    half = len(understood) // 2
+    shifted = [(text, understood[place - 1][0]) for place, (text, _) in enumerate(understood)]
+    with caplog.at_level("INFO"):
+        assert chosen_anchor(student, teacher, pairs(understood)) == SHARE
+    assert "finds the English of 100% of the translations first" in caplog.text
+    assert chosen_anchor(student, teacher, tiny_models.bitext(100)) == 0
+    assert chosen_anchor(student, teacher, pairs(understood[: half + 3] + shifted[half + 3 :])) == SHARE
+    assert chosen_anchor(student, teacher, pairs(understood[: half - 3] + shifted[half - 3 :])) == 0
+    assert chosen_anchor(student, teacher, pairs(understood[:1])) == 0
+
+
+@pytest.mark.parametrize("read_last", [True, False])
+def test_every_language_must_be_read(models, understood, read_last):
+    student, teacher = models
+    unread = pairs([(text, understood[place - 1][0]) for place, (text, _) in enumerate(understood)])
+    sets = [unread, pairs(understood)] if read_last else [pairs(understood), unread]
+    names = ("bitext/eng_Latn-swh_Latn", "bitext/eng_Latn-som_Latn")
+    assert chosen_anchor(student, teacher, dict(zip(names, sets, strict=True))) == 0
+    assert chosen_anchor(student, teacher, dict.fromkeys(names, pairs(understood))) == SHARE
+
+
+def test_only_bitext_that_can_be_read_again_is_anchored(models, understood, caplog):
+    student, teacher = models
+    rows = pairs(understood)
+    questions = Dataset.from_dict({"query": ["the goat"], "passage": ["a goat sleeps"]})
+    with caplog.at_level("INFO"):
+        assert chosen_anchor(student, teacher, {NAME: rows, "mono/eng_Latn": questions}) == 0
+        assert chosen_anchor(student, teacher, {NAME: rows, "lexicon/eng_Latn-swh_Latn": rows}) == 0
+        assert chosen_anchor(student, teacher, {NAME: rows.to_iterable_dataset()}) == 0
+        assert chosen_anchor(student, teacher, rows.to_iterable_dataset()) == 0
+    assert not caplog.messages  # nothing was tested
     LanguageAdapters(student).add("swh_Latn")
-    assert chosen_anchor(student, teacher, understood) == 0
+    assert chosen_anchor(student, teacher, rows) == 0
 
 
-def test_only_a_copy_of_the_teacher_is_anchored(models, tmp_path):
+def test_only_a_copy_of_the_teacher_is_anchored(models, understood, tmp_path):
     student, teacher = models
-    text = [*tiny_models.bitext(60)["source"]]
-    understood = [(line, line) for line in dict.fromkeys(text)]
+    rows = pairs(understood)
     with torch.no_grad():
         student[0].auto_model.encoder.layer[0].output.dense.bias.add_(1e-3)
     assert not is_copy(student, teacher)
-    assert chosen_anchor(student, teacher, understood) == 0
-    other_words = tiny_models.dense(tmp_path, [*BOTH[:-1], "paka"])
-    assert not is_copy(other_words, teacher)
+    assert chosen_anchor(student, teacher, rows) == 0
+    assert not is_copy(tiny_models.dense(tmp_path, [*BOTH[:-1], "paka"]), teacher)
     assert not is_copy(tiny_models.dense(tmp_path, BOTH, layers=2), teacher)
-    assert not is_copy(models[1], tiny_models.dense(tmp_path / "x", BOTH, seed=4))
-    fewer = trim(teacher, text).model
+    assert not is_copy(teacher, tiny_models.dense(tmp_path / "x", BOTH, seed=4))
+    fewer = trim(teacher, rows["source"]).model
     assert len(fewer.tokenizer) < len(teacher.tokenizer)
     assert is_copy(fewer, teacher)
-    assert chosen_anchor(fewer, teacher, understood) == SHARE
+    assert chosen_anchor(fewer, teacher, rows) == SHARE
+    with torch.no_grad():
+        fewer[0].auto_model.get_input_embeddings().weight[-1].add_(0.01)
+    assert not is_copy(fewer, teacher)
+
+
+def test_a_cached_teacher_shares_its_weights_and_gives_the_same_choice(models, understood, tmp_path):
+    student, teacher = models
+    args = arguments(tmp_path / "out", max_steps=1, objective="rank")
+    trainer = OTDistillationTrainer(
+        model=student,
+        teacher=teacher,
+        teacher_cache=tmp_path / "cache",
+        args=args,
+        train_dataset={NAME: pairs(understood)},
+    )
+    trainer.train()
+    loss = trainer.loss[NAME]
+    assert loss.anchor == SHARE
+    shared = {parameter.data_ptr() for parameter in teacher.parameters()}
+    assert all(parameter.data_ptr() in shared for parameter in loss.untrained.parameters())
 
 
 @pytest.mark.parametrize(("understood", "expected"), [(True, SHARE), (False, 0.0)])
@@ -167,14 +217,17 @@ def test_the_trainer_chooses_before_the_first_step(models, tmp_path, understood,
     assert trainer.loss[NAME].get_config_dict().get("anchor") == (expected or None)
 
 
-def test_questions_beside_the_bitext_leave_no_anchor(models, tmp_path):
+@pytest.mark.parametrize(("given", "expected"), [(None, SHARE), (0.0, 0.0), (0.3, 0.3)])
+def test_a_loss_of_the_users_own_follows_the_arguments(models, understood, tmp_path, given, expected):
     student, teacher = models
-    rows = tiny_models.bitext(40).map(lambda row: {"translation": row["source"]})
-    args = arguments(tmp_path, objective="rank")
-    for others, expected in (({}, SHARE), ({"mono/eng_Latn": torch.nn.Identity()}, 0)):
-        loss = OTDistillationLoss(student, teacher, objective="rank")
-        fill_banks({NAME: loss, **others}, {NAME: rows}, args)
-        assert loss.anchor == expected
+    loss = OTDistillationLoss(student, teacher, objective="rank")
+    args = arguments(tmp_path, objective="rank", anchor=given)
+    fill_banks({NAME: loss}, {NAME: pairs(understood)}, args)
+    assert loss.anchor == expected
+    assert anchor_of({NAME: loss}) == expected
+    own = OTDistillationLoss(student, teacher, objective="rank", anchor=0.2)
+    fill_banks(own, pairs(understood), args)
+    assert own.anchor == 0.2
 
 
 def test_bad_shares_are_refused(models, tmp_path):
@@ -193,4 +246,11 @@ def test_bad_shares_are_refused(models, tmp_path):
             teacher=teacher,
             args=arguments(tmp_path, anchor=0.5, objective="rank"),
             train_dataset={NAME: tiny_models.bitext(8)},
+        )
+    with pytest.raises(InputError, match="language adapters"):
+        OTDistillationTrainer(
+            model=student,
+            args=arguments(tmp_path, objective="rank"),
+            loss=OTDistillationLoss(student, teacher, objective="rank", anchor=0.5),
+            train_dataset=tiny_models.bitext(8),
         )

@@ -37,6 +37,7 @@ TODAY = TrainConfig(
     batch_size=4,
     learning_rate=1e-4,
     held_out=0.0,
+    anchor=0.0,
     max_length=32,
 )
 
@@ -75,6 +76,7 @@ def test_a_header_that_was_counted_as_a_row_is_no_difference(folder):
     [
         ({"seed": 1}, r"other options: seed \(was 0, now 1\)\."),
         ({"held_out": 0.05}, r"other options: held_out \(was 0\.0, now 0\.05\)\."),
+        ({"anchor": None}, r"other options: anchor \(was 0\.0, now None\)\."),
         ({"monitor": "off"}, r"other options: monitor \(was warn, now off\)\."),
         ({"lora": LoraOptions(rank=8)}, r"other options: lora\.rank \(was 16, now 8\)\."),
         ({"document_encoder": "student"}, r"other options: document_encoder \(was None, now student\)\."),
@@ -91,6 +93,14 @@ def test_and_not_with_others(folder, change, said):
 def test_two_options_that_became_one(watch, on_alarm, monitor):
     found = with_current_options({"watch": watch, "on_alarm": on_alarm}, plain(decisive(TODAY)))
     assert found["monitor"] == monitor and "watch" not in found and "on_alarm" not in found
+
+
+@pytest.mark.parametrize(("student", "expected"), [("extend", None), ("copy", 0.0), ("org/model", 0.0)])
+def test_a_run_before_the_anchor_trained_without_one(student, expected):
+    """Whatever its other options are called; a grown student has none today either, so that it can go on."""
+    wanted = plain(decisive(replace(TODAY, student=student, anchor=None)))
+    begun = {name: value for name, value in wanted.items() if name != "anchor"}
+    assert with_current_options(begun, wanted) == {**wanted, "anchor": expected}
 
 
 def test_a_run_of_today_is_left_as_it_is():

@@ -66,3 +66,16 @@ def test_planning_belongs_to_the_command_plan(capsys):
     assert capsys.readouterr().err.count("belongs to the command hf-optical plan now") == 3
     assert parse(PlanConfig, ["--gpu", "t4", "--memory_gb", "3"]).memory_gb == 3
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"adapter": "lora"}, "language adapters"),
+        ({"objective": "ot+mse"}, "has no term 'rank'"),
+    ],
+)
+def test_an_anchor_that_nothing_could_use_is_refused_before_anything_is_read(options, said):
+    config = TrainConfig(teacher="a", bitext=["b"], language="sw", anchor=0.5, **options)
+    with pytest.raises(InputError, match=f"'anchor'.*{said}"):
+        config.check()

@@ -246,7 +246,8 @@ def _step_elsewhere(config: TrainConfig, measured: DryRun, machine: Machine) -> 
     assert measured.steps is not None
     weights = measured.weights
     body, teacher = weights["student"] - weights["table"], weights["teacher"] - weights["teacher's table"]
-    operations = measured.steps.tokens / 2 * (6 * body + (0 if _cached(measured) else 2 * teacher))
+    read = (0 if _cached(measured) else 2 * teacher) + (2 * body if measured.steps.anchor else 0)
+    operations = measured.steps.tokens / 2 * (6 * body + read)
     rate = machine.teraflops[1 if config.fp16 or config.bf16 else 0] * 1e12 * _EFFICIENCY
     return config.gradient_accumulation_steps * (operations / rate + _OVERHEAD)
 

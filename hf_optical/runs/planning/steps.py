@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ from transformers.trainer_callback import ProgressCallback
 from hf_optical.adapters import LanguageAdapters
 from hf_optical.batching.policy import HybridPolicy
 from hf_optical.batching.token_lengths import TokenLengths
+from hf_optical.losses import parse_objective
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.planning.batches import Chosen, FixedBatches, choose, reduced
 from hf_optical.runs.planning.profiling import Clock, SavedTensors, StepTimes, watched
 from hf_optical.runs.trainers import trainer_for, watch_for
 from hf_optical.runs.training_data import TrainingData
+from hf_optical.training.anchor_choice import chosen_anchor
+from hf_optical.training.losses_by_kind import anchor_of
 from hf_optical.training.progress import NamedLossProgress
 from hf_optical.units import folder_bytes
 
@@ -42,6 +45,7 @@ class Steps:
         trained: Number of trained weights.
         filling: Seconds to fill a teacher cache with all texts of the run; 0 without a cache.
         cached: Size of that cache, in bytes.
+        anchor: Share of the untrained student in the target; above 0 it reads the translations too.
     """
 
     typical: float
@@ -57,6 +61,7 @@ class Steps:
     trained: int
     filling: float
     cached: float
+    anchor: float = 0.0
 
 
 def dry_steps(
@@ -77,6 +82,8 @@ def dry_steps(
     grouped = config.group_by_length and not data.retrieval
     chosen = {name: choose(rows, config.batch_size, grouped=grouped, seed=config.seed) for name, rows in sets.items()}
     small = reduced(data, chosen)
+    if config.anchor is None and sets and "rank" in parse_objective(str(config.objective)):
+        config = replace(config, anchor=chosen_anchor(student, teacher, sets, seed=config.seed))  # of all pairs
     args = config.arguments()
     watch = watch_for(config, teacher, data, LanguageAdapters.of(student))
     trainer: Any = trainer_for(config, args, student, teacher, small, cache)
@@ -118,6 +125,7 @@ def dry_steps(
         trained=times.trained,
         filling=(times.began - before) * more if cache else 0.0,
         cached=folder_bytes(cache) * more if cache else 0.0,
+        anchor=anchor_of(trainer.loss) or 0.0,
     )
 
 

@@ -186,6 +186,16 @@ def test_accumulation_pays_for_the_optimizer_once(workplace):
     assert sum(one.memory.values()) == pytest.approx(3e9)
 
 
+def test_elsewhere_an_untrained_copy_reads_the_translations_too(workplace):
+    gpu = replace(small_gpu(), memory=9e9)
+    measured = made_up()
+    plain = estimate(parse(TrainConfig, argv(workplace)), measured, gpu)
+    measured.steps = replace(measured.steps, anchor=0.5)
+    anchored = estimate(parse(TrainConfig, argv(workplace)), measured, gpu)
+    # two operations for each of 500 tokens and of 30 M weights beside the table, at a quarter of 8 TFLOPS
+    assert anchored.step[0] - plain.step[0] == pytest.approx(500 * 2 * 30e6 / 2e12)
+
+
 def test_advice_has_numbers_that_add_up(workplace):
     training = Training(32, 1, 128, 50_000_000, 20_000_000, 50_000_000, 0, 2e9, adapter=300_000, layers=6, used=5e6)
     advice = memory_advice(training, 1.5e9, half="fp16", contrastive=True, grown=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -12,6 +13,18 @@ from pathlib import Path
 __all__ = ["whole_file", "whole_folder"]
 
 _PREFIX = ".writing-"  # marks what a killed process leaves behind
+
+
+@contextmanager
+def _full_disk_named(path: Path) -> Iterator[None]:
+    """Raise an OSError with the path if the disk is full, where a library names no file or has an error of its own."""
+    full = os.strerror(errno.ENOSPC)
+    try:
+        yield
+    except Exception as error:
+        if full not in str(error) or getattr(error, "filename", None):
+            raise
+        raise OSError(errno.ENOSPC, full, str(path)) from error
 
 
 @contextmanager
@@ -40,7 +53,8 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     os.close(handle)
     scratch = Path(name)
     try:
-        yield scratch
+        with _full_disk_named(path):
+            yield scratch
         with scratch.open("rb") as stream:
             os.fsync(stream.fileno())
         # mkstemp makes files readable by the owner only, but everyone who may read the folder may read results
@@ -69,7 +83,8 @@ def whole_folder(path: str | Path, *, keep_first: bool = False) -> Iterator[Path
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=_PREFIX))
     try:
-        yield scratch
+        with _full_disk_named(path):
+            yield scratch
         scratch.chmod(0o755)  # mkdtemp makes folders for the owner only
         if keep_first:
             _move_unless_there(scratch, path)

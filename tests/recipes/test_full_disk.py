@@ -37,6 +37,17 @@ def flags(tmp_path_factory):
     return folder, " ".join(kill_resume.workplace(folder, held_out=0))
 
 
+def test_a_disk_that_is_full_before_training(flags):
+    folder, options = flags
+    run = f"{sys.executable} {RECIPE} {options} --output_dir mount/out --measure_start false"
+    done = in_namespace(f"mount -t tmpfs -o size=40k tmpfs mount\n{run} > log 2> err && exit 99\numount mount", folder)
+    error = (folder / "err").read_text()
+    assert done.returncode == 0, done.stdout + done.stderr + error
+    (line,) = [line for line in error.splitlines() if line.startswith("error: ")]
+    assert "mount/out/untrained" in line and "No space left on device" in line and "free some disk space" in line
+    assert "Traceback" not in error
+
+
 def test_a_disk_that_fills_up_in_training(flags):
     folder, options = flags
     run = f"{sys.executable} {RECIPE} {options} --output_dir mount/out --measure_start false"

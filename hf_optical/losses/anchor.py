@@ -5,6 +5,14 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
+from hf_optical.errors import InputError
+
+
+def check_share(anchor: float) -> None:
+    """Raise an `InputError` for a share of the untrained student that is not from 0 to below 1."""
+    if not 0 <= anchor < 1:
+        raise InputError(f"is {anchor}", "give a share of 0 or more and below 1", field="anchor")
+
 
 def anchored_target(teacher: Tensor, untrained: Tensor, share: float) -> Tensor:
     """Mix the teacher's vectors of English sentences with the untrained student's vectors of their translations.

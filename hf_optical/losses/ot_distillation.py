@@ -18,7 +18,7 @@ from hf_optical.encoders.teachers import Teacher, TeacherStandIn, check_same_spa
 from hf_optical.encoders.token_view import SpecialTokens, TokenView, boundary_token_ids, encode_tokens, pools_one_token
 from hf_optical.errors import InputError, check_choice, check_positive
 from hf_optical.losses.alignment import transport_term
-from hf_optical.losses.anchor import anchored_target
+from hf_optical.losses.anchor import anchored_target, check_share
 from hf_optical.losses.citations import OPTICAL
 from hf_optical.losses.contrast import InBatchContrast
 from hf_optical.losses.features import check_pairs, needs_own_tokens
@@ -207,8 +207,7 @@ class OTDistillationLoss(nn.Module):
         Raises:
             InputError: The share is out of range, or the objective has no term ``rank``.
         """
-        if not 0 <= anchor < 1:
-            raise InputError(f"is {anchor}", "give a share of 0 or more and below 1", field="anchor")
+        check_share(anchor)
         if anchor and "rank" not in self.weights:
             raise InputError(
                 f"is {anchor}, but the objective has no term 'rank', whose target it is for",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -164,19 +164,26 @@ def choose_map(
 
     def refined(start: LinearMap, rows: Sequence[int]) -> dict[int, LinearMap]:
         sides = translations.pooled[list(rows)], english.pooled[list(rows)]
-        found = _ranked(sides, bank[list(rows)], index if closed.index else None, closed)
-        return ranked_maps(start, *found, finished, seed=seed)
+        sources, targets, weights = _ranked(sides, bank[list(rows)], index if closed.index else None, closed)
+        return ranked_maps(start, sources, targets, finished, weights=weights, seed=seed)
 
     if refine:
-        for steps, found in refined(parts.fit_as(closed), fitted).items():
-            fit, ndcg = score(found)
-            scores.append(replace(closed, kind=f"{closed.kind}+rank", fit=fit, ndcg=ndcg, steps=steps))
+        scores += refined_scores(closed, refined(parts.fit_as(closed), fitted), score)
     chosen = max(scores, key=lambda one: one.fit)
     final = _Parts.of(translations, english, target, documents).fit_as(closed)
     if chosen.steps:
         final = refined(final, range(len(sources)))[chosen.steps]
     count = len(index[0]) if index is not None else 0
     return final, MapReport(chosen, scores, len(sources), len(held), count, time.monotonic() - started, count)
+
+
+def refined_scores(
+    closed: MapScore, maps: Mapping[int, LinearMap], score: Callable[[LinearMap], tuple[float, float]]
+) -> list[MapScore]:
+    """Score maps refined by ranking, given by number of steps, that start from the map with the score ``closed``."""
+    found = {steps: score(one) for steps, one in maps.items()}
+    kind = f"{closed.kind}+rank"
+    return [replace(closed, kind=kind, fit=fit, ndcg=ndcg, steps=steps) for steps, (fit, ndcg) in found.items()]
 
 
 def _closed_forms(parts: _Parts, score: Callable[[LinearMap], tuple[float, float]]) -> list[MapScore]:

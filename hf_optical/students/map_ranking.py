@@ -26,9 +26,9 @@ def ranked_maps(
     start: LinearMap,
     sources: Tensor,
     targets: Tensor,
-    weights: Tensor | None,
     finish: Callable[[Tensor], Tensor],
     *,
+    weights: Tensor | None = None,
     steps: tuple[int, ...] = STEPS,
     seed: int = 0,
 ) -> dict[int, LinearMap]:
@@ -42,8 +42,8 @@ def ranked_maps(
         sources: The student's pooled vectors, ``(n, d)``.
         targets: The teacher's unit sentence vectors of the same rows, ``(n, e)``; up to 2,000 different ones are the
             bank.
-        weights: Shares of the rows in the batches, ``(n,)``; equal ones for ``None``.
         finish: The teacher's modules after its pooling, differentiable.
+        weights: Shares of the rows in the batches, ``(n,)``; equal ones for ``None``.
         steps: Numbers of steps after which a map is returned.
         seed: Random seed of bank and batches.
 
@@ -56,7 +56,7 @@ def ranked_maps(
         >>> english = functional.normalize(torch.randn(200, 8, generator=generator), dim=-1)
         >>> start = LinearMap(torch.eye(8, dtype=torch.float64), torch.zeros(8, dtype=torch.float64))
         >>> mirrored = english * torch.tensor([-1.0, *[1.0] * 7])  # one axis is flipped
-        >>> found = ranked_maps(start, mirrored, english, None, lambda y: y)[150]
+        >>> found = ranked_maps(start, mirrored, english, lambda y: y)[150]
         >>> before, after = (torch.cosine_similarity(m(mirrored), english).mean() for m in (start, found))
         >>> bool(after > before)
         True

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from hf_optical.encoders.models import load_encoder
 from hf_optical.encoders.parts import transformer_of
 from hf_optical.errors import InputError
 from hf_optical.students.index_sample import MOST_ROWS, IndexRows, IndexSample, index_sample
-from hf_optical.students.map_choice import PENALTIES, MapReport, MapScore
+from hf_optical.students.map_choice import PENALTIES, MapReport, MapScore, refined_scores
 from hf_optical.students.map_ranking import ranked_maps
 from hf_optical.students.mapped import as_dense, drawn_pairs, front_of
 from hf_optical.students.own_search import held_out_rows, score_of_own
@@ -160,13 +160,11 @@ def _fit(read: Tensor, vectors: Tensor, seed: int) -> tuple[LinearMap, list[MapS
         scores.append(MapScore(kind, penalty, "joint", 1.0, 0.0, *score(_solved(part, kind, penalty))))
     closed = max(scores, key=lambda one: one.fit)
     started = _solved(part, closed.kind, closed.penalty)
-    for steps, found in ranked_maps(started, read[rest], vectors[rest], None, lambda y: y, seed=seed).items():
-        fit, ndcg = score(found)
-        scores.append(replace(closed, kind=f"{closed.kind}+rank", fit=fit, ndcg=ndcg, steps=steps))
+    scores += refined_scores(closed, ranked_maps(started, read[rest], vectors[rest], lambda y: y, seed=seed), score)
     best = max(scores, key=lambda one: one.fit)
     whole = _solved(Moments.of(read, vectors), closed.kind, closed.penalty)
     if best.steps:
-        whole = ranked_maps(whole, read, vectors, None, lambda y: y, seed=seed)[best.steps]
+        whole = ranked_maps(whole, read, vectors, lambda y: y, seed=seed)[best.steps]
     return whole, scores
 
 

@@ -14,7 +14,6 @@ from datasets import Dataset
 from torch.nn import functional
 
 from hf_optical.adapters import LanguageAdapters
-from hf_optical.data.kinds import kind_of
 from hf_optical.encoders.copies import is_copy
 from hf_optical.encoders.encoding import encode_texts
 from hf_optical.encoders.teachers import Teacher, TeacherStandIn
@@ -44,10 +43,9 @@ def chosen_anchor(student: Any, teacher: Teacher, data: Any, *, seed: int = 0) -
         seed: Random seed of the draw.
     """
     online: Any = teacher.online if isinstance(teacher, TeacherStandIn) else teacher
-    kinds = {kind_of(name) for name in data} if isinstance(data, Mapping) else {"bitext"}
     sets = [rows for _, _, rows in bitexts(data)]
-    if kinds != {"bitext"} or not sets or (isinstance(data, Mapping) and len(sets) < len(data)):
-        return 0.0
+    if not sets or (isinstance(data, Mapping) and len(sets) < len(data)):
+        return 0.0  # there are streams, or sets of another kind than bitext
     if LanguageAdapters.of(student) is not None or online is None or not is_copy(student, online):
         return 0.0
     share, found = 0.0, [_found_first(student, online, rows, seed) for rows in sets]

@@ -10,6 +10,7 @@ from sentence_transformers.sentence_transformer.training_args import SentenceTra
 
 from hf_optical.encoders.token_view import SpecialTokens
 from hf_optical.errors import InputError, check_choice, check_positive
+from hf_optical.losses.anchor import check_share
 from hf_optical.losses.lexical_injection import LEXICAL_OBJECTIVES
 from hf_optical.losses.terms import parse_objective
 from hf_optical.training.default_values import BANK_SIZE
@@ -127,8 +128,8 @@ class OTDistillationTrainingArguments(SentenceTransformerTrainingArguments, Mult
             raise InputError(f"is {self.freeze_layers}", "give a number of layers, 0 or more", field="freeze_layers")
         if self.temperature is not None:
             check_positive("temperature", self.temperature)
-        if self.anchor is not None and not 0 <= self.anchor < 1:
-            raise InputError(f"is {self.anchor}", "give a share of 0 or more and below 1", field="anchor")
+        if self.anchor is not None:
+            check_share(self.anchor)
         check_positive("lexical_margin", self.lexical_margin)
         if self.bank_size < 2:
             raise InputError(f"is {self.bank_size}", "give a number of sentences, 2 or more", field="bank_size")

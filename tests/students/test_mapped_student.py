@@ -252,16 +252,16 @@ def test_a_refined_map_keeps_what_the_index_taught():
 
 def test_too_few_sentences_to_rank_leave_the_map_as_it_is():
     start = LinearMap(torch.eye(4).double(), torch.zeros(4).double())
-    assert ranked_maps(start, torch.randn(7, 4), torch.randn(7, 4), None, lambda y: y) == {}
-    assert ranked_maps(start, torch.randn(40, 4), torch.ones(40, 4), None, lambda y: y) == {}  # all targets are one
-    assert list(ranked_maps(start, torch.randn(8, 4), torch.randn(8, 4), None, lambda y: y, steps=(2, 3))) == [2, 3]
+    assert ranked_maps(start, torch.randn(7, 4), torch.randn(7, 4), lambda y: y) == {}
+    assert ranked_maps(start, torch.randn(40, 4), torch.ones(40, 4), lambda y: y) == {}  # all targets are one
+    assert list(ranked_maps(start, torch.randn(8, 4), torch.randn(8, 4), lambda y: y, steps=(2, 3))) == [2, 3]
 
 
 def test_the_same_seed_refines_to_the_same_map():
     translations, _, target, _ = noisy_languages(60)
     start = LinearMap(torch.eye(16).double(), torch.zeros(16).double())
     one, again, other = (
-        ranked_maps(start, translations.pooled, target.pooled, None, lambda y: y, steps=(3,), seed=seed)[3]
+        ranked_maps(start, translations.pooled, target.pooled, lambda y: y, steps=(3,), seed=seed)[3]
         for seed in (0, 0, 1)
     )
     assert torch.equal(one.weight, again.weight) and torch.equal(one.bias, again.bias)

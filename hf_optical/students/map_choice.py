@@ -14,7 +14,7 @@ from torch.nn import functional
 from hf_optical.errors import InputError
 from hf_optical.students.index_sample import said
 from hf_optical.students.map_ranking import ranked_maps
-from hf_optical.students.own_search import held_out_rows, score_of_own
+from hf_optical.students.own_search import held_out_documents, held_out_rows, score_of_own
 from hf_optical.students.readings import Reading, token_blocks
 from hf_optical.students.space_map import LinearMap, Moments, alternate, joined, procrustes, ridge
 from hf_optical.transport import Sinkhorn
@@ -26,7 +26,14 @@ FEWEST_PAIRS = 20
 _INDEX_SHARES = (0.25, 0.5, 0.75)  # shares of the mass that are tried for the index's documents
 _TOKEN_SHARES = (0.5, 0.8)  # shares of the mass that are tried for tokens
 _MOST_TOKEN_SENTENCES = 1_000  # sentences whose tokens are used
+_FEWEST_DOCUMENTS = 10  # with fewer, none is held out, and the pairs alone choose
 _SOLVER = Sinkhorn(iterations=50)
+
+
+Documents = tuple[Tensor, Tensor]
+"""Documents of an index as encoded by the student, ``(n, d)``, and their vectors, ``(n, e)``."""
+Judgement = tuple[float, float, float | None]
+"""The last three numbers of a `MapScore` before ``steps``: fit, nDCG@10 of translations, nDCG@10 of documents."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,10 @@ class MapScore:
         tokens: Share of the mass of tokens; 0 if they are not used.
         fit: Mean log-probability of the right English sentence for held-out translations, among the English of all
             pairs, with cosines divided by a temperature. The choice is made by it, because it distinguishes maps even
-            if all translations are found in the first place.
-        ndcg: nDCG@10 of the same search, for reports.
+            if all translations are found in the first place. With an index it is the mean of this and of the same
+            number of held-out documents, each of which is to find its own vector.
+        ndcg: nDCG@10 of the translations' search, for reports.
+        documents: nDCG@10 of the held-out documents' search; ``None`` without an index.
         steps: Steps of the refinement by ranking; 0 for a map in closed form.
     """
 
@@ -54,7 +63,12 @@ class MapScore:
     tokens: float
     fit: float
     ndcg: float
+    documents: float | None = None
     steps: int = 0
+
+    def said(self) -> str:
+        """Return nDCG@10 of translations, and of documents after a slash."""
+        return f"{self.ndcg:.3f}" + ("" if self.documents is None else f"/{self.documents:.3f}")
 
 
 @dataclass(frozen=True)
@@ -90,11 +104,13 @@ class MapReport:
     def sentence(self) -> str:
         """Describe the choice in a sentence."""
         kinds = dict.fromkeys(score.kind for score in self.scores)
-        parts = [f"{kind} {best.ndcg:.3f}" for kind in kinds if (best := self.best(kind)) is not None]
+        parts = [f"{kind} {best.said()}" for kind in kinds if (best := self.best(kind)) is not None]
+        share = f", {self.chosen.index:.0%} of the mass on the index" if self.chosen.documents is not None else ""
         index = f" and {said(self.index_rows, self.index_total)}" if self.index_rows else ""
         return (
             f"Map into the teacher's space, fitted on {self.pairs:,} pairs{index} in {self.seconds:.1f} s; nDCG@10 of "
-            f"{self.held_out} held-out pairs: {', '.join(parts)}; chosen: {self.chosen.kind}"
+            f"{self.held_out} held-out pairs{' / of held-out documents' if self.chosen.documents is not None else ''}: "
+            f"{', '.join(parts)}; chosen: {self.chosen.kind}{share}"
         )
 
 
@@ -105,14 +121,16 @@ def choose_map(
     finish: Callable[[Tensor], Tensor],
     sources: Sequence[str],
     *,
-    index: tuple[Tensor, Tensor] | None = None,
+    index: Documents | None = None,
     refine: bool = True,
     seed: int = 0,
 ) -> tuple[LinearMap, MapReport]:
     """Fit maps with several settings, choose the best on held-out pairs, and fit it again on all pairs.
 
     Sentences of both languages are mapped to the teacher's vector of the English sentence, by ridge regression and by
-    Procrustes. The best of each is tried with tokens too: the student's tokens of the English sentence are paired with
+    Procrustes. With an index, its documents are mapped to their own vectors, with several shares, and some are held out
+    too, because pairs of another kind of text than the index would have no use for it. The best of each is tried with
+    tokens too: the student's tokens of the English sentence are paired with
     the teacher's tokens of it by the transport plan between them. Tokens of translations are not used, because their
     plans are too uncertain before training, and they made every map worse. The best of all is refined by ranking
     (:func:`~hf_optical.students.map_ranking.ranked_maps`).
@@ -151,42 +169,68 @@ def choose_map(
         """Apply the later modules to outputs of a map, at the length that they will have in the student."""
         return finish(length * mapped)
 
+    judged, kept = _split_documents(index)
+
     @torch.no_grad()
-    def score(found: LinearMap) -> tuple[float, float]:
-        mapped = functional.normalize(finished(found(translations.pooled[held]).float()), dim=-1)
-        return score_of_own(mapped, bank, torch.tensor(held))
+    def score(found: LinearMap) -> Judgement:
+        def unit(rows: Tensor) -> Tensor:
+            return functional.normalize(finished(found(rows).float()), dim=-1)
+
+        fit, ndcg = score_of_own(unit(translations.pooled[held]), bank, torch.tensor(held))
+        if index is None or not len(judged):
+            return fit, ndcg, None
+        own, found_own = score_of_own(unit(index[0][judged]), functional.normalize(index[1].float(), dim=-1), judged)
+        # Queries are translations, and what they look for are documents: neither alone says how well a search goes.
+        return (fit + own) / 2, ndcg, found_own
 
     target = target.unit()
-    documents = Moments.of(*index) if index is not None else None
-    parts = _Parts.of(translations.select(fitted), english.select(fitted), target.select(fitted), documents)
+    moments = Moments.of(*kept) if kept is not None else None
+    parts = _Parts.of(translations.select(fitted), english.select(fitted), target.select(fitted), moments)
     scores = _closed_forms(parts, score)
     closed = max(scores, key=lambda one: one.fit)
 
-    def refined(start: LinearMap, rows: Sequence[int]) -> dict[int, LinearMap]:
+    def refined(start: LinearMap, rows: Sequence[int], documents: Documents | None) -> dict[int, LinearMap]:
         sides = translations.pooled[list(rows)], english.pooled[list(rows)]
-        sources, targets, weights = _ranked(sides, bank[list(rows)], index if closed.index else None, closed)
+        sources, targets, weights = _ranked(sides, bank[list(rows)], documents if closed.index else None, closed)
         return ranked_maps(start, sources, targets, finished, weights=weights, seed=seed)
 
     if refine:
-        scores += refined_scores(closed, refined(parts.fit_as(closed), fitted), score)
+        scores += refined_scores(closed, refined(parts.fit_as(closed), fitted, kept), score)
     chosen = max(scores, key=lambda one: one.fit)
-    final = _Parts.of(translations, english, target, documents).fit_as(closed)
+    whole = Moments.of(*index) if index is not None else None
+    final = _Parts.of(translations, english, target, whole).fit_as(closed)
     if chosen.steps:
-        final = refined(final, range(len(sources)))[chosen.steps]
+        final = refined(final, range(len(sources)), index)[chosen.steps]
     count = len(index[0]) if index is not None else 0
     return final, MapReport(chosen, scores, len(sources), len(held), count, time.monotonic() - started, count)
 
 
 def refined_scores(
-    closed: MapScore, maps: Mapping[int, LinearMap], score: Callable[[LinearMap], tuple[float, float]]
+    closed: MapScore, maps: Mapping[int, LinearMap], score: Callable[[LinearMap], Judgement]
 ) -> list[MapScore]:
     """Score maps refined by ranking, given by number of steps, that start from the map with the score ``closed``."""
     found = {steps: score(one) for steps, one in maps.items()}
-    kind = f"{closed.kind}+rank"
-    return [replace(closed, kind=kind, fit=fit, ndcg=ndcg, steps=steps) for steps, (fit, ndcg) in found.items()]
+    return [
+        replace(closed, kind=f"{closed.kind}+rank", fit=fit, ndcg=ndcg, documents=documents, steps=steps)
+        for steps, (fit, ndcg, documents) in found.items()
+    ]
 
 
-def _closed_forms(parts: _Parts, score: Callable[[LinearMap], tuple[float, float]]) -> list[MapScore]:
+def _split_documents(index: Documents | None) -> tuple[Tensor, Documents | None]:
+    """Hold documents out of the fits by which maps are chosen.
+
+    Returns:
+        Rows of the held-out documents, none if there are too few, and the other documents.
+    """
+    if index is None or len(index[0]) < _FEWEST_DOCUMENTS:
+        return torch.empty(0, dtype=torch.long), index
+    held = held_out_documents(len(index[0]))
+    kept = torch.ones(len(index[0]), dtype=torch.bool)
+    kept[held] = False
+    return held, (index[0][kept], index[1][kept])
+
+
+def _closed_forms(parts: _Parts, score: Callable[[LinearMap], Judgement]) -> list[MapScore]:
     """Fit with all settings, and score each map; with tokens only the best of either kind."""
     scores: list[MapScore] = []
 
@@ -208,7 +252,7 @@ def _closed_forms(parts: _Parts, score: Callable[[LinearMap], tuple[float, float
 
 
 def _ranked(
-    sides: tuple[Tensor, Tensor], wanted: Tensor, index: tuple[Tensor, Tensor] | None, closed: MapScore
+    sides: tuple[Tensor, Tensor], wanted: Tensor, index: Documents | None, closed: MapScore
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Collect the rows on which a map is refined: translations, their English, and documents of the index.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from hf_optical.errors import InputError, NonFiniteError
 
 _HELD_OUT, _FEWEST_HELD_OUT, _MOST_HELD_OUT = 0.25, 5, 500  # share of the pairs, and limits of their number
+_EVERY = 5  # every fifth document, or fewer, evenly spaced
 _SPREAD_OF = 500  # sentences among which the spread of cosines is measured
 _TIE = 1e-6  # cosines that differ by less are equal
 
@@ -48,6 +50,19 @@ def held_out_rows(sources: Sequence[str], seed: int) -> tuple[list[int], list[in
             break
         held.update(groups[texts[place]])
     return sorted(held), [row for row in range(len(sources)) if row not in held]
+
+
+def held_out_documents(count: int) -> Tensor:
+    """Return the numbers of every fifth of the documents, or of 500 at most, from the whole range of their order.
+
+    Example:
+        >>> [int(number) for number in held_out_documents(12)]
+        [0, 5, 10]
+        >>> held = held_out_documents(10_000)
+        >>> len(held), int(held[1]), int(held[-1])
+        (500, 20, 9980)
+    """
+    return torch.arange(0, count, max(_EVERY, math.ceil(count / _MOST_HELD_OUT)))
 
 
 def score_of_own(queries: Tensor, bank: Tensor, own: Tensor) -> tuple[float, float]:

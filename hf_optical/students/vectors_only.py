@@ -5,7 +5,6 @@ The same map predicts the vectors that English sentences would have in the index
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,14 +22,13 @@ from hf_optical.encoders.models import load_encoder
 from hf_optical.encoders.parts import transformer_of
 from hf_optical.errors import InputError
 from hf_optical.students.index_sample import MOST_ROWS, IndexRows, IndexSample, index_sample
-from hf_optical.students.map_choice import PENALTIES, MapReport, MapScore, refined_scores
+from hf_optical.students.map_choice import PENALTIES, Judgement, MapReport, MapScore, refined_scores
 from hf_optical.students.map_ranking import ranked_maps
 from hf_optical.students.mapped import as_dense, drawn_pairs, front_of
-from hf_optical.students.own_search import held_out_rows, score_of_own
+from hf_optical.students.own_search import held_out_documents, held_out_rows, score_of_own
 from hf_optical.students.space_map import LinearMap, Moments, procrustes, ridge
 
 _FEWEST_ROWS = 50
-_HELD_OUT_EVERY, _MOST_HELD_OUT = 5, 500  # every fifth row of the sample, or fewer, evenly spaced
 
 
 @dataclass
@@ -153,8 +151,8 @@ def _fit(read: Tensor, vectors: Tensor, seed: int) -> tuple[LinearMap, list[MapS
     rest[held] = False
     part, scores = Moments.of(read[rest], vectors[rest]), []
 
-    def score(found: LinearMap) -> tuple[float, float]:
-        return score_of_own(functional.normalize(found(read[held]).float(), dim=-1), vectors, held)
+    def score(found: LinearMap) -> Judgement:
+        return (*score_of_own(functional.normalize(found(read[held]).float(), dim=-1), vectors, held), None)
 
     for kind, penalty in (*(("ridge", one) for one in PENALTIES), ("procrustes", 0.0)):
         scores.append(MapScore(kind, penalty, "joint", 1.0, 0.0, *score(_solved(part, kind, penalty))))
@@ -166,19 +164,6 @@ def _fit(read: Tensor, vectors: Tensor, seed: int) -> tuple[LinearMap, list[MapS
     if best.steps:
         whole = ranked_maps(whole, read, vectors, lambda y: y, seed=seed)[best.steps]
     return whole, scores
-
-
-def held_out_documents(count: int) -> Tensor:
-    """Return the numbers of every fifth of the documents, or of 500 at most, from the whole range of their order.
-
-    Example:
-        >>> [int(number) for number in held_out_documents(12)]
-        [0, 5, 10]
-        >>> held = held_out_documents(10_000)
-        >>> len(held), int(held[1]), int(held[-1])
-        (500, 20, 9980)
-    """
-    return torch.arange(0, count, max(_HELD_OUT_EVERY, math.ceil(count / _MOST_HELD_OUT)))
 
 
 def _solved(moments: Moments, kind: str, penalty: float) -> LinearMap:

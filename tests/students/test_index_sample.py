@@ -13,8 +13,9 @@ from tiny_models import ENGLISH, SWAHILI, dense
 from hf_optical.errors import InputError
 from hf_optical.students.index_sample import index_sample
 from hf_optical.students.mapped import mapped_student
+from hf_optical.students.own_search import held_out_documents
 from hf_optical.students.readings import Front
-from hf_optical.students.vectors_only import held_out_documents, start_on_vectors
+from hf_optical.students.vectors_only import start_on_vectors
 
 
 def blocks(count, size, width=4):

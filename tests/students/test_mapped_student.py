@@ -297,3 +297,42 @@ def test_documents_have_the_share_in_the_refinement_that_the_fit_gave_them():
     assert float(shares[120:].sum()) == pytest.approx(0.25)
     assert float(shares.sum()) == pytest.approx(1)
     assert torch.allclose(sources[60:120].mean(0), translations.pooled.mean(0), atol=1e-5)
+
+
+def test_pairs_of_another_kind_of_text_than_the_index_do_not_choose_against_it(monkeypatch):
+    """Pairs and documents lie on different axes and disagree a little where they meet, as phrases and articles do."""
+    torch.manual_seed(6)
+    truth, other = (torch.linalg.qr(torch.randn(16, 16))[0] for _ in range(2))
+    pairs, documents = torch.randn(400, 16), torch.randn(600, 16)
+    pairs[:, 8:] *= 0.05
+    documents[:, :8] *= 0.5
+    texts = [str(number) for number in range(400)]
+    reading, target = Reading(pairs + 0.3 * torch.randn(400, 16), []), Reading(pairs @ truth.T, [])
+    mixed = torch.cat([documents[:, :8] @ other.T[:8], documents[:, 8:] @ truth.T[8:]], dim=1)
+    vectors = torch.nn.functional.normalize(mixed[:, :16] * 0.3 + documents @ truth.T, dim=-1)
+    refined: list[int] = []
+    refine = map_choice.ranked_maps
+    monkeypatch.setattr(map_choice, "ranked_maps", lambda *a, **o: (refined.append(len(a[1])), refine(*a, **o))[1])
+    _, report = choose_map(reading, reading, target, lambda y: y, texts, index=(documents, vectors))
+    # a quarter of the pairs and a fifth of the documents are held out until the map is chosen
+    assert refined[:1] == [2 * 300 + 480] and refined[1:] in ([], [2 * 400 + 600])
+    closed = [score for score in report.scores if score.kind == "ridge"]
+    alone = max((score for score in closed if score.index == 0), key=lambda score: score.fit)
+    assert report.chosen.index > 0
+    assert report.chosen.documents > alone.documents + 0.1
+    # Pairs alone would not have taken the index: without it their own sentences are found as well or better.
+    assert alone.ndcg >= max(score.ndcg for score in closed if score.index == report.chosen.index)
+
+
+def test_documents_that_choose_a_map_are_not_fitted_until_it_is_chosen():
+    """Vectors that say nothing of their texts can be fitted, but not foretold: a map must not be praised for them."""
+    torch.manual_seed(7)
+    pairs, texts = torch.randn(200, 64), [str(number) for number in range(200)]
+    reading, target = Reading(pairs, []), Reading(pairs @ torch.linalg.qr(torch.randn(64, 64))[0], [])
+    index = torch.randn(60, 64), torch.nn.functional.normalize(torch.randn(60, 64), dim=-1)
+    _, report = choose_map(reading, reading, target, lambda y: y, texts, index=index)
+    assert {score.steps for score in report.scores} == {0, 50, 100, 150}
+    assert all(score.documents < 0.5 for score in report.scores)  # fitted on, the half of them would be found
+    few = index[0][:9], index[1][:9]
+    _, report = choose_map(reading, reading, target, lambda y: y, texts, index=few)
+    assert report.chosen.documents is None and report.index_rows == 9

@@ -1,4 +1,4 @@
-"""Choice of a linear map into the teacher's space by pairs that are held out of the fit."""
+"""Choice of a linear map into the teacher's space by pairs, and documents of an index, that are held out of the fit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FEWEST_PAIRS = 20
 _INDEX_SHARES = (0.25, 0.5, 0.75)  # shares of the mass that are tried for the index's documents
 _TOKEN_SHARES = (0.5, 0.8)  # shares of the mass that are tried for tokens
 _MOST_TOKEN_SENTENCES = 1_000  # sentences whose tokens are used
-_FEWEST_DOCUMENTS = 10  # with fewer, none is held out, and the pairs alone choose
+_FEWEST_DOCUMENTS = 50  # with fewer, none is held out, and the pairs alone choose
 _SOLVER = Sinkhorn(iterations=50)
 
 
@@ -38,7 +38,7 @@ Judgement = tuple[float, float, float | None]
 
 @dataclass(frozen=True)
 class MapScore:
-    """Settings of a fit with its scores on held-out pairs.
+    """Settings of a fit with its scores on what was held out.
 
     Attributes:
         kind: ``ridge`` or ``procrustes``, or either with tokens: ``ridge+tokens``, ``procrustes+tokens``; or any of
@@ -49,10 +49,12 @@ class MapScore:
         tokens: Share of the mass of tokens; 0 if they are not used.
         fit: Mean log-probability of the right English sentence for held-out translations, among the English of all
             pairs, with cosines divided by a temperature. The choice is made by it, because it distinguishes maps even
-            if all translations are found in the first place. With an index it is the mean of this and of the same
-            number of held-out documents, each of which is to find its own vector.
-        ndcg: nDCG@10 of the translations' search, for reports.
-        documents: nDCG@10 of the held-out documents' search; ``None`` without an index.
+            if all translations are found in the first place. With an index it is the mean of this and of the mean
+            log-probability with which held-out documents find their own vectors among those of all documents.
+        ndcg: nDCG@10 of the translations' search, for reports. In a fit on an index alone, fit and nDCG are those of
+            the documents until the offset is decided.
+        documents: nDCG@10 of the held-out documents' search beside pairs; ``None`` without an index, or with one of
+            fewer than 50 different documents.
         steps: Steps of the refinement by ranking; 0 for a map in closed form.
     """
 
@@ -76,7 +78,7 @@ class MapReport:
     """Report on the choice of a map.
 
     Attributes:
-        chosen: Settings that were best on the held-out pairs.
+        chosen: Settings that were best on what was held out.
         scores: All settings that were tried.
         pairs: Number of sentence pairs, including held-out ones.
         held_out: Number of held-out pairs.
@@ -105,7 +107,7 @@ class MapReport:
         """Describe the choice in a sentence."""
         kinds = dict.fromkeys(score.kind for score in self.scores)
         parts = [f"{kind} {best.said()}" for kind in kinds if (best := self.best(kind)) is not None]
-        share = f", {self.chosen.index:.0%} of the mass on the index" if self.chosen.documents is not None else ""
+        share = f", share of the index {self.chosen.index:g}" if self.index_rows and self.pairs else ""
         index = f" and {said(self.index_rows, self.index_total)}" if self.index_rows else ""
         return (
             f"Map into the teacher's space, fitted on {self.pairs:,} pairs{index} in {self.seconds:.1f} s; nDCG@10 of "
@@ -125,7 +127,7 @@ def choose_map(
     refine: bool = True,
     seed: int = 0,
 ) -> tuple[LinearMap, MapReport]:
-    """Fit maps with several settings, choose the best on held-out pairs, and fit it again on all pairs.
+    """Fit maps with several settings, choose the best on what is held out, and fit it again on all data.
 
     Sentences of both languages are mapped to the teacher's vector of the English sentence, by ridge regression and by
     Procrustes. With an index, its documents are mapped to their own vectors, with several shares, and some are held out
@@ -170,16 +172,20 @@ def choose_map(
         return finish(length * mapped)
 
     judged, kept = _split_documents(index)
+    language = translations.pooled[fitted].mean(0) - english.pooled[fitted].mean(0)
 
     @torch.no_grad()
-    def score(found: LinearMap) -> Judgement:
+    def score(found: LinearMap, offset: str) -> Judgement:
         def unit(rows: Tensor) -> Tensor:
             return functional.normalize(finished(found(rows).float()), dim=-1)
 
         fit, ndcg = score_of_own(unit(translations.pooled[held]), bank, torch.tensor(held))
         if index is None or not len(judged):
             return fit, ndcg, None
-        own, found_own = score_of_own(unit(index[0][judged]), functional.normalize(index[1].float(), dim=-1), judged)
+        rows = index[0][judged]
+        if offset == "own":  # such a map is for texts of the language; documents are English
+            rows = rows + language
+        own, found_own = score_of_own(unit(rows), functional.normalize(index[1].float(), dim=-1), judged)
         # Queries are translations, and what they look for are documents: neither alone says how well a search goes.
         return (fit + own) / 2, ndcg, found_own
 
@@ -195,7 +201,8 @@ def choose_map(
         return ranked_maps(start, sources, targets, finished, weights=weights, seed=seed)
 
     if refine:
-        scores += refined_scores(closed, refined(parts.fit_as(closed), fitted, kept), score)
+        maps = refined(parts.fit_as(closed), fitted, kept)
+        scores += refined_scores(closed, maps, partial(score, offset=closed.offset))
     chosen = max(scores, key=lambda one: one.fit)
     whole = Moments.of(*index) if index is not None else None
     final = _Parts.of(translations, english, target, whole).fit_as(closed)
@@ -220,23 +227,23 @@ def _split_documents(index: Documents | None) -> tuple[Tensor, Documents | None]
     """Hold documents out of the fits by which maps are chosen.
 
     Returns:
-        Rows of the held-out documents, none if there are too few, and the other documents.
+        Rows of the held-out documents, none if there are too few different ones, and the other documents.
     """
-    if index is None or len(index[0]) < _FEWEST_DOCUMENTS:
+    if index is None:
+        return torch.empty(0, dtype=torch.long), None
+    held, kept = held_out_documents(index[1])
+    if len(held) + len(kept) < _FEWEST_DOCUMENTS:
         return torch.empty(0, dtype=torch.long), index
-    held = held_out_documents(len(index[0]))
-    kept = torch.ones(len(index[0]), dtype=torch.bool)
-    kept[held] = False
     return held, (index[0][kept], index[1][kept])
 
 
-def _closed_forms(parts: _Parts, score: Callable[[LinearMap], Judgement]) -> list[MapScore]:
+def _closed_forms(parts: _Parts, score: Callable[[LinearMap, str], Judgement]) -> list[MapScore]:
     """Fit with all settings, and score each map; with tokens only the best of either kind."""
     scores: list[MapScore] = []
 
     def attempt(kind: str, penalty: float, offset: str, rows: float, tokens: float = 0.0) -> None:
         found = parts.fit(kind, penalty, offset, rows, tokens)
-        scores.append(MapScore(kind, penalty, offset, rows, tokens, *score(found)))
+        scores.append(MapScore(kind, penalty, offset, rows, tokens, *score(found, offset)))
 
     for rows in (0.0, *_INDEX_SHARES) if parts.index is not None else (0.0,):
         for offset in ("joint", "own"):

@@ -12,7 +12,7 @@ from torch import Tensor
 from hf_optical.errors import InputError, NonFiniteError
 
 _HELD_OUT, _FEWEST_HELD_OUT, _MOST_HELD_OUT = 0.25, 5, 500  # share of the pairs, and limits of their number
-_EVERY = 5  # every fifth document, or fewer, evenly spaced
+_EVERY = 5  # every fifth document is held out, or fewer, evenly spaced
 _SPREAD_OF = 500  # sentences among which the spread of cosines is measured
 _TIE = 1e-6  # cosines that differ by less are equal
 
@@ -52,17 +52,30 @@ def held_out_rows(sources: Sequence[str], seed: int) -> tuple[list[int], list[in
     return sorted(held), [row for row in range(len(sources)) if row not in held]
 
 
-def held_out_documents(count: int) -> Tensor:
-    """Return the numbers of every fifth of the documents, or of 500 at most, from the whole range of their order.
+def held_out_documents(vectors: Tensor) -> tuple[Tensor, Tensor]:
+    """Hold out every fifth of the different documents of an index, or 500 at most, from the whole range of their order.
+
+    Documents with equal vectors are copies, and stay on one side: a held-out document whose copy is fitted would praise
+    whatever fits closely.
+
+    Args:
+        vectors: Vectors of the documents, ``(n, d)``.
+
+    Returns:
+        Rows of the held-out documents, one of each copy, and the rows of all documents that are neither held out nor
+        copies of these.
 
     Example:
-        >>> [int(number) for number in held_out_documents(12)]
-        [0, 5, 10]
-        >>> held = held_out_documents(10_000)
-        >>> len(held), int(held[1]), int(held[-1])
-        (500, 20, 9980)
+        >>> held, kept = held_out_documents(torch.tensor([[1.0], [2.0], [3.0], [1.0], [4.0], [5.0], [6.0]]))
+        >>> held.tolist(), kept.tolist()
+        ([0, 6], [1, 2, 4, 5])
     """
-    return torch.arange(0, count, max(_EVERY, math.ceil(count / _MOST_HELD_OUT)))
+    _, group = torch.unique(vectors, dim=0, return_inverse=True)
+    rows = torch.arange(len(group))
+    # the first row of each group of copies, in the order of the index
+    first = torch.full((int(group.max()) + 1,), len(group)).scatter_reduce(0, group, rows, "amin").sort().values
+    held = first[:: max(_EVERY, math.ceil(len(first) / _MOST_HELD_OUT))]
+    return held, rows[~torch.isin(group, group[held])]
 
 
 def score_of_own(queries: Tensor, bank: Tensor, own: Tensor) -> tuple[float, float]:

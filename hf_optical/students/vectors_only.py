@@ -136,19 +136,19 @@ def _noting(index: IndexRows, wanted: set[str], own: dict[str, Tensor]) -> Itera
 
 
 def _check_rows(sample: IndexSample) -> None:
-    if len(sample.texts) < _FEWEST_ROWS:
+    different = len(torch.unique(sample.vectors, dim=0))
+    if different < _FEWEST_ROWS:
+        copies = f" ({len(sample.texts)} with copies)" if different < len(sample.texts) else ""
         raise InputError(
-            f"a map onto the index is fitted on its rows, and there are only {len(sample.texts)}",
-            f"give {_FEWEST_ROWS} or more",
+            f"a map onto the index is fitted on its rows, and there are only {different}{copies}",
+            f"give {_FEWEST_ROWS} or more different ones",
             field="index_rows",
         )
 
 
 def _fit(read: Tensor, vectors: Tensor, seed: int) -> tuple[LinearMap, list[MapScore]]:
     """Choose a map on held-out documents, and fit it on all; maps are scored by how well documents find themselves."""
-    held = held_out_documents(len(read))
-    rest = torch.ones(len(read), dtype=torch.bool)
-    rest[held] = False
+    held, rest = held_out_documents(vectors)
     part, scores = Moments.of(read[rest], vectors[rest]), []
 
     def score(found: LinearMap) -> Judgement:

@@ -71,8 +71,17 @@ def test_no_block_is_kept():
 
 @pytest.mark.parametrize("count", [10_000, 2_600, 600])
 def test_held_out_documents_come_from_the_whole_sample_too(count):
-    held = held_out_documents(count)
+    held, kept = held_out_documents(torch.randn(count, 3))
     assert len(held) <= 500 and int(held[-1]) > 0.98 * count
+    assert sorted([*held.tolist(), *kept.tolist()]) == list(range(count))
+
+
+def test_copies_of_a_document_stay_on_one_side():
+    different = torch.randn(60, 3)
+    vectors = torch.cat([different, different.flip(0)])
+    held, kept = held_out_documents(vectors)
+    assert len(held) == 12 and len(kept) == 96
+    assert not {tuple(row) for row in vectors[held].tolist()} & {tuple(row) for row in vectors[kept].tolist()}
 
 
 def index_of(teacher, texts):

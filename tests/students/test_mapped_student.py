@@ -333,6 +333,26 @@ def test_documents_that_choose_a_map_are_not_fitted_until_it_is_chosen():
     _, report = choose_map(reading, reading, target, lambda y: y, texts, index=index)
     assert {score.steps for score in report.scores} == {0, 50, 100, 150}
     assert all(score.documents < 0.5 for score in report.scores)  # fitted on, the half of them would be found
-    few = index[0][:9], index[1][:9]
+    copies = torch.cat([index[0], index[0]]), torch.cat([index[1], index[1]])
+    _, report = choose_map(reading, reading, target, lambda y: y, texts, index=copies)
+    assert all(score.documents < 0.5 for score in report.scores)
+    few = index[0][:49], index[1][:49]
     _, report = choose_map(reading, reading, target, lambda y: y, texts, index=few)
-    assert report.chosen.documents is None and report.index_rows == 9
+    assert report.chosen.documents is None and report.index_rows == 49
+
+
+def test_documents_do_not_choose_against_an_offset_of_the_language():
+    """The map of an offset of the translations' own is for translations; an English document is moved to them."""
+    torch.manual_seed(0)
+    truth = torch.linalg.qr(torch.randn(16, 16))[0]
+    rows, documents = torch.randn(400, 16), torch.randn(400, 16)
+    offset = 3 * torch.nn.functional.normalize(torch.randn(16), dim=-1)
+    english, foreign = Reading(rows + 0.2 * torch.randn(400, 16), []), Reading(rows + offset, [])
+    texts = [str(number) for number in range(400)]
+    index = documents, torch.nn.functional.normalize(documents @ truth.T, dim=-1)
+    for given in (None, index):
+        _, report = choose_map(
+            foreign, english, Reading(rows @ truth.T, []), lambda y: y, texts, index=given, refine=False
+        )
+        assert report.chosen.offset == "own"
+    assert report.chosen.documents > 0.9

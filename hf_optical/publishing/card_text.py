@@ -33,7 +33,9 @@ def pairs_used(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     if results.get("pairs") is None:
         return "The number of pairs used is not stated."
     drawn = f", drawn from the file with seed {results.get('seed')}" if config.get("max_pairs") else ""
-    return f"Pairs used in training: {results['pairs']:,}{drawn}. No sentence of the data is in this repository."
+    read = results.get("index_documents")
+    also = f", and {read['documents']:,} English documents of the index `{read['index']}`" if read else ""
+    return f"Pairs used in training: {results['pairs']:,}{drawn}{also}. No sentence of the data is in this repository."
 
 
 def bitext_limits(results: Mapping[str, Any]) -> str:

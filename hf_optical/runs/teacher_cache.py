@@ -39,7 +39,7 @@ def cache_folder(config: TrainConfig, data: TrainingData, teacher: Any) -> tuple
     )
     if config.teacher_cache != "auto":
         return Path(config.teacher_cache), identity.digest
-    if config.shared:
+    if config.shared and config.index_rows is None:  # documents of the index are cached too, which others have not
         # The identity includes the sentences, because the other sentences of a batch change a sentence's vectors by a
         # rounding error, and the order of several runs must not influence their results.
         return Path(config.shared) / FOLDER / f"{identity.digest}-{_digest(_english(data))}", identity.digest

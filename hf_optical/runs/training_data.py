@@ -34,6 +34,7 @@ class TrainingData:
         bitext: Rows with columns ``source`` and ``translation``, by FLORES code of the translations.
         held_out: Pairs of the same files that are not used for training, by language; empty if none are held out.
         retrieval: Questions and passages by name (``mono/...``, ``cross/...``).
+        documents: Documents of the index that are trained on as English sentences of themselves, or None.
         lexicon: Word pairs to inject before training, or None.
         start_lexicon: Word pairs that help to grow the student, or None.
         fingerprints: Path, rows and hash of each file that was read.
@@ -45,6 +46,7 @@ class TrainingData:
     bitext: dict[str, Dataset]
     held_out: dict[str, Dataset] = field(default_factory=dict)
     retrieval: dict[str, QueryPassages] = field(default_factory=dict)
+    documents: Dataset | None = None
     lexicon: Dataset | None = None
     start_lexicon: Dataset | None = None
     fingerprints: list[dict[str, Any]] = field(default_factory=list)
@@ -88,6 +90,8 @@ class TrainingData:
     def sets(self, *, bitext: bool = True) -> dict[str, Dataset]:
         """Return the training sets by name, in the order that the sampler uses."""
         found = {f"bitext/{ENGLISH}-{language}": rows for language, rows in self.bitext.items()} if bitext else {}
+        if self.documents is not None:
+            found[f"bitext/{ENGLISH}-{ENGLISH}"] = self.documents
         return found | {name: pairs.rows for name, pairs in self.retrieval.items()}
 
     def ids(self) -> dict[str, list[str]]:

@@ -31,6 +31,7 @@ from hf_optical.runs.defaults import with_defaults
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.held_out import FOLDER as HELD_OUT
 from hf_optical.runs.held_out import HeldOutRun, measure_bm25
+from hf_optical.runs.index_documents import IndexDocuments, documents_in_training
 from hf_optical.runs.options import TrainConfig, on_cpu
 from hf_optical.runs.planning.machine import peak_gpu_memory_mb
 from hf_optical.runs.query_offset import student_with_offset
@@ -121,6 +122,7 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
         languages = ", ".join(map(language_name, data.languages))
         print(f"\nBefore training ({languages}, {data.pairs} pairs, student: {config.student}):\n{panels.table()}\n")
     state.wait_for_everyone()
+    documents = _with_documents(config, data, state)
     trainer, watch = _trained(config, student, teacher, data, cache, held_out, checkpoint)
     with whole(student):  # for weights sharded by FSDP; inside, each process works alone
         agreeing = check_same_on_all_processes(student)
@@ -147,6 +149,7 @@ def _run(config: TrainConfig, state: PartialState, sample: Any) -> None:
         verdicts=verdicts,
         held_out=held_out,
         offset=offset,
+        documents=documents,
     )
 
 
@@ -165,6 +168,16 @@ def _measure_before(config: TrainConfig, panels: EvaluationPanels, held_out: Hel
         held_out.measure(table_rows.RAW, teacher)
     if config.off_the_shelf:
         panels.measure_off_the_shelf(load_encoder(config.off_the_shelf))
+
+
+def _with_documents(config: TrainConfig, data: TrainingData, state: PartialState) -> IndexDocuments | None:
+    """Add the index's documents to the training data of a mapped student."""
+    documents = documents_in_training(config, data, start_report(Path(config.output_dir)))
+    if documents is not None:
+        data.documents = documents.rows
+        if state.is_main_process:
+            print(documents.sentence())
+    return documents
 
 
 def _trained(
@@ -219,6 +232,7 @@ def _finish(
     verdicts: dict[str, Any],
     held_out: HeldOutRun | None,
     offset: dict[str, Any] | None,
+    documents: IndexDocuments | None,
 ) -> None:
     """Measure the saved model, write the results and print them."""
     output, args = Path(config.output_dir), trainer.args
@@ -260,6 +274,7 @@ def _finish(
         **({"peak_gpu_memory_mb": peak} if (peak := peak_gpu_memory_mb()) else {}),
         **({"teacher_cache": report} if (report := cache_report(trainer)) else {}),
         **({"start": start} if (start := start_report(output)) else {}),
+        **({"index_documents": documents.as_dict()} if documents is not None else {}),
         **({"realised": drawn} if (drawn := realised_counts(trainer)) else {}),
     )
     with adapters.use(data.languages[0]) if adapters else nullcontext():

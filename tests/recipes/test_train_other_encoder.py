@@ -68,6 +68,44 @@ def test_a_run_says_how_its_student_came_to_the_teachers_space(recipe, flags, in
     assert model.prompts["query"] == "the "
 
 
+def test_the_documents_of_the_index_are_trained_on_and_said_in_the_card(
+    recipe, flags, index, tmp_path, capsys, monkeypatch
+):
+    """Trained on pairs alone, a student that was mapped onto the documents would leave them."""
+    flags = {**flags, "index_rows": str(index), "max_steps": "6", "save_steps": "2", "held_out": "0", "dropout": "0.1"}
+    assert call(recipe, {**flags, "output_dir": str(tmp_path / "whole")}) == 0
+    results = json.loads((tmp_path / "whole" / "results.json").read_text())
+    read, share = results["index_documents"], results["start"]["map"]["chosen"]["index"]
+    assert share > 0 and read["share"] == share and read["index"] == "index"
+    assert read["rows"] == round(share / (1 - share) * results["pairs"])
+    assert f"the student reads {read['documents']} documents of the index in English" in capsys.readouterr().out
+
+    class Stopped(OTDistillationTrainer):
+        def _save_checkpoint(self, *args, **options):
+            super()._save_checkpoint(*args, **options)
+            trained_on.update(self.train_dataset)
+            if self.state.global_step == 4:
+                raise KeyboardInterrupt
+
+    trained_on: set[str] = set()
+    with monkeypatch.context() as patch:
+        patch.setattr("hf_optical.runs.trainers.OTDistillationTrainer", Stopped)
+        assert call(recipe, flags) == 130
+    assert "bitext/eng_Latn-eng_Latn" in trained_on
+    assert call(recipe, flags) == 0
+    one, two = (
+        load_file(folder / "model" / "model.safetensors") for folder in (tmp_path / "whole", Path(flags["output_dir"]))
+    )
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+    from hf_optical.commands.options.publish import PublishConfig
+    from hf_optical.commands.publish import main as publish
+
+    publish(PublishConfig(run=flags["output_dir"], dry_run=str(tmp_path / "site"), repo_id="owner/name"))
+    card = (tmp_path / "site" / "README.md").read_text(encoding="utf-8")
+    assert f"and {read['documents']} English documents of the index `index`" in card
+
+
 def test_an_index_without_its_model_is_trained_published_and_searched(recipe, flags, index, tmp_path, capsys):
     shutil.rmtree(flags.pop("teacher"))
     assert call(recipe, {**flags, "index_rows": str(index), "max_steps": "3"}) == 0

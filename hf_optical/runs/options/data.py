@@ -72,7 +72,7 @@ class DataOptions:
         None,
         "Texts and vectors of the index itself: a folder with vectors.npy, a Parquet file, or a Qdrant collection as "
         "LOCATION#COLLECTION. A student of another encoder is also mapped onto them, onto 10,000 drawn at random if "
-        "there are more.",
+        "there are more, and goes on reading them in training.",
         path=True,
     )
     index_text_field: str | None = option(

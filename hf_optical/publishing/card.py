@@ -200,8 +200,7 @@ def _context(facts: CardFacts) -> dict[str, Any]:
         "name": _name(facts),
         "repo_id": facts.repo_id,
         "kind": facts.kind,
-        "summary": f"A query encoder for {spoken}, distilled from {facts.teacher.label} so that its queries can be "
-        "searched in that model's English index.",
+        "summary": _summary(facts, spoken),
         "spoken": spoken,
         "languages": names,
         "teacher": facts.teacher,
@@ -268,6 +267,20 @@ def _vectors(facts: CardFacts) -> str:
     if facts.kind == "MultiVectorEncoder":
         return f"one of {width} numbers per token (late interaction, MaxSim)"
     return f"one of {width} numbers per text"
+
+
+def _summary(facts: CardFacts, spoken: str) -> str:
+    """Say in a sentence what the model is."""
+    teacher = facts.teacher
+    if teacher.vectors_only and not teacher.hub_id:
+        return (
+            f"A query encoder for {spoken}, trained onto the vectors of the index `{teacher.id}`, whose model was not "
+            "available. Its queries are searched in that index as it is."
+        )
+    return (
+        f"A query encoder for {spoken}, distilled from {teacher.label} so that its queries can be searched in that "
+        "model's English index."
+    )
 
 
 def _citation() -> str:

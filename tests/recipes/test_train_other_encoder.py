@@ -125,6 +125,7 @@ def test_an_index_without_its_model_is_trained_published_and_searched(recipe, fl
     card = (tmp_path / "site" / "README.md").read_text(encoding="utf-8")
     assert 'SentenceTransformer("owner/name")' in card
     assert "the index `index`, of whose model only the vectors were available" in card
+    assert "trained onto the vectors of the index `index`, whose model was not available. Its queries are" in card
     assert "encode_document" not in card and "unknown" not in card
     student = SentenceTransformer(str(tmp_path / "site"), device="cpu")
     texts, vectors = next(iter(VectorRows(str(index))))

@@ -14,7 +14,13 @@ from torch.nn import functional
 from hf_optical.errors import InputError
 from hf_optical.students.index_sample import said
 from hf_optical.students.map_ranking import ranked_maps
-from hf_optical.students.own_search import held_out_documents, held_out_rows, score_of_own
+from hf_optical.students.own_search import (
+    FEWEST_DOCUMENTS,
+    different_documents,
+    held_out_documents,
+    held_out_rows,
+    score_of_own,
+)
 from hf_optical.students.readings import Reading, token_blocks
 from hf_optical.students.space_map import LinearMap, Moments, alternate, joined, procrustes, ridge
 from hf_optical.transport import Sinkhorn
@@ -26,7 +32,6 @@ FEWEST_PAIRS = 20
 _INDEX_SHARES = (0.25, 0.5, 0.75)  # shares of the mass that are tried for the index's documents
 _TOKEN_SHARES = (0.5, 0.8)  # shares of the mass that are tried for tokens
 _MOST_TOKEN_SENTENCES = 1_000  # sentences whose tokens are used
-_FEWEST_DOCUMENTS = 50  # with fewer, none is held out, and the pairs alone choose
 _SOLVER = Sinkhorn(iterations=50)
 
 
@@ -231,9 +236,9 @@ def _split_documents(index: Documents | None) -> tuple[Tensor, Documents | None]
     """
     if index is None:
         return torch.empty(0, dtype=torch.long), None
-    held, kept = held_out_documents(index[1])
-    if len(held) + len(kept) < _FEWEST_DOCUMENTS:
+    if different_documents(index[1]) < FEWEST_DOCUMENTS:
         return torch.empty(0, dtype=torch.long), index
+    held, kept = held_out_documents(index[1])
     return held, (index[0][kept], index[1][kept])
 
 

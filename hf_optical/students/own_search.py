@@ -12,6 +12,8 @@ from torch import Tensor
 from hf_optical.errors import InputError, NonFiniteError
 
 _HELD_OUT, _FEWEST_HELD_OUT, _MOST_HELD_OUT = 0.25, 5, 500  # share of the pairs, and limits of their number
+FEWEST_DOCUMENTS = 50
+"""Least number of different documents of an index of which some are held out."""
 _EVERY = 5  # every fifth document is held out, or fewer, evenly spaced
 _SPREAD_OF = 500  # sentences among which the spread of cosines is measured
 _TIE = 1e-6  # cosines that differ by less are equal
@@ -76,6 +78,16 @@ def held_out_documents(vectors: Tensor) -> tuple[Tensor, Tensor]:
     first = torch.full((int(group.max()) + 1,), len(group)).scatter_reduce(0, group, rows, "amin").sort().values
     held = first[:: max(_EVERY, math.ceil(len(first) / _MOST_HELD_OUT))]
     return held, rows[~torch.isin(group, group[held])]
+
+
+def different_documents(vectors: Tensor) -> int:
+    """Return the number of documents of an index with different vectors, ``(n, d)``.
+
+    Example:
+        >>> different_documents(torch.tensor([[1.0], [2.0], [1.0]]))
+        2
+    """
+    return len(torch.unique(vectors, dim=0))
 
 
 def score_of_own(queries: Tensor, bank: Tensor, own: Tensor) -> tuple[float, float]:

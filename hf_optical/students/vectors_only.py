@@ -25,10 +25,14 @@ from hf_optical.students.index_sample import MOST_ROWS, IndexRows, IndexSample, 
 from hf_optical.students.map_choice import PENALTIES, Judgement, MapReport, MapScore, refined_scores
 from hf_optical.students.map_ranking import ranked_maps
 from hf_optical.students.mapped import as_dense, drawn_pairs, front_of
-from hf_optical.students.own_search import held_out_documents, held_out_rows, score_of_own
+from hf_optical.students.own_search import (
+    FEWEST_DOCUMENTS,
+    different_documents,
+    held_out_documents,
+    held_out_rows,
+    score_of_own,
+)
 from hf_optical.students.space_map import LinearMap, Moments, procrustes, ridge
-
-_FEWEST_ROWS = 50
 
 
 @dataclass
@@ -136,12 +140,12 @@ def _noting(index: IndexRows, wanted: set[str], own: dict[str, Tensor]) -> Itera
 
 
 def _check_rows(sample: IndexSample) -> None:
-    different = len(torch.unique(sample.vectors, dim=0))
-    if different < _FEWEST_ROWS:
+    different = different_documents(sample.vectors)
+    if different < FEWEST_DOCUMENTS:
         copies = f" ({len(sample.texts)} with copies)" if different < len(sample.texts) else ""
         raise InputError(
             f"a map onto the index is fitted on its rows, and there are only {different}{copies}",
-            f"give {_FEWEST_ROWS} or more different ones",
+            f"give {FEWEST_DOCUMENTS} or more different ones",
             field="index_rows",
         )
 

@@ -339,6 +339,9 @@ def test_documents_that_choose_a_map_are_not_fitted_until_it_is_chosen():
     few = index[0][:49], index[1][:49]
     _, report = choose_map(reading, reading, target, lambda y: y, texts, index=few)
     assert report.chosen.documents is None and report.index_rows == 49
+    few_twice = torch.cat([few[0], few[0]]), torch.cat([few[1], few[1]])  # 98 rows, and no more different ones
+    _, report = choose_map(reading, reading, target, lambda y: y, texts, index=few_twice)
+    assert report.chosen.documents is None and report.index_rows == 98
 
 
 def test_documents_do_not_choose_against_an_offset_of_the_language():

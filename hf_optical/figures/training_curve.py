@@ -12,7 +12,9 @@ _UPPER, _LOWER = (28, 138), (162, 232)
 Points = Sequence[tuple[float, float]]
 
 
-def training_curve(held_out: Mapping[str, Points], loss: Points, best: int, *, title: str, measure: str) -> Svg:
+def training_curve(
+    held_out: Mapping[str, Points], loss: Points, best: int, *, title: str, measure: str, mean: float | None = None
+) -> Svg:
     """Draw held-out curves above and the training loss below, over the same steps.
 
     Args:
@@ -21,6 +23,7 @@ def training_curve(held_out: Mapping[str, Points], loss: Points, best: int, *, t
         best: The step that was kept.
         title: Title above the plot.
         measure: Name of the held-out measure.
+        mean: Value of the mean of the kept step's weights and the untrained ones, if that is what is saved.
 
     Example:
         >>> picture = training_curve({"mean": [(0, 0.5), (10, 0.7)]}, [(5, 2.0), (10, 1.0)], 10, title="a", measure="b")
@@ -35,6 +38,7 @@ def training_curve(held_out: Mapping[str, Points], loss: Points, best: int, *, t
         return _LEFT + step / last * (_RIGHT - _LEFT)
 
     values = [value for points in held_out.values() for _, value in points]
+    values += [] if mean is None else [mean]
     upper = _scale(picture, values, _UPPER)
     for number, (name, points) in enumerate(held_out.items()):
         colour = PALETTE[number % len(PALETTE)]
@@ -45,9 +49,17 @@ def training_curve(held_out: Mapping[str, Points], loss: Points, best: int, *, t
         picture.path([(12, y - 4), (30, y - 4)], colour, 2.4)
         picture.text(36, y, f"{measure}: {name}", size=11, most=50)
     picture.line(across(best), _UPPER[0] - 6, across(best), _LOWER[1], INK, 1, "3 3")
+    if mean is not None:
+        picture.circle(
+            across(best), upper(mean), 4, INK, hollow=True, tip=f"{mean:.3f}, mean with the untrained student"
+        )
     anchor = "end" if across(best) > (_LEFT + _RIGHT) / 2 else "start"
     picture.text(
-        across(best) + (-4 if anchor == "end" else 4), _UPPER[0] + 2, f"step {best} kept", anchor=anchor, size=11
+        across(best) + (-4 if anchor == "end" else 4),
+        _UPPER[0] + 2,
+        f"step {best} kept" + ("" if mean is None else f", as a mean with step 0 (○ {mean:.3f})"),
+        anchor=anchor,
+        size=11,
     )
     picture.text(_LEFT, _LOWER[0] - 8, "training loss", size=11)
     if loss:

@@ -9,7 +9,7 @@ from typing import Any
 from hf_optical.data.languages import ENGLISH
 from hf_optical.results.files import portable
 from hf_optical.results.measures import MAIN_MEASURE
-from hf_optical.results.records import Results, kept_step
+from hf_optical.results.records import Results, kept_words
 from hf_optical.results.table_rows import AFTER, RAW
 
 _LONG_COMMAND = 100  # characters; a longer one gets a line for each option
@@ -23,8 +23,7 @@ def training(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     pairs = config.get("batch_size", "?")
     text = f"{config['max_steps']:,} steps of {pairs} pairs, learning rate {config.get('learning_rate', '?')}"
     text += f", {results['precision']}" if results.get("precision") else ""
-    kept = kept_step(results)
-    text += f", step {kept:,} kept" if kept is not None else ""
+    text += f", {kept}" if (kept := kept_words(results)) else ""
     return text + (f", {processes} processes" if processes > 1 else "")
 
 

@@ -145,6 +145,22 @@ def kept_step(results: Mapping[str, Any]) -> int | None:
     return choice.get("best_step")
 
 
+def kept_words(results: Mapping[str, Any]) -> str:
+    """Say which step was kept, and whether its weights were averaged with the untrained ones; empty if none was.
+
+    Example:
+        >>> kept_words({"held_out": {"choice": {"best_step": 60, "mean": {"taken": True, "start_share": 0.5}}}})
+        'step 60 kept, averaged with the untrained student (50% of the weights)'
+    """
+    kept = kept_step(results)
+    if kept is None:
+        return ""
+    mean = results["held_out"]["choice"].get("mean") or {}
+    if not mean.get("taken"):
+        return f"step {kept:,} kept"
+    return f"step {kept:,} kept, averaged with the untrained student ({mean['start_share']:.0%} of the weights)"
+
+
 def read_per_query(folder: str | Path) -> PerQuery:
     """Read the scores of single queries, by ``set/language``, row, query and measure; empty without such a file."""
     path = Path(folder) / PER_QUERY_FILE

@@ -9,7 +9,7 @@ from typing import Any
 from hf_optical.data.languages import language_name
 from hf_optical.evaluation.significance import legend_of
 from hf_optical.publishing.provenance import find_teacher
-from hf_optical.results.records import kept_step
+from hf_optical.results.records import kept_words
 from hf_optical.runs.evaluation_panels import EvaluationPanels
 from hf_optical.runs.next_steps import (
     THIS_FOLDER,
@@ -54,8 +54,7 @@ def tell(
     teacher = find_teacher(str(config.teacher), hub_id=config.teacher_id, record=results.get("teacher"))
     readme = model_readme(results, language_name(language), teacher, use(THIS_FOLDER, teacher.place))
     (output / "model" / "README.md").write_text(readme, encoding="utf-8")
-    kept = kept_step(results)
-    taken = f"step {kept} of {steps} was kept" if kept is not None else f"{steps} steps"
+    taken = ", ".join(part for part in (f"{steps} steps", kept_words(results)) if part)
     print(f"\nAfter training ({taken}):")
     if table := panels.table():
         print(f"{table}\n\n{panels.sentences()}\n")

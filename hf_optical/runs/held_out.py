@@ -72,7 +72,9 @@ class HeldOutRun:
         """Make the held-out pairs of a run, or return None if no pairs are held out."""
         return cls(config, data, teacher, documents) if data.held_out else None
 
-    def callback(self, using: Using | None, log: Callable[[dict[str, float]], Any]) -> HeldOutChoice:
+    def callback(
+        self, using: Using | None, log: Callable[[dict[str, float]], Any], *, start_share: float = 0.0
+    ) -> HeldOutChoice:
         """Make the callback that validates training and logs; for ``using`` see `HeldOutRetrieval.scores`."""
         steps = self._config.max_steps or 1
         self.choice = HeldOutChoice(
@@ -80,6 +82,7 @@ class HeldOutRun:
             self._folder,
             every=self._config.eval_steps or validation_interval(steps),
             patience=self._config.patience,
+            start_share=start_share,
             say=tqdm.write,
             log=log,
         )
@@ -170,7 +173,12 @@ class HeldOutRun:
             curves[name] = [(float(reading.step), reading.parts[name]) for reading in readings]
         loss = [(float(log["step"]), float(log["loss"])) for log in history if "loss" in log and "step" in log]
         picture = training_curve(
-            curves, loss, self.choice.best.step, title=", ".join(self.pairs), measure=MEASURE.replace("ndcg", "nDCG")
+            curves,
+            loss,
+            self.choice.best.step,
+            title=", ".join(self.pairs),
+            measure=MEASURE.replace("ndcg", "nDCG"),
+            mean=self.choice.mean.value if self.choice.mean is not None and self.choice.takes_mean else None,
         )
         return picture.save(Path(self._config.output_dir) / "figures" / "training.svg")
 

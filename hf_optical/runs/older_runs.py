@@ -31,8 +31,7 @@ def with_current_options(begun: Mapping[str, Any], wanted: Mapping[str, Any]) ->
     """
     if begun.get("data"):
         begun = {**begun, "data": _with_current_rows(begun["data"], wanted.get("data") or [])}
-    if "anchor" not in begun and "anchor" in wanted:  # today's default is 0 for grown students alone
-        begun = {**begun, "anchor": wanted["anchor"] if wanted.get("student") in _GROWN else 0.0}
+    begun = {**_shares_of_the_start(begun, wanted), **begun}
     names = {former for field in fields_of(TrainConfig) for former in field.former}
     if not names & set(begun):
         return dict(begun)
@@ -50,6 +49,13 @@ def with_current_options(begun: Mapping[str, Any], wanted: Mapping[str, Any]) ->
     if begun.get("max_length") == TrainConfig.max_length:
         found["max_length"] = wanted.get("max_length")  # longer than the model's positions, where it cut texts anyway
     return found
+
+
+def _shares_of_the_start(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options by which the untrained student counts today, and did not count then."""
+    grown = wanted.get("student") in _GROWN  # for them it does not count today either
+    missing = [name for name in ("anchor", "start_share") if name in wanted and name not in begun]
+    return {name: wanted[name] if grown else 0.0 for name in missing}
 
 
 def _with_current_rows(begun: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -65,6 +65,7 @@ def check_options(config: TrainConfig) -> None:
     check_keep_marks(config.keep_marks, config.student)
     _check_numbers(config)
     _check_anchor(config)
+    _check_start_share(config)
     _check_validation(config)
     _check_names(config)
     HybridPolicy(**config.policy_options())  # the constructor checks these options
@@ -184,6 +185,22 @@ def _check_anchor(config: TrainConfig) -> None:
             "add the term, or leave it out",
             field="anchor",
         )
+
+
+def _check_start_share(config: TrainConfig) -> None:
+    if not config.start_share:
+        return
+    from hf_optical.training.weight_mean import check_start_share
+
+    check_start_share(config.start_share)
+    for field, wrong, remedy in (
+        ("adapter", config.adapter != "none", "with an adapter the untrained student is saved beside it: leave it out"),
+        ("held_out", not config.share_held_out, "hold pairs out, which show whether the mean is worth saving"),
+    ):
+        if wrong:
+            raise InputError(
+                f"is {config.start_share} beside {field} {getattr(config, field)}", remedy, field="start_share"
+            )
 
 
 def _check_limits(config: TrainConfig) -> None:

@@ -39,6 +39,7 @@ from hf_optical.runs.report import Drawn, write_run_report
 from hf_optical.runs.report.plans import drawn_pairs, plans_of
 from hf_optical.runs.run_folder import prepare_output_dir, remove
 from hf_optical.runs.run_report import draw_example, realised_counts, seconds_per_step, usage
+from hf_optical.runs.start_share import start_share_of
 from hf_optical.runs.student import load, save, start_report, student_of_run
 from hf_optical.runs.teacher_cache import FOLDER, cache_folder, cache_report
 from hf_optical.runs.token_means import save_token_means
@@ -196,7 +197,7 @@ def _trained(
     if watch := watch_for(config, teacher, data, adapters):
         trainer.add_callback(watch)
     if held_out and config.max_steps:
-        trainer.add_callback(held_out.callback(using, trainer.log))
+        trainer.add_callback(held_out.callback(using, trainer.log, start_share=start_share_of(config, data)))
     if held_out and PartialState().is_main_process and (checkpoint or not config.max_steps):
         held_out.measure_start(student, using)  # otherwise the first validation measures it
     if config.max_steps:

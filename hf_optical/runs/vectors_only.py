@@ -26,6 +26,7 @@ from hf_optical.runs.held_out import FOLDER as HELD_OUT
 from hf_optical.runs.held_out import HeldOutRun, measure_bm25, sets_of
 from hf_optical.runs.options import TrainConfig
 from hf_optical.runs.run_folder import prepare_output_dir, remove
+from hf_optical.runs.start_share import start_share_of
 from hf_optical.runs.student import index_of_run, keep_start
 from hf_optical.runs.training_data import read_training_data
 from hf_optical.students.adapt import StartReport
@@ -117,7 +118,7 @@ def run_vectors_only(config: TrainConfig) -> None:
         model=student, teacher=teacher, args=config.arguments(), train_dataset=data.sets(bitext=True)
     )
     if held_out and config.max_steps:
-        trainer.add_callback(held_out.callback(None, trainer.log))
+        trainer.add_callback(held_out.callback(None, trainer.log, start_share=start_share_of(config, data)))
     if held_out and (checkpoint or not config.max_steps):
         held_out.measure_start(student)  # else the first validation does
     if config.max_steps:

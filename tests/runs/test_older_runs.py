@@ -38,6 +38,7 @@ TODAY = TrainConfig(
     learning_rate=1e-4,
     held_out=0.0,
     anchor=0.0,
+    start_share=0.0,
     max_length=32,
 )
 
@@ -77,6 +78,7 @@ def test_a_header_that_was_counted_as_a_row_is_no_difference(folder):
         ({"seed": 1}, r"other options: seed \(was 0, now 1\)\."),
         ({"held_out": 0.05}, r"other options: held_out \(was 0\.0, now 0\.05\)\."),
         ({"anchor": None}, r"other options: anchor \(was 0\.0, now None\)\."),
+        ({"start_share": None}, r"other options: start_share \(was 0\.0, now None\)\."),
         ({"monitor": "off"}, r"other options: monitor \(was warn, now off\)\."),
         ({"lora": LoraOptions(rank=8)}, r"other options: lora\.rank \(was 16, now 8\)\."),
         ({"document_encoder": "student"}, r"other options: document_encoder \(was None, now student\)\."),
@@ -95,12 +97,13 @@ def test_two_options_that_became_one(watch, on_alarm, monitor):
     assert found["monitor"] == monitor and "watch" not in found and "on_alarm" not in found
 
 
+@pytest.mark.parametrize("option", ["anchor", "start_share"])
 @pytest.mark.parametrize(("student", "expected"), [("extend", None), ("copy", 0.0), ("org/model", 0.0)])
-def test_a_run_before_the_anchor_trained_without_one(student, expected):
+def test_a_run_before_an_untrained_student_counted_trained_without_it(option, student, expected):
     """Whatever its other options are called; a grown student has none today either, so that it can go on."""
-    wanted = plain(decisive(replace(TODAY, student=student, anchor=None)))
-    begun = {name: value for name, value in wanted.items() if name != "anchor"}
-    assert with_current_options(begun, wanted) == {**wanted, "anchor": expected}
+    wanted = plain(decisive(replace(TODAY, student=student, **{option: None})))
+    begun = {name: value for name, value in wanted.items() if name != option}
+    assert with_current_options(begun, wanted) == {**wanted, option: expected}
 
 
 def test_a_run_of_today_is_left_as_it_is():

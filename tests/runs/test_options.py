@@ -79,3 +79,17 @@ def test_an_anchor_that_nothing_could_use_is_refused_before_anything_is_read(opt
     config = TrainConfig(teacher="a", bitext=["b"], language="sw", anchor=0.5, **options)
     with pytest.raises(InputError, match=f"'anchor'.*{said}"):
         config.check()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"start_share": 1.0}, "give a share of 0 or more and below 1"),
+        ({"start_share": -0.5}, "give a share of 0 or more and below 1"),
+        ({"start_share": 0.5, "adapter": "lora"}, "leave it out"),
+        ({"start_share": 0.5, "held_out": 0.0}, "hold pairs out"),
+    ],
+)
+def test_a_mean_with_the_untrained_student_that_cannot_be_made_is_refused(options, said):
+    with pytest.raises(InputError, match=f"'start_share'.*{said}"):
+        TrainConfig(teacher="a", bitext=["b"], language="sw", **options).check()

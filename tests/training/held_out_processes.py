@@ -15,7 +15,7 @@ from hf_optical.encoders.models import load_encoder
 from hf_optical.evaluation.held_out import HeldOutScore
 from hf_optical.training.held_out_choice import HeldOutChoice
 
-VALUES = [0.1, 0.2, 0.4, 0.3, 0.3]  # the third is the best, two later ones end the training
+VALUES = [0.1, 0.2, 0.4, 0.3, 0.3, 0.35]  # the third is the best, two later ones end the training, then the mean
 
 
 def main(folder: Path) -> None:
@@ -29,7 +29,7 @@ def main(folder: Path) -> None:
         asked.append(1)
         return HeldOutScore(VALUES[len(asked) - 1], {})
 
-    choice = HeldOutChoice(score, folder / f"held-{state.num_processes}", every=1, patience=2)
+    choice = HeldOutChoice(score, folder / f"held-{state.num_processes}", every=1, patience=2, start_share=0.5)
     args = OTDistillationTrainingArguments(
         output_dir=str(folder / "out"),
         max_steps=9,
@@ -44,6 +44,7 @@ def main(folder: Path) -> None:
     trainer = OTDistillationTrainer(student, args, rows, teacher=teacher, callbacks=[choice])
     trainer.train()
     found = {"steps": trainer.state.global_step, "asked": len(asked), "best": choice.best.step}
+    found["mean"] = choice.mean.value
     torch.save({"weights": student.state_dict(), **found}, folder / f"rank{state.process_index}.pt")
 
 

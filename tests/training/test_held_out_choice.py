@@ -33,11 +33,12 @@ class Judge:
         return HeldOutScore(value, {"sentences": value})
 
 
-def train(tmp_path, values, steps=12, every=2, patience=3, name="out", **options):
+def train(tmp_path, values, steps=12, every=2, patience=3, name="out", start_share=0.0, **options):
     teacher = tiny_models.dense(tmp_path)
     student = tiny_models.dense(tmp_path, tiny_models.SWAHILI, seed=1)
     judge = Judge(values)
-    choice = HeldOutChoice(judge, tmp_path / name / "held_out", every=every, patience=patience)
+    folder = tmp_path / name / "held_out"
+    choice = HeldOutChoice(judge, folder, every=every, patience=patience, start_share=start_share)
     args = arguments(tmp_path / name, max_steps=steps, **options)
     rows = tiny_models.bitext(24)
     trainer = OTDistillationTrainer(student, args, rows, teacher=teacher, callbacks=[choice])
@@ -64,6 +65,41 @@ def test_where_nothing_is_better_the_untrained_student_is_kept_and_that_is_said(
     assert "no step was better than the untrained student" in choice.verdict()
 
 
+@pytest.mark.parametrize("rows", ["all", "used", "none"])
+def test_training_ends_with_the_mean_of_the_best_step_and_the_untrained_student(tmp_path, rows):
+    values = [0.1, 0.3, 0.5, 0.4, 0.4, 0.4, 0.2]  # the last is the mean's
+    student, judge, choice, _ = train(tmp_path, values, start_share=0.25, train_embeddings=rows)
+    start, best = judge.seen[0], judge.seen[2]
+    assert choice.best.step == 4 and len(judge.seen) == 7 and not same(start, best)
+    for name, weight in weights(student).items():
+        torch.testing.assert_close(weight, 0.25 * start[name] + 0.75 * best[name], msg=name)
+    assert same(weights(student), judge.seen[6]), "what was validated as the mean is not what is left"
+    assert choice.summary()["mean"] == {"start_share": 0.25, "value": 0.2, "parts": {"sentences": 0.2}, "taken": True}
+    assert choice.summary()["best"] == 0.5 and [reading.step for reading in choice.readings] == [0, 2, 4, 6, 8, 10]
+    assert (
+        "What is saved is the mean of its weights and the untrained student's, 25% of them (0.200)" in choice.verdict()
+    )
+
+
+@pytest.mark.parametrize("value", [0.1, 0.05])
+def test_a_mean_that_is_no_better_than_the_untrained_student_is_not_taken(tmp_path, value):
+    values = [0.1, 0.3, 0.5, 0.4, 0.4, 0.4, value]
+    student, judge, choice, _ = train(tmp_path, values, start_share=0.5)
+    assert same(weights(student), judge.seen[2]) and not choice.summary()["mean"]["taken"]
+    assert "is not taken" in choice.verdict()
+
+
+def test_no_mean_is_made_where_the_untrained_student_is_kept(tmp_path):
+    student, judge, choice, _ = train(tmp_path, [0.5, 0.4, 0.3, 0.2, 0.1], start_share=0.5)
+    assert same(weights(student), judge.seen[0]) and choice.summary()["mean"] is None and len(judge.seen) == 4
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_a_share_of_no_sense(tmp_path, share):
+    with pytest.raises(InputError, match="start_share"):
+        HeldOutChoice(Judge([0.1]), tmp_path, every=1, start_share=share)
+
+
 def test_without_patience_all_steps_are_taken_and_the_last_is_validated(tmp_path):
     student, judge, choice, trainer = train(tmp_path, [0.5, 0.4, 0.4, 0.9], steps=5, patience=0)
     assert trainer.state.global_step == 5 and not choice.stopped_early
@@ -88,8 +124,9 @@ def test_only_trained_weights_are_kept_on_disk(tmp_path, rows):
     assert choice.best.step == 2 and same(weights(student), judge.seen[1])
 
 
+@pytest.mark.parametrize("start_share", [0.0, 0.5])
 @pytest.mark.parametrize("killed_after", [3, 7, 11], ids=["before-the-best", "after-the-best", "after-the-stop"])
-def test_a_resumed_training_ends_like_a_whole_one(tmp_path, killed_after):
+def test_a_resumed_training_ends_like_a_whole_one(tmp_path, killed_after, start_share):
     """The values depend on the weights alone, as real ones do."""
 
     def run(name, stop=None, resume=None):
@@ -107,7 +144,7 @@ def test_a_resumed_training_ends_like_a_whole_one(tmp_path, killed_after):
                 if stop is not None and state.global_step == stop:
                     raise KeyboardInterrupt
 
-        choice = Killer(score, tmp_path / name / "held_out", every=2, patience=3)
+        choice = Killer(score, tmp_path / name / "held_out", every=2, patience=3, start_share=start_share)
         args = arguments(tmp_path / name, max_steps=16, save_strategy="steps", save_steps=1)
         trainer = OTDistillationTrainer(student, args, tiny_models.bitext(24), teacher=teacher, callbacks=[choice])
         try:
@@ -125,13 +162,15 @@ def test_a_resumed_training_ends_like_a_whole_one(tmp_path, killed_after):
     again, resumed = run("killed", resume=str(tmp_path / "killed" / f"checkpoint-{min(killed_after, 10) - 1}"))
     assert same(whole, again)
     assert [r.step for r in resumed.readings] == [r.step for r in choice.readings]
-    assert resumed.best == choice.best
+    assert resumed.best == choice.best and resumed.mean == choice.mean
+    assert (choice.mean is not None) == bool(start_share)
 
 
-def test_a_checkpoint_without_its_validations_stops(tmp_path):
-    _, _, _, trainer = train(tmp_path, [0.1, 0.2], steps=2, save_strategy="steps", save_steps=1)
+@pytest.mark.parametrize("missing", ["best.safetensors", "start.safetensors"])
+def test_a_checkpoint_without_its_validations_stops(tmp_path, missing):
+    _, _, _, trainer = train(tmp_path, [0.1, 0.2], steps=2, start_share=0.5, save_strategy="steps", save_steps=1)
     assert json.loads((tmp_path / "out" / "held_out" / "curve.json").read_text())["best"]["step"] == 2
-    (tmp_path / "out" / "held_out" / "best.safetensors").unlink()
+    (tmp_path / "out" / "held_out" / missing).unlink()
     with pytest.raises(InputError, match="validations of the checkpoint are missing"):
         trainer.train(resume_from_checkpoint=str(tmp_path / "out" / "checkpoint-1"))
 
@@ -151,7 +190,8 @@ def test_two_processes_keep_the_same_step_as_one(tmp_path):
             tiny_models.dense(folder, words, seed=seed).save_pretrained(str(folder / name))
         torchrun(Path(__file__).with_name("held_out_processes.py"), folder, processes=processes)
         found[processes] = ranks_of(folder, processes)
-    assert [(rank["steps"], rank["asked"], rank["best"]) for rank in found[2]] == [(4, 5, 2), (4, 0, 2)]
+    assert [(rank["steps"], rank["asked"], rank["best"]) for rank in found[2]] == [(4, 6, 2), (4, 0, 2)]
+    assert all(rank["mean"] == 0.35 for rank in (*found[1], *found[2]))
     assert found[1][0]["best"] == 2
     for name, value in found[2][0]["weights"].items():
         assert torch.equal(value, found[2][1]["weights"][name]), name

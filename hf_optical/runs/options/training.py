@@ -34,6 +34,11 @@ class TrainingOptions:
         "Peak learning rate, after a linear warm-up over a tenth of the steps and before a linear decay. If not given "
         "1e-4, 5e-5 for models of width 768 or more, 1e-3 for adapters.",
     )
+    start_share: float | None = option(
+        None,
+        "Share of the untrained student in the saved weights, which are a mean of both: what it read well before "
+        "training is kept. If not given .5 for a student mapped onto the index, and 0 for others.",
+    )
     max_length: int = option(128, "Tokens per text in training; fewer if the models have fewer positions.")
     dropout: float = option(0.0, "Dropout of the student in training.", yaml_only=True)
     train_embeddings: str = option(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from hf_optical.figures.svg import FAINT, INK, PALETTE, Svg, ticks
 
-_LEFT, _RIGHT = 46, 348
+_LEFT, _RIGHT = 46, 344
 _UPPER, _LOWER = (28, 138), (162, 232)
 
 Points = Sequence[tuple[float, float]]
@@ -31,7 +31,11 @@ def training_curve(
         True
     """
     last = max([step for points in (*held_out.values(), loss) for step, _ in points] + [1])
-    picture = Svg(360, _LOWER[1] + 50 + 18 * len(held_out), f"{title}: {measure} of held-out pairs and training loss")
+    picture = Svg(
+        360,
+        _LOWER[1] + 50 + 18 * (len(held_out) + (mean is not None)),
+        f"{title}: {measure} of held-out pairs and training loss",
+    )
     picture.text(4, 15, title, size=13, most=50)
 
     def across(step: float) -> float:
@@ -50,14 +54,15 @@ def training_curve(
         picture.text(36, y, f"{measure}: {name}", size=11, most=50)
     picture.line(across(best), _UPPER[0] - 6, across(best), _LOWER[1], INK, 1, "3 3")
     if mean is not None:
-        picture.circle(
-            across(best), upper(mean), 4, INK, hollow=True, tip=f"{mean:.3f}, mean with the untrained student"
-        )
+        picture.circle(across(best), upper(mean), 4, INK, hollow=True, tip=f"{mean:.3f}")
+        y = _LOWER[1] + 44 + 18 * len(held_out)
+        picture.circle(21, y - 4, 4, INK, hollow=True)
+        picture.text(36, y, f"saved: mean of its weights and those of step 0, {mean:.3f}", size=11, most=60)
     anchor = "end" if across(best) > (_LEFT + _RIGHT) / 2 else "start"
     picture.text(
         across(best) + (-4 if anchor == "end" else 4),
         _UPPER[0] + 2,
-        f"step {best} kept" + ("" if mean is None else f", as a mean with step 0 (○ {mean:.3f})"),
+        f"step {best} kept",
         anchor=anchor,
         size=11,
     )

@@ -12,6 +12,7 @@ from hf_optical.figures.curves import Curve, learning_curves
 from hf_optical.figures.forest import Effect, forest_bounds, forest_plot
 from hf_optical.figures.plan import sentence_plan
 from hf_optical.figures.svg import Svg, ticks
+from hf_optical.figures.training_curve import training_curve
 from hf_optical.figures.word_plan import draw_word_plan, word_plan
 
 NASTY = "<b>\"a\" & 'b'</b>"
@@ -104,3 +105,14 @@ def test_pieces_of_a_real_tokenizer_are_merged(english_teacher_path):
     assert np.asarray(found["plan"]).sum(1) == pytest.approx(mass, abs=1e-5) and mass.sum() == pytest.approx(
         1, abs=1e-4
     )
+
+
+def test_a_saved_mean_is_a_circle_with_a_line_of_its_own():
+    curves = {"mean": [(0.0, 0.5), (10.0, 0.7)]}
+    plain, mixed = (training_curve(curves, [], 10, title="a", measure="b", mean=mean).render() for mean in (None, 0.61))
+    assert "step 10 kept" in plain and "step 10 kept" in mixed
+    assert "saved: mean of its weights and those of step 0, 0.610" in mixed and "saved:" not in plain
+    assert mixed.count("<circle") == plain.count("<circle") + 2
+    low = training_curve(curves, [], 10, title="a", measure="b", mean=0.1).render()
+    heights = [float(part.split('"')[0]) for part in low.split('cy="')[1:]]
+    assert max(heights[:3]) <= 138, "a mean below the curve is drawn outside of the plot"

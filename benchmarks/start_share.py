@@ -29,6 +29,7 @@ from hf_optical.runs.training_data import read_training_data
 from hf_optical.training.weight_mean import weight_mean
 
 SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
+OF_THE_DATA = ("source_field", "translation_field", "on_bad_rows", "max_pairs", "held_out")
 
 
 def main() -> None:
@@ -53,18 +54,20 @@ def main() -> None:
 def measure(run: Path, teacher: Any, bitext: str, language: str, options: argparse.Namespace) -> dict[str, Any]:
     """Measure the means of one run: its language, kept step, and mean score and tests by set and share."""
     results = json.loads((run / "results.json").read_text(encoding="utf-8"))
-    config = TrainConfig(
-        teacher=options.teacher, student="copy", language=language, bitext=[bitext], seed=results["seed"]
-    )
+    own = {name: results["config"][name] for name in OF_THE_DATA}
+    config = TrainConfig(teacher=options.teacher, language=language, bitext=[bitext], seed=results["seed"], **own)
     data = read_training_data(config)
     code = data.languages[0]
+    if {code: len(data.held_out[code])} != results["held_out"]["pairs"]:
+        raise SystemExit(f"{run}: {bitext} is not its bitext, or it has several languages")
     sets = [*sets_of(data, config.seed), *(read(folder, code) for folder in options.eval if has(folder, code))]
     index = HeldOutRetrieval(sets, teacher, documents=DocumentCache(options.documents))
     student: Any = load_encoder(str(run / "model"))
     start, end = load_encoder(str(run / "untrained")).state_dict(), trained_weights(run, results)
     found: dict[float, list[np.ndarray]] = {}
     for share in options.shares:
-        student.load_state_dict({**student.state_dict(), **weight_mean(start, end, share)})
+        means = {name: weight_mean(start[name], weight, share) for name, weight in end.items()}
+        student.load_state_dict({**student.state_dict(), **means})
         found[share] = [
             np.array([values[MEASURE] for _, values in sorted(scores.per_query.items())])
             for scores in index.scores(student)
@@ -87,7 +90,7 @@ def trained_weights(run: Path, results: dict[str, Any]) -> dict[str, Tensor]:
     if not mean.get("taken"):
         return end
     start = load_encoder(str(run / "untrained")).state_dict()
-    share = mean["start_share"]
+    share = results["held_out"]["choice"]["start_share"]
     return {name: start[name] + (weight - start[name]) / (1 - share) for name, weight in end.items()}
 
 

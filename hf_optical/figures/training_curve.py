@@ -57,7 +57,7 @@ def training_curve(
         picture.circle(across(best), upper(mean), 4, INK, hollow=True, tip=f"{mean:.3f}")
         y = _LOWER[1] + 44 + 18 * len(held_out)
         picture.circle(21, y - 4, 4, INK, hollow=True)
-        picture.text(36, y, f"saved: mean of its weights and those of step 0, {mean:.3f}", size=11, most=60)
+        picture.text(36, y, f"saved: its weights averaged with those of step 0, {mean:.3f}", size=11, most=60)
     anchor = "end" if across(best) > (_LEFT + _RIGHT) / 2 else "start"
     picture.text(
         across(best) + (-4 if anchor == "end" else 4),

@@ -149,16 +149,16 @@ def kept_words(results: Mapping[str, Any]) -> str:
     """Say which step was kept, and whether its weights were averaged with the untrained ones; empty if none was.
 
     Example:
-        >>> kept_words({"held_out": {"choice": {"best_step": 60, "mean": {"taken": True, "start_share": 0.5}}}})
+        >>> kept_words({"held_out": {"choice": {"best_step": 60, "start_share": 0.5, "mean": {"taken": True}}}})
         'step 60 kept, averaged with the untrained student (50% of the weights)'
     """
     kept = kept_step(results)
     if kept is None:
         return ""
-    mean = results["held_out"]["choice"].get("mean") or {}
-    if not mean.get("taken"):
+    choice = results["held_out"]["choice"]
+    if not (choice.get("mean") or {}).get("taken"):
         return f"step {kept:,} kept"
-    return f"step {kept:,} kept, averaged with the untrained student ({mean['start_share']:.0%} of the weights)"
+    return f"step {kept:,} kept, averaged with the untrained student ({choice['start_share']:.0%} of the weights)"
 
 
 def read_per_query(folder: str | Path) -> PerQuery:

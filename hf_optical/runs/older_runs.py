@@ -8,6 +8,7 @@ from typing import Any
 from hf_optical.configuration.fields import fields_of
 from hf_optical.results.files import plain
 from hf_optical.runs.options import TrainConfig
+from hf_optical.students.grow import VOCABULARIES
 
 _BEFORE_IT_EXISTED = {"held_out": 0.0}
 """Values of options that older versions did not have, where they behaved unlike today's default."""
@@ -53,9 +54,13 @@ def with_current_options(begun: Mapping[str, Any], wanted: Mapping[str, Any]) ->
 
 def _shares_of_the_start(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options by which the untrained student counts today, and did not count then."""
-    grown = wanted.get("student") in _GROWN  # for them it does not count today either
-    missing = [name for name in ("anchor", "start_share") if name in wanted and name not in begun]
-    return {name: wanted[name] if grown else 0.0 for name in missing}
+    student = wanted.get("student")
+    of_today = {
+        "anchor": student not in _GROWN,
+        "start_share": student not in VOCABULARIES and wanted.get("adapter") == "none",
+    }
+    missing = [name for name in of_today if name in wanted and name not in begun]
+    return {name: 0.0 if of_today[name] else wanted[name] for name in missing}
 
 
 def _with_current_rows(begun: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

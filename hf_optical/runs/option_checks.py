@@ -193,14 +193,18 @@ def _check_start_share(config: TrainConfig) -> None:
     from hf_optical.training.weight_mean import check_start_share
 
     check_start_share(config.start_share)
-    for field, wrong, remedy in (
-        ("adapter", config.adapter != "none", "with an adapter the untrained student is saved beside it: leave it out"),
-        ("held_out", not config.share_held_out, "hold pairs out, which show whether the mean is worth saving"),
+    for wrong, why, remedy in (
+        (config.adapter != "none", "an adapter, beside which the untrained student is saved", "leave it out"),
+        (
+            config.trains_retrieval,
+            "training on questions, where no pairs are held out to judge the mean",
+            "leave it out",
+        ),
+        (not config.held_out, "--held_out 0, so that nothing judges the mean", "hold pairs out"),
+        (config.max_steps == 0, "--max_steps 0, so that nothing is trained", "leave it out"),
     ):
         if wrong:
-            raise InputError(
-                f"is {config.start_share} beside {field} {getattr(config, field)}", remedy, field="start_share"
-            )
+            raise InputError(f"is {config.start_share} beside {why}", remedy, field="start_share")
 
 
 def _check_limits(config: TrainConfig) -> None:

@@ -197,7 +197,7 @@ def _trained(
     if watch := watch_for(config, teacher, data, adapters):
         trainer.add_callback(watch)
     if held_out and config.max_steps:
-        trainer.add_callback(held_out.callback(using, trainer.log, start_share=start_share_of(config, data)))
+        trainer.add_callback(held_out.callback(using, trainer.log, start_share=start_share_of(config)))
     if held_out and PartialState().is_main_process and (checkpoint or not config.max_steps):
         held_out.measure_start(student, using)  # otherwise the first validation measures it
     if config.max_steps:

@@ -118,7 +118,7 @@ def run_vectors_only(config: TrainConfig) -> None:
         model=student, teacher=teacher, args=config.arguments(), train_dataset=data.sets(bitext=True)
     )
     if held_out and config.max_steps:
-        trainer.add_callback(held_out.callback(None, trainer.log, start_share=start_share_of(config, data)))
+        trainer.add_callback(held_out.callback(None, trainer.log, start_share=start_share_of(config)))
     if held_out and (checkpoint or not config.max_steps):
         held_out.measure_start(student)  # else the first validation does
     if config.max_steps:

@@ -11,7 +11,8 @@ from typing import Any
 
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
@@ -66,8 +67,9 @@ class HeldOutChoice(TrainerCallback):
     first validates and sends the result to the others.
 
     With ``start_share`` the student ends with the mean of the best step's weights and the untrained ones
-    (`weight_mean`). Held-out pairs are the bitext's kind of text, in which the best step alone mostly scores higher; a
-    mean that scores no higher than the untrained student is not taken.
+    (`weight_mean`). Held-out pairs are the bitext's kind of text, in which the best step alone mostly scores higher. A
+    mean that scores less than the same mean of both scores is not taken: there training is no straight way to something
+    better, as with a student that could not read the language.
 
     Args:
         score: Function that scores the student; it may leave it in evaluation mode.
@@ -138,10 +140,9 @@ class HeldOutChoice(TrainerCallback):
         if self.best is None:
             return
         PartialState().wait_for_everyone()
-        best = self._kept(_WEIGHTS, model)
-        self._put(best, model)
+        self._put(model)
         if self.start_share and self.best.step:
-            self._take_mean(best, model)
+            self._take_mean(model)
         if PartialState().is_main_process:
             self._say(self.verdict())
 
@@ -167,17 +168,18 @@ class HeldOutChoice(TrainerCallback):
         )
         if self.mean is None:
             return said
+        averaged = f"averaged with the untrained student's ({self.start_share:.0%} of them): {self.mean.value:.3f}"
         if not self.takes_mean:
-            return f"{said} Its mean with the untrained student ({self.mean.value:.3f}) is not taken."
-        return (
-            f"{said} What is saved is the mean of its weights and the untrained student's, {self.start_share:.0%} "
-            f"of them ({self.mean.value:.3f}), which finds more in texts unlike these."
-        )
+            return f"{said} Its weights are not {averaged}."
+        return f"{said} Its weights are {averaged}, to keep more of what that one reads in other texts."
 
     @property
     def takes_mean(self) -> bool:
-        """Return whether training ended with the mean: it scored higher than the untrained student."""
-        return self.mean is not None and self.untrained is not None and self.mean.value > self.untrained.value
+        """Return whether training ended with the mean: it scored no less than the same mean of both scores."""
+        if self.mean is None or self.best is None or self.untrained is None:
+            return False
+        share = self.start_share
+        return self.mean.value >= share * self.untrained.value + (1 - share) * self.best.value
 
     def summary(self) -> dict[str, Any]:
         """Return the entry of ``results.json``: the curve, the kept step, and whether training stopped early."""
@@ -186,6 +188,7 @@ class HeldOutChoice(TrainerCallback):
             "best_step": self.best.step if self.best else None,
             "best": self.best.value if self.best else None,
             "untrained": self.untrained.value if self.untrained else None,
+            "start_share": self.start_share,
             "mean": None if self.mean is None else self._mean_summary(self.mean),
             "stopped_early": self.stopped_early,
             "every": self.every,
@@ -194,14 +197,14 @@ class HeldOutChoice(TrainerCallback):
         }
 
     def _mean_summary(self, mean: Reading) -> dict[str, Any]:
-        return {"start_share": self.start_share, "value": mean.value, "parts": mean.parts, "taken": self.takes_mean}
+        return {"value": mean.value, "parts": mean.parts, "taken": self.takes_mean}
 
-    def _take_mean(self, best: dict[str, Tensor], model: Any) -> None:
-        self._put(weight_mean(self._kept(_START, model), best, self.start_share), model)
+    def _take_mean(self, model: Any) -> None:
+        self._put(model, self.start_share)
         assert self.best is not None
         self.mean = self._measured(model, self.best.step)
         if not self.takes_mean:
-            self._put(best, model)
+            self._put(model)
 
     def _measured(self, model: Any, step: int) -> Reading:
         state = PartialState()
@@ -250,12 +253,18 @@ class HeldOutChoice(TrainerCallback):
     def _read_back(self, step: int) -> None:
         """Read the validations up to a checkpoint's step; later ones are dropped, as training repeats those steps."""
         place = self._folder / _CURVE
-        needed = (_CURVE, _WEIGHTS, *((_START,) if self.start_share else ()))
-        if not all((self._folder / name).is_file() for name in needed):
+        if not place.is_file() or not (self._folder / _WEIGHTS).is_file():
             raise InputError(
                 "the held-out validations of the checkpoint are missing",
                 "resume in the folder in which training began, or start again with --overwrite",
                 path=place,
+            )
+        if self.start_share and not (self._folder / _START).is_file():
+            raise InputError(
+                f"is {self.start_share}, but the training was begun without keeping the untrained student's weights",
+                "resume with a share of 0",
+                path=self._folder / _START,
+                field="start_share",
             )
         content = json.loads(place.read_text(encoding="utf-8"))
         self.readings = [Reading(**reading) for reading in content["readings"] if reading["step"] <= step]
@@ -264,17 +273,20 @@ class HeldOutChoice(TrainerCallback):
     def _trained(self, model: nn.Module) -> list[tuple[str, Tensor]]:
         return [(name, weight.detach()) for name, weight in model.named_parameters() if name in self._names]
 
-    def _kept(self, name: str, model: nn.Module) -> dict[str, Tensor]:
-        """Read kept weights, and check that they are those that are trained."""
-        kept, trained = load_file(self._folder / name), dict(self._trained(model))
-        if kept.keys() != trained.keys():
+    def _put(self, model: nn.Module, start_share: float = 0.0) -> None:
+        """Give the student the best step's weights, or their mean with the untrained ones, one weight at a time."""
+        with self._kept(_WEIGHTS, model) as best, self._kept(_START if start_share else _WEIGHTS, model) as start:
+            for name, weight in self._trained(model):
+                kept: Tensor = best.get_tensor(name)
+                weight.copy_(weight_mean(start.get_tensor(name), kept, start_share) if start_share else kept)
+
+    def _kept(self, name: str, model: nn.Module) -> Any:
+        """Open a file of kept weights, and check that they are those that are trained."""
+        opened, trained = safe_open(self._folder / name, framework="pt"), dict(self._trained(model))
+        if set(opened.keys()) != trained.keys():
             raise InputError(
-                f"the kept weights have {len(kept)} parameters, but {len(trained)} are trained",
+                f"the kept weights have {len(opened.keys())} parameters, but {len(trained)} are trained",
                 "resume with the options with which training began, or start again with --overwrite",
                 path=self._folder / name,
             )
-        return kept
-
-    def _put(self, weights: dict[str, Tensor], model: nn.Module) -> None:
-        for name, weight in self._trained(model):
-            weight.copy_(weights[name])
+        return opened

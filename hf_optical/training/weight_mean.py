@@ -1,8 +1,6 @@
-"""Mean of the weights of a student before and after training, which finds more in texts unlike the bitext's."""
+"""Mean of the weights of a student before and after training, which keeps more of what it read before."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -19,30 +17,27 @@ def check_start_share(share: float) -> None:
         raise InputError(f"is {share}", "give a share of 0 or more and below 1", field="start_share")
 
 
-def weight_mean(untrained: Mapping[str, Tensor], trained: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
-    """Compute ``share * untrained + (1 - share) * trained``, weight by weight.
+def weight_mean(untrained: Tensor, trained: Tensor, share: float) -> Tensor:
+    """Compute ``share * untrained + (1 - share) * trained`` of one weight.
 
     A student that read the language before training learns its bitext's kind of text and loses some of what it read
-    in others. Along the line between both its searches of other texts rise first and fall later, so that the mean is
-    ahead of both ends.
+    in others. Along the line between both its searches of such texts mostly rise first, and then gain nothing more or
+    fall.
 
     Args:
-        untrained: The weights before training, by name.
-        trained: The weights after training, with the same names and shapes.
+        untrained: The weight before training.
+        trained: The weight after training, of the same shape.
         share: Share of the untrained student: 0 for the trained one alone, below 1.
 
     Returns:
-        The means by name, with the types of the trained weights.
+        The mean, with the type of the trained weight; it is computed in float32.
 
     References:
         - Wortsman et al.: Robust fine-tuning of zero-shot models, CVPR 2022, https://arxiv.org/abs/2109.01903.
         - Xiao et al.: LM-Cocktail, Findings of ACL 2024, https://arxiv.org/abs/2311.13534, for retrievers.
 
     Example:
-        >>> weight_mean({"w": torch.tensor([0.0, 2.0])}, {"w": torch.tensor([1.0, 2.0])}, 0.25)
-        {'w': tensor([0.7500, 2.0000])}
+        >>> weight_mean(torch.tensor([0.0, 2.0]), torch.tensor([1.0, 2.0]), 0.25)
+        tensor([0.7500, 2.0000])
     """
-    return {
-        name: torch.lerp(untrained[name].float(), weight.float(), 1 - share).to(weight.dtype)
-        for name, weight in trained.items()
-    }
+    return torch.lerp(untrained.float(), trained.float(), 1 - share).to(trained.dtype)

@@ -111,7 +111,7 @@ def test_a_saved_mean_is_a_circle_with_a_line_of_its_own():
     curves = {"mean": [(0.0, 0.5), (10.0, 0.7)]}
     plain, mixed = (training_curve(curves, [], 10, title="a", measure="b", mean=mean).render() for mean in (None, 0.61))
     assert "step 10 kept" in plain and "step 10 kept" in mixed
-    assert "saved: mean of its weights and those of step 0, 0.610" in mixed and "saved:" not in plain
+    assert "saved: its weights averaged with those of step 0, 0.610" in mixed and "saved:" not in plain
     assert mixed.count("<circle") == plain.count("<circle") + 2
     low = training_curve(curves, [], 10, title="a", measure="b", mean=0.1).render()
     heights = [float(part.split('"')[0]) for part in low.split('cy="')[1:]]

@@ -78,7 +78,6 @@ def test_a_header_that_was_counted_as_a_row_is_no_difference(folder):
         ({"seed": 1}, r"other options: seed \(was 0, now 1\)\."),
         ({"held_out": 0.05}, r"other options: held_out \(was 0\.0, now 0\.05\)\."),
         ({"anchor": None}, r"other options: anchor \(was 0\.0, now None\)\."),
-        ({"start_share": None}, r"other options: start_share \(was 0\.0, now None\)\."),
         ({"monitor": "off"}, r"other options: monitor \(was warn, now off\)\."),
         ({"lora": LoraOptions(rank=8)}, r"other options: lora\.rank \(was 16, now 8\)\."),
         ({"document_encoder": "student"}, r"other options: document_encoder \(was None, now student\)\."),
@@ -97,10 +96,19 @@ def test_two_options_that_became_one(watch, on_alarm, monitor):
     assert found["monitor"] == monitor and "watch" not in found and "on_alarm" not in found
 
 
-@pytest.mark.parametrize("option", ["anchor", "start_share"])
-@pytest.mark.parametrize(("student", "expected"), [("extend", None), ("copy", 0.0), ("org/model", 0.0)])
+@pytest.mark.parametrize(
+    ("option", "student", "expected"),
+    [
+        ("anchor", "extend", None),
+        ("anchor", "copy", 0.0),
+        ("anchor", "org/model", 0.0),
+        ("start_share", "extend", None),
+        ("start_share", "copy", None),
+        ("start_share", "org/model", 0.0),
+    ],
+)
 def test_a_run_before_an_untrained_student_counted_trained_without_it(option, student, expected):
-    """Whatever its other options are called; a grown student has none today either, so that it can go on."""
+    """Whatever its other options are called; a student for which it counts as little today can go on."""
     wanted = plain(decisive(replace(TODAY, student=student, **{option: None})))
     begun = {name: value for name, value in wanted.items() if name != option}
     assert with_current_options(begun, wanted) == {**wanted, option: expected}

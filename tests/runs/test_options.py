@@ -86,8 +86,10 @@ def test_an_anchor_that_nothing_could_use_is_refused_before_anything_is_read(opt
     [
         ({"start_share": 1.0}, "give a share of 0 or more and below 1"),
         ({"start_share": -0.5}, "give a share of 0 or more and below 1"),
-        ({"start_share": 0.5, "adapter": "lora"}, "leave it out"),
+        ({"start_share": 0.5, "adapter": "lora"}, "beside an adapter.*leave it out"),
         ({"start_share": 0.5, "held_out": 0.0}, "hold pairs out"),
+        ({"start_share": 0.5, "context_window": 3}, "beside training on questions.*leave it out"),
+        ({"start_share": 0.5, "max_steps": 0}, "nothing is trained.*leave it out"),
     ],
 )
 def test_a_mean_with_the_untrained_student_that_cannot_be_made_is_refused(options, said):

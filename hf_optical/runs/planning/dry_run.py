@@ -22,6 +22,7 @@ from hf_optical.runs.student import load, save
 from hf_optical.runs.teacher_cache import cache_folder
 from hf_optical.runs.training_data import TrainingData, read_training_data
 from hf_optical.runs.training_run import start
+from hf_optical.students.grow import VOCABULARIES
 from hf_optical.training.held_out_choice import validation_interval
 from hf_optical.training.trainable_embeddings import used_rows
 from hf_optical.units import folder_bytes
@@ -142,7 +143,8 @@ def _evaluation(
         timer.add_bank(teacher, data.all_bitext()["source"][:], config.bank_size)
     if data.held_out:
         every = config.eval_steps or validation_interval(steps or 1)
-        timer.add_held_out(sets_of(data, config.seed), teacher, student, validations=2 + steps // every)
+        averaged = steps > 0 and config.student not in VOCABULARIES  # the mean with the untrained student
+        timer.add_held_out(sets_of(data, config.seed), teacher, student, validations=2 + averaged + steps // every)
     return timer.cost
 
 

@@ -202,6 +202,8 @@ def _disk(config: TrainConfig, measured: DryRun) -> tuple[dict[str, float], floa
     one = kept + 8.0 * trained + _TRAINERS_FILES if measured.max_steps else 0.0
     written = -(-measured.max_steps // checkpoint_interval(config.save_steps, measured.max_steps))
     disk = {"checkpoints": one * min(written, _CHECKPOINTS), "models": 2.0 * measured.saved}
+    if measured.max_steps and config.share_held_out:  # the best step's weights; of a mapped student the first ones too
+        disk["held-out pairs"] = 4.0 * trained * (1 if config.student in VOCABULARIES else 2)
     if measured.steps and measured.steps.cached:
         disk["teacher cache"] = measured.steps.cached
     return disk, one

@@ -10,13 +10,16 @@ import pytest
 from script_modules import call, load_recipe
 from tiny_runs import write_run
 
+from hf_optical.training.held_out_choice import HeldOutChoice
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 def test_shares_of_a_run_that_saved_a_mean_and_of_one_that_did_not(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     benchmark = importlib.import_module("start_share")
-    flags = write_run(tmp_path, pairs=300, max_steps="30", eval_steps="5", learning_rate="1e-2")
+    monkeypatch.setattr(HeldOutChoice, "takes_mean", True)
+    flags = write_run(tmp_path, pairs=300, max_steps="12", eval_steps="6", learning_rate="1e-2")
     runs = []
     for name, share in (("whole", "0"), ("mixed", "0.25")):
         runs.append(str(tmp_path / name))

@@ -124,8 +124,11 @@ def test_only_trained_weights_are_kept_on_disk(tmp_path, rows):
     assert choice.best.step == 2 and same(weights(student), judge.seen[1])
 
 
-@pytest.mark.parametrize("start_share", [0.0, 0.5])
-@pytest.mark.parametrize("killed_after", [3, 7, 11], ids=["before-the-best", "after-the-best", "after-the-stop"])
+@pytest.mark.parametrize(
+    ("killed_after", "start_share"),
+    [(3, 0.5), (7, 0.0), (11, 0.5)],
+    ids=["before-the-best", "after-the-best", "after-the-stop"],
+)
 def test_a_resumed_training_ends_like_a_whole_one(tmp_path, killed_after, start_share):
     """The values depend on the weights alone, as real ones do."""
 

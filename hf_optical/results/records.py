@@ -150,7 +150,7 @@ def kept_words(results: Mapping[str, Any]) -> str:
 
     Example:
         >>> kept_words({"held_out": {"choice": {"best_step": 60, "start_share": 0.5, "mean": {"taken": True}}}})
-        'step 60 kept, averaged with the untrained student (50% of the weights)'
+        'step 60 kept, averaged with the untrained student, which counts for 50%'
     """
     kept = kept_step(results)
     if kept is None:
@@ -158,7 +158,7 @@ def kept_words(results: Mapping[str, Any]) -> str:
     choice = results["held_out"]["choice"]
     if not (choice.get("mean") or {}).get("taken"):
         return f"step {kept:,} kept"
-    return f"step {kept:,} kept, averaged with the untrained student ({choice['start_share']:.0%} of the weights)"
+    return f"step {kept:,} kept, averaged with the untrained student, which counts for {choice['start_share']:.0%}"
 
 
 def read_per_query(folder: str | Path) -> PerQuery:

@@ -168,7 +168,8 @@ class HeldOutChoice(TrainerCallback):
         )
         if self.mean is None:
             return said
-        averaged = f"averaged with the untrained student's ({self.start_share:.0%} of them): {self.mean.value:.3f}"
+        share = f"which count for {self.start_share:.0%}"
+        averaged = f"averaged with the untrained student's, {share}: {self.mean.value:.3f}"
         if not self.takes_mean:
             return f"{said} Its weights are not {averaged}."
         return f"{said} Its weights are {averaged}, to keep more of what that one reads in other texts."

@@ -158,7 +158,7 @@ def test_pairs_are_held_out_of_a_run_on_an_index_alone(recipe, flags, index, tmp
     held_out = json.loads((Path(flags["output_dir"]) / "results.json").read_text())["held_out"]
     assert {entry["set"] for entry in held_out["evaluations"]} == {"held-out sentences", "held-out passages"}
     assert all(entry["n"] == 30 and entry["before"] and entry["after"] for entry in held_out["evaluations"])
-    assert held_out["choice"]["start_share"] == 0.5
+    assert held_out["choice"]["start_share"] == 0.25
 
 
 def test_a_mapped_student_is_saved_as_the_mean_of_its_best_step_and_its_start(
@@ -171,13 +171,13 @@ def test_a_mapped_student_is_saved_as_the_mean_of_its_best_step_and_its_start(
     assert call(recipe, flags) == 0, capsys.readouterr().err
     out = Path(flags["output_dir"])
     choice = json.loads((out / "results.json").read_text())["held_out"]["choice"]
-    assert (choice["best_step"], choice["start_share"], choice["mean"]["taken"]) == (4, 0.5, True)
+    assert (choice["best_step"], choice["start_share"], choice["mean"]["taken"]) == (4, 0.25, True)
     start, best = (load_file(out / "held_out" / f"{name}.safetensors") for name in ("start", "best"))
     saved = SentenceTransformer(str(out / "model"), device="cpu").state_dict()
     for name, weight in best.items():
-        torch.testing.assert_close(saved[name], (start[name] + weight) / 2, msg=name)
+        torch.testing.assert_close(saved[name], 0.25 * start[name] + 0.75 * weight, msg=name)
     assert any(not torch.equal(start[name], best[name]) for name in best)
-    assert "step 4 kept, averaged with the untrained student (50% of" in capsys.readouterr().out
+    assert "step 4 kept, averaged with the untrained student, which counts for 25%" in capsys.readouterr().out
 
 
 def test_a_run_on_an_index_alone_goes_on_where_it_was_stopped(recipe, flags, index, tmp_path, capsys, monkeypatch):

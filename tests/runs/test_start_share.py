@@ -15,8 +15,8 @@ MAPPED = {"space": None, "map": {"chosen": {}}}
 @pytest.mark.parametrize(
     ("start", "options", "share"),
     [
-        (MAPPED, {}, 0.5),
-        (MAPPED, {"start_share": 0.25}, 0.25),
+        (MAPPED, {}, 0.25),
+        (MAPPED, {"start_share": 0.5}, 0.5),
         (MAPPED, {"start_share": 0.0}, 0.0),
         (MAPPED, {"adapter": "lora"}, 0.0),
         ({"space": {"same": True}, "map": None}, {}, 0.0),
@@ -24,7 +24,7 @@ MAPPED = {"space": None, "map": {"chosen": {}}}
         (None, {"start_share": 0.5}, 0.5),
     ],
 )
-def test_a_mapped_student_keeps_half_of_its_start(tmp_path, start, options, share):
+def test_a_mapped_student_keeps_a_quarter_of_its_start(tmp_path, start, options, share):
     if start is not None:
         write_json(tmp_path / START_FILE, start)
     assert start_share_of(TrainConfig(output_dir=str(tmp_path), **options)) == share

@@ -77,7 +77,7 @@ def test_training_ends_with_the_mean_of_the_best_step_and_the_untrained_student(
     assert choice.summary()["mean"] == {"value": 0.45, "parts": {"sentences": 0.45}, "taken": True}
     assert choice.summary()["start_share"] == 0.25
     assert choice.summary()["best"] == 0.5 and [reading.step for reading in choice.readings] == [0, 2, 4, 6, 8, 10]
-    assert "Its weights are averaged with the untrained student's (25% of them): 0.450" in choice.verdict()
+    assert "Its weights are averaged with the untrained student's, which count for 25%: 0.450" in choice.verdict()
 
 
 @pytest.mark.parametrize(("value", "taken"), [(0.05, False), (0.39, False), (0.41, True)])

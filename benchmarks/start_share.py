@@ -2,25 +2,31 @@
 
     python benchmarks/start_share.py outputs/mr --languages mr --bitext outputs/mr.jsonl --teacher TEACHER --eval SETS
 
+    python benchmarks/start_share.py outputs/part --languages mr --bitext part.jsonl --others all.jsonl --teacher T
+
 Each run has a folder `untrained` and a folder `model`; where the model is a mean already (`--start_share` of its run),
 the end of the training is found from both. The held-out pairs are those by which the run chose its step. nDCG@10; p by
-paired randomisation, against the start (share 1) and against the end (share 0).
+paired randomisation, against the start (share 1) and against the end (share 0). With `--others` a run that was trained
+on one kind of text (column `domain`) is measured on pairs of the other kinds: sentences and passages of each.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from datasets import Dataset, concatenate_datasets
 from torch import Tensor
 
-from hf_optical.data.retrieval import read_retrieval_set, retrieval_languages
+from hf_optical.data.retrieval import RetrievalSet, read_retrieval_set, retrieval_languages
 from hf_optical.encoders.models import load_encoder
 from hf_optical.evaluation.document_cache import DocumentCache
-from hf_optical.evaluation.held_out import MEASURE, HeldOutRetrieval
+from hf_optical.evaluation.held_out import MEASURE, HeldOutRetrieval, held_out_sets
 from hf_optical.evaluation.paired_statistics import paired_tests
 from hf_optical.results.files import versions, write_json
 from hf_optical.runs.held_out import sets_of
@@ -29,6 +35,7 @@ from hf_optical.runs.training_data import read_training_data
 from hf_optical.training.weight_mean import weight_mean
 
 SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
+FEWEST, MOST, ENOUGH = 100, 400, 1_000  # rows of another domain: needed, searched for, and to fill its index
 OF_THE_DATA = ("source_field", "translation_field", "on_bad_rows", "max_pairs", "held_out")
 
 
@@ -39,19 +46,23 @@ def main() -> None:
     parser.add_argument("--bitext", nargs="+", required=True, help="that of each run")
     parser.add_argument("--languages", nargs="+", required=True, help="that of each run")
     parser.add_argument("--eval", nargs="+", default=[], help="folders of retrieval sets, read with their titles")
+    parser.add_argument("--others", nargs="+", help="that of each run, with rows of further domains (JSONL)")
     parser.add_argument("--shares", type=float, nargs="+", default=list(SHARES), help="of the untrained student")
     parser.add_argument("--documents", help="folder in which vectors of documents are kept")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/start_share.json"))
     options = parser.parse_args()
     teacher = load_encoder(options.teacher)
     kept = json.loads(options.json.read_text(encoding="utf-8"))["runs"] if options.json.is_file() else {}
-    for run, bitext, language in zip(options.runs, options.bitext, options.languages, strict=True):
-        kept[run.name] = measure(run, teacher, bitext, language, options)
+    others = options.others or [None] * len(options.runs)
+    for run, bitext, language, other in zip(options.runs, options.bitext, options.languages, others, strict=True):
+        kept[run.name] = measure(run, teacher, bitext, language, other, options)
         write_json(options.json, {"runs": kept, "versions": versions()})
         print(f"\n{run.name}\n{table(kept[run.name])}", flush=True)
 
 
-def measure(run: Path, teacher: Any, bitext: str, language: str, options: argparse.Namespace) -> dict[str, Any]:
+def measure(
+    run: Path, teacher: Any, bitext: str, language: str, other: str | None, options: argparse.Namespace
+) -> dict[str, Any]:
     """Measure the means of one run: its language, kept step, and mean score and tests by set and share."""
     results = json.loads((run / "results.json").read_text(encoding="utf-8"))
     own = {name: results["config"][name] for name in OF_THE_DATA}
@@ -61,6 +72,8 @@ def measure(run: Path, teacher: Any, bitext: str, language: str, options: argpar
     if {code: len(data.held_out[code])} != results["held_out"]["pairs"]:
         raise SystemExit(f"{run}: {bitext} is not its bitext, or it has several languages")
     sets = [*sets_of(data, config.seed), *(read(folder, code) for folder in options.eval if has(folder, code))]
+    if other is not None:
+        sets += other_domains(Path(other), concatenate_datasets([data.bitext[code], data.held_out[code]]), code)
     index = HeldOutRetrieval(sets, teacher, documents=DocumentCache(options.documents))
     student: Any = load_encoder(str(run / "model"))
     start, end = load_encoder(str(run / "untrained")).state_dict(), trained_weights(run, results)
@@ -80,6 +93,22 @@ def measure(run: Path, teacher: Any, bitext: str, language: str, options: argpar
             item.name: entry([found[share][place] for share in found], list(found)) for place, item in enumerate(sets)
         },
     }
+
+
+def other_domains(file: Path, own: Dataset, code: str) -> list[RetrievalSet]:
+    """Make sets of the first rows of each domain, without any sentence of the run's own pairs."""
+    known, by_domain = {*own["source"], *own["translation"]}, defaultdict(list)
+    for line in file.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if row["en"] not in known and row["xx"] not in known:
+            by_domain[row["domain"]].append({"source": row["en"], "translation": row["xx"]})
+    found = []
+    for domain, rows in sorted(by_domain.items()):
+        if len(rows) >= FEWEST:
+            rest = Dataset.from_list(rows[MOST:]) if len(rows) > MOST + ENOUGH else own
+            for item in held_out_sets(Dataset.from_list(rows[:MOST]), rest, code):
+                found.append(replace(item, name=item.name.replace("held-out", domain)))
+    return found
 
 
 def trained_weights(run: Path, results: dict[str, Any]) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+import tiny_models
 from script_modules import call, load_recipe
 from tiny_runs import write_run
 
@@ -26,9 +27,17 @@ def test_shares_of_a_run_that_saved_a_mean_and_of_one_that_did_not(tmp_path, mon
         assert call(load_recipe("train"), {**flags, "output_dir": runs[-1], "start_share": share}) == 0
     argv = ["start_share.py", *runs, "--teacher", flags["teacher"], "--bitext", *[flags["bitext"]] * 2]
     argv += ["--languages", "sw", "sw", "--eval", flags["eval"], "--json", str(tmp_path / "found.json")]
+    trained_on = [{"en": r["source"], "xx": r["translation"]} for r in tiny_models.bitext(300)]
+    others = [{"en": f"dog {number}", "xx": f"mbwa {number}"} for number in range(12)]
+    rows = [{**row, "domain": "health"} for row in (*trained_on, *others)]
+    (tmp_path / "others.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    argv += ["--others", *[str(tmp_path / "others.jsonl")] * 2]
+    monkeypatch.setattr(benchmark, "FEWEST", 10)
     monkeypatch.setattr("sys.argv", argv)
     benchmark.main()
     found = json.loads((tmp_path / "found.json").read_text())["runs"]
+    assert {"health sentences", "health passages"} <= found["whole"]["sets"].keys()
+    assert found["whole"]["sets"]["health sentences"]["n"] == 12, "pairs that were trained on are searched for"
     for name in ("held-out sentences", "held-out passages", "eval"):
         whole, mixed = (found[run]["sets"][name] for run in ("whole", "mixed"))
         for share in ("1.0", "0.5", "0.0"):

@@ -37,7 +37,7 @@ class TrainingOptions:
     start_share: float | None = option(
         None,
         "Share of the untrained student in the saved weights, which are a mean of both: what it read well before "
-        "training is kept. Held-out pairs judge the mean. If not given .25 for a student mapped onto the index, else 0.",
+        "training is kept. Held-out pairs judge the mean. By default .25 for a student mapped onto the index, else 0.",
     )
     max_length: int = option(128, "Tokens per text in training; fewer if the models have fewer positions.")
     dropout: float = option(0.0, "Dropout of the student in training.", yaml_only=True)

@@ -60,11 +60,7 @@ def training_curve(
         picture.text(36, y, f"saved: its weights averaged with those of step 0, {mean:.3f}", size=11, most=60)
     anchor = "end" if across(best) > (_LEFT + _RIGHT) / 2 else "start"
     picture.text(
-        across(best) + (-4 if anchor == "end" else 4),
-        _UPPER[0] + 2,
-        f"step {best} kept",
-        anchor=anchor,
-        size=11,
+        across(best) + (-4 if anchor == "end" else 4), _UPPER[0] + 2, f"step {best} kept", anchor=anchor, size=11
     )
     picture.text(_LEFT, _LOWER[0] - 8, "training loss", size=11)
     if loss:

@@ -171,6 +171,7 @@ class HeldOutRun:
         curves = {"mean, by which the step is chosen": [(float(r.step), r.value) for r in readings]}
         for name in readings[0].parts:
             curves[name] = [(float(reading.step), reading.parts[name]) for reading in readings]
+        mean = self.choice.taken_mean
         loss = [(float(log["step"]), float(log["loss"])) for log in history if "loss" in log and "step" in log]
         picture = training_curve(
             curves,
@@ -178,7 +179,7 @@ class HeldOutRun:
             self.choice.best.step,
             title=", ".join(self.pairs),
             measure=MEASURE.replace("ndcg", "nDCG"),
-            mean=self.choice.mean.value if self.choice.mean is not None and self.choice.takes_mean else None,
+            mean=None if mean is None else mean.value,
         )
         return picture.save(Path(self._config.output_dir) / "figures" / "training.svg")
 

@@ -104,7 +104,7 @@ def read_training_data(config: TrainConfig) -> TrainingData:
 
     Raises:
         InputError: As in the readers; also if a language is given twice, a set has no known form, or there is no set
-            for a kind of batches that the options ask for.
+            for a kind of batches that the options ask for, or no pairs to judge a share of the start.
     """
     files = bitext_by_language(config.bitext, config.language)
     report = PairReport()
@@ -112,6 +112,12 @@ def read_training_data(config: TrainConfig) -> TrainingData:
     splits = {code: _bitext(config, code, source, report) for code, source in files.items()}
     data = TrainingData({code: split.train for code, split in splits.items()}, notes=report.messages, report=report)
     data.held_out = {code: split.held_out for code, split in splits.items() if len(split.held_out)}
+    if config.start_share and not data.held_out:
+        raise InputError(
+            f"is {config.start_share}, and of {data.pairs} pairs none are held out to judge the mean",
+            "leave it out, or give more pairs",
+            field="start_share",
+        )
     data.notes += [_of_split(code, split) for code, split in splits.items() if config.share_held_out]
     for code, source in files.items():
         data.fingerprints += _fingerprints(source, data.bitext[code], code, _fields(config))

@@ -140,9 +140,12 @@ class HeldOutChoice(TrainerCallback):
         if self.best is None:
             return
         PartialState().wait_for_everyone()
-        self._put(model)
+        self._put_back(model)
         if self.start_share and self.best.step:
-            self._take_mean(model)
+            self._average(model)
+            self.mean = self._measured(model, self.best.step)
+            if self.taken_mean is None:
+                self._put_back(model)
         if PartialState().is_main_process:
             self._say(self.verdict())
 
@@ -170,17 +173,18 @@ class HeldOutChoice(TrainerCallback):
             return said
         share = f"which count for {self.start_share:.0%}"
         averaged = f"averaged with the untrained student's, {share}: {self.mean.value:.3f}"
-        if not self.takes_mean:
+        if self.taken_mean is None:
             return f"{said} Its weights are not {averaged}."
         return f"{said} Its weights are {averaged}, to keep more of what that one reads in other texts."
 
     @property
-    def takes_mean(self) -> bool:
-        """Return whether training ended with the mean: it scored no less than the same mean of both scores."""
+    def taken_mean(self) -> Reading | None:
+        """Return the mean's validation if training ended with it: it scored no less than the mean of both scores."""
         if self.mean is None or self.best is None or self.untrained is None:
-            return False
+            return None
         share = self.start_share
-        return self.mean.value >= share * self.untrained.value + (1 - share) * self.best.value
+        least = share * self.untrained.value + (1 - share) * self.best.value
+        return self.mean if self.mean.value >= least else None
 
     def summary(self) -> dict[str, Any]:
         """Return the entry of ``results.json``: the curve, the kept step, and whether training stopped early."""
@@ -190,24 +194,16 @@ class HeldOutChoice(TrainerCallback):
             "best": self.best.value if self.best else None,
             "untrained": self.untrained.value if self.untrained else None,
             "start_share": self.start_share,
-            "mean": None if self.mean is None else self._mean_summary(self.mean),
+            "mean": self.mean
+            and {"value": self.mean.value, "parts": self.mean.parts, "taken": self.taken_mean is not None},
             "stopped_early": self.stopped_early,
             "every": self.every,
             "patience": self.patience,
             "verdict": self.verdict(),
         }
 
-    def _mean_summary(self, mean: Reading) -> dict[str, Any]:
-        return {"value": mean.value, "parts": mean.parts, "taken": self.takes_mean}
-
-    def _take_mean(self, model: Any) -> None:
-        self._put(model, self.start_share)
-        assert self.best is not None
-        self.mean = self._measured(model, self.best.step)
-        if not self.takes_mean:
-            self._put(model)
-
     def _measured(self, model: Any, step: int) -> Reading:
+        """Score the student on the first process, and send the result to the others."""
         state = PartialState()
         found: list[Any] = [None]
         if state.is_main_process:
@@ -274,12 +270,17 @@ class HeldOutChoice(TrainerCallback):
     def _trained(self, model: nn.Module) -> list[tuple[str, Tensor]]:
         return [(name, weight.detach()) for name, weight in model.named_parameters() if name in self._names]
 
-    def _put(self, model: nn.Module, start_share: float = 0.0) -> None:
-        """Give the student the best step's weights, or their mean with the untrained ones, one weight at a time."""
-        with self._kept(_WEIGHTS, model) as best, self._kept(_START if start_share else _WEIGHTS, model) as start:
+    def _put_back(self, model: nn.Module) -> None:
+        """Give the student the best step's weights."""
+        with self._kept(_WEIGHTS, model) as best:
             for name, weight in self._trained(model):
-                kept: Tensor = best.get_tensor(name)
-                weight.copy_(weight_mean(start.get_tensor(name), kept, start_share) if start_share else kept)
+                weight.copy_(best.get_tensor(name))
+
+    def _average(self, model: nn.Module) -> None:
+        """Average the student's weights with the untrained ones, one at a time."""
+        with self._kept(_START, model) as start:
+            for name, weight in self._trained(model):
+                weight.copy_(weight_mean(start.get_tensor(name).to(weight.device), weight, self.start_share))
 
     def _kept(self, name: str, model: nn.Module) -> Any:
         """Open a file of kept weights, and check that they are those that are trained."""

@@ -19,7 +19,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 def test_shares_of_a_run_that_saved_a_mean_and_of_one_that_did_not(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     benchmark = importlib.import_module("start_share")
-    monkeypatch.setattr(HeldOutChoice, "takes_mean", True)
+    monkeypatch.setattr(HeldOutChoice, "taken_mean", property(lambda choice: choice.mean))
     flags = write_run(tmp_path, pairs=300, max_steps="12", eval_steps="6", learning_rate="1e-2")
     runs = []
     for name, share in (("whole", "0"), ("mixed", "0.25")):

@@ -180,6 +180,12 @@ def test_a_mapped_student_is_saved_as_the_mean_of_its_best_step_and_its_start(
     assert "step 4 kept, averaged with the untrained student, which counts for 25%" in capsys.readouterr().out
 
 
+def test_a_share_of_the_start_that_nothing_can_judge_is_refused(recipe, flags, capsys):
+    assert call(recipe, {**flags, "start_share": "0.5"}) == 2
+    assert "of 40 pairs none are held out to judge the mean" in capsys.readouterr().err
+    assert call(recipe, flags) == 0, "the remedy does not work"
+
+
 def test_a_run_on_an_index_alone_goes_on_where_it_was_stopped(recipe, flags, index, tmp_path, capsys, monkeypatch):
     shutil.rmtree(flags.pop("teacher"))
     flags |= {"index_rows": str(index), "max_steps": "6", "save_steps": "2", "held_out": "0", "dropout": "0.1"}
